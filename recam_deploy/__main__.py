@@ -1,0 +1,5 @@
+"""`python -m recam_deploy` is `recam`."""
+
+from .cli.main import run
+
+run()

@@ -1,0 +1,162 @@
+"""The one place that prints: results on stdout, progress and errors on stderr.
+
+With `--json`, stdout carries exactly one document and stderr a line for each finished step.
+Without it, progress is shown only where stderr is a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from .errors import RecamError
+from .progress import Step
+
+
+class Terminal:
+    """Prints results and errors, and shows progress: a `progress.Progress`."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._out = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+        self._err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+        self._shows_progress = as_json or self._err.is_terminal
+
+    def result(self, document: dict[str, Any], lines: Sequence[str] = ()) -> None:
+        """The command's result: the document with --json, else the lines for people."""
+        if self.as_json:
+            self._print_json(document)
+        else:
+            for line in lines:
+                self._out.print(line, markup=False)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table for people; nothing with --json."""
+        if self.as_json:
+            return
+        table = Table(title=title, title_justify="left", title_style="bold")
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        Console(file=sys.stdout, highlight=False).print(table)
+
+    def error(self, error: RecamError) -> None:
+        """One clear line and the next step, or the JSON error document."""
+        if self.as_json:
+            self._print_json(
+                {"error": {"kind": error.kind, "message": error.message, "hint": error.hint}}
+            )
+            return
+        self._err.print(Text("error: ", style="bold red") + Text(one_line(error.message)))
+        if error.hint:
+            self._err.print(Text(" hint: ", style="bold") + Text(one_line(error.hint)))
+
+    def bug(self, message: str, log: str) -> None:
+        """An unexpected failure, with the log that holds its traceback."""
+        hint = f"This is a bug in recam. Please report it with the log {log}"
+        if self.as_json:
+            self._print_json({"error": {"kind": "bug", "message": message, "hint": hint}})
+        else:
+            self._err.print(Text("internal error: ", style="bold red") + Text(message))
+            self._err.print(Text(hint))
+
+    def say(self, message: str) -> None:
+        """One line that stays on the screen, where progress is shown."""
+        if self._shows_progress:
+            self._err.print(one_line(message), markup=False)
+
+    def warn(self, message: str) -> None:
+        """One line that the user should not miss."""
+        self._err.print(Text("warning: ", style="bold yellow") + Text(one_line(message)))
+
+    @contextmanager
+    def step(self, title: str, unit: str = "") -> Iterator[Step]:
+        """Show a piece of work: a bar or spinner on a terminal, else one line when it is done."""
+        started = time.monotonic()
+        if self._err.is_terminal:
+            with _bar(self._err, title, unit) as step:
+                yield step
+        else:
+            yield _Quiet()
+        if self._shows_progress:
+            self._err.print(f"{title} … {time.monotonic() - started:.1f} s", markup=False)
+
+    def _print_json(self, document: dict[str, Any]) -> None:
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+
+def one_line(text: str) -> str:
+    """Text from anywhere as one printable line."""
+    joined = " ".join(part.strip() for part in text.splitlines() if part.strip())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in joined)
+
+
+class _Quiet:
+    def update(
+        self, done: float | None = None, total: float | None = None, note: str | None = None
+    ) -> None:
+        pass
+
+
+class _Amount(ProgressColumn):
+    """Bytes as a download, other units as counts, nothing while the total is unknown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes, self._count = DownloadColumn(), MofNCompleteColumn()
+
+    def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text("")
+        if task.fields["unit"] == "bytes":
+            return self._bytes.render(task)
+        return self._count.render(task) + Text(f" {task.fields['unit']}")
+
+
+class _Bar:
+    def __init__(self, progress: Progress, title: str, unit: str) -> None:
+        self._progress = progress
+        self._task = progress.add_task(title, total=None, unit=unit, note="")
+
+    def update(
+        self, done: float | None = None, total: float | None = None, note: str | None = None
+    ) -> None:
+        fields = {} if note is None else {"note": one_line(note)}
+        if total is not None:
+            self._progress.update(self._task, total=total)
+        self._progress.update(self._task, completed=done, **fields)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _bar(console: Console, title: str, unit: str) -> Iterator[Step]:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        _Amount(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield _Bar(progress, title, unit)

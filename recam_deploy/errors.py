@@ -1,0 +1,122 @@
+"""The failures a user can meet, each with the next step to take.
+
+Only these cross module borders on purpose. `cli.main` turns them into one line plus a hint (or
+the JSON error document) and exit code 1; anything else is a bug and ends with exit code 3.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RecamError(Exception):
+    """An expected failure: `message` says what happened, `hint` what to do about it.
+
+    `kind` is the stable word that scripts read in `{"error": {"kind", "message", "hint"}}`.
+    """
+
+    kind: ClassVar[str] = "error"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class SettingsError(RecamError):
+    """A settings file, environment variable or flag cannot be used."""
+
+    kind = "settings"
+
+
+class InputError(RecamError):
+    """A file that the user gave cannot be read or is not what it should be."""
+
+    kind = "input"
+
+
+class UnsupportedModelError(InputError):
+    """The network is well formed, but the camera would not run it."""
+
+    kind = "unsupported_model"
+
+
+class ToolchainError(RecamError):
+    """The compiler cannot be installed or started on this machine."""
+
+    kind = "toolchain"
+
+
+class CompilationError(RecamError):
+    """A tool of the compiler ran and failed, or its output is missing or not whole."""
+
+    kind = "compilation"
+
+
+class VerificationError(RecamError):
+    """The finished cvimodel is not what the camera needs, or differs too much from the float."""
+
+    kind = "verification"
+
+
+class SimulatorError(RecamError):
+    """The TPU simulator could not run a cvimodel."""
+
+    kind = "simulator"
+
+
+class CameraError(RecamError):
+    """The camera was reached, and something there went wrong."""
+
+    kind = "camera"
+
+
+class ConnectionFailedError(CameraError):
+    """The camera cannot be reached, or the connection was lost."""
+
+    kind = "connection"
+
+
+class AuthenticationError(CameraError):
+    """The camera refused the password or the key."""
+
+    kind = "authentication"
+
+
+class HostKeyError(CameraError):
+    """The camera's host key is unknown or has changed."""
+
+    kind = "host_key"
+
+
+class SudoError(CameraError):
+    """`sudo` on the camera refused the password or is not allowed."""
+
+    kind = "sudo"
+
+
+class DeploymentError(CameraError):
+    """The model could not be put in place; what was active before still is."""
+
+    kind = "deployment"
+
+
+class SmokeTestError(CameraError):
+    """The model was run on the camera and did not give a result."""
+
+    kind = "smoke_test"
+
+
+class VirtualCameraError(RecamError):
+    """The virtual camera could not be started or stopped."""
+
+    kind = "virtual_camera"
+
+
+class ProcessError(RecamError):
+    """A program on this machine could not be started, failed, or took too long."""
+
+    kind = "process"

@@ -1,0 +1,205 @@
+"""Settings: flags over environment over recam.toml over defaults; unknown keys are refused.
+
+The file is `$RECAM_SETTINGS`, else `recam.toml` in the working folder, else the user's own. Each
+of its tables is one class below, and each class reads the environment under its own prefix:
+`[camera] host` is RECAM_HOST, `[convert] images` is RECAM_CONVERT_IMAGES.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Literal, TypeVar
+
+from platformdirs import user_cache_path, user_config_path
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from .errors import SettingsError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE_NAME = "recam.toml"
+
+
+class _Section(BaseModel):
+    """One table of the file; `prefix` begins the names of its environment variables."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prefix: ClassVar[str]
+
+
+class CameraSettings(_Section):
+    """Which camera, and where things lie on it; the defaults are those of reCamera's own OS."""
+
+    prefix: ClassVar[str] = "RECAM_"
+
+    host: str | None = None
+    port: int = Field(default=22, ge=1, le=65535)
+    user: str = "recamera"
+    password: SecretStr | None = None
+    key: Path | None = None
+    models: PurePosixPath = PurePosixPath("/userdata/Models")
+    work: PurePosixPath = PurePosixPath("/userdata/recam")
+    runner: PurePosixPath = PurePosixPath("/home/recamera/sscma-model")
+    library_path: str = (
+        "/lib:/usr/lib:/usr/lib64:/mnt/system/lib:/mnt/system/usr/lib:/mnt/system/usr/lib/3rd"
+    )
+    known_hosts: Path | None = None
+    timeout: float = Field(default=15.0, gt=0)
+    run_timeout: float = Field(default=120.0, gt=0)
+
+
+class ConvertSettings(_Section):
+    """How models are converted, and how much of the float model's result must survive."""
+
+    prefix: ClassVar[str] = "RECAM_CONVERT_"
+
+    images: int | None = Field(default=None, ge=1)
+    verify: int = Field(default=1, ge=1)
+    min_cosine: float = Field(default=0.9, ge=0, le=1)
+    min_matched: float = Field(default=0.75, ge=0, le=1)
+    quantize: Literal["int8"] = "int8"
+
+
+class GeneralSettings(_Section):
+    """What belongs to no table."""
+
+    prefix: ClassVar[str] = "RECAM_"
+
+    cache_dir: Path = Field(default_factory=lambda: user_cache_path("recam"))
+
+
+class Settings(BaseModel):
+    """All settings of one command."""
+
+    model_config = ConfigDict(frozen=True)
+
+    camera: CameraSettings
+    convert: ConvertSettings
+    general: GeneralSettings
+    file: Path | None
+
+    tables: ClassVar[Mapping[str, type[_Section]]] = {
+        "camera": CameraSettings,
+        "convert": ConvertSettings,
+    }
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where downloads, the toolchain and finished conversion steps are kept."""
+        return self.general.cache_dir.expanduser().absolute()
+
+    def with_flags(self, **tables: Mapping[str, Any]) -> Settings:
+        """These settings with the flags that were given (not None) put over them.
+
+        Raises SettingsError when a flag's value is out of its range.
+        """
+        changed: dict[str, Any] = {}
+        for table, flags in tables.items():
+            section = getattr(self, table)
+            given = {name: value for name, value in flags.items() if value is not None}
+            changed[table] = _validated(
+                type(section), table, dict(section) | given, "the command line"
+            )
+        return self.model_copy(update=changed)
+
+
+def default_known_hosts() -> Path:
+    """Our own known-hosts file, for cameras whose settings name none."""
+    return user_config_path("recam") / "known_hosts"
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings file, if any, and the environment.
+
+    Raises SettingsError for a file that is missing though named, is not TOML, or holds an unknown
+    key or a value of the wrong type.
+    """
+    environment = os.environ if environment is None else environment
+    path = _find_file(environment)
+    document = _read(path) if path else {}
+    general = {key: value for key, value in document.items() if key not in Settings.tables}
+    sections: dict[str, Any] = {
+        name: _section(cls, name, document.get(name, {}), path, environment)
+        for name, cls in Settings.tables.items()
+    }
+    return Settings(
+        **sections, general=_section(GeneralSettings, "", general, path, environment), file=path
+    )
+
+
+def _find_file(environment: Mapping[str, str]) -> Path | None:
+    named = environment.get("RECAM_SETTINGS")
+    if named:
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise SettingsError(
+                f"the settings file {path} does not exist", "Check RECAM_SETTINGS, or unset it."
+            )
+        return path
+    for path in (Path(FILE_NAME), user_config_path("recam") / FILE_NAME):
+        if path.is_file():
+            return path.absolute()
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}", "It must be a TOML file.") from error
+    return document
+
+
+_S = TypeVar("_S", bound=_Section)
+
+
+def _section(
+    cls: type[_S], table: str, values: Any, path: Path | None, environment: Mapping[str, str]
+) -> _S:
+    if not isinstance(values, dict):
+        raise SettingsError(f"`{table}` in {path} must be a table", f"Write it as [{table}].")
+    for key in values:
+        if key not in cls.model_fields:
+            raise _unknown_key(table, key, str(path))
+    from_file = _validated(cls, table, values, str(path))
+    variables = {field: environment.get(cls.prefix + field.upper()) for field in cls.model_fields}
+    given = {field: value for field, value in variables.items() if value}
+    return _validated(cls, table, dict(from_file) | given, "the environment")
+
+
+def _validated(cls: type[_S], table: str, values: Mapping[str, Any], where: str) -> _S:
+    try:
+        return cls(**values)
+    except ValidationError as error:
+        raise _invalid(error, table, where) from error
+
+
+def _unknown_key(table: str, key: str, where: str) -> SettingsError:
+    known = {
+        f"{name}.{field}" for name, cls in Settings.tables.items() for field in cls.model_fields
+    }
+    known |= set(GeneralSettings.model_fields) | set(Settings.tables)
+    full = f"{table}.{key}" if table else key
+    near = difflib.get_close_matches(full, sorted(known), n=1, cutoff=0.0)
+    return SettingsError(
+        f"unknown setting `{full}` in {where}",
+        f"The nearest known one is `{near[0]}`." if near else "Remove it.",
+    )
+
+
+def _invalid(error: ValidationError, table: str, where: str) -> SettingsError:
+    """The first thing wrong, in one line, without the value: it may be a secret."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    key = ".".join(str(part) for part in (table, *first["loc"]) if part)
+    return SettingsError(
+        f"setting `{key}` from {where} is not usable: {first['msg']}",
+        "Correct it there, in the environment (RECAM_…), or with a flag.",
+    )

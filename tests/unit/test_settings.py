@@ -1,0 +1,92 @@
+"""Flags over environment over the file over defaults; mistakes are named, secrets are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from recam_deploy.errors import SettingsError
+from recam_deploy.settings import load_settings
+
+
+def write(folder: Path, text: str) -> dict[str, str]:
+    path = folder / "my.toml"
+    path.write_text(text, encoding="utf-8")
+    return {"RECAM_SETTINGS": str(path)}
+
+
+def test_each_layer_covers_the_one_below(tmp_path: Path) -> None:
+    environment = write(tmp_path, '[camera]\nhost = "file"\nuser = "file"\nport = 1\n')
+    environment |= {"RECAM_HOST": "environment", "RECAM_PORT": "2"}
+    settings = load_settings(environment)
+    camera = settings.with_flags(camera={"port": 3, "host": None}).camera
+    assert (camera.user, camera.host, camera.port) == ("file", "environment", 3)
+    assert str(camera.models) == "/userdata/Models"
+
+
+def test_the_working_folders_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "recam.toml").write_text('[camera]\nhost = "here"\n')
+    assert load_settings({}).camera.host == "here"
+    assert load_settings({}).file == tmp_path / "recam.toml"
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert load_settings({"RECAM_HOST": ""}).camera.host is None
+
+
+def test_the_cache_folder_comes_from_the_environment() -> None:
+    assert load_settings({"RECAM_CACHE_DIR": "/somewhere"}).cache_dir == Path("/somewhere")
+
+
+@pytest.mark.parametrize(
+    ("text", "nearest"),
+    [
+        ('[camera]\nhots = "x"\n', "camera.host"),
+        ("[convert]\nimage = 3\n", "convert.images"),
+        ('[camra]\nhost = "x"\n', "camera"),
+        ('cache = "x"\n', "cache_dir"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest_known_one(
+    tmp_path: Path, text: str, nearest: str
+) -> None:
+    with pytest.raises(SettingsError, match="unknown setting") as caught:
+        load_settings(write(tmp_path, text))
+    assert f"`{nearest}`" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[camera]\nport = 0\n", "camera.port"),
+        ('[camera]\nport = "ssh"\n', "camera.port"),
+        ("[convert]\nmin_cosine = 2\n", "convert.min_cosine"),
+    ],
+)
+def test_a_value_out_of_range_names_its_key_and_file(tmp_path: Path, text: str, key: str) -> None:
+    with pytest.raises(SettingsError, match=key) as caught:
+        load_settings(write(tmp_path, text))
+    assert "my.toml" in caught.value.message
+
+
+def test_a_flag_out_of_range_is_refused() -> None:
+    with pytest.raises(SettingsError, match="the command line"):
+        load_settings({}).with_flags(camera={"port": 70000})
+
+
+def test_unreadable_files_are_refused(tmp_path: Path) -> None:
+    for text in ("[camera", "camera = 3\n"):
+        with pytest.raises(SettingsError):
+            load_settings(write(tmp_path, text))
+    with pytest.raises(SettingsError, match="does not exist"):
+        load_settings({"RECAM_SETTINGS": str(tmp_path / "none.toml")})
+
+
+def test_a_password_is_never_shown(tmp_path: Path) -> None:
+    settings = load_settings({"RECAM_PASSWORD": "s3cret"})
+    assert "s3cret" not in repr(settings)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(write(tmp_path, "[camera]\npassword = [1, 2]\n"))
+    assert "1" not in caught.value.message
