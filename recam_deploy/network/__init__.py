@@ -1,0 +1,1 @@
+"""What a model is: reading an ONNX file, finding its heads, lowering and cutting it."""

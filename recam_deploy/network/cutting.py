@@ -1,0 +1,45 @@
+"""Cutting a model at its heads, in the order that the camera expects.
+
+The compiler orders a cvimodel's outputs as the ONNX graph's own outputs are ordered, whatever its
+`--output_names` says; so the order is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx
+from onnx import TensorProto, helper
+
+
+def cut(model: onnx.ModelProto, input_name: str, outputs: Sequence[str]) -> onnx.ModelProto:
+    """The part of `model` between its input and `outputs`, which it gives in that order.
+
+    `model` must have its shapes inferred. Unused nodes and weights are left out.
+    """
+    graph = model.graph
+    producers = {name: index for index, node in enumerate(graph.node) for name in node.output}
+    needed: set[int] = set()
+    waiting = list(outputs)
+    while waiting:
+        index = producers.get(waiting.pop())
+        if index is not None and index not in needed:
+            needed.add(index)
+            waiting.extend(graph.node[index].input)
+    nodes = [graph.node[index] for index in sorted(needed)]
+    used = {name for node in nodes for name in node.input}
+    shapes = {value.name: value for value in (*graph.value_info, *graph.output)}
+    part = helper.make_graph(
+        nodes,
+        graph.name or "network",
+        [value for value in graph.input if value.name == input_name],
+        [shapes.get(name) or _untyped(name) for name in outputs],
+        [tensor for tensor in graph.initializer if tensor.name in used],
+    )
+    result = helper.make_model(part, opset_imports=model.opset_import, producer_name="recam")
+    result.ir_version = model.ir_version
+    return result
+
+
+def _untyped(name: str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, None)

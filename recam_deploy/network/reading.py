@@ -1,0 +1,145 @@
+"""Reading an ONNX file and refusing, with the reason, what the camera cannot run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from ..artifact import sha256_of
+from ..errors import InputError, UnsupportedModelError
+from .heads import find_heads
+from .labels import labels_in_metadata
+from .model import YOLO11_DETECT, Network, NetworkInput
+
+_EXPORT = "With Ultralytics: model.export(format='onnx', imgsz=640, dynamic=False)."
+
+
+def read_network(path: Path, labels: tuple[str, ...] = ()) -> tuple[Network, onnx.ModelProto]:
+    """Inspect an ONNX detection model; `labels`, when given, replace those of its metadata.
+
+    Returns the description and the model itself, with the shape of every tensor filled in.
+
+    Raises InputError when the file is no usable ONNX model or the class names do not fit it, and
+    UnsupportedModelError when the camera would not run it.
+    """
+    model = load_onnx(path)
+    network_input = _input_of(model)
+    model = _with_shapes(model, path)
+    heads, classes = find_heads(model, network_input)
+    names = labels or labels_in_metadata(model)
+    if not names:
+        raise InputError(
+            f"{path} carries no class names",
+            f"Give them with --labels FILE: {classes} lines, one name each, in class order.",
+        )
+    if len(names) != classes:
+        raise InputError(
+            f"{len(names)} class names are given, and the model has {classes} classes",
+            "Give one name a line with --labels FILE, in class order.",
+        )
+    network = Network(
+        path=path,
+        sha256=sha256_of(path),
+        ir_version=model.ir_version,
+        opset=opset_of(model),
+        family=YOLO11_DETECT,
+        input=network_input,
+        heads=heads,
+        classes=classes,
+        labels=names,
+    )
+    return network, model
+
+
+def load_onnx(path: Path) -> onnx.ModelProto:
+    """Load and check an ONNX file. Raises InputError when it is missing, foreign or damaged."""
+    if not path.is_file():
+        raise InputError(f"{path} does not exist", "Give the path of an ONNX file.")
+    try:
+        model = onnx.load(path)
+    except (DecodeError, ValueError, OSError, onnx.checker.ValidationError) as error:
+        raise _not_onnx(path) from error
+    if not model.graph.node or not model.opset_import:
+        raise _not_onnx(path)
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"{path} is not a valid ONNX model: {first}", "Export it again from the framework."
+        ) from error
+    return model
+
+
+def _not_onnx(path: Path) -> InputError:
+    return InputError(
+        f"{path} is not an ONNX file, or is cut short",
+        f"Export the model to ONNX first. {_EXPORT}",
+    )
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """The version of ONNX's own operator set that the model uses; 0 when it uses none of it."""
+    return max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
+
+
+def _input_of(model: onnx.ModelProto) -> NetworkInput:
+    """The one real input, checked against what the camera can feed."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in constants]
+    if len(inputs) != 1:
+        names = ", ".join(value.name for value in inputs) or "none"
+        raise UnsupportedModelError(
+            f"the model has {len(inputs)} inputs ({names}); the camera feeds exactly one image",
+            "Export the model with the image as its only input.",
+        )
+    tensor = inputs[0].type.tensor_type
+    dims = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
+    shown = "×".join(
+        str(d) if d else (p.dim_param or "?") for d, p in zip(dims, tensor.shape.dim, strict=True)
+    )
+    if any(not dim for dim in dims):
+        raise UnsupportedModelError(
+            f"the input shape {shown} is dynamic; the compiler needs fixed sizes",
+            f"Export with a fixed size. {_EXPORT}",
+        )
+    if tensor.elem_type != onnx.TensorProto.FLOAT:
+        kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
+        raise UnsupportedModelError(
+            f"the input is {kind}; a float32 model is needed",
+            "Export without half precision or quantization; converting does the quantizing.",
+        )
+    return _image_input(inputs[0].name, [dim or 0 for dim in dims], shown)
+
+
+def _image_input(name: str, dims: list[int], shown: str) -> NetworkInput:
+    if len(dims) != 4 or dims[0] != 1 or dims[1] != 3:
+        raise UnsupportedModelError(
+            f"the input shape {shown} is not one RGB image (1×3×H×W)",
+            f"Export with batch size 1 and three channels. {_EXPORT}",
+        )
+    height, width = dims[2], dims[3]
+    if height != width:
+        raise UnsupportedModelError(
+            f"the input is {width}×{height}; the camera needs a square one",
+            "Export with a square size, for instance imgsz=640 or imgsz=320.",
+        )
+    if width % 32 or not width:
+        raise UnsupportedModelError(
+            f"the input side {width} is not a multiple of 32, which the camera needs",
+            f"Export with imgsz={max(32, round(width / 32) * 32)}.",
+        )
+    return NetworkInput(name, height, width)
+
+
+def _with_shapes(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    try:
+        return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    except onnx.shape_inference.InferenceError as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"the shapes in {path} do not fit together: {first}",
+            "Export it again from the framework.",
+        ) from error

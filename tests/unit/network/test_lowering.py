@@ -1,0 +1,149 @@
+"""A lowered and cut model computes what the original did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+from onnx import version_converter
+from onnx_models import SIZE, Builder, detector
+
+from recam_deploy.conversion.reference import FloatModel, largest_difference
+from recam_deploy.errors import UnsupportedModelError
+from recam_deploy.network.cutting import cut
+from recam_deploy.network.lowering import lower
+
+IMAGE = np.random.default_rng(1).random((1, 3, SIZE, SIZE), np.float32)
+
+
+def with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    return onnx.shape_inference.infer_shapes(model, data_prop=True)
+
+
+@pytest.mark.parametrize(("opset", "ir"), [(18, 9), (20, 10), (22, 10), (23, 11), (24, 12)])
+@pytest.mark.parametrize("style", ["yolo11", "yolov8"])
+def test_newer_exports_give_the_same_outputs_at_opset_17(opset: int, ir: int, style: str) -> None:
+    model = version_converter.convert_version(detector(style=style), opset)
+    model.ir_version = ir
+    model = with_shapes(model)
+    lowered = lower(model)
+    assert (lowered.ir_version, lowered.opset_import[0].version) == (8, 17)
+    outputs = [value.name for value in model.graph.output]
+    assert largest_difference(model, lowered, outputs, IMAGE) <= 1e-4
+
+
+def test_an_older_model_keeps_its_opset() -> None:
+    lowered = lower(with_shapes(detector(opset=13, ir=7)))
+    assert (lowered.ir_version, lowered.opset_import[0].version) == (7, 13)
+
+
+def test_cutting_keeps_the_wanted_order_and_values() -> None:
+    model = with_shapes(detector())
+    wanted = ["head32_cls", "head8_box", "head16_cls"]
+    part = cut(model, "images", wanted)
+    assert [value.name for value in part.graph.output] == wanted
+    assert len(part.graph.node) < len(model.graph.node)
+    assert largest_difference(model, part, wanted, IMAGE) == 0
+
+
+def equal_split(builder: Builder) -> list[str]:
+    outputs = ["a", "b"]
+    builder.nodes.append(onnx.helper.make_node("Split", ["images"], outputs, axis=2, num_outputs=2))
+    return outputs
+
+
+def uneven_split(builder: Builder) -> list[str]:
+    outputs = ["a", "b"]
+    builder.nodes.append(
+        onnx.helper.make_node("Split", ["images"], outputs, axis=-3, num_outputs=2)
+    )
+    return outputs
+
+
+def mean_over_axes(builder: Builder) -> list[str]:
+    axes = builder.constant("axes", [2, 3])
+    return [builder.node("ReduceMean", ["images", axes], "a", keepdims=1)]
+
+
+def max_over_nothing(builder: Builder) -> list[str]:
+    return [builder.node("ReduceMax", ["images"], "a", noop_with_empty_axes=1)]
+
+
+def pad_some_axes(builder: Builder) -> list[str]:
+    pads = builder.constant("pads", [1, 2, 3, 4])
+    axes = builder.constant("pad_axes", [2, 3])
+    return [builder.node("Pad", ["images", pads, "", axes], "a")]
+
+
+def resize_with_defaults(builder: Builder) -> list[str]:
+    scales = builder.constant("scales", [1, 1, 2, 2], np.float32)
+    return [
+        builder.node(
+            "Resize",
+            ["images", "", scales],
+            "a",
+            mode="nearest",
+            antialias=0,
+            keep_aspect_ratio_policy="stretch",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        equal_split,
+        uneven_split,
+        mean_over_axes,
+        max_over_nothing,
+        pad_some_axes,
+        resize_with_defaults,
+    ],
+)
+def test_operators_that_changed_after_opset_17_are_rewritten(
+    build: Callable[[Builder], list[str]],
+) -> None:
+    builder = Builder()
+    outputs = build(builder)
+    model = builder.model({}, opset=20, ir=9)
+    for name in outputs:
+        model.graph.output.add(name=name)
+    model = with_shapes(model)
+    lowered = lower(model)
+    before = FloatModel(model.SerializeToString()).run(IMAGE)
+    after = FloatModel(lowered.SerializeToString()).run(IMAGE)
+    for a, b in zip(before, after, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes", "message"),
+    [
+        ("Resize", {"antialias": 1, "mode": "linear"}, "uses `antialias`"),
+        ("Gelu", {}, "does not exist"),
+    ],
+)
+def test_what_has_no_equivalent_is_refused_by_name(
+    op: str, attributes: dict[str, object], message: str
+) -> None:
+    builder = Builder()
+    inputs = ["images"]
+    if op == "Resize":
+        inputs += ["", builder.constant("scales", [1, 1, 0.5, 0.5], np.float32)]
+    builder.node(op, inputs, "a", **attributes)
+    model = builder.model({"a": [1, 3, "h", "w"]}, opset=20, ir=9)
+    with pytest.raises(UnsupportedModelError, match=message) as caught:
+        lower(with_shapes(model))
+    assert op in caught.value.message
+    assert "opset=17" in caught.value.hint
+
+
+def test_operators_of_other_domains_are_refused() -> None:
+    builder = Builder()
+    builder.nodes.append(onnx.helper.make_node("EfficientNMS_TRT", ["images"], ["a"], domain="TRT"))
+    model = builder.model({"a": [1]}, opset=17)
+    model.opset_import.append(onnx.helper.make_opsetid("TRT", 1))
+    with pytest.raises(UnsupportedModelError, match=r"TRT\.EfficientNMS_TRT"):
+        lower(model)

@@ -1,0 +1,159 @@
+"""Tiny ONNX models made on the spot: detection heads on a few convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+SIZE = 64
+
+
+class Builder:
+    """Collects nodes and weights; every method returns the name of the tensor it makes."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+        self._random = np.random.default_rng(seed)
+
+    def constant(self, name: str, values: object, dtype: type = np.int64) -> str:
+        self.weights.append(numpy_helper.from_array(np.asarray(values, dtype), name))
+        return name
+
+    def node(self, op: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
+        self.nodes.append(helper.make_node(op, list(inputs), [output], name=output, **attributes))
+        return output
+
+    def conv(self, source: str, output: str, channels: tuple[int, int], stride: int = 1) -> str:
+        kernel = 3 if stride > 1 else 1
+        weight = self._random.normal(0, 0.2, (channels[1], channels[0], kernel, kernel))
+        name = self.constant(f"{output}_w", weight, np.float32)
+        return self.node(
+            "Conv", [source, name], output, strides=[stride] * 2, pads=[kernel // 2] * 4
+        )
+
+    def model(
+        self,
+        outputs: dict[str, Sequence[int | str]],
+        *,
+        inputs: dict[str, Sequence[int | str]] | None = None,
+        input_type: int = TensorProto.FLOAT,
+        opset: int = 17,
+        ir: int = 8,
+        metadata: dict[str, str] | None = None,
+    ) -> onnx.ModelProto:
+        inputs = inputs or {"images": [1, 3, SIZE, SIZE]}
+        graph = helper.make_graph(
+            self.nodes,
+            "tiny",
+            [helper.make_tensor_value_info(n, input_type, list(s)) for n, s in inputs.items()],
+            [
+                helper.make_tensor_value_info(n, TensorProto.FLOAT, list(s))
+                for n, s in outputs.items()
+            ],
+            self.weights,
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+        model.ir_version = ir
+        for key, value in (metadata or {}).items():
+            model.metadata_props.add(key=key, value=value)
+        return model
+
+
+def backbone(builder: Builder, image: str = "images") -> dict[int, str]:
+    """Feature maps with 8 channels at strides 8, 16 and 32."""
+    features, source, channels = {}, image, 3
+    for stride in (2, 4, 8, 16, 32):
+        source = builder.conv(source, f"f{stride}", (channels, 8), stride=2)
+        source = builder.node("Relu", [source], f"r{stride}")
+        channels = 8
+        features[stride] = source
+    return {stride: features[stride] for stride in (8, 16, 32)}
+
+
+def detector(
+    classes: int = 3,
+    *,
+    style: str = "yolo11",
+    size: int = SIZE,
+    names: dict[int, str] | None = None,
+    **options: object,
+) -> onnx.ModelProto:
+    """A whole detector with DFL heads and its decoding, as exporters lay it out.
+
+    `style` "yolo11" joins all boxes and all classes apart; "yolov8" joins both a scale first;
+    "cut" ends at the heads, classes first.
+    """
+    builder = Builder()
+    heads = [
+        (
+            builder.conv(feature, f"head{stride}_box", (8, 64)),
+            builder.conv(feature, f"head{stride}_cls", (8, classes)),
+        )
+        for stride, feature in backbone(builder).items()
+    ]
+    metadata = (
+        {"names": str(names or {i: f"class {i}" for i in range(classes)})} if names != {} else {}
+    )
+    cells = sum((size // stride) ** 2 for stride in (8, 16, 32))
+    keywords: dict[str, object] = {
+        "inputs": {"images": [1, 3, size, size]},
+        "metadata": metadata,
+        **options,
+    }
+    if style == "cut":
+        shapes = {}
+        for stride, (box, logits) in zip((8, 16, 32), heads, strict=True):
+            shapes[logits] = [1, classes, size // stride, size // stride]
+            shapes[box] = [1, 64, size // stride, size // stride]
+        return builder.model(shapes, **keywords)  # type: ignore[arg-type]
+    boxes, logits = _joined(builder, heads, classes, style)
+    output = _decoded(builder, boxes, logits, cells)
+    return builder.model({output: [1, 4 + classes, cells]}, **keywords)  # type: ignore[arg-type]
+
+
+def _joined(
+    builder: Builder, heads: list[tuple[str, str]], classes: int, style: str
+) -> tuple[str, str]:
+    """All boxes [1, 64, N] and all logits [1, classes, N]."""
+    if style == "yolov8":
+        rows = builder.constant("rows", [1, 64 + classes, -1])
+        flat = [
+            builder.node(
+                "Reshape",
+                [builder.node("Concat", pair, f"pair{i}", axis=1), rows],
+                f"flat{i}",
+            )
+            for i, pair in enumerate(heads)
+        ]
+        joined = builder.node("Concat", flat, "joined", axis=2)
+        sizes = builder.constant("sizes", [64, classes])
+        builder.nodes.append(
+            helper.make_node("Split", [joined, sizes], ["all_boxes", "all_logits"], axis=1)
+        )
+        return "all_boxes", "all_logits"
+    results = []
+    for kind, channels in ((0, 64), (1, classes)):
+        rows = builder.constant(f"rows{kind}", [1, channels, -1])
+        flat = [
+            builder.node("Reshape", [pair[kind], rows], f"flat{kind}{i}")
+            for i, pair in enumerate(heads)
+        ]
+        results.append(builder.node("Concat", flat, f"all{kind}", axis=2))
+    return results[0], results[1]
+
+
+def _decoded(builder: Builder, boxes: str, logits: str, cells: int) -> str:
+    """The distribution over distances, its mean by a convolution, and the scores."""
+    shape = builder.constant("dfl_shape", [1, 4, 16, cells])
+    split = builder.node("Reshape", [boxes, shape], "dfl_in")
+    turned = builder.node("Transpose", [split], "dfl_turned", perm=[0, 2, 1, 3])
+    chances = builder.node("Softmax", [turned], "dfl_softmax", axis=1)
+    weight = builder.constant("dfl_w", np.arange(16.0).reshape(1, 16, 1, 1), np.float32)
+    mean = builder.node("Conv", [chances, weight], "dfl_mean")
+    flat = builder.node("Reshape", [mean, builder.constant("box_shape", [1, 4, cells])], "ltrb")
+    scores = builder.node("Sigmoid", [logits], "scores")
+    return builder.node("Concat", [flat, scores], "output0", axis=1)
