@@ -1,0 +1,210 @@
+"""The artifact: a cvimodel and the JSON manifest that says where it comes from.
+
+The manifest lies beside the cvimodel and names it; both together are all that deploying needs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import cvimodel
+from .errors import InputError
+from .files import write_atomically
+
+MANIFEST_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One output of the cvimodel, as `convert --json` shows it."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A cvimodel ready to deploy. `labels[i]` is the name of class `i`.
+
+    `family`, `quantization` and `input_size` (height, width) are empty for a bare cvimodel that
+    came without a manifest; `provenance` is the rest of the manifest, as it was written.
+    """
+
+    cvimodel: Path
+    manifest: Path | None
+    name: str
+    sha256: str
+    size: int
+    chip: str
+    labels: tuple[str, ...] = ()
+    family: str = ""
+    quantization: str = ""
+    input_size: tuple[int, int] = (0, 0)
+    outputs: tuple[TensorInfo, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def label(self, class_id: int) -> str:
+        """The name of a class; its number as text where no name is known."""
+        return self.labels[class_id] if 0 <= class_id < len(self.labels) else str(class_id)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def write_manifest(artifact: Artifact, path: Path) -> Artifact:
+    """Write the manifest to `path`, beside the cvimodel; returns the artifact with that path."""
+    document = {
+        "format": MANIFEST_FORMAT,
+        "name": artifact.name,
+        "cvimodel": artifact.cvimodel.name,
+        "sha256": artifact.sha256,
+        "size": artifact.size,
+        "chip": artifact.chip,
+        "family": artifact.family,
+        "labels": list(artifact.labels),
+        "quantization": artifact.quantization,
+        "input": {"height": artifact.input_size[0], "width": artifact.input_size[1]},
+        "outputs": [dataclasses.asdict(output) for output in artifact.outputs],
+        **artifact.provenance,
+    }
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(path, text.encode())
+    return dataclasses.replace(artifact, manifest=path)
+
+
+def load_artifact(path: Path, labels: tuple[str, ...] = ()) -> Artifact:
+    """Read an artifact from a manifest, the folder that holds one, or a bare cvimodel.
+
+    A cvimodel with its manifest beside it is read through that manifest. `labels`, when given,
+    replace those of the manifest. The cvimodel's header is checked in every case.
+
+    Raises InputError when it is none of these, is damaged, or does not match its manifest.
+    """
+    if not path.exists():
+        raise InputError(
+            f"{path} does not exist",
+            "Give a manifest (.json), the folder that holds it, or a .cvimodel file; "
+            "`recam convert` makes one.",
+        )
+    if path.is_dir():
+        path = _manifest_in(path)
+    if path.suffix == ".json":
+        artifact = _from_manifest(path)
+    else:
+        beside = path.with_suffix(".json")
+        artifact = _from_manifest(beside) if _describes(beside, path) else _bare(path)
+    return dataclasses.replace(artifact, labels=labels) if labels else artifact
+
+
+def _manifest_in(folder: Path) -> Path:
+    found = [p for p in sorted(folder.glob("*.json")) if _looks_like_manifest(p)]
+    if len(found) == 1:
+        return found[0]
+    models = sorted(folder.glob("*.cvimodel"))
+    if not found and len(models) == 1:
+        return models[0]
+    names = ", ".join(p.name for p in found or models) or "none"
+    raise InputError(
+        f"{folder} should hold exactly one artifact, and holds: {names}",
+        "Name the manifest or the .cvimodel itself.",
+    )
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is not a readable manifest: {error}", "Run `recam convert` again."
+        ) from error
+
+
+def _looks_like_manifest(path: Path) -> bool:
+    try:
+        document = _read_json(path)
+    except InputError:
+        return False
+    return isinstance(document, dict) and "cvimodel" in document and "sha256" in document
+
+
+def _describes(manifest: Path, model: Path) -> bool:
+    return (
+        manifest.is_file()
+        and _looks_like_manifest(manifest)
+        and _read_json(manifest)["cvimodel"] == model.name
+    )
+
+
+def _bare(path: Path) -> Artifact:
+    header = cvimodel.read_header(path)
+    return Artifact(
+        cvimodel=path,
+        manifest=None,
+        name=path.stem,
+        sha256=sha256_of(path),
+        size=path.stat().st_size,
+        chip=header.chip,
+    )
+
+
+def _from_manifest(path: Path) -> Artifact:
+    document = _read_json(path)
+    try:
+        name = document["cvimodel"]
+        if not isinstance(name, str) or not name or Path(name).name != name:
+            raise ValueError("`cvimodel` must be the name of a file beside the manifest")
+        known = _known_fields(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path} is not an artifact's manifest: {_reason(error)}", "Run `recam convert` again."
+        ) from error
+    bare = _bare(path.with_name(name))
+    if bare.sha256 != document.get("sha256"):
+        raise InputError(
+            f"{bare.cvimodel} is not the file that {path.name} describes (sha256 differs)",
+            "Run `recam convert` again, or give the .cvimodel with --labels.",
+        )
+    own = {"format", "cvimodel", "sha256", "size", "chip", "input", *known}
+    provenance = {key: value for key, value in document.items() if key not in own}
+    return dataclasses.replace(
+        bare,
+        manifest=path,
+        provenance=provenance,
+        input_size=(document["input"]["height"], document["input"]["width"]),
+        **known,
+    )
+
+
+def _known_fields(document: Any) -> dict[str, Any]:
+    labels = document["labels"]
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise ValueError("`labels` must be a list of names")
+    for side in ("height", "width"):
+        if not isinstance(document["input"][side], int):
+            raise ValueError(f"`input.{side}` must be a number of pixels")
+    return {
+        "name": str(document["name"]),
+        "labels": tuple(labels),
+        "family": str(document["family"]),
+        "quantization": str(document["quantization"]),
+        "outputs": tuple(
+            TensorInfo(str(o["name"]), tuple(int(n) for n in o["shape"]), str(o["dtype"]))
+            for o in document["outputs"]
+        ),
+    }
+
+
+def _reason(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)

@@ -1,0 +1,112 @@
+"""Decoding YOLO11/YOLOv8 detection heads as the camera does.
+
+The arithmetic is that of SSCMA-Micro `sscma/core/model/ma_model_yolo11.cpp` for float32 outputs:
+a distribution over 16 distances for each side of the box (DFL), the best class of each cell, and
+non-maximum suppression across all classes (`sscma/core/utils/ma_nms.cpp`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .letterbox import Letterbox
+from .types import Box, Detection
+
+Array: TypeAlias = npt.NDArray[np.float32]
+
+SCORE_THRESHOLD = 0.25
+"""The camera's default for detectors (`ma_model_detector.cpp`)."""
+IOU_THRESHOLD = 0.45
+DFL_BINS = 16
+STRIDES = (8, 16, 32)
+
+
+def decode_dfl_heads(
+    outputs: Sequence[Array],
+    letterbox: Letterbox,
+    labels: Sequence[str],
+    score_threshold: float = SCORE_THRESHOLD,
+    iou_threshold: float = IOU_THRESHOLD,
+) -> list[Detection]:
+    """Detections in `outputs`, best first, in pixels of the letterbox's source picture.
+
+    Those that lie wholly in the letterbox's padding are left out.
+
+    `outputs` are box [1, 64, g, g] and class logits [1, nc, g, g] for strides 8, 16 and 32 in
+    turn, for one letterboxed picture.
+    """
+    boxes, scores, classes = [], [], []
+    for box_head, class_head, stride in zip(outputs[0::2], outputs[1::2], STRIDES, strict=True):
+        scale = _decode_scale(box_head[0], class_head[0], stride, score_threshold)
+        boxes.append(scale[0])
+        scores.append(scale[1])
+        classes.append(scale[2])
+    all_boxes, all_scores = np.concatenate(boxes), np.concatenate(scores)
+    all_classes = np.concatenate(classes)
+    found = [
+        Detection(
+            class_id=int(all_classes[index]),
+            label=_label(labels, int(all_classes[index])),
+            score=float(all_scores[index]),
+            box=letterbox.to_source(_box(all_boxes[index])),
+        )
+        for index in suppress(all_boxes, all_scores, iou_threshold)
+    ]
+    return [detection for detection in found if detection.visible]
+
+
+def _box(corners: Array) -> Box:
+    x1, y1, x2, y2 = (float(side) for side in corners)
+    return x1, y1, x2, y2
+
+
+def _label(labels: Sequence[str], class_id: int) -> str:
+    return labels[class_id] if class_id < len(labels) else str(class_id)
+
+
+def _decode_scale(
+    boxes: Array, logits: Array, stride: int, threshold: float
+) -> tuple[Array, Array, npt.NDArray[np.int64]]:
+    """Corner boxes [n, 4] in input pixels, scores [n] and classes [n] of one scale's cells."""
+    best = logits.max(axis=0)
+    rows, columns = np.nonzero(best > np.log(threshold / (1 - threshold)))
+    bins = boxes[:, rows, columns].reshape(4, DFL_BINS, -1).astype(np.float32)
+    bins = np.exp(bins - bins.max(axis=1, keepdims=True))
+    steps = np.arange(DFL_BINS, dtype=np.float32)[None, :, None]
+    left, top, right, bottom = (bins * steps).sum(axis=1) / bins.sum(axis=1)
+    x, y = columns + 0.5, rows + 0.5
+    corners = np.stack([x - left, y - top, x + right, y + bottom], axis=1) * stride
+    scores = 1 / (1 + np.exp(-best[rows, columns]))
+    classes = logits[:, rows, columns].argmax(axis=0)
+    return corners.astype(np.float32), scores.astype(np.float32), classes
+
+
+def suppress(boxes: Array, scores: Array, iou_threshold: float) -> list[int]:
+    """Indices that survive non-maximum suppression across classes, best score first."""
+    kept: list[int] = []
+    order = list(np.argsort(-scores, kind="stable"))
+    while order:
+        best = order.pop(0)
+        kept.append(int(best))
+        if order:
+            overlap = iou_with(boxes[best], boxes[order])
+            order = [
+                other for other, iou in zip(order, overlap, strict=True) if iou <= iou_threshold
+            ]
+    return kept
+
+
+def iou_with(box: Array, others: Array) -> Array:
+    """Intersection over union of one corner box [4] with `others` [n, 4]; result [n]."""
+    top_left = np.maximum(box[:2], others[:, :2])
+    bottom_right = np.minimum(box[2:], others[:, 2:])
+    inside = np.clip(bottom_right - top_left, 0, None).prod(axis=1)
+    areas = (others[:, 2] - others[:, 0]) * (others[:, 3] - others[:, 1])
+    own = (box[2] - box[0]) * (box[3] - box[1])
+    union: Array = areas + own - inside
+    result: Array = np.divide(inside, union, out=np.zeros_like(union), where=union > 0)
+    return result

@@ -1,0 +1,45 @@
+"""Drawing detections on the original picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+from .types import Detection
+
+# Distinct on light and dark pictures alike, and under the common kinds of colour blindness
+# (Okabe and Ito's palette).
+_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+
+
+def draw_detections(image: Image.Image, detections: Sequence[Detection]) -> Image.Image:
+    """A copy of `image` (RGB) with a box, the class name and the score for each detection."""
+    result = image.convert("RGB").copy()
+    pen = ImageDraw.Draw(result)
+    line = max(2, round(min(result.size) / 200))
+    font = ImageFont.load_default(size=max(12, round(min(result.size) / 28)))
+    for detection in sorted(detections, key=lambda d: d.score):
+        colour = _COLOURS[detection.class_id % len(_COLOURS)]
+        pen.rectangle(detection.box, outline=colour, width=line)
+        _caption(pen, detection, colour, font, result.size)
+    return result
+
+
+def _caption(
+    pen: ImageDraw.ImageDraw,
+    detection: Detection,
+    colour: str,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    size: tuple[int, int],
+) -> None:
+    """The name and score on a plate above the box, or inside it where there is no room."""
+    text = f"{detection.label} {detection.score:.2f}"
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
+    width, height = right - left + 6, bottom - top + 6
+    x = min(max(0.0, detection.box[0]), max(0.0, size[0] - width))
+    y = detection.box[1] - height
+    if y < 0:
+        y = min(detection.box[1], max(0.0, size[1] - height))
+    pen.rectangle((x, y, x + width, y + height), fill=colour)
+    pen.text((x + 3 - left, y + 3 - top), text, fill="black", font=font)

@@ -1,0 +1,58 @@
+"""Fitting a picture into a network's input without changing its proportions.
+
+The camera pads with zeros, the picture in the centre (SSCMA-Micro, and the compiler's
+`keep_aspect_ratio`); both sides of every comparison here are letterboxed by this one class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from .types import Box
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """How a `source` picture lies in a `target`; both are (width, height) in pixels.
+
+    `scale` is target pixels per source pixel; `left` and `top` are the padding in target pixels.
+    """
+
+    source: tuple[int, int]
+    target: tuple[int, int]
+    scale: float
+    left: int
+    top: int
+
+    @classmethod
+    def fit(cls, source: tuple[int, int], target: tuple[int, int]) -> Letterbox:
+        """Centre `source` in `target` at the largest scale that fits; both (width, height)."""
+        scale = min(target[0] / source[0], target[1] / source[1])
+        width, height = cls._scaled(source, scale)
+        return cls(source, target, scale, (target[0] - width) // 2, (target[1] - height) // 2)
+
+    @staticmethod
+    def _scaled(source: tuple[int, int], scale: float) -> tuple[int, int]:
+        return max(1, int(source[0] * scale)), max(1, int(source[1] * scale))
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """The letterboxed RGB picture, of the target's size, black around it."""
+        canvas = Image.new("RGB", self.target)
+        size = self._scaled(self.source, self.scale)
+        resized = image.convert("RGB").resize(size, Image.Resampling.BILINEAR, reducing_gap=None)
+        canvas.paste(resized, (self.left, self.top))
+        return canvas
+
+    def to_source(self, box: Box) -> Box:
+        """A box in target pixels as one in source pixels, cut off at the picture's edges."""
+        width, height = self.source
+        x1, x2 = ((x - self.left) / self.scale for x in (box[0], box[2]))
+        y1, y2 = ((y - self.top) / self.scale for y in (box[1], box[3]))
+        return (
+            min(max(x1, 0.0), width),
+            min(max(y1, 0.0), height),
+            min(max(x2, 0.0), width),
+            min(max(y2, 0.0), height),
+        )

@@ -1,0 +1,33 @@
+"""The value that all of this is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One object found. `box` is x1, y1, x2, y2 in pixels of the original picture."""
+
+    class_id: int
+    label: str
+    score: float
+    box: Box
+
+    @property
+    def visible(self) -> bool:
+        """Whether any of the box lies on the picture."""
+        x1, y1, x2, y2 = self.box
+        return x2 > x1 and y2 > y1
+
+    def as_json(self) -> dict[str, Any]:
+        """As every `--json` document shows it."""
+        return {
+            "class_id": self.class_id,
+            "label": self.label,
+            "score": round(self.score, 4),
+            "box": [round(side, 1) for side in self.box],
+        }
