@@ -1,0 +1,35 @@
+"""A virtual reCamera: a real SSH server, the camera's files, and its ``sscma-model``.
+
+It lets a deployment be tried with no hardware. It needs no root and no container, and
+listens on 127.0.0.1 only. Start it with the folder of this package on ``PYTHONPATH``:
+
+    python -m virtual serve --dir D --tpu-libraries P1:P2
+
+What it plays, each as far as the public sources of the camera's software show it:
+
+- SSH: user ``recamera`` with the camera's password or a key of
+  ``~/.ssh/authorized_keys``; SFTP, scp and commands. A command gets no login profile,
+  so ``LD_LIBRARY_PATH`` is missing until the caller sets it, as on the camera.
+- Files, under ``D/root``: ``userdata/Models``, ``home/recamera``, ``mnt/system/lib``
+  with the TPU library. Paths are real ones: clients name ``D/root/...`` in full, as
+  the settings file ``D/recam.toml`` does.
+- ``sudo``, asking for the camera's password; programs run by it count as root.
+- ``sscma-model``: loads the model in the TPU simulator, chooses the model family and
+  decodes by the camera's own rules, prints its lines and draws its picture. A RISC-V
+  program that a client uploaded and runs is played by this same ``sscma-model``.
+
+What it does not play:
+
+- A jail for commands. SFTP and scp reach nothing outside ``D/root``, but a command
+  runs as the user who started the server, with the host's tools, and can do whatever
+  that user can. Give the password to nobody you would not give a shell.
+- Memory limits, the read-only root file system, busybox's differences from the host's
+  tools, a reboot, and the camera's speed: the simulator takes seconds for what the
+  TPU does in milliseconds, and the printed times are the simulator's.
+- Processes that outlive their session: on the camera they may, here everything
+  that a command started ends with its channel.
+- Modes that scp sends along without ``-p``: uploaded files are 0644 here.
+- Model families other than YOLOv8 and YOLO11 detection: they are recognised by the
+  camera's rules and then refused with a line of our own.
+- HTTP, MQTT, Node-RED and video.
+"""

@@ -1,0 +1,68 @@
+"""``python -m virtual serve``: the command line of the virtual camera."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .layout import SetupError
+from .server import METHODS, Options, serve
+
+
+def parse(arguments: Sequence[str] | None = None) -> Options:
+    parser = argparse.ArgumentParser(prog="virtual", description="A virtual reCamera.")
+    actions = parser.add_subparsers(dest="action", required=True)
+    command = actions.add_parser("serve", help="play a camera until SIGTERM or SIGINT")
+    command.add_argument("--dir", type=Path, required=True, help="the camera's folder")
+    command.add_argument(
+        "--tpu-libraries",
+        required=True,
+        metavar="P1:P2",
+        help="folders that hold the TPU simulator's libraries",
+    )
+    command.add_argument("--port", type=int, default=0, help="default: the last one, or a free one")
+    command.add_argument("--password-file", type=Path, help="its first line; default: recamera")
+    command.add_argument("--factory-model", type=Path, metavar="FILE")
+    command.add_argument("--factory-info", type=Path, metavar="FILE.json")
+    command.add_argument(
+        "--firmware-quirks",
+        choices=("stock", "mended"),
+        default="stock",
+        help="decode as the camera does, or as firmware with its known faults mended would",
+    )
+    command.add_argument(
+        "--auth",
+        default=",".join(sorted(METHODS)),
+        metavar="METHODS",
+        help="login methods offered, of password,publickey",
+    )
+    values = parser.parse_args(arguments)
+    methods = frozenset(values.auth.split(","))
+    if not methods <= METHODS:
+        parser.error(f"--auth: {values.auth}")
+    return Options(
+        folder=values.dir,
+        tpu_libraries=tuple(Path(folder) for folder in values.tpu_libraries.split(":") if folder),
+        port=values.port,
+        password_file=values.password_file,
+        factory_model=values.factory_model,
+        factory_info=values.factory_info,
+        firmware=values.firmware_quirks,
+        methods=methods,
+    )
+
+
+def main() -> int:
+    options = parse()
+    try:
+        serve(options)
+    except SetupError as error:
+        print(f"virtual: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""The life of a virtual camera: set up, listen, say so, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+
+from . import layout as setup
+from .commands import Commands
+from .layout import HOST, USER, Layout, SetupError
+from .processes import start_of
+from .ssh import listen
+
+log = logging.getLogger("virtual")
+
+METHODS = frozenset({"password", "publickey"})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``serve`` was asked for."""
+
+    folder: Path
+    tpu_libraries: tuple[Path, ...]
+    port: int = 0
+    password_file: Path | None = None
+    factory_model: Path | None = None
+    factory_info: Path | None = None
+    firmware: str = "stock"
+    methods: frozenset[str] = METHODS
+
+
+@contextlib.contextmanager
+def locked(layout: Layout) -> Iterator[None]:
+    """Hold the folder for this process. Raises SetupError when another one does."""
+    layout.base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with layout.lock.open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise SetupError(
+                f"{layout.base} belongs to a running virtual camera (process {holder})"
+            ) from error
+        lock.seek(0)
+        lock.truncate()
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def start_log(layout: Layout) -> None:
+    handler = logging.FileHandler(layout.log, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def public_host_key(layout: Layout) -> str:
+    """The host key's public line; the key is made at the first start."""
+    try:
+        if not layout.host_key.exists():
+            text = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+            setup.write_private(layout.host_key, text)
+        layout.host_key.chmod(0o600)
+        return asyncssh.read_private_key(layout.host_key).export_public_key().decode()
+    except (OSError, asyncssh.KeyImportError) as error:
+        raise SetupError(f"the host key {layout.host_key}: {error}") from error
+
+
+def prepare(layout: Layout, options: Options) -> None:
+    """Everything on disk that does not depend on the port. Raises SetupError."""
+    try:
+        setup.create(layout)
+        setup.link_libraries(layout, [folder.resolve() for folder in options.tpu_libraries])
+        setup.install_password(layout, options.password_file)
+        setup.install_factory_model(layout, options.factory_model, options.factory_info)
+        (layout.base / "firmware").write_text(options.firmware + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SetupError(str(error)) from error
+
+
+async def open_port(layout: Layout, options: Options, commands: Commands) -> asyncssh.SSHAcceptor:
+    """The port asked for; else the one of the last run; else any free one."""
+    if options.port:
+        try:
+            return await listen(layout, options.port, commands, options.methods)
+        except OSError as error:
+            raise SetupError(f"port {options.port} cannot be used: {error.strerror}") from error
+    with contextlib.suppress(OSError, ValueError):
+        previous = int(layout.port.read_text(encoding="utf-8"))
+        return await listen(layout, previous, commands, options.methods)
+    return await listen(layout, 0, commands, options.methods)
+
+
+def publish(layout: Layout, port: int, public_key: str) -> None:
+    """Write what clients read; the state last, in one step: it says "ready"."""
+    setup.write_private(layout.port, f"{port}\n")
+    setup.write_private(layout.known_hosts, setup.known_hosts_text(public_key, port))
+    setup.write_private(layout.settings, setup.settings_text(layout, port))
+    state = {
+        "pid": os.getpid(),
+        "started": start_of(os.getpid()),
+        "host": HOST,
+        "ssh_port": port,
+        "user": USER,
+        "settings": str(layout.settings),
+        "known_hosts": str(layout.known_hosts),
+        "root": str(layout.root),
+        "log": str(layout.log),
+    }
+    setup.write_private(layout.state, json.dumps(state, indent=2) + "\n")
+
+
+async def _run(layout: Layout, options: Options) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    commands = Commands(layout)
+    public_key = public_host_key(layout)
+    acceptor = await open_port(layout, options, commands)
+    try:
+        port = acceptor.get_port()
+        publish(layout, port, public_key)
+        log.info("ready on %s port %s", HOST, port)
+        await stopped.wait()
+    finally:
+        layout.state.unlink(missing_ok=True)
+        acceptor.close()
+        await commands.end_all()
+        log.info("stopped")
+
+
+def serve(options: Options) -> None:
+    """Play a camera until SIGTERM or SIGINT. Raises SetupError when it cannot start."""
+    os.umask(0o022)
+    layout = Layout.at(options.folder)
+    try:
+        with locked(layout):
+            layout.state.unlink(missing_ok=True)
+            start_log(layout)
+            prepare(layout, options)
+            asyncio.run(_run(layout, options))
+    except OSError as error:
+        raise SetupError(str(error)) from error

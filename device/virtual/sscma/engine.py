@@ -1,0 +1,90 @@
+"""The TPU: a cvimodel described and run by ``tpu_run.py`` in a process of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .tensors import Model
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LIBRARY = "libcviruntime.so"
+RUNNER = Path(__file__).resolve().parents[2] / "tpu_run.py"
+
+_PR_SET_PDEATHSIG = 1
+
+
+class EngineError(Exception):
+    """The model could not be loaded or run."""
+
+
+def _die_with_parent() -> None:
+    """Linux: the simulator ends when this program is killed, however it is killed."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One inference: output arrays in model order and milliseconds in the simulator."""
+
+    arrays: list[NDArray[Any]]
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Engine:
+    """``library_path`` as in LD_LIBRARY_PATH; the simulator's log goes to ``log``,
+    as the camera's library logs to syslog; ``scratch`` holds tensors for a moment."""
+
+    library_path: str
+    log: Path
+    scratch: Path
+
+    def has_library(self) -> bool:
+        folders = [folder for folder in self.library_path.split(":") if folder]
+        return any((Path(folder) / LIBRARY).exists() for folder in folders)
+
+    def _call(self, *arguments: str) -> dict[str, Any]:
+        command = [sys.executable, "-I", str(RUNNER), *arguments]
+        environment = {**os.environ, "LD_LIBRARY_PATH": self.library_path}
+        with self.log.open("ab") as log:
+            result = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                preexec_fn=_die_with_parent,
+                check=False,
+            )
+        if result.returncode != 0:
+            raise EngineError(f"the simulator ended with {result.returncode}")
+        document: dict[str, Any] = json.loads(result.stdout)
+        return document
+
+    def load(self, model: Path) -> Model:
+        """The model's inputs and outputs. Raises EngineError."""
+        return Model.from_json(self._call(str(model), "--info"))
+
+    def run(self, path: Path, model: Model, data: bytes) -> Run:
+        """One inference on the bytes of the first input. Raises EngineError."""
+        with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
+            file = Path(folder) / "input.bin"
+            file.write_bytes(data)
+            document = self._call(str(path), "--input", str(file), "--output-dir", folder)
+            image = document["images"][0]
+            arrays = [
+                tensor.array(Path(name).read_bytes())
+                for tensor, name in zip(model.outputs, image["outputs"], strict=True)
+            ]
+        return Run(arrays, float(image["forward_ms"][0]))

@@ -1,0 +1,98 @@
+"""Tensors as the runner reports them, and raw output bytes as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+DTYPES = {
+    "float32": np.float32,
+    "int32": np.int32,
+    "uint32": np.uint32,
+    "int16": np.int16,
+    "uint16": np.uint16,
+    "int8": np.int8,
+    "uint8": np.uint8,
+}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a model: ``shape`` as in the model, ``size`` in bytes."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    size: int
+    scale: float = 1.0
+    zero_point: int = 0
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Tensor:
+        return cls(
+            name=str(record["name"]),
+            shape=tuple(int(n) for n in record["shape"]),
+            dtype=str(record["dtype"]),
+            size=int(record["bytes"]),
+            scale=float(record["qscale"]),
+            zero_point=int(record["zero_point"]),
+        )
+
+    def array(self, data: bytes) -> NDArray[Any]:
+        """The tensor's bytes in its own shape. ValueError when they do not fit."""
+        return np.frombuffer(data, dtype=DTYPES[self.dtype]).reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class Model:
+    """Inputs and outputs of a loaded cvimodel, in the model's order."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Model:
+        return cls(
+            inputs=tuple(Tensor.from_json(record) for record in document["inputs"]),
+            outputs=tuple(Tensor.from_json(record) for record in document["outputs"]),
+        )
+
+    @property
+    def packed(self) -> bool:
+        """Channels last, by the camera's test: the last dimension is 3 or 1."""
+        return self.inputs[0].shape[-1] in (1, 3)
+
+    @property
+    def height(self) -> int:
+        shape = self.inputs[0].shape
+        return shape[1] if self.packed else shape[2]
+
+    @property
+    def width(self) -> int:
+        shape = self.inputs[0].shape
+        return shape[2] if self.packed else shape[3]
+
+    @property
+    def channels(self) -> int:
+        shape = self.inputs[0].shape
+        return shape[3] if self.packed else shape[1]
+
+
+@dataclass(frozen=True)
+class Box:
+    """One detection as the camera keeps it: centre and size as fractions of the
+    letterboxed input."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+    score: float
+    target: int

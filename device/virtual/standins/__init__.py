@@ -1,0 +1,1 @@
+"""Programs of the camera that the host does not have, or has otherwise."""

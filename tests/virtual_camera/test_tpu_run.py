@@ -1,0 +1,120 @@
+"""``tpu_run.py``: its errors without a simulator; with one, its document and outputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import DEVICE
+
+SCRIPT = DEVICE / "tpu_run.py"
+
+
+def run(*arguments: str | Path, libraries: str = "") -> subprocess.CompletedProcess[str]:
+    """On this interpreter without site-packages, as bare as the camera's."""
+    return subprocess.run(
+        [sys.executable, "-I", "-S", str(SCRIPT), *map(str, arguments)],
+        env={**os.environ, "LD_LIBRARY_PATH": libraries},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def cvimodel(folder: Path, body: bytes = b"body", damage: bytes = b"") -> Path:
+    """A file whose header is right, and nothing after it is."""
+    digest = hashlib.md5(body, usedforsecurity=False).digest()
+    header = b"CviModel" + len(body).to_bytes(4, "little") + b"\x01\x04" + digest
+    file = folder / "m.cvimodel"
+    file.write_bytes(header.ljust(30) + b"cv181x".ljust(16, b"\0") + b"\0\0" + body + damage)
+    return file
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("tpu_run: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_a_missing_library_is_named(tmp_path: Path) -> None:
+    assert "cannot load libcviruntime.so" in one_line(run(cvimodel(tmp_path), "--info"))
+
+
+def test_a_library_without_the_functions_is_refused(tmp_path: Path, hollow_libraries: Path) -> None:
+    done = run(cvimodel(tmp_path), "--info", libraries=str(hollow_libraries))
+    assert "not a cviruntime library" in one_line(done)
+
+
+@pytest.mark.parametrize("content", [b"", b"CviModel", b"x" * 100])
+def test_what_is_no_cvimodel_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "m.cvimodel"
+    file.write_bytes(content)
+    assert "is not a cvimodel" in one_line(run(file, "--info"))
+
+
+def test_damage_is_found_by_the_headers_md5(tmp_path: Path) -> None:
+    assert "truncated or damaged" in one_line(run(cvimodel(tmp_path, damage=b"!"), "--info"))
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    assert "cannot read the model" in one_line(run(tmp_path / "nothing", "--info"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "nothing to run"),
+        (["--input", "x"], "--output-dir is missing"),
+        (["--input", "x", "--output-dir", "o", "--repeat", "0"], "--repeat"),
+        (["--inputs-list", "/no/list", "--output-dir", "o"], "cannot read the list"),
+        (["--bogus"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_arguments_are_one_line(tmp_path: Path, arguments: list[str], said: str) -> None:
+    assert said in one_line(run(cvimodel(tmp_path), *arguments))
+
+
+@pytest.mark.toolchain
+def test_several_images_run_on_one_load(simulator: str, shared: Path, tmp_path: Path) -> None:
+    model = shared / "data" / "cvimodels" / "yolo11n_classify_cv181x_int8.cvimodel"
+    info = json.loads(run(model, "--info", libraries=simulator).stdout)
+    (tensor,) = info["inputs"]
+    assert (tensor["shape"], tensor["dtype"]) == ([1, 224, 224, 3], "uint8")
+    assert info["chip"] == "cv181x"
+    for name, byte in (("black", b"\0"), ("white", b"\xff")):
+        (tmp_path / name).write_bytes(byte * tensor["bytes"])
+    (tmp_path / "list").write_text(f"{tmp_path}/white\n{tmp_path}/black\n", encoding="utf-8")
+    done = run(
+        *(model, "--input", tmp_path / "black", "--inputs-list", tmp_path / "list"),
+        *("--output-dir", tmp_path / "out", "--progress"),
+        libraries=simulator,
+    )
+    document = json.loads(done.stdout)
+    outputs = [Path(image["outputs"][0]).read_bytes() for image in document["images"]]
+    assert [len(image["forward_ms"]) for image in document["images"]] == [1, 1, 1]
+    assert [len(output) for output in outputs] == [document["outputs"][0]["bytes"]] * 3
+    assert outputs[0] == outputs[2] != outputs[1]
+    assert "tpu_run: image 3/3\n" in done.stderr
+
+
+@pytest.mark.toolchain
+def test_an_input_of_the_wrong_size_is_refused(
+    simulator: str, shared: Path, tmp_path: Path
+) -> None:
+    model = shared / "data" / "cvimodels" / "yolo11n_classify_cv181x_int8.cvimodel"
+    (tmp_path / "in").write_bytes(b"abc")
+    done = run(
+        *(model, "--input", tmp_path / "in", "--output-dir", tmp_path / "out"),
+        libraries=simulator,
+    )
+    assert done.returncode == 1
+    assert "has 3 bytes, the input images_raw takes 150528" in done.stderr.splitlines()[-1]

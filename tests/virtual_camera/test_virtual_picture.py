@@ -1,0 +1,138 @@
+"""The model's input and the drawn output, against OpenCV's own numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from virtual.sscma import drawing
+from virtual.sscma.letterbox import letterbox, read_image, resize
+from virtual.sscma.tensors import Box
+
+
+def ramp(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    values = np.arange(height * width * 3, dtype=np.int64) * 37 % 251
+    return values.astype(np.uint8).reshape(height, width, 3)
+
+
+# Made with cv2.resize (OpenCV 4.10, no IPP), INTER_LINEAR.
+OPENCV = {
+    (5, 7, 3, 4): [[49, 212, 187, 130], [90, 33, 227, 170], [129, 73, 47, 106]],
+    (3, 4, 5, 6): [
+        [0, 55, 129, 203, 152, 82],
+        [77, 82, 106, 180, 129, 59],
+        [193, 123, 71, 146, 94, 24],
+        [158, 163, 162, 136, 134, 140],
+        [135, 190, 223, 129, 161, 217],
+    ],
+    (1, 9, 2, 3): [[111, 193, 24], [111, 193, 24]],
+    (6, 4, 4, 6): [
+        [48, 72, 115, 189, 138, 68],
+        [150, 174, 185, 133, 145, 169],
+        [63, 118, 161, 109, 120, 145],
+        [164, 125, 105, 179, 128, 58],
+    ],
+}
+
+
+@pytest.mark.parametrize("size", sorted(OPENCV))
+def test_interpolation_is_opencvs_to_the_last_bit(size: tuple[int, int, int, int]) -> None:
+    height, width, new_height, new_width = size
+    expected = OPENCV[size]
+    assert resize(ramp(height, width), new_width, new_height)[:, :, 0].tolist() == expected
+
+
+def test_exactly_half_averages_two_by_two() -> None:
+    image = np.array([[0, 1], [2, 4]], np.uint8)[:, :, None].repeat(3, axis=2)
+    assert resize(image, 1, 1)[0, 0].tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "inside"),
+    [
+        (100, 50, (slice(0, 64), slice(16, 48))),
+        (50, 100, (slice(16, 48), slice(0, 64))),
+        (64, 64, (slice(0, 64), slice(0, 64))),
+        # 64 / 3 = 21.33: truncated, and the odd row of padding goes below.
+        (10, 30, (slice(21, 42), slice(0, 64))),
+    ],
+)
+def test_the_picture_stands_centred_on_zeros(
+    height: int, width: int, inside: tuple[slice, slice]
+) -> None:
+    canvas = letterbox(np.full((height, width, 3), 200, np.uint8), 64, 64)
+    assert (canvas[inside] == 200).all()
+    canvas[inside] = 0
+    assert not canvas.any()
+
+
+def test_a_hair_thin_picture_is_refused() -> None:
+    with pytest.raises(ValueError, match="narrow"):
+        letterbox(np.zeros((1, 1000, 3), np.uint8), 64, 64)
+
+
+def test_pictures_are_turned_as_their_exif_says(tmp_path: Path) -> None:
+    image = Image.new("RGB", (40, 20))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "turned.jpg", exif=exif)
+    read = read_image(tmp_path / "turned.jpg")
+    assert read is not None
+    assert read.shape == (40, 20, 3)
+
+
+def test_grey_and_transparent_pictures_become_rgb(tmp_path: Path) -> None:
+    for mode in ("L", "RGBA", "P"):
+        Image.new(mode, (8, 6)).save(tmp_path / "picture.png")
+        read = read_image(tmp_path / "picture.png")
+        assert read is not None
+        assert read.shape == (6, 8, 3)
+
+
+def test_a_truncated_jpeg_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    file = tmp_path / "picture.jpg"
+    Image.effect_noise((200, 200), 60).convert("RGB").save(file, quality=95)
+    file.write_bytes(file.read_bytes()[:6000])
+    read = read_image(file)
+    assert read is not None
+    assert read.shape == (200, 200, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\xff\xd8\xff"])
+def test_what_is_no_picture_reads_as_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.jpg").write_bytes(content)
+    assert read_image(tmp_path / "x.jpg") is None
+    assert read_image(tmp_path / "missing.jpg") is None
+
+
+def test_boxes_are_drawn_in_their_class_colour_and_place() -> None:
+    blank = np.zeros((320, 320, 3), np.uint8)
+    box = Box(0.5, 0.5, 0.5, 0.25, 0.876, 5)
+    picture = drawing.draw_boxes(blank, [box])
+    assert picture[160, 80].tolist() == list(drawing.colour(5))
+    assert picture[120, 160].tolist() == list(drawing.colour(5))
+    assert not picture[160, 160].any()
+    label = picture[90:112, 80:160]
+    assert label.any()
+    assert not blank.any()
+
+
+def test_boxes_reaching_out_of_the_picture_do_no_harm() -> None:
+    blank = np.zeros((64, 64, 3), np.uint8)
+    drawing.draw_boxes(blank, [Box(0.0, 0.0, 3.0, 3.0, 0.5, 79), Box(0.9, 0.9, -0.1, -0.1, 0.3, 0)])
+
+
+def test_every_number_can_be_lettered() -> None:
+    assert set("0123456789(.)-") <= set(drawing.GLYPHS)
+
+
+def test_saving_follows_the_names_ending(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    assert drawing.save(pixels, tmp_path / "out.jpg")
+    with Image.open(tmp_path / "out.jpg") as image:
+        assert image.format == "JPEG"
+    assert not drawing.save(pixels, tmp_path / "no" / "folder.jpg")
+    with pytest.raises(ValueError, match="extension"):
+        drawing.save(pixels, tmp_path / "out.xyz")
