@@ -53,9 +53,10 @@ def run(
     Raises ProcessError when the program cannot be started or exceeds `timeout` seconds.
     """
     words = tuple(str(word) for word in command)
-    process = _start(words, cwd, env)
     with contextlib.ExitStack() as stack:
+        # First, so that a log that cannot be opened leaves no process running.
         log_file = stack.enter_context(log.open("ab")) if log else None
+        process = _start(words, cwd, env)
         reader = _Reader(on_line, log_file)
         threads = [
             threading.Thread(target=reader.drain, args=(stream, keep), daemon=True)

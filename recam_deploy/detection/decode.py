@@ -54,7 +54,7 @@ def decode_dfl_heads(
             score=float(all_scores[index]),
             box=letterbox.to_source(_box(all_boxes[index])),
         )
-        for index in suppress(all_boxes, all_scores, iou_threshold)
+        for index in suppress(_as_compared(all_boxes), all_scores, iou_threshold)
     ]
     return [detection for detection in found if detection.visible]
 
@@ -83,6 +83,15 @@ def _decode_scale(
     scores = 1 / (1 + np.exp(-best[rows, columns]))
     classes = logits[:, rows, columns].argmax(axis=0)
     return corners.astype(np.float32), scores.astype(np.float32), classes
+
+
+def _as_compared(boxes: Array) -> Array:
+    """Corner boxes as the camera's suppression compares them.
+
+    It takes a box's centre for its top left corner (`compute_iou` on centre boxes), so every box
+    is moved by half its size: boxes of one size overlap as they do, others a little differently.
+    """
+    return np.asarray(boxes + np.tile((boxes[:, 2:] - boxes[:, :2]) / 2, 2), np.float32)
 
 
 def suppress(boxes: Array, scores: Array, iou_threshold: float) -> list[int]:

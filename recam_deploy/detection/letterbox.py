@@ -41,8 +41,7 @@ class Letterbox:
         """The letterboxed RGB picture, of the target's size, black around it."""
         canvas = Image.new("RGB", self.target)
         size = self._scaled(self.source, self.scale)
-        resized = image.convert("RGB").resize(size, Image.Resampling.BILINEAR, reducing_gap=None)
-        canvas.paste(resized, (self.left, self.top))
+        canvas.paste(_sampled(image.convert("RGB"), size), (self.left, self.top))
         return canvas
 
     def to_source(self, box: Box) -> Box:
@@ -56,3 +55,17 @@ class Letterbox:
             min(max(x2, 0.0), width),
             min(max(y2, 0.0), height),
         )
+
+
+def _sampled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Bilinear sampling at pixel centres, without the smoothing of `Image.resize`.
+
+    That is OpenCV's INTER_LINEAR, which the camera's test binary uses; pixels agree to within 1.
+    """
+    across, down = image.width / size[0], image.height / size[1]
+    return image.transform(
+        size,
+        Image.Transform.AFFINE,
+        (across, 0, 0, 0, down, 0),
+        resample=Image.Resampling.BILINEAR,
+    )

@@ -78,6 +78,14 @@ def test_letterboxing_is_centred_on_black_and_reversible(size: tuple[int, int]) 
     assert letterbox.to_source(inside) == pytest.approx((0, 0, *size), abs=2 / letterbox.scale)
 
 
+def test_sampling_does_not_smooth() -> None:
+    """The camera's INTER_LINEAR reads single pixels; averaging them would change the input."""
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, 1::4] = stripes[:, 2::4] = 255
+    shrunk = np.asarray(Letterbox.fit((64, 64), (16, 16)).apply(Image.fromarray(stripes)))
+    assert set(np.unique(shrunk)) == {255}
+
+
 def detection(class_id: int, score: float, box: Box) -> Detection:
     return Detection(class_id, str(class_id), score, box)
 

@@ -1,0 +1,117 @@
+"""The work behind the commands, in the order `recam up` does it; commands print what it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from ..artifact import Artifact
+from ..camera.deployment import DeploymentPlan, plan_deployment
+from ..camera.facts import gather_facts
+from ..camera.layout import CameraLayout
+from ..camera.remote import Remote
+from ..camera.runner_binary import RunnerSource, find_runner
+from ..camera.smoke import SmokeReport, run_smoke_test
+from ..conversion.calibration import read_calibration_set
+from ..conversion.convert import ConversionResult, Converter, Thresholds
+from ..conversion.plan import ConversionPlan, plan_conversion
+from ..detection.pictures import read_picture
+from ..errors import InputError
+from ..network.labels import read_labels
+from ..network.reading import read_network
+from ..progress import Progress
+from ..settings import Settings
+from ..toolchain import TPU_MLIR_VERSION, ensure
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A conversion whose inputs have all been read and found good."""
+
+    plan: ConversionPlan
+    graph: onnx.ModelProto
+    output: Path
+
+
+def prepare_conversion(
+    settings: Settings, model: Path, calibration: Path, output: Path | None, labels: Path | None
+) -> Prepared:
+    """Read and check everything a conversion takes, before anything is spent on it."""
+    target = output_path(model, output)
+    network, graph = read_network(model, read_labels(labels) if labels else ())
+    pictures = read_calibration_set(calibration, settings.convert.images)
+    plan = plan_conversion(
+        network,
+        pictures,
+        verify_images=settings.convert.verify,
+        tpu_mlir=TPU_MLIR_VERSION,
+    )
+    return Prepared(plan, graph, target)
+
+
+def run_conversion(settings: Settings, progress: Progress, prepared: Prepared) -> ConversionResult:
+    """Install the compiler if need be, then convert."""
+    toolchain = ensure(settings.cache_dir, progress)
+    converter = Converter(prepared.plan, prepared.graph, toolchain, settings.cache_dir, progress)
+    thresholds = Thresholds(settings.convert.min_cosine, settings.convert.min_matched)
+    return converter.run(prepared.output, thresholds)
+
+
+def output_path(model: Path, output: Path | None) -> Path:
+    """Where the cvimodel goes. Raises InputError where it cannot."""
+    target = output or Path(f"{model.stem}_int8.cvimodel")
+    if target.suffix != ".cvimodel":
+        raise InputError(
+            f"the output {target} does not end in .cvimodel",
+            f"Name it {target.with_suffix('.cvimodel')}.",
+        )
+    if not target.parent.is_dir():
+        raise InputError(f"the folder {target.parent} does not exist", "Make it first.")
+    return target
+
+
+def plan_for(remote: Remote, settings: Settings, artifact: Artifact) -> DeploymentPlan:
+    """Look at the camera and plan what has to be done there."""
+    layout = CameraLayout.from_settings(settings.camera)
+    return plan_deployment(artifact, gather_facts(remote, layout), layout)
+
+
+@dataclass(frozen=True)
+class SmokeInputs:
+    """A smoke test whose inputs on this side have been checked."""
+
+    image: Path
+    runner: RunnerSource
+    output: Path
+
+    @property
+    def labeled(self) -> Path:
+        """Our own picture, beside the camera's: Out.jpg, Out.labeled.jpg."""
+        return self.output.with_suffix(f".labeled{self.output.suffix}")
+
+
+def prepare_smoke_test(
+    settings: Settings, image: Path, runner: Path | None, output: Path
+) -> SmokeInputs:
+    """Read and check what a smoke test takes from this side."""
+    read_picture(image)
+    return SmokeInputs(image, find_runner(runner, settings.cache_dir), output)
+
+
+def smoke_test(
+    remote: Remote, settings: Settings, artifact: Artifact, inputs: SmokeInputs, progress: Progress
+) -> SmokeReport:
+    """Run the artifact on the picture on the camera and bring the result back."""
+    return run_smoke_test(
+        remote,
+        artifact,
+        inputs.image,
+        CameraLayout.from_settings(settings.camera),
+        inputs.runner,
+        inputs.output,
+        inputs.labeled,
+        progress,
+        timeout=settings.camera.run_timeout,
+    )

@@ -1,0 +1,92 @@
+"""The one boundary where exceptions end: expected, interrupted, or a bug.
+
+Exit codes: 0 done, 1 an expected failure, 2 usage (typer's own), 3 a bug, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import typer
+
+from ..errors import RecamError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FAILED, BUG, INTERRUPTED, TERMINATED = 1, 3, 130, 143
+
+
+def bounded(command: Callable[P, R]) -> Callable[P, R]:
+    """Wrap a command so that it ends with one of the exit codes and says why.
+
+    The command's parameter `as_json`, where it has one, decides how errors are printed.
+    """
+
+    @functools.wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        as_json = bool(kwargs.get("as_json", False))
+        try:
+            return command(*args, **kwargs)
+        except typer.Exit:
+            raise
+        except RecamError as error:
+            _terminal(as_json).error(error)
+            raise typer.Exit(FAILED) from None
+        except (KeyboardInterrupt, typer.Abort):
+            _terminal(as_json).error(_InterruptedError("interrupted", "Run it again to go on."))
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            sys.stderr.close()
+            raise typer.Exit(FAILED) from None
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"
+            _terminal(as_json).bug(message, str(_write_log()))
+            raise typer.Exit(BUG) from None
+
+    return wrapper
+
+
+class _InterruptedError(RecamError):
+    kind = "interrupted"
+
+
+def _terminal(as_json: bool) -> Any:
+    from ..console import Terminal
+
+    return Terminal(as_json=as_json)
+
+
+def _write_log() -> Path:
+    """The traceback in a file only its owner can read; the fallback is a temporary file."""
+    import tempfile
+
+    from platformdirs import user_log_path
+
+    text = f"{sys.version}\n{sys.platform}\n\n{traceback.format_exc()}"
+    folder = user_log_path("recam")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.gettempdir())
+    handle, name = tempfile.mkstemp(dir=folder, prefix="bug-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
+    return Path(name)
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM unwind the stack as Ctrl-C does, so that nothing is left behind."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise SystemExit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, stop)

@@ -1,0 +1,102 @@
+"""`recam convert`: an ONNX model into a checked cvimodel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .boundary import bounded
+from .options import AsJson, Calibration, Images, Labels, MinCosine, MinMatched, Model, Verify
+
+if TYPE_CHECKING:
+    from ..conversion.convert import ConversionResult
+
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Where to write the .cvimodel; its manifest (.json) goes beside it. "
+        "[default: MODEL_int8.cvimodel in this folder]",
+    ),
+]
+
+
+@bounded
+def convert(
+    model: Model,
+    calibration: Calibration,
+    output: Output = None,
+    labels: Labels = None,
+    images: Images = None,
+    verify: Verify = None,
+    min_cosine: MinCosine = None,
+    min_matched: MinMatched = None,
+    as_json: AsJson = False,
+) -> None:
+    """Convert an ONNX detection model to an INT8 cvimodel and check it in the TPU simulator.
+
+    The heads are found by the model's structure, cut and put in the order that the camera needs;
+    class names and input size come from the model's metadata. The result is compared with the
+    float model before it is handed out. Steps whose inputs did not change are not run again.
+
+    Example: recam convert yolo11n.onnx --calibration pictures/
+    """
+    from ..console import Terminal
+    from ..settings import load_settings
+    from .actions import prepare_conversion, run_conversion
+
+    terminal = Terminal(as_json=as_json)
+    settings = load_settings().with_flags(
+        convert={
+            "images": images,
+            "verify": verify,
+            "min_cosine": min_cosine,
+            "min_matched": min_matched,
+        }
+    )
+    prepared = prepare_conversion(settings, model, calibration, output, labels)
+    result = run_conversion(settings, terminal, prepared)
+    terminal.result(conversion_document(result), conversion_lines(result))
+
+
+def conversion_document(result: ConversionResult) -> dict[str, Any]:
+    """What `convert --json` prints."""
+    import dataclasses
+
+    artifact = result.artifact
+    check = result.verification.as_json()
+    return {
+        "artifact": {
+            "cvimodel": str(artifact.cvimodel.absolute()),
+            "manifest": str(artifact.manifest.absolute()) if artifact.manifest else None,
+            "sha256": artifact.sha256,
+            "quantization": artifact.quantization,
+            "chip": artifact.chip,
+        },
+        "family": artifact.family,
+        "labels": list(artifact.labels),
+        "input": {"height": artifact.input_size[0], "width": artifact.input_size[1]},
+        "outputs": [dataclasses.asdict(output) for output in artifact.outputs],
+        "steps": [step.as_json() for step in result.steps],
+        "verification": {
+            "passed": result.passed,
+            "cosine": check["cosine"],
+            "detections": check["detections"],
+        },
+    }
+
+
+def conversion_lines(result: ConversionResult) -> list[str]:
+    """The same for people."""
+    counts = result.verification.detections
+    artifact = result.artifact
+    return [
+        f"{artifact.cvimodel} ({artifact.size / 1e6:.1f} MB, {artifact.quantization}, "
+        f"{artifact.input_size[1]}×{artifact.input_size[0]}, {len(artifact.labels)} classes)",
+        f"manifest: {artifact.manifest}",
+        f"checked against the float model: least cosine {min(result.verification.cosine):.4f}, "
+        f"{counts.matched} of {counts.reference} detections matched, {counts.extra} extra",
+    ]

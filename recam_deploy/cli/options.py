@@ -1,0 +1,129 @@
+"""Options that several commands share, with the words that explain them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on stdout; logs go to stderr.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+
+Host = Annotated[
+    str | None,
+    typer.Option(
+        help="The camera's name or address, for instance 192.168.42.1 over USB "
+        "or recamera.local. [env: RECAM_HOST]",
+        rich_help_panel="Camera",
+    ),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(help="Its SSH port. [env: RECAM_PORT; default: 22]", rich_help_panel="Camera"),
+]
+User = Annotated[
+    str | None,
+    typer.Option(
+        help="The user to log in as. [env: RECAM_USER; default: recamera]",
+        rich_help_panel="Camera",
+    ),
+]
+Key = Annotated[
+    Path | None,
+    typer.Option(
+        help="A private key file; the SSH agent and ~/.ssh/id_* are tried as well. "
+        "The password is never a flag: it comes from RECAM_PASSWORD or a prompt.",
+        rich_help_panel="Camera",
+    ),
+]
+AcceptHostKey = Annotated[
+    bool,
+    typer.Option(
+        "--accept-host-key",
+        help="Trust a camera that was never seen before. A changed key is refused all the same.",
+        rich_help_panel="Camera",
+    ),
+]
+
+ArtifactPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="ARTIFACT",
+        help="A manifest (.json), the folder that holds it, or a bare .cvimodel.",
+        show_default=False,
+    ),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(
+        help="Class names, one a line in class order (or a JSON list); "
+        "they replace those of the model."
+    ),
+]
+Model = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL.onnx", help="A YOLO11 or YOLOv8 detection model.", show_default=False
+    ),
+]
+Calibration = Annotated[
+    Path,
+    typer.Option(
+        help="A folder of pictures like those the camera will see; 50 to 200 are good. "
+        "INT8 takes its value ranges from them.",
+        show_default=False,
+    ),
+]
+Images = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="How many of the pictures to calibrate with. [default: all, at most 100]"
+    ),
+]
+Verify = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="On how many pictures to compare the cvimodel with the float model. [default: 1]",
+    ),
+]
+MinCosine = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, help="The least cosine any output may have against float. [default: 0.9]"
+    ),
+]
+MinMatched = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="The share of the float model's detections that must be found. [default: 0.75]",
+    ),
+]
+Runner = Annotated[
+    Path | None,
+    typer.Option(
+        help="The sscma-model test binary to use (RISC-V). Without it: the one that is on the "
+        "camera, else the one that `recam runner fetch` has brought."
+    ),
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Where to write the camera's own picture; ours goes beside it as .labeled.",
+    ),
+]
+ModelOutput = Annotated[
+    Path | None,
+    typer.Option(
+        "--model-output",
+        help="Where to write the .cvimodel; its manifest (.json) goes beside it. "
+        "[default: MODEL_int8.cvimodel in this folder]",
+    ),
+]

@@ -1,0 +1,51 @@
+"""`recam runner`: the camera's test binary, `sscma-model`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .boundary import bounded
+from .options import AsJson
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Fetch the camera's test binary, sscma-model, which `recam test` uses.",
+)
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command()
+@bounded
+def fetch(
+    any_build: Annotated[
+        bool,
+        typer.Option(
+            "--any-build",
+            help="Take the binary even when its sha256 is not the one known to this release.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch the prebuilt sscma-model of Seeed's guide into the cache, and check it.
+
+    It is used for cameras that have none of their own. It must be a RISC-V program, and its
+    sha256 must be the known one.
+    """
+    from ..camera.runner_binary import PINNED_SHA256
+    from ..camera.runner_binary import fetch as fetch_runner
+    from ..console import Terminal
+    from ..settings import load_settings
+
+    terminal = Terminal(as_json=as_json)
+    binary = fetch_runner(
+        load_settings().cache_dir,
+        terminal,
+        expected_sha256=None if any_build else PINNED_SHA256,
+    )
+    terminal.result(binary.as_json(), [f"{binary.path} (sha256 {binary.sha256})"])

@@ -1,0 +1,69 @@
+"""`recam toolchain`: the compiler's own environment."""
+
+from __future__ import annotations
+
+import typer
+
+from .boundary import bounded
+from .options import AsJson
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Install, show or remove the compiler (tpu_mlir 1.7). It is also installed by itself "
+    "when it is first needed.",
+)
+
+
+@app.command()
+@bounded
+def install(as_json: AsJson = False) -> None:
+    """Install the compiler into its own Python 3.10 environment, if it is not there yet."""
+    from ..console import Terminal
+    from ..settings import load_settings
+    from ..toolchain import ensure
+
+    terminal = Terminal(as_json=as_json)
+    toolchain = ensure(load_settings().cache_dir, terminal)
+    terminal.result(
+        {"installed": True, "path": str(toolchain.root), "version": toolchain.version},
+        [f"tpu_mlir {toolchain.version} is installed in {toolchain.root}"],
+    )
+
+
+@app.command()
+@bounded
+def status(as_json: AsJson = False) -> None:
+    """Show whether the compiler is installed, where, and whether this machine can run it."""
+    import dataclasses
+
+    from ..console import Terminal
+    from ..settings import load_settings
+    from ..toolchain import status as find_status
+
+    terminal = Terminal(as_json=as_json)
+    found = find_status(load_settings().cache_dir)
+    document = dataclasses.asdict(found) | {"path": str(found.path)}
+    rows = [
+        ("installed", "yes" if found.installed else "no"),
+        ("version", f"tpu_mlir {found.version}"),
+        ("path", str(found.path)),
+        ("size", f"{found.size / 1e6:.0f} MB"),
+        ("Python", found.python or "-"),
+        ("this machine", found.obstacle or "can run it"),
+    ]
+    terminal.table("", ("", "toolchain"), rows)
+    if as_json:
+        terminal.result(document)
+
+
+@app.command()
+@bounded
+def remove(as_json: AsJson = False) -> None:
+    """Remove the compiler's environment; it is made again when it is next needed."""
+    from ..console import Terminal
+    from ..settings import load_settings
+    from ..toolchain import remove as remove_toolchain
+
+    terminal = Terminal(as_json=as_json)
+    freed = remove_toolchain(load_settings().cache_dir)
+    terminal.result({"freed_bytes": freed}, [f"{freed / 1e6:.0f} MB freed"])

@@ -1,0 +1,108 @@
+"""`recam virtual`: a camera without hardware."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .boundary import bounded
+from .options import AsJson
+
+if TYPE_CHECKING:
+    from ..virtual_camera import VirtualCamera
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="A virtual reCamera on this machine: real SSH, the camera's files and sudo, and its "
+    "sscma-model on a bit-exact simulator of the TPU.",
+)
+
+Folder = Annotated[
+    Path | None,
+    typer.Option("--dir", help="Where its files live. [default: a folder in recam's cache]"),
+]
+
+
+@app.command()
+@bounded
+def up(
+    folder: Folder = None,
+    detach: Annotated[
+        bool,
+        typer.Option("--detach", help="Return when it is ready; `recam virtual down` ends it."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start the virtual camera; it runs until Ctrl-C, or in the background with --detach.
+
+    It listens on this machine only, and writes a recam.toml that points at itself:
+
+        export RECAM_SETTINGS=<that file> RECAM_PASSWORD=recamera
+    """
+    from ..console import Terminal
+    from ..settings import load_settings
+    from ..toolchain import ensure
+    from ..virtual_camera import running, start, stop
+
+    terminal = Terminal(as_json=as_json)
+    settings = load_settings()
+    place = _place(folder, settings.cache_dir)
+    camera = running(place)
+    if camera is None:
+        camera = start(place, ensure(settings.cache_dir, terminal).simulator_libraries)
+    terminal.result(camera.as_json(), _lines(camera))
+    if detach:
+        return
+    try:
+        while running(place):
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        terminal.say("stopping")
+    finally:
+        stop(place)
+
+
+@app.command()
+@bounded
+def down(folder: Folder = None, as_json: AsJson = False) -> None:
+    """Stop the virtual camera; its files stay for the next time."""
+    from ..console import Terminal
+    from ..settings import load_settings
+    from ..virtual_camera import stop
+
+    place = _place(folder, load_settings().cache_dir)
+    stopped = stop(place)
+    line = "stopped" if stopped else f"no virtual camera runs in {place}"
+    Terminal(as_json=as_json).result({"stopped": stopped, "folder": str(place)}, [line])
+
+
+@app.command()
+@bounded
+def status(folder: Folder = None, as_json: AsJson = False) -> None:
+    """Show whether the virtual camera runs, and how to reach it."""
+    from ..console import Terminal
+    from ..settings import load_settings
+    from ..virtual_camera import running
+
+    place = _place(folder, load_settings().cache_dir)
+    camera = running(place)
+    document = camera.as_json() if camera else {"folder": str(place)}
+    Terminal(as_json=as_json).result(
+        {"running": camera is not None, **document},
+        _lines(camera) if camera else [f"no virtual camera runs in {place}"],
+    )
+
+
+def _place(folder: Path | None, cache_dir: Path) -> Path:
+    return (folder or cache_dir / "virtual-camera").absolute()
+
+
+def _lines(camera: VirtualCamera) -> list[str]:
+    return [
+        f"the virtual camera runs at {camera.host}, SSH port {camera.ssh_port}, user {camera.user}",
+        "use it with:",
+        f"  export RECAM_SETTINGS={camera.settings} RECAM_PASSWORD=recamera",
+    ]

@@ -1,0 +1,257 @@
+"""Carrying out a conversion plan: each step from the cache or by the compiler, then the check."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from .. import __version__, cvimodel
+from ..artifact import Artifact, TensorInfo, sha256_of, write_manifest
+from ..errors import CompilationError, InputError, VerificationError
+from ..files import copy_atomically
+from ..network.cutting import cut
+from ..network.lowering import lower
+from ..progress import Progress
+from ..toolchain import Toolchain, run_tool
+from ..tpu.simulator import Simulator
+from .layout import check_layout
+from .plan import (
+    CVIMODEL_FILE,
+    IMAGE_LIST_FILE,
+    ONNX_FILE,
+    TABLE_FILE,
+    ConversionPlan,
+    PlannedStep,
+)
+from .reference import largest_difference
+from .step_cache import StepCache, StepResult
+from .verification import Verification, verify
+
+MAX_LOWERING_DIFFERENCE = 1e-4
+_VERIFICATION_FILE = "verification.json"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What must survive quantization: the least cosine of any output, and the share of the float
+    model's detections that the cvimodel finds."""
+
+    min_cosine: float
+    min_matched: float
+
+
+@dataclass(frozen=True)
+class ConversionResult:
+    """A checked artifact, what each step cost, and how close it is to the float model."""
+
+    artifact: Artifact
+    steps: tuple[StepResult, ...]
+    verification: Verification
+    passed: bool
+
+
+class Converter:
+    """Runs the steps of one plan; `log_folder` receives the compiler's whole logs."""
+
+    def __init__(
+        self,
+        plan: ConversionPlan,
+        model: onnx.ModelProto,
+        toolchain: Toolchain,
+        cache_dir: Path,
+        progress: Progress,
+    ) -> None:
+        self._plan = plan
+        self._model = model
+        self._toolchain = toolchain
+        self._cache = StepCache(cache_dir / "steps")
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        self._logs = cache_dir / "logs" / f"{stamp}-{plan.compile.key[-8:]}"
+        self._progress = progress
+
+    def run(self, output: Path, thresholds: Thresholds) -> ConversionResult:
+        """Convert to `output` (a .cvimodel) with its manifest beside it.
+
+        Raises CompilationError when the compiler fails, and VerificationError when the result is
+        not close enough to the float model; it is then kept aside as `*.rejected.cvimodel`.
+        """
+        prepared = self._cache.run("prepare", self._plan.prepare.key, self._prepare)
+        transformed = self._tool(self._plan.transform, [prepared])
+        calibrated = self._tool(self._plan.calibrate, [transformed])
+        compiled = self._tool(self._plan.compile, [transformed, calibrated])
+        layout = cvimodel.read_model(compiled.folder / CVIMODEL_FILE)
+        check_layout(layout, self._plan.network)
+        verified = self._cache.run(
+            "verify",
+            self._plan.verify.key,
+            lambda folder: self._verify(folder, prepared.folder, compiled.folder),
+        )
+        verification = Verification.from_json(
+            json.loads((verified.folder / _VERIFICATION_FILE).read_text())
+        )
+        result = ConversionResult(
+            artifact=self._artifact(compiled.folder / CVIMODEL_FILE, layout),
+            steps=(prepared, transformed, calibrated, compiled, verified),
+            verification=verification,
+            passed=verification.passed(thresholds.min_cosine, thresholds.min_matched),
+        )
+        return self._publish(result, output, thresholds)
+
+    def _prepare(self, folder: Path) -> None:
+        """Cut at the heads, lower, and prove that neither changed what is computed."""
+        network = self._plan.network
+        with self._progress.step("Cutting and lowering the ONNX model"):
+            prepared = lower(cut(self._model, network.input.name, network.cut_at))
+            shape = (1, 3, network.input.height, network.input.width)
+            noise = np.random.default_rng(0).random(shape, np.float32)
+            difference = largest_difference(self._model, prepared, network.cut_at, noise)
+        if difference > MAX_LOWERING_DIFFERENCE:
+            raise InputError(
+                f"lowering the model to opset 17 changed its outputs by {difference:.2g}",
+                "Export the model with opset=17, and please report the model.",
+            )
+        onnx.save(prepared, folder / ONNX_FILE)
+
+    def _tool(self, step: PlannedStep, before: list[StepResult]) -> StepResult:
+        """One step made by a tool, in a folder that holds the files of the steps before it."""
+        command = step.command
+        if command is None:
+            raise ValueError(f"the step {step.name} has no tool")
+
+        def build(folder: Path) -> None:
+            given = {file for result in before for file in _copy_files(result.folder, folder)}
+            if step.name == "calibrate":
+                paths = [str(path.absolute()) for path in self._plan.calibration.paths]
+                given.add(_write(folder / IMAGE_LIST_FILE, "\n".join(paths) + "\n"))
+            self._logs.mkdir(parents=True, exist_ok=True)
+            log = self._logs / f"{step.name}.log"
+            run_tool(self._toolchain, command, folder, log, self._progress)
+            for file in given:
+                file.unlink()
+            _keep_only(folder, step.name)
+
+        return self._cache.run(step.name, step.key, build)
+
+    def _verify(self, folder: Path, prepared: Path, compiled: Path) -> None:
+        verification = verify(
+            self._plan.network,
+            prepared / ONNX_FILE,
+            compiled / CVIMODEL_FILE,
+            self._plan.calibration.paths,
+            self._plan.verify_images,
+            Simulator(self._toolchain.simulator_libraries),
+            self._progress,
+        )
+        _write(folder / _VERIFICATION_FILE, json.dumps(verification.as_json()))
+
+    def _artifact(self, path: Path, layout: cvimodel.CviModel) -> Artifact:
+        network = self._plan.network
+        return Artifact(
+            cvimodel=path,
+            manifest=None,
+            name=network.path.stem,
+            sha256=sha256_of(path),
+            size=path.stat().st_size,
+            chip=layout.header.chip,
+            labels=network.labels,
+            family=network.family,
+            quantization=self._plan.quantization,
+            input_size=(network.input.height, network.input.width),
+            outputs=tuple(TensorInfo(t.name, t.shape, t.dtype) for t in layout.outputs),
+        )
+
+    def _publish(
+        self, result: ConversionResult, output: Path, thresholds: Thresholds
+    ) -> ConversionResult:
+        target = output if result.passed else output.with_suffix(".rejected.cvimodel")
+        copy_atomically(result.artifact.cvimodel, target)
+        artifact = replace(
+            result.artifact, cvimodel=target, provenance=self._provenance(result, thresholds)
+        )
+        artifact = write_manifest(artifact, target.with_suffix(".json"))
+        if not result.passed:
+            raise _too_far(result.verification, thresholds, target)
+        return replace(result, artifact=artifact)
+
+    def _provenance(self, result: ConversionResult, thresholds: Thresholds) -> dict[str, Any]:
+        """What the manifest says of where the cvimodel comes from."""
+        plan = self._plan
+        return {
+            "sources": {
+                "model": {
+                    "file": plan.network.path.name,
+                    "sha256": plan.network.sha256,
+                    "ir_version": plan.network.ir_version,
+                    "opset": plan.network.opset,
+                    "cut_at": list(plan.network.cut_at),
+                },
+                "calibration": [
+                    {"file": path.name, "sha256": digest}
+                    for path, digest in plan.calibration.pictures
+                ],
+            },
+            "commands": [command.display() for command in plan.commands],
+            "tools": {
+                "recam-deploy": __version__,
+                "tpu_mlir": self._toolchain.version,
+                "onnx": onnx.__version__,
+                "python": platform.python_version(),
+            },
+            "steps": [step.as_json() for step in result.steps],
+            "verification": {
+                "passed": result.passed,
+                "min_cosine": thresholds.min_cosine,
+                "min_matched": thresholds.min_matched,
+                **result.verification.as_json(),
+            },
+        }
+
+
+def _too_far(found: Verification, wanted: Thresholds, kept: Path) -> VerificationError:
+    counts = found.detections
+    return VerificationError(
+        f"the cvimodel is too far from the float model: least cosine {min(found.cosine):.4f} "
+        f"(needed {wanted.min_cosine}), detections matched {counts.matched} of {counts.reference} "
+        f"(needed {wanted.min_matched:.0%}); it is kept aside as {kept.name}",
+        "Calibrate with more pictures of what the camera will see, or lower --min-cosine or "
+        "--min-matched if this is good enough.",
+    )
+
+
+def _copy_files(source: Path, folder: Path) -> list[Path]:
+    """Copy the files of a finished step into `folder`; returns the copies."""
+    copies = []
+    for file in source.iterdir():
+        if file.name != "step.json":
+            copies.append(folder / file.name)
+            copies[-1].write_bytes(file.read_bytes())
+    return copies
+
+
+_KEPT = {
+    "transform": ("*.mlir", "*.npz"),
+    "calibrate": (TABLE_FILE,),
+    "compile": (CVIMODEL_FILE,),
+}
+
+
+def _keep_only(folder: Path, step: str) -> None:
+    """Remove what the tools leave lying about beside their result."""
+    kept = {path for pattern in _KEPT[step] for path in folder.glob(pattern)}
+    if not kept:
+        raise CompilationError(f"the step {step} left no result", "See its log.")
+    for path in folder.iterdir():
+        if path not in kept and path.is_file():
+            path.unlink()
+
+
+def _write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path

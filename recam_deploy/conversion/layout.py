@@ -1,0 +1,50 @@
+"""Whether a cvimodel has the inputs and outputs that the camera's software decodes.
+
+The rules are those of SSCMA-Micro's model factory (`sscma/core/model/ma_model_factory.cpp`) and,
+for this family, `ma_model_yolo11.cpp`.
+"""
+
+from __future__ import annotations
+
+from ..cvimodel import CHIP, CviModel
+from ..errors import VerificationError
+from ..network.heads import BOX_CHANNELS
+from ..network.model import Network
+
+
+def check_layout(model: CviModel, network: Network) -> None:
+    """Raise VerificationError, naming what differs, unless the camera takes `model` as `network`'s
+    family: one packed uint8 RGB image in; box and class tensors in turn, float32, out."""
+    side = network.input.width
+    differences = [
+        *_difference("chip", model.header.chip, CHIP),
+        *_difference("number of inputs", len(model.inputs), 1),
+        *_difference("number of outputs", len(model.outputs), 2 * len(network.heads)),
+    ]
+    if not differences:
+        image = model.inputs[0]
+        differences += [
+            *_difference("input shape", image.shape, (1, side, side, 3)),
+            *_difference("input type", image.dtype, "uint8"),
+            *_difference("input pixel format", image.pixel_format, "RGB_PACKED"),
+        ]
+        for tensor, wanted in zip(model.outputs, _output_shapes(network), strict=True):
+            differences += _difference(f"shape of output {tensor.name}", tensor.shape, wanted)
+            differences += _difference(f"type of output {tensor.name}", tensor.dtype, "float32")
+    if differences:
+        raise VerificationError(
+            f"the camera would not decode this cvimodel: {'; '.join(differences)}",
+            "This is a fault of the conversion; please report it with the model's layout.",
+        )
+
+
+def _output_shapes(network: Network) -> list[tuple[int, ...]]:
+    shapes: list[tuple[int, ...]] = []
+    for head in network.heads:
+        grid = network.input.width // head.stride
+        shapes += [(1, BOX_CHANNELS, grid, grid), (1, network.classes, grid, grid)]
+    return shapes
+
+
+def _difference(what: str, found: object, wanted: object) -> list[str]:
+    return [] if found == wanted else [f"{what} is {found}, not {wanted}"]

@@ -1,0 +1,88 @@
+"""The float model in onnxruntime: what every later result is measured against."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+# Newer releases keep usage data in the user's cache folder and send it, unless told not to
+# before they are imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as failures
+
+from ..errors import InputError
+
+Array: TypeAlias = npt.NDArray[np.float32]
+
+_FATAL_ONLY = 4
+# onnxruntime's exceptions have no base of their own.
+_LOAD_FAILURES = (
+    failures.Fail,
+    failures.InvalidArgument,
+    failures.InvalidGraph,
+    failures.InvalidProtobuf,
+    failures.NotImplemented,
+    failures.RuntimeException,
+)
+
+
+class FloatModel:
+    """A float32 model with one image input."""
+
+    def __init__(self, model: Path | bytes) -> None:
+        """Load an ONNX file or a serialized model.
+
+        Raises InputError when onnxruntime cannot run it.
+        """
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _FATAL_ONLY
+        source = str(model) if isinstance(model, Path) else model
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                source, options, providers=["CPUExecutionProvider"]
+            )
+        except _LOAD_FAILURES as error:
+            raise InputError(
+                f"onnxruntime cannot load the model: {str(error).strip().splitlines()[-1]}",
+                "Export it again, with opset=17.",
+            ) from error
+        self._input: str = self._session.get_inputs()[0].name
+
+    def run(self, image: Array) -> list[Array]:
+        """The outputs for one input, float32 [1, 3, H, W]."""
+        outputs: list[Array] = self._session.run(None, {self._input: image})
+        return outputs
+
+
+def normalized(image: npt.NDArray[np.uint8]) -> Array:
+    """An RGB picture, uint8 [H, W, 3], as the YOLO families take it: float32 [1, 3, H, W], 0 to 1.
+
+    This is the preprocessing that is fused into the cvimodel.
+    """
+    planes: Array = (image.astype(np.float32) / np.float32(255)).transpose(2, 0, 1)[None]
+    return np.ascontiguousarray(planes)
+
+
+def largest_difference(
+    original: onnx.ModelProto, prepared: onnx.ModelProto, outputs: Sequence[str], image: Array
+) -> float:
+    """The largest absolute difference between the tensors `outputs` of two models on one input.
+
+    In `original` they may lie inside the graph.
+    """
+    exposed = onnx.ModelProto()
+    exposed.CopyFrom(original)
+    shapes = {value.name: value for value in (*original.graph.value_info, *original.graph.output)}
+    del exposed.graph.output[:]
+    exposed.graph.output.extend(shapes[name] for name in outputs)
+    first = FloatModel(exposed.SerializeToString()).run(image)
+    second = FloatModel(prepared.SerializeToString()).run(image)
+    return max(float(np.abs(a - b).max()) for a, b in zip(first, second, strict=True))

@@ -1,0 +1,84 @@
+"""Finished steps, kept under the hash of all that went into them.
+
+A step is built in a folder beside its final place and renamed when it is whole; its record, with
+the hash of every file, is written inside it last. A killed run therefore leaves nothing that a
+later run would take for finished, and damage is found when the step is looked up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from ..artifact import sha256_of
+from ..files import building
+
+_RECORD = "step.json"
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """A finished step: the folder with its files, and what it cost this time."""
+
+    name: str
+    folder: Path
+    seconds: float
+    cached: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """As `convert --json` and the manifest show it."""
+        return {"name": self.name, "seconds": round(self.seconds, 2), "cached": self.cached}
+
+
+def step_key(name: str, version: int, inputs: dict[str, Any]) -> str:
+    """The key of a step: the hash of its name, our version of it, and its inputs as JSON."""
+    text = json.dumps([name, version, inputs], sort_keys=True, ensure_ascii=False)
+    return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+
+class StepCache:
+    """The steps below `root`. Safe for several processes: one builds a step, the others wait."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def run(self, name: str, key: str, build: Callable[[Path], None]) -> StepResult:
+        """The step under `key`, from the cache or built now by `build(folder)`."""
+        started = time.monotonic()
+        folder = self._root / key
+        cached = _is_whole(folder)
+        if not cached:
+            self._root.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._root / f"{key}.lock"):
+                cached = _is_whole(folder)
+                if not cached:
+                    self._build(folder, build)
+        return StepResult(name, folder, time.monotonic() - started, cached)
+
+    @staticmethod
+    def _build(folder: Path, build: Callable[[Path], None]) -> None:
+        # We hold the step's lock, so whatever was begun here belongs to a run that died.
+        for leftover in (folder, *folder.parent.glob(f".{folder.name}-building-*")):
+            shutil.rmtree(leftover, ignore_errors=True)
+        with building(folder) as place:
+            build(place)
+            files = sorted(p for p in place.rglob("*") if p.is_file())
+            record = {str(p.relative_to(place)): sha256_of(p) for p in files}
+            (place / _RECORD).write_text(json.dumps({"files": record}, indent=1))
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        record = json.loads((folder / _RECORD).read_text())
+        files = record["files"].items()
+        return all(sha256_of(folder / name) == digest for name, digest in files)
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False

@@ -1,0 +1,140 @@
+"""The finished cvimodel, bit for bit as the chip runs it, against the float model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..detection.decode import decode_dfl_heads
+from ..detection.letterbox import Letterbox
+from ..detection.match import Agreement, agreement
+from ..detection.pictures import read_picture
+from ..errors import InputError
+from ..network.model import Network
+from ..progress import Progress
+from ..tpu.simulator import Simulator
+from .reference import Array, FloatModel, normalized
+
+_CANDIDATES = 16
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How close the cvimodel comes to the float model on `pictures`.
+
+    `cosine` has one value an output, over all pictures; `detections` counts those of the float
+    model with a score of at least 0.5 and how many of them the cvimodel finds too.
+    """
+
+    cosine: tuple[float, ...]
+    detections: Agreement
+    pictures: tuple[str, ...]
+
+    def passed(self, min_cosine: float, min_matched: float) -> bool:
+        """Whether it is good enough to deploy."""
+        return min(self.cosine) >= min_cosine and self.detections.recall >= min_matched
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is kept in the step cache."""
+        return {
+            "cosine": [round(value, 6) for value in self.cosine],
+            "detections": {
+                "float": self.detections.reference,
+                "matched": self.detections.matched,
+                "extra": self.detections.extra,
+            },
+            "pictures": list(self.pictures),
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Verification:
+        """The reverse of `as_json`."""
+        counts = document["detections"]
+        return cls(
+            cosine=tuple(document["cosine"]),
+            detections=Agreement(counts["float"], counts["matched"], counts["extra"]),
+            pictures=tuple(document["pictures"]),
+        )
+
+
+@dataclass(frozen=True)
+class _Sample:
+    path: Path
+    letterbox: Letterbox
+    image: npt.NDArray[np.uint8]
+    outputs: list[Array]
+    found: int
+
+
+def verify(
+    network: Network,
+    prepared: Path,
+    cvimodel: Path,
+    pictures: Sequence[Path],
+    images: int,
+    simulator: Simulator,
+    progress: Progress,
+) -> Verification:
+    """Compare the prepared float ONNX with the cvimodel in the simulator.
+
+    Of the first pictures, the `images` on which the float model finds most are used: a picture
+    with nothing on it would prove little.
+
+    Raises InputError when there are fewer pictures than `images`.
+    """
+    if images > len(pictures):
+        raise InputError(
+            f"{images} pictures are to be verified, and there are only {len(pictures)}",
+            "Add pictures to the calibration folder, or lower --verify.",
+        )
+    samples = _samples(network, FloatModel(prepared), pictures, images, progress)
+    on_tpu = simulator.run(cvimodel, [sample.image for sample in samples], progress)
+    counts = Agreement()
+    for sample, outputs in zip(samples, on_tpu, strict=True):
+        counts += agreement(
+            decode_dfl_heads(sample.outputs, sample.letterbox, network.labels),
+            decode_dfl_heads(outputs, sample.letterbox, network.labels),
+        )
+    cosines = tuple(
+        cosine(
+            np.concatenate([sample.outputs[index].ravel() for sample in samples]),
+            np.concatenate([outputs[index].ravel() for outputs in on_tpu]),
+        )
+        for index in range(len(samples[0].outputs))
+    )
+    return Verification(cosines, counts, tuple(sample.path.name for sample in samples))
+
+
+def _samples(
+    network: Network, model: FloatModel, pictures: Sequence[Path], images: int, progress: Progress
+) -> list[_Sample]:
+    candidates = pictures[: max(images, _CANDIDATES)]
+    samples = []
+    with progress.step("Running the float model", "images") as step:
+        for index, path in enumerate(candidates):
+            step.update(index, len(candidates))
+            samples.append(_sample(network, model, path))
+    return sorted(samples, key=lambda sample: -sample.found)[:images]
+
+
+def _sample(network: Network, model: FloatModel, path: Path) -> _Sample:
+    picture = read_picture(path)
+    letterbox = Letterbox.fit(picture.size, (network.input.width, network.input.height))
+    image = np.asarray(letterbox.apply(picture), np.uint8)
+    outputs = model.run(normalized(image))
+    found = decode_dfl_heads(outputs, letterbox, network.labels, score_threshold=0.5)
+    return _Sample(path, letterbox, image, outputs, len(found))
+
+
+def cosine(a: Array, b: Array) -> float:
+    """Cosine similarity of two flat tensors; 1 for two tensors of zeros."""
+    a64, b64 = a.astype(np.float64), b.astype(np.float64)
+    norm = float(np.linalg.norm(a64) * np.linalg.norm(b64))
+    if norm == 0:
+        return 1.0 if not a64.any() and not b64.any() else 0.0
+    return float(a64 @ b64) / norm

@@ -1,0 +1,108 @@
+"""Running a cvimodel on this machine, by the same script that runs it on the camera."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import process
+from ..errors import SimulatorError
+from ..progress import Progress
+from ..resources import resource
+
+Array: TypeAlias = npt.NDArray[Any]
+
+_SECONDS_AN_IMAGE = 120
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """The TPU simulator; `libraries` are the folders that its shared libraries are found in."""
+
+    libraries: tuple[Path, ...]
+
+    def run(
+        self, model: Path, images: Sequence[Array], progress: Progress
+    ) -> list[list[npt.NDArray[np.float32]]]:
+        """The outputs of `model` for each image, in the model's order, as float32.
+
+        `images` hold the model's input: uint8 [H, W, 3], RGB. Integer outputs are turned into
+        reals by their own scale.
+
+        Raises SimulatorError when the model cannot be loaded or run.
+        """
+        with tempfile.TemporaryDirectory(prefix="recam-tpu-") as name:
+            folder = Path(name)
+            inputs = [_write(folder / f"{index}.in", image) for index, image in enumerate(images)]
+            with progress.step("Running on the TPU simulator", "images") as step:
+
+                def on_line(line: str) -> None:
+                    head, _, total = line.rpartition("/")
+                    if line.startswith("tpu_run: image ") and total.isdigit():
+                        step.update(float(head.rsplit(maxsplit=1)[-1]), float(total))
+
+                step.update(0, len(images))
+                report = self._run_script(model, inputs, folder / "out", on_line)
+            tensors = report["outputs"]
+            return [
+                [
+                    _read(Path(file), tensor)
+                    for file, tensor in zip(image["outputs"], tensors, strict=True)
+                ]
+                for image in report["images"]
+            ]
+
+    def _run_script(
+        self, model: Path, inputs: Sequence[Path], output: Path, on_line: Any
+    ) -> dict[str, Any]:
+        command: list[str | Path] = [sys.executable, resource("device/tpu_run.py"), model]
+        for path in inputs:
+            command += ["--input", path]
+        command += ["--output-dir", output, "--progress"]
+        done = process.run(
+            command,
+            env=self._environment(),
+            on_line=on_line,
+            timeout=60 + _SECONDS_AN_IMAGE * len(inputs),
+        )
+        if done.returncode != 0:
+            raise SimulatorError(
+                f"the TPU simulator failed on {model.name} (exit {done.returncode}): "
+                f"{done.tail(1)}",
+                "Convert the model again; if it still fails, `recam toolchain remove` and retry.",
+            )
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    def _environment(self) -> dict[str, str]:
+        kept = {key: os.environ[key] for key in _inherited() if key in os.environ}
+        return kept | {"LD_LIBRARY_PATH": os.pathsep.join(str(p) for p in self.libraries)}
+
+
+def _inherited() -> Iterable[str]:
+    return "PATH", "HOME", "TMPDIR", "LANG", "LC_ALL"
+
+
+def _write(path: Path, image: Array) -> Path:
+    path.write_bytes(np.ascontiguousarray(image, np.uint8).tobytes())
+    return path
+
+
+def _read(path: Path, tensor: dict[str, Any]) -> npt.NDArray[np.float32]:
+    values: npt.NDArray[Any] = np.fromfile(path, dtype=np.dtype(tensor["dtype"]))
+    values = values.reshape(tensor["shape"])
+    if values.dtype == np.float32:
+        return values
+    scaled: npt.NDArray[np.float32] = (
+        (values.astype(np.float32) - tensor["zero_point"]) * tensor["qscale"]
+    ).astype(np.float32)
+    return scaled

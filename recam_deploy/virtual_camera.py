@@ -1,0 +1,155 @@
+"""Starting and stopping the virtual camera, which is a program of its own.
+
+All that is known of it here is its command line and the `state.json` that it writes when it is
+ready: it is never imported, and nothing else in the package knows that it exists.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import process
+from .errors import VirtualCameraError
+from .resources import resource
+
+_READY_SECONDS = 30.0
+_STOP_SECONDS = 10.0
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class VirtualCamera:
+    """A running virtual camera. `settings` is the recam.toml that points at it."""
+
+    folder: Path
+    pid: int
+    host: str
+    ssh_port: int
+    user: str
+    settings: Path
+    log: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """As `virtual up --json` shows it."""
+        return {
+            "host": self.host,
+            "ssh_port": self.ssh_port,
+            "user": self.user,
+            "settings": str(self.settings),
+            "folder": str(self.folder),
+            "pid": self.pid,
+            "log": str(self.log),
+        }
+
+
+def running(folder: Path) -> VirtualCamera | None:
+    """The virtual camera that runs in `folder`; None when there is none."""
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        camera = VirtualCamera(
+            folder=folder,
+            pid=int(state["pid"]),
+            host=str(state["host"]),
+            ssh_port=int(state["ssh_port"]),
+            user=str(state["user"]),
+            settings=Path(state["settings"]),
+            log=Path(state["log"]),
+        )
+        alive = _start_of(camera.pid) == str(state["started"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return camera if alive else None
+
+
+def start(folder: Path, simulator_libraries: tuple[Path, ...]) -> VirtualCamera:
+    """Start a virtual camera in `folder` and wait until it can be reached.
+
+    Raises VirtualCameraError when it cannot start, or its extra is not installed.
+    """
+    if importlib.util.find_spec("asyncssh") is None:
+        raise VirtualCameraError(
+            "the virtual camera is not installed", "Run: pip install 'recam-deploy[virtual]'"
+        )
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    factory = resource("device/virtual/factory")
+    command = [
+        *(sys.executable, "-m", "virtual", "serve"),
+        *("--dir", str(folder)),
+        *("--tpu-libraries", os.pathsep.join(str(path) for path in simulator_libraries)),
+        *("--factory-model", str(factory / "model.cvimodel")),
+        *("--factory-info", str(factory / "model.json")),
+    ]
+    log = folder / "start.log"
+    log.unlink(missing_ok=True)
+    environment = {key: value for key, value in os.environ.items() if key != "RECAM_PASSWORD"}
+    pid = process.start_detached(command, cwd=resource("device"), env=environment, log=log)
+    try:
+        return _ready(folder, pid, log)
+    except BaseException:
+        process.end_group(pid)
+        raise
+
+
+def _ready(folder: Path, pid: int, log: Path) -> VirtualCamera:
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline:
+        camera = running(folder)
+        if camera and camera.pid == pid:
+            return camera
+        if process.has_ended(pid):
+            said = log.read_text(encoding="utf-8", errors="backslashreplace").strip()
+            last = said.splitlines()[-1] if said else "it said nothing"
+            raise VirtualCameraError(
+                f"the virtual camera did not start: {last}", f"Its whole output is in {log}."
+            )
+        time.sleep(_POLL_SECONDS)
+    raise VirtualCameraError(
+        f"the virtual camera was not ready after {_READY_SECONDS:.0f} s", f"See {log}."
+    )
+
+
+def stop(folder: Path) -> bool:
+    """Stop the virtual camera in `folder`; False when none was running.
+
+    Raises VirtualCameraError when it does not end.
+    """
+    camera = running(folder)
+    if camera is None:
+        return False
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(camera.pid, sign)
+        if _wait(lambda: process.has_ended(camera.pid) and running(folder) is None):
+            return True
+    raise VirtualCameraError(
+        f"the virtual camera (process {camera.pid}) does not end", "End that process by hand."
+    )
+
+
+def _wait(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + _STOP_SECONDS
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(_POLL_SECONDS)
+    return False
+
+
+def _start_of(pid: int) -> str:
+    """Boot and kernel tick at which a live process started: a pid used again is told apart."""
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    state, *fields = stat.rpartition(")")[2].split()
+    if state == "Z":
+        raise ProcessLookupError(pid)
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    return f"{boot}/{fields[18]}"

@@ -1,0 +1,143 @@
+"""The plan says which steps run again, and how the compiler is called."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cvimodels import cvimodel_bytes, yolo11_tensors
+
+from recam_deploy.conversion.calibration import CalibrationSet, read_calibration_set
+from recam_deploy.conversion.layout import check_layout
+from recam_deploy.conversion.plan import ConversionPlan, plan_conversion
+from recam_deploy.cvimodel import CviModel, Tensor, read_model
+from recam_deploy.errors import InputError, VerificationError
+from recam_deploy.network.model import Head, Network, NetworkInput
+
+NETWORK = Network(
+    path=Path("m.onnx"),
+    sha256="aa",
+    ir_version=8,
+    opset=17,
+    family="yolo11-detect",
+    input=NetworkInput("images", 64, 64),
+    heads=tuple(Head(stride, f"b{stride}", f"c{stride}") for stride in (8, 16, 32)),
+    classes=3,
+    labels=("a", "b", "c"),
+)
+PICTURES = CalibrationSet(Path("d"), ((Path("d/1.jpg"), "11"), (Path("d/2.jpg"), "22")))
+STEPS = ("prepare", "transform", "calibrate", "compile", "verify")
+
+
+def planned(
+    network: Network = NETWORK,
+    pictures: CalibrationSet = PICTURES,
+    images: int = 1,
+    release: str = "1.7",
+) -> ConversionPlan:
+    return plan_conversion(network, pictures, verify_images=images, tpu_mlir=release)
+
+
+def changed(plan: ConversionPlan) -> list[str]:
+    base = planned()
+    return [s for s in STEPS if getattr(plan, s).key != getattr(base, s).key]
+
+
+def test_only_what_an_input_reaches_runs_again() -> None:
+    other_pictures = CalibrationSet(Path("d"), ((Path("d/1.jpg"), "99"), (Path("d/2.jpg"), "22")))
+    moved = CalibrationSet(Path("e"), ((Path("e/a.jpg"), "11"), (Path("e/b.jpg"), "22")))
+    assert changed(planned()) == []
+    assert changed(planned(replace(NETWORK, labels=("x", "y", "z")))) == []
+    assert changed(planned(pictures=moved)) == []
+    assert changed(planned(images=2)) == ["verify"]
+    assert changed(planned(pictures=other_pictures)) == ["calibrate", "compile", "verify"]
+    assert changed(planned(release="1.8")) == list(STEPS[1:])
+    assert changed(planned(replace(NETWORK, sha256="bb"))) == list(STEPS)
+
+
+def test_the_cvimodel_takes_packed_rgb_and_gives_floats() -> None:
+    """The camera decodes float outputs only, and feeds uint8 RGB pictures."""
+    _, _, deploy = planned().commands
+    assert deploy.option("--customization_format") == "RGB_PACKED"
+    assert deploy.option("--quantize") == "INT8"
+    assert {"--quant_input", "--fuse_preprocess"} <= set(deploy.arguments)
+    assert "--quant_output" not in deploy.arguments
+
+
+def test_outputs_are_never_named_to_the_compiler() -> None:
+    """It would put them in its own order."""
+    assert all("--output_names" not in command.arguments for command in planned().commands)
+
+
+def layout(*, classes: int = 3, chip: str = "cv181x", dtype: str = "float32") -> CviModel:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "m.cvimodel"
+        path.write_bytes(cvimodel_bytes(*yolo11_tensors(64, classes, dtype), chip=chip))
+        return read_model(path)
+
+
+def test_a_right_layout_passes() -> None:
+    check_layout(layout(), NETWORK)
+
+
+def grouped() -> CviModel:
+    model = layout()
+    return replace(model, outputs=model.outputs[0::2] + model.outputs[1::2])
+
+
+def planar() -> CviModel:
+    image = Tensor("images", (1, 3, 64, 64), "uint8", 1.0, "RGB_PLANAR")
+    return replace(layout(), inputs=(image,))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (grouped(), "shape of output"),
+        (planar(), "input shape"),
+        (layout(dtype="int8"), "type of output"),
+        (layout(classes=4), "shape of output"),
+        (layout(chip="cv183x"), "chip is cv183x"),
+        (replace(layout(), outputs=layout().outputs[:5]), "number of outputs is 5, not 6"),
+    ],
+    ids=["grouped", "planar", "int8", "classes", "chip", "count"],
+)
+def test_what_the_camera_would_misread_is_refused(model: CviModel, message: str) -> None:
+    with pytest.raises(VerificationError, match=message):
+        check_layout(model, NETWORK)
+
+
+def pictures(folder: Path, count: int) -> Path:
+    from PIL import Image
+
+    for index in range(count):
+        Image.new("RGB", (8, 8)).save(folder / f"{index}.png")
+    return folder
+
+
+def test_calibration_takes_the_first_pictures_by_name(tmp_path: Path) -> None:
+    chosen = read_calibration_set(pictures(tmp_path, 5), 3)
+    assert [path.name for path in chosen.paths] == ["0.png", "1.png", "2.png"]
+
+
+def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds 2 pictures, and 3 were asked for"):
+        read_calibration_set(pictures(tmp_path, 2), 3)
+
+
+def test_folders_without_usable_pictures_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a folder"):
+        read_calibration_set(tmp_path / "none", None)
+    with pytest.raises(InputError, match="holds no pictures"):
+        read_calibration_set(tmp_path, None)
+    pictures(tmp_path, 1)
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes((tmp_path / "0.png").read_bytes()[:-30])
+    with pytest.raises(InputError, match="broken.jpg cannot be read"):
+        read_calibration_set(tmp_path, None)
+    broken.write_bytes(b"text")
+    with pytest.raises(InputError, match="broken.jpg cannot be read as a picture: not a picture"):
+        read_calibration_set(tmp_path, None)

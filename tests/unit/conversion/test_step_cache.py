@@ -1,0 +1,110 @@
+"""A finished step is reused only when it is whole and nothing that went into it changed."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from recam_deploy.conversion.step_cache import StepCache, step_key
+
+
+def writing(text: str) -> object:
+    def build(folder: Path) -> None:
+        (folder / "result").write_text(text)
+
+    return build
+
+
+class Builds:
+    """A build that counts how often it ran."""
+
+    def __init__(self, text: str = "x") -> None:
+        self.count = 0
+        self._text = text
+
+    def __call__(self, folder: Path) -> None:
+        self.count += 1
+        (folder / "result").write_text(self._text)
+
+
+def test_a_step_is_built_once(tmp_path: Path) -> None:
+    cache, build = StepCache(tmp_path), Builds()
+    first, second = (cache.run("s", "s-1", build) for _ in range(2))
+    assert (build.count, first.cached, second.cached) == (1, False, True)
+    assert (second.folder / "result").read_text() == "x"
+
+
+def test_any_input_changes_the_key() -> None:
+    keys = {
+        step_key("s", 1, {"model": "a", "arguments": ("x", "y")}),
+        step_key("s", 1, {"model": "b", "arguments": ("x", "y")}),
+        step_key("s", 1, {"model": "a", "arguments": ("y", "x")}),
+        step_key("s", 2, {"model": "a", "arguments": ("x", "y")}),
+        step_key("t", 1, {"model": "a", "arguments": ("x", "y")}),
+    }
+    assert len(keys) == 5
+    assert step_key("s", 1, {"a": 1, "b": 2}) == step_key("s", 1, {"b": 2, "a": 1})
+
+
+def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "half").write_text("x")
+        raise RuntimeError("no")
+
+    cache = StepCache(tmp_path)
+    with pytest.raises(RuntimeError):
+        cache.run("s", "s-1", fail)
+    assert [p.name for p in tmp_path.iterdir() if p.suffix != ".lock"] == []
+    assert not cache.run("s", "s-1", Builds()).cached
+
+
+@pytest.mark.parametrize("damage", ["change", "remove", "record", "no record"])
+def test_a_damaged_step_is_built_again(tmp_path: Path, damage: str) -> None:
+    cache, build = StepCache(tmp_path), Builds()
+    folder = cache.run("s", "s-1", build).folder
+    if damage == "change":
+        (folder / "result").write_text("y")
+    elif damage == "remove":
+        (folder / "result").unlink()
+    elif damage == "record":
+        (folder / "step.json").write_text("{")
+    else:
+        (folder / "step.json").unlink()
+    again = cache.run("s", "s-1", build)
+    assert (again.cached, build.count) == (False, 2)
+    assert (again.folder / "result").read_text() == "x"
+
+
+def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
+    leftover = tmp_path / ".s-1-building-abc"
+    leftover.mkdir()
+    (leftover / "half").write_text("x")
+    StepCache(tmp_path).run("s", "s-1", Builds())
+    assert not leftover.exists()
+
+
+def test_two_at_once_build_it_once(tmp_path: Path) -> None:
+    build, entered, release = Builds(), threading.Event(), threading.Event()
+
+    def slow(folder: Path) -> None:
+        entered.set()
+        release.wait(5)
+        build(folder)
+
+    results = []
+    first = threading.Thread(
+        target=lambda: results.append(StepCache(tmp_path).run("s", "s-1", slow))
+    )
+    second = threading.Thread(
+        target=lambda: results.append(StepCache(tmp_path).run("s", "s-1", build))
+    )
+    first.start()
+    entered.wait(5)
+    second.start()
+    release.set()
+    first.join(5)
+    second.join(5)
+    assert build.count == 1
+    assert sorted(result.cached for result in results) == [False, True]

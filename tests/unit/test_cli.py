@@ -1,0 +1,216 @@
+"""Every command keeps the contract: one document or clear lines, and telling exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+from cvimodels import write_cvimodel
+from onnx_models import detector
+from PIL import Image
+from typer.testing import CliRunner
+
+from recam_deploy.cli.boundary import bounded
+from recam_deploy.cli.main import app
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in [n for n in os.environ if n.startswith("RECAM_")]:
+        monkeypatch.delenv(name)
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(home))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.new("RGB", (64, 64)).save(folder / "a.png")
+    return folder
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "m.onnx"
+    onnx.save(detector(), path)
+    return path
+
+
+BAD_INPUT: list[tuple[str, list[str], str]] = [
+    ("missing model", ["convert", "none.onnx", "--calibration", "pictures"], "does not exist"),
+    ("no onnx", ["convert", "text.onnx", "--calibration", "pictures"], "not an ONNX"),
+    ("missing pictures", ["convert", "m.onnx", "--calibration", "none"], "not a folder"),
+    ("no pictures", ["convert", "m.onnx", "--calibration", "empty"], "holds no pictures"),
+    ("broken picture", ["convert", "m.onnx", "--calibration", "broken"], "cannot be read"),
+    ("too few", ["convert", "m.onnx", "--calibration", "pictures", "--images", "9"], "holds 1"),
+    (
+        "missing labels",
+        ["convert", "m.onnx", "--calibration", "pictures", "--labels", "none.txt"],
+        "class names",
+    ),
+    (
+        "wrong output",
+        ["convert", "m.onnx", "--calibration", "pictures", "-o", "x.bin"],
+        ".cvimodel",
+    ),
+    (
+        "output nowhere",
+        ["convert", "m.onnx", "--calibration", "pictures", "-o", "no/x.cvimodel"],
+        "folder no",
+    ),
+    ("no host", ["deploy", "x.cvimodel"], "no camera is named"),
+    ("missing artifact", ["deploy", "none.json", "--host", "127.0.0.1"], "does not exist"),
+    ("damaged", ["deploy", "damaged.cvimodel", "--host", "127.0.0.1"], "damaged"),
+    ("other chip", ["deploy", "other.cvimodel", "--host", "127.0.0.1"], "cv181x"),
+    (
+        "no picture",
+        ["test", "x.cvimodel", "--image", "text.onnx", "--host", "127.0.0.1"],
+        "picture",
+    ),
+    (
+        "wrong runner",
+        ["test", "x.cvimodel", "--image", "a.png", "--runner", "m.onnx", "--host", "127.0.0.1"],
+        "RISC-V",
+    ),
+    ("closed port", ["deploy", "x.cvimodel", "--host", "127.0.0.1", "--port", "1"], "127.0.0.1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [case[1:] for case in BAD_INPUT],
+    ids=[case[0] for case in BAD_INPUT],
+)
+@pytest.mark.parametrize("as_json", [False, True], ids=["lines", "json"])
+def test_bad_input_is_one_line_and_a_hint_and_leaves_nothing(
+    tmp_path: Path, model: Path, pictures: Path, arguments: list[str], message: str, as_json: bool
+) -> None:
+    (tmp_path / "text.onnx").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.jpg").write_bytes(b"\xff\xd8\xff")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    write_cvimodel(tmp_path / "x.cvimodel")
+    write_cvimodel(tmp_path / "other.cvimodel", chip="bm1684x")
+    (tmp_path / "damaged.cvimodel").write_bytes((tmp_path / "x.cvimodel").read_bytes()[:-9])
+    before = sorted(tmp_path.rglob("*"))
+    result = runner.invoke(app, [*arguments, *(["--json"] if as_json else [])])
+    assert result.exit_code == 1
+    if as_json:
+        error = json.loads(result.stdout)["error"]
+        assert sorted(error) == ["hint", "kind", "message"]
+        assert message in error["message"]
+        assert error["hint"]
+    else:
+        assert result.stdout == ""
+        first, second = result.stderr.splitlines()
+        assert first.startswith("error: ")
+        assert message in first
+        assert second.startswith(" hint: ")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_usage_errors_exit_with_2() -> None:
+    assert runner.invoke(app, ["convert"]).exit_code == 2
+    assert runner.invoke(app, ["nonsense"]).exit_code == 2
+    assert runner.invoke(app, ["toolchain", "install", "--nonsense"]).exit_code == 2
+
+
+def test_a_bug_exits_with_3_and_names_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    import typer
+
+    @bounded
+    def broken(as_json: bool = False) -> None:
+        raise KeyError("inside")
+
+    with pytest.raises(typer.Exit) as caught:
+        broken(as_json=True)
+    assert caught.value.exit_code == 3
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["kind"] == "bug"
+    log = Path(error["hint"].split()[-1])
+    assert "inside" in log.read_text()
+    assert log.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_a_command_cleanly(tmp_path: Path, number: int, code: int) -> None:
+    program = (
+        "import os, signal, time\n"
+        "from recam_deploy.cli import main, boundary\n"
+        "@main.app.command('wait')\n"
+        "@boundary.bounded\n"
+        "def wait() -> None:\n"
+        "    try:\n"
+        f"        os.kill(os.getpid(), {int(number)})\n"
+        "        time.sleep(30)\n"
+        "    finally:\n"
+        "        print('cleaned')\n"
+        "main.run()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "wait"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code
+    assert done.stdout == "cleaned\n"
+    assert "Traceback" not in done.stderr
+
+
+def test_the_version_is_printed() -> None:
+    assert runner.invoke(app, ["--version"]).stdout.startswith("recam 0.")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from recam_deploy.cli import main\n"
+        "heavy = {'onnx', 'onnxruntime', 'numpy', 'paramiko', 'PIL', 'pydantic', 'asyncssh'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+COMMANDS = [
+    [],
+    ["up"],
+    ["demo"],
+    ["convert"],
+    ["deploy"],
+    ["test"],
+    ["virtual", "up"],
+    ["virtual", "down"],
+    ["virtual", "status"],
+    ["toolchain", "install"],
+    ["toolchain", "status"],
+    ["toolchain", "remove"],
+    ["runner", "fetch"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(command: list[str]) -> None:
+    result = runner.invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert "--json" in result.stdout or not command
+
+
+def test_status_without_a_toolchain_is_no_error() -> None:
+    document = json.loads(runner.invoke(app, ["toolchain", "status", "--json"]).stdout)
+    assert document["installed"] is False
+
+
+def test_stopping_what_does_not_run_is_no_error() -> None:
+    document = json.loads(runner.invoke(app, ["virtual", "down", "--json"]).stdout)
+    assert document["stopped"] is False

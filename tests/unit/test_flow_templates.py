@@ -1,0 +1,51 @@
+"""The flows we ship load the deployed model and suit the camera's nodes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recam_deploy.resources import resource
+
+TEMPLATES = sorted(resource("noderedflows").glob("*.json"))
+
+
+@pytest.fixture(params=TEMPLATES, ids=lambda path: path.stem)
+def flow(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+    path: Path = request.param
+    nodes: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return nodes
+
+
+def one(flow: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    (node,) = [node for node in flow if node["type"] == kind]
+    return node
+
+
+def test_ids_are_unique_and_every_reference_leads_somewhere(flow: list[dict[str, Any]]) -> None:
+    ids = [node["id"] for node in flow]
+    assert len(set(ids)) == len(ids)
+    for node in flow:
+        targets = [target for port in node.get("wires", []) for target in port]
+        links = [node[key] for key in ("z", "client") if key in node]
+        assert {*targets, *links} <= set(ids)
+
+
+def test_the_model_node_loads_the_deployed_model(flow: list[dict[str, Any]]) -> None:
+    """An empty `uri` means the active model, empty `classes` the names in its model.json."""
+    model = one(flow, "model")
+    assert (model["uri"], model["classes"]) == ("", "")
+
+
+def test_the_model_node_has_the_strings_that_it_splits(flow: list[dict[str, Any]]) -> None:
+    model = one(flow, "model")
+    assert isinstance(model["classes"], str)
+    assert model["splitter"].count(",") == 3
+
+
+def test_pictures_run_from_the_camera_to_the_preview(flow: list[dict[str, Any]]) -> None:
+    assert one(flow, "camera")["wires"] == [[one(flow, "model")["id"]]]
+    assert one(flow, "model")["wires"] == [[one(flow, "preview")["id"]]]

@@ -1,0 +1,87 @@
+"""Programs are started without a shell and end with all that they started."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from recam_deploy import process
+from recam_deploy.errors import ProcessError
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def test_output_exit_code_and_log_are_kept(tmp_path: Path) -> None:
+    lines: list[str] = []
+    done = process.run(
+        python("import sys; print('one\\rtwo'); print('bad', file=sys.stderr); sys.exit(3)"),
+        on_line=lines.append,
+        log=tmp_path / "log",
+    )
+    assert (done.returncode, done.stdout) == (3, "one\rtwo\n")
+    assert sorted(lines) == ["bad", "one", "two"]
+    assert b"bad" in (tmp_path / "log").read_bytes()
+    assert "bad" in done.output
+
+
+def test_bytes_that_are_no_text_do_no_harm() -> None:
+    done = process.run(python("import os; os.write(1, b'a\\xff\\xfeb')"))
+    assert done.stdout == "a\\xff\\xfeb"
+
+
+def test_words_reach_the_program_as_they_are() -> None:
+    odd = "a b; $(touch x) \n 'q'"
+    done = process.run([*python("import sys; print(repr(sys.argv[1]))"), odd])
+    assert done.stdout.strip() == repr(odd)
+
+
+def test_a_missing_program_is_named() -> None:
+    with pytest.raises(ProcessError, match="no-such-program could not be started"):
+        process.run(["no-such-program"])
+
+
+def ended(pid: int) -> bool:
+    """Whether a process is gone, or only waits to be reaped by init."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_timeout_ends_the_program_and_its_children(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    code = (
+        "import subprocess, sys, time, pathlib;"
+        "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
+        f"pathlib.Path({str(child)!r}).write_text(str(p.pid)); time.sleep(60)"
+    )
+    with pytest.raises(ProcessError, match="did not finish within"):
+        process.run(python(code), timeout=1.5)
+    assert ended(int(child.read_text()))
+
+
+def test_a_detached_program_outlives_the_call_and_is_seen_to_end(tmp_path: Path) -> None:
+    pid = process.start_detached(
+        python("print('up', flush=True); import time; time.sleep(60)"),
+        cwd=tmp_path,
+        env=os.environ,
+        log=tmp_path / "log",
+    )
+    deadline = time.monotonic() + 10
+    while (tmp_path / "log").read_text() != "up\n" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not process.has_ended(pid)
+    process.end_group(pid)
+    assert ended(pid)

@@ -1,0 +1,109 @@
+"""Conversions that must fail do, and leave nothing; newer exports convert as older ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import version_converter
+from recam_runs import DEMO, Run
+
+pytestmark = pytest.mark.toolchain
+
+
+@pytest.mark.parametrize(("opset", "ir"), [(18, 10), (20, 11), (22, 12)])
+def test_newer_exports_convert(run: Run, tmp_path: Path, opset: int, ir: int) -> None:
+    model = version_converter.convert_version(onnx.load(DEMO / "shapes.onnx"), opset)
+    model.ir_version = ir
+    onnx.save(model, tmp_path / "newer.onnx")
+    words = ("--calibration", DEMO / "calibration", "--images", "4", "--json")
+    done = run("convert", "newer.onnx", *words, cwd=tmp_path)
+    assert done.code == 0, done.err + done.out
+    assert done.document["verification"]["passed"]
+    sources = json.loads((tmp_path / "newer_int8.json").read_text())["sources"]
+    assert (sources["model"]["opset"], sources["model"]["ir_version"]) == (opset, ir)
+
+
+def test_the_manifest_tells_where_the_model_comes_from(artifact: Path) -> None:
+    manifest = json.loads(artifact.read_text())
+    assert manifest["labels"] == ["circle", "square", "triangle", "star", "cross"]
+    assert manifest["tools"]["tpu_mlir"] == "1.7"
+    assert [c.split()[0] for c in manifest["commands"]] == [
+        "model_transform.py",
+        "run_calibration.py",
+        "model_deploy.py",
+    ]
+    assert len(manifest["sources"]["calibration"]) == 8
+    assert len(manifest["outputs"]) == 6
+
+
+def test_a_model_that_is_too_far_from_float_is_kept_aside(run: Run, tmp_path: Path) -> None:
+    words = ("--calibration", DEMO / "calibration", "--images", "8", "--min-cosine", "1", "--json")
+    done = run("convert", DEMO / "shapes.onnx", *words, cwd=tmp_path)
+    assert done.code == 1
+    assert done.document["error"]["kind"] == "verification"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "shapes_int8.rejected.cvimodel",
+        "shapes_int8.rejected.json",
+    ]
+    manifest = json.loads((tmp_path / "shapes_int8.rejected.json").read_text())
+    assert manifest["verification"]["passed"] is False
+
+
+def test_ctrl_c_ends_the_compiler_and_leaves_nothing(
+    environment: dict[str, str], run: Run, tmp_path: Path
+) -> None:
+    words = ("convert", DEMO / "shapes.onnx", "--calibration", DEMO / "calibration", "--images")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recam_deploy", *map(str, words), "13", "--json"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert wait_for(lambda: children_named("run_calibration", environment))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert json.loads(out)["error"]["kind"] == "interrupted"
+    assert "Traceback" not in err
+    assert wait_for(lambda: not children_named("run_calibration", environment))
+    assert list(tmp_path.iterdir()) == []
+    again = run(*words, "13", "--json", cwd=tmp_path)
+    assert again.code == 0, again.err + again.out
+
+
+def children_named(name: str, environment: dict[str, str]) -> list[int]:
+    """Processes of this test's own HOME whose command line has `name` in it."""
+    home = f"HOME={environment['HOME']}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if (
+                entry.name.isdigit()
+                and name.encode() in (entry / "cmdline").read_bytes()
+                and home in (entry / "environ").read_bytes()
+                and int(entry.name) != os.getpid()
+            ):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(condition: object, seconds: float = 60) -> bool:
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False

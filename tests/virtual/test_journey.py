@@ -1,0 +1,159 @@
+"""A model goes from ONNX to boxes on the camera's picture, and each step proves it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from recam_runs import DEMO, SHARED, Run
+
+from recam_deploy.conversion.reference import FloatModel, normalized
+from recam_deploy.detection.decode import decode_dfl_heads
+from recam_deploy.detection.letterbox import Letterbox
+from recam_deploy.detection.match import Agreement, agreement
+from recam_deploy.detection.pictures import list_pictures, read_picture
+from recam_deploy.detection.types import Detection
+from recam_deploy.network.cutting import cut
+from recam_deploy.network.reading import read_network
+
+pytestmark = pytest.mark.toolchain
+
+
+def detections(document: dict[str, Any]) -> list[Detection]:
+    return [
+        Detection(d["class_id"], d["label"], d["score"], tuple(d["box"]))
+        for d in document["detections"]
+    ]
+
+
+def truth(picture: Path, names: tuple[str, ...]) -> list[Detection]:
+    """The objects that the YOLO label file beside a picture names, as certain detections."""
+    width, height = Image.open(picture).size
+    found = []
+    for line in picture.with_suffix(".txt").read_text().splitlines():
+        number, x, y, w, h = line.split()
+        cx, cy, dx, dy = float(x), float(y), float(w) / 2, float(h) / 2
+        box = ((cx - dx) * width, (cy - dy) * height, (cx + dx) * width, (cy + dy) * height)
+        found.append(Detection(int(number), names[int(number)], 1.0, box))
+    return found
+
+
+def test_the_demo_draws_boxes_on_the_shapes(run: Run, tmp_path: Path) -> None:
+    done = run("demo", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    smoke = done.document["smoke"]
+    picture = min((DEMO / "test").glob("*.jpg"))
+    names = tuple(done.document["conversion"]["labels"])
+    result = agreement(truth(picture, names), detections(smoke), min_iou=0.5)
+    assert result.matched == result.reference > 0
+    assert result.extra == 0
+    original = Image.open(picture)
+    assert Image.open(smoke["labeled"]).size == original.size
+    size = done.document["conversion"]["input"]
+    assert Image.open(smoke["output"]).size == (size["width"], size["height"])
+    assert all(value is not None for value in smoke["timings_ms"].values())
+    assert done.document["deployment"]["previous"] is not None
+    assert not list(tmp_path.glob("*/*.rejected.*"))
+
+
+def test_a_second_run_does_nothing_again(run: Run, camera: dict[str, Any], tmp_path: Path) -> None:
+    words = (
+        *("up", DEMO / "shapes.onnx", "--calibration", DEMO / "calibration", "--images", "8"),
+        *("--image", min((DEMO / "test").glob("*.jpg")), "--json"),
+    )
+    first = run(*words, cwd=tmp_path, RECAM_SETTINGS=camera["settings"])
+    assert first.code == 0, first.err + first.out
+    again = run(*words, cwd=tmp_path, RECAM_SETTINGS=camera["settings"]).document
+    assert all(step["cached"] for step in again["conversion"]["steps"])
+    assert again["deployment"]["uploaded_bytes"] == 0
+    assert again["deployment"]["sha256"] == again["artifact"]["sha256"]
+    assert not again["smoke"]["runner"]["uploaded"]
+    assert again["smoke"]["detections"] == first.document["smoke"]["detections"]
+
+
+def test_new_class_names_reach_the_camera_without_a_new_conversion(
+    run: Run, camera: dict[str, Any], artifact: Path, tmp_path: Path
+) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("Kreis\nQuadrat\nDreieck\nStern\nKreuz\n")
+    done = run("deploy", artifact, "--json", cwd=tmp_path, RECAM_SETTINGS=camera["settings"])
+    assert done.code == 0, done.err + done.out
+    words = ("deploy", artifact, "--labels", names, "--json")
+    renamed = run(*words, cwd=tmp_path, RECAM_SETTINGS=camera["settings"]).document
+    assert 0 < renamed["uploaded_bytes"] < 5000
+    models = Path(done.document["active"]).parent
+    info = json.loads((models / "model.json").read_text())
+    assert info["classes"] == ["Kreis", "Quadrat", "Dreieck", "Stern", "Kreuz"]
+    words = ("test", artifact, "--labels", names, "--json", "--image")
+    report = run(
+        *words,
+        min((DEMO / "test").glob("*.jpg")),
+        cwd=tmp_path,
+        RECAM_SETTINGS=camera["settings"],
+    ).document
+    assert {d["label"] for d in report["detections"]} <= set(info["classes"])
+    assert report["detections"]
+
+
+def test_a_dry_run_changes_nothing_on_the_camera(
+    run: Run, camera: dict[str, Any], artifact: Path, tmp_path: Path
+) -> None:
+    models = Path(camera["folder"]) / "root" / "userdata" / "Models"
+    (models / "model.json").write_text("{}")
+    before = {path.name: path.read_bytes() for path in models.iterdir()}
+    words = ("deploy", artifact, "--dry-run", "--json")
+    plan = run(*words, cwd=tmp_path, RECAM_SETTINGS=camera["settings"]).document
+    assert [step["action"] for step in plan["steps"]][-1] == "write-info"
+    assert {path.name: path.read_bytes() for path in models.iterdir()} == before
+
+
+def test_a_wrong_password_costs_no_conversion(
+    run: Run, camera: dict[str, Any], tmp_path: Path
+) -> None:
+    done = run(
+        *("up", DEMO / "shapes.onnx", "--calibration", DEMO / "calibration", "--images", "3"),
+        *("--image", min((DEMO / "test").glob("*.jpg")), "--json"),
+        cwd=tmp_path,
+        RECAM_SETTINGS=camera["settings"],
+        RECAM_PASSWORD="not the password",
+    )
+    assert done.code == 1
+    assert done.document["error"]["kind"] == "authentication"
+    assert "not the password" not in done.out + done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_ultralytics_export_finds_on_the_camera_what_float_finds(
+    run: Run, camera: dict[str, Any], tmp_path: Path
+) -> None:
+    """At least 95 % of the detections over 0.5, matched at an IoU of 0.7, over 20 pictures."""
+    source = SHARED / "onnx" / "yolo11n-shapes-320.onnx"
+    if not source.is_file():
+        pytest.skip("the Ultralytics export and its pictures lie beside the project, not in it")
+    pictures = list_pictures(SHARED / "shapes" / "images" / "test")
+    words = ("up", source, "--calibration", SHARED / "shapes" / "images" / "calib", "--json")
+    settings = {"RECAM_SETTINGS": camera["settings"]}
+    done = run(*words, "--image", pictures[0], cwd=tmp_path, **settings)
+    assert done.code == 0, done.err + done.out
+    network, graph = read_network(source)
+    floats = FloatModel(cut(graph, network.input.name, network.cut_at).SerializeToString())
+    counts = Agreement()
+    for picture in pictures:
+        report = run(
+            *("test", done.document["artifact"]["manifest"], "--image", picture, "--json"),
+            cwd=tmp_path,
+            **settings,
+        )
+        assert report.code == 0, report.err + report.out
+        image = read_picture(picture)
+        letterbox = Letterbox.fit(image.size, (network.input.width, network.input.height))
+        outputs = floats.run(normalized(np.asarray(letterbox.apply(image))))
+        wanted = decode_dfl_heads(outputs, letterbox, network.labels)
+        counts += agreement(wanted, detections(report.document))
+    print(f"\nmatched {counts.matched} of {counts.reference}, {counts.extra} extra")
+    assert counts.reference > 20
+    assert counts.recall >= 0.95
