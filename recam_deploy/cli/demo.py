@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 _FACTORY_PASSWORD = "recamera"  # noqa: S105 - the camera's published first password
 
+_NEXT = (
+    "",
+    "Next, with your own model and camera:",
+    "  recam up MODEL.onnx --calibration PICTURES/ --image PICTURE.jpg --host 192.168.42.1",
+    "or with a virtual one that stays: recam virtual up --detach",
+)
+
 
 @bounded
 def demo(
@@ -57,6 +64,8 @@ def demo(
         finally:
             stop(folder)
     print_journey(terminal, journey)
+    if not as_json:
+        terminal.result({}, _NEXT)
 
 
 def _run(settings: Settings, terminal: Terminal, output: Path) -> Journey:

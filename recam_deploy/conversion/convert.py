@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ from .verification import Verification, verify
 
 MAX_LOWERING_DIFFERENCE = 1e-4
 _VERIFICATION_FILE = "verification.json"
+_KEPT_LOGS = 20
 
 
 @dataclass(frozen=True)
@@ -128,11 +131,19 @@ class Converter:
         def build(folder: Path) -> None:
             given = {file for result in before for file in _copy_files(result.folder, folder)}
             if step.name == "calibrate":
-                paths = [str(path.absolute()) for path in self._plan.calibration.paths]
-                given.add(_write(folder / IMAGE_LIST_FILE, "\n".join(paths) + "\n"))
-            self._logs.mkdir(parents=True, exist_ok=True)
+                given |= _link_pictures(self._plan.calibration.paths, folder)
+            _make_log_folder(self._logs)
             log = self._logs / f"{step.name}.log"
-            run_tool(self._toolchain, command, folder, log, self._progress)
+            done = run_tool(
+                self._toolchain,
+                command,
+                folder,
+                log,
+                self._progress,
+                check=_check_cvimodel,
+            )
+            for warning in done.warnings:
+                self._progress.say(f"{command.tool}: {warning}")
             for file in given:
                 file.unlink()
             _keep_only(folder, step.name)
@@ -214,6 +225,10 @@ class Converter:
         }
 
 
+def _check_cvimodel(path: Path) -> None:
+    cvimodel.read_header(path)
+
+
 def _too_far(found: Verification, wanted: Thresholds, kept: Path) -> VerificationError:
     counts = found.detections
     return VerificationError(
@@ -235,6 +250,25 @@ def _copy_files(source: Path, folder: Path) -> list[Path]:
     return copies
 
 
+def _link_pictures(pictures: Sequence[Path], folder: Path) -> set[Path]:
+    """Links with plain names, and the list of them: the compiler's list has no quoting, and a
+    comma in it begins another input."""
+    links = set()
+    for index, picture in enumerate(pictures):
+        link = folder / f"picture-{index:05}{picture.suffix.lower()}"
+        link.symlink_to(picture.absolute())
+        links.add(link)
+    names = "".join(f"{link.name}\n" for link in sorted(links))
+    return links | {_write(folder / IMAGE_LIST_FILE, names)}
+
+
+def _make_log_folder(folder: Path) -> None:
+    """Make the folder for this run's logs; of those of earlier runs the newest few are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in sorted(folder.parent.iterdir())[:-_KEPT_LOGS]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
 _KEPT = {
     "transform": ("*.mlir", "*.npz"),
     "calibrate": (TABLE_FILE,),
@@ -247,8 +281,10 @@ def _keep_only(folder: Path, step: str) -> None:
     kept = {path for pattern in _KEPT[step] for path in folder.glob(pattern)}
     if not kept:
         raise CompilationError(f"the step {step} left no result", "See its log.")
-    for path in folder.iterdir():
-        if path not in kept and path.is_file():
+    for path in set(folder.iterdir()) - kept:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
             path.unlink()
 
 

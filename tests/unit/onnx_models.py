@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,7 +24,7 @@ class Builder:
         self.weights.append(numpy_helper.from_array(np.asarray(values, dtype), name))
         return name
 
-    def node(self, op: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
+    def node(self, op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(op, list(inputs), [output], name=output, **attributes))
         return output
 
@@ -37,9 +38,9 @@ class Builder:
 
     def model(
         self,
-        outputs: dict[str, Sequence[int | str]],
+        outputs: Mapping[str, Sequence[int | str]],
         *,
-        inputs: dict[str, Sequence[int | str]] | None = None,
+        inputs: Mapping[str, Sequence[int | str]] | None = None,
         input_type: int = TensorProto.FLOAT,
         opset: int = 17,
         ir: int = 8,
@@ -80,7 +81,7 @@ def detector(
     style: str = "yolo11",
     size: int = SIZE,
     names: dict[int, str] | None = None,
-    **options: object,
+    **options: Any,
 ) -> onnx.ModelProto:
     """A whole detector with DFL heads and its decoding, as exporters lay it out.
 
@@ -99,7 +100,7 @@ def detector(
         {"names": str(names or {i: f"class {i}" for i in range(classes)})} if names != {} else {}
     )
     cells = sum((size // stride) ** 2 for stride in (8, 16, 32))
-    keywords: dict[str, object] = {
+    keywords: dict[str, Any] = {
         "inputs": {"images": [1, 3, size, size]},
         "metadata": metadata,
         **options,
@@ -109,10 +110,10 @@ def detector(
         for stride, (box, logits) in zip((8, 16, 32), heads, strict=True):
             shapes[logits] = [1, classes, size // stride, size // stride]
             shapes[box] = [1, 64, size // stride, size // stride]
-        return builder.model(shapes, **keywords)  # type: ignore[arg-type]
+        return builder.model(shapes, **keywords)
     boxes, logits = _joined(builder, heads, classes, style)
     output = _decoded(builder, boxes, logits, cells)
-    return builder.model({output: [1, 4 + classes, cells]}, **keywords)  # type: ignore[arg-type]
+    return builder.model({output: [1, 4 + classes, cells]}, **keywords)
 
 
 def _joined(

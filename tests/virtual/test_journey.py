@@ -88,10 +88,9 @@ def test_new_class_names_reach_the_camera_without_a_new_conversion(
     models = Path(done.document["active"]).parent
     info = json.loads((models / "model.json").read_text())
     assert info["classes"] == ["Kreis", "Quadrat", "Dreieck", "Stern", "Kreuz"]
-    words = ("test", artifact, "--labels", names, "--json", "--image")
+    picture = min((DEMO / "test").glob("*.jpg"))
     report = run(
-        *words,
-        min((DEMO / "test").glob("*.jpg")),
+        *("test", artifact, "--labels", names, "--json", "--image", picture),
         cwd=tmp_path,
         RECAM_SETTINGS=camera["settings"],
     ).document

@@ -1,0 +1,27 @@
+"""The compiler tpu_mlir 1.7: find it, install it, run its tools; the only door to it."""
+
+from .environment import ToolchainStatus, ensure, find, remove, status
+from .host import HostFacts, check_host, host_facts
+from .layout import TPU_MLIR_VERSION, Toolchain
+from .tables import Threshold, check_calibration_table, mlir_tensors, read_calibration_table
+from .tools import ToolCommand, ToolResult, run_tool
+
+__all__ = [
+    "TPU_MLIR_VERSION",
+    "HostFacts",
+    "Threshold",
+    "ToolCommand",
+    "ToolResult",
+    "Toolchain",
+    "ToolchainStatus",
+    "check_calibration_table",
+    "check_host",
+    "ensure",
+    "find",
+    "host_facts",
+    "mlir_tensors",
+    "read_calibration_table",
+    "remove",
+    "run_tool",
+    "status",
+]

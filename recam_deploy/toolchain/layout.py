@@ -1,0 +1,155 @@
+"""How an installed compiler lies on the disk, and what its tools must find in their environment.
+
+tpu_mlir-1.7-<hash>/        one environment; <hash> stands for the lock file and this layout
+  toolchain.json            the manifest, written last
+  env/                      a virtual environment of CPython 3.10 with requirements.lock
+  stand-ins/bin/dot         instead of Graphviz
+  stand-ins/python/plotly/  instead of plotly
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+TPU_MLIR_VERSION = "1.7"
+
+# Part of the folder's name: raise it whenever what is built beside the lock's packages changes.
+LAYOUT_VERSION = 2
+
+MANIFEST = "toolchain.json"
+
+# Of the libraries that the wheel bundles in lib/third_party, the only ones that its compiler for
+# the cv18xx chips loads. The others go: its glibc (libc, libm, libpthread 2.35) kills every process
+# on a newer system, its libpython shadows that of an interpreter built with a shared one, and
+# libgcc_s belongs to the system's glibc. The binaries look there themselves (RUNPATH), so leaving
+# the folder off LD_LIBRARY_PATH would not do.
+BUNDLED_LIBRARIES = frozenset({"libdnnl.so.3", "libomp.so.5", "libstdc++.so.6", "libz.so.1"})
+
+# run_qtable draws a graph with Graphviz after its search, dies when there is no `dot`, and needs
+# nothing of it. Every tool imports plotly, which only draws under --debug_cmd.
+STAND_INS: Mapping[str, str] = {
+    "bin/dot": "#!/bin/sh\n# Instead of Graphviz: nobody looks at what run_qtable draws.\nexit 0\n",
+    "python/plotly/__init__.py": '"""Instead of plotly, which the tools import and never use."""\n',
+    "python/plotly/graph_objects.py": "",
+    "python/plotly/subplots.py": (
+        "def make_subplots(*args, **kwargs):\n"
+        '    raise RuntimeError("plotly is not installed in this environment of the compiler")\n'
+    ),
+}
+
+# What the tools may inherit; everything else (PYTHONHOME, LD_PRELOAD, a caller's virtual
+# environment) could only break them.
+_INHERITED = ("HOME", "USER", "LOGNAME", "TMPDIR", "TMP", "TEMP", "TZ", "LANG", "LANGUAGE")
+_INHERITED_PREFIXES = ("LC_", "OMP_", "OPENBLAS_", "MKL_", "KMP_")
+_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """An installed compiler.
+
+    `root` is its folder, `python` its interpreter, `package` the folder of tpu_mlir, `libraries`
+    the folders that its programs load libraries from, in search order, `version` tpu_mlir's.
+    """
+
+    root: Path
+    python: Path
+    package: Path
+    libraries: tuple[Path, ...]
+    version: str
+
+    @classmethod
+    def at(cls, root: Path) -> Toolchain:
+        """The compiler whose folder is `root`, whether it is there or not."""
+        package = root / "env" / "lib" / "python3.10" / "site-packages" / "tpu_mlir"
+        return cls(
+            root=root,
+            python=root / "env" / "bin" / "python3",
+            package=package,
+            libraries=(package / "lib" / "third_party", package / "lib"),
+            version=TPU_MLIR_VERSION,
+        )
+
+    @property
+    def simulator_libraries(self) -> tuple[Path, ...]:
+        """The folders that LD_LIBRARY_PATH must name for `libcviruntime.so` to load in any
+        Python. Its RUNPATH leads to the rest, so a process keeps its own libstdc++."""
+        return (self.package / "lib",)
+
+    def script(self, tool: str) -> Path:
+        """The file of a tool, for instance "model_transform"."""
+        return self.package / "python" / "tools" / f"{tool}.py"
+
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """The whole environment of a tool's process, from that of the caller.
+
+        The scripts start `tpuc-opt` and each other by bare name through a shell, so PATH leads to
+        them; and they are run directly, not through the wheel's console entries, which would set
+        LD_LIBRARY_PATH anew.
+        """
+        kept = {
+            name: value
+            for name, value in base.items()
+            if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
+        }
+        own_path = (
+            self.root / "stand-ins" / "bin",
+            self.package / "bin",
+            self.package / "python" / "tools",
+            self.python.parent,
+        )
+        python_path = (
+            self.package,
+            self.package / "python",
+            self.package / "customlayer" / "python",
+            self.root / "stand-ins" / "python",
+        )
+        return {
+            "LANG": "C.UTF-8",
+            **kept,
+            "PATH": _joined(*own_path, base.get("PATH") or _SYSTEM_PATH),
+            "PYTHONPATH": _joined(*python_path),
+            "LD_LIBRARY_PATH": _joined(*self.libraries),
+            "TPUC_ROOT": str(self.package),
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONUTF8": "1",
+            "PYTHONNOUSERSITE": "1",
+        }
+
+
+def _joined(*folders: Path | str) -> str:
+    return os.pathsep.join(str(folder) for folder in folders)
+
+
+def requirements_lock() -> bytes:
+    """The contents of requirements.lock as shipped."""
+    return lock_path().read_bytes()
+
+
+def lock_path() -> Path:
+    """Where requirements.lock lies."""
+    return Path(__file__).with_name("requirements.lock")
+
+
+def lock_digest() -> str:
+    """The sha256 (hex) that names an environment: of requirements.lock, the stand-ins and the
+    layout's version."""
+    digest = hashlib.sha256(requirements_lock())
+    for name, text in sorted(STAND_INS.items()):
+        digest.update(f"\0{name}\0{text}".encode())
+    digest.update(f"\0layout {LAYOUT_VERSION}\0{sorted(BUNDLED_LIBRARIES)}".encode())
+    return digest.hexdigest()
+
+
+def toolchain_folder(cache_dir: Path) -> Path:
+    """The folder of all environments in the user's cache."""
+    return cache_dir / "toolchain"
+
+
+def toolchain_root(cache_dir: Path) -> Path:
+    """The folder of the environment that this release of recam uses."""
+    return toolchain_folder(cache_dir) / f"tpu_mlir-{TPU_MLIR_VERSION}-{lock_digest()[:12]}"

@@ -1,0 +1,100 @@
+"""Reading what the tools write as text: calibration tables, and the tensors of an MLIR file.
+
+`model_deploy` of tpu_mlir 1.7 accepts any table: a tensor that it lacks is silently computed in
+BF16, and a table of garbage gives exit code 0 and a cvimodel. So the table is checked here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import CompilationError
+
+_LOCATION = re.compile(r'^(#loc\d*) = loc\("((?:[^"\\]|\\.)*)"', re.MULTILINE)
+_FUSED = re.compile(r"^(#loc\d*) = loc\(fused\[([^\]]*)\]\)", re.MULTILINE)
+_OPERATION = re.compile(
+    r'^\s*%[\w:, %]+ = "top\.(\w+)"\(.* loc\((#loc\d*|"(?:[^"\\]|\\.)*")\)$', re.MULTILINE
+)
+_NOT_CALIBRATED = ("None", "Weight")
+_FIELDS = 4
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """One line of a calibration table: the quantization threshold and the range seen."""
+
+    threshold: float
+    minimum: float
+    maximum: float
+
+
+def read_calibration_table(path: Path) -> dict[str, Threshold]:
+    """The thresholds of a calibration table by tensor, in its order.
+
+    Lines are `name threshold min max`, after `#` headers. Raises CompilationError when the file
+    cannot be read, has another form, or has no tensors.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _bad_table(path, "it cannot be read") from error
+    table: dict[str, Threshold] = {}
+    for number, line in enumerate(lines, start=1):
+        if line.startswith("#") or not line.strip():
+            continue
+        words = line.split()
+        try:
+            values = [float(word) for word in words[1:_FIELDS]]
+        except ValueError:
+            values = []
+        if len(words) != _FIELDS or not all(map(math.isfinite, values)) or not values:
+            raise _bad_table(path, f"line {number} is not `name threshold min max`")
+        table[words[0]] = Threshold(*values)
+    if not table:
+        raise _bad_table(path, "it has no tensors")
+    return table
+
+
+def _bad_table(path: Path, why: str) -> CompilationError:
+    return CompilationError(
+        f"the calibration table {path.name} cannot be used: {why}", "Calibrate again."
+    )
+
+
+def mlir_tensors(text: str) -> tuple[str, ...]:
+    """The names of the tensors that a top-dialect MLIR file computes, network input first.
+
+    Of an operation with several results only the first: run_calibration leaves out others that
+    need no threshold, such as the indices of a TopK.
+    """
+    names = {location: _unescaped(name) for location, name in _LOCATION.findall(text)}
+    first = {location: parts.split(", ")[0] for location, parts in _FUSED.findall(text)}
+    found: dict[str, None] = {}
+    for kind, location in _OPERATION.findall(text):
+        if kind in _NOT_CALIBRATED:
+            continue
+        single = first.get(location, location)
+        name = _unescaped(single[1:-1]) if single.startswith('"') else names.get(single)
+        if name is not None:
+            found[name] = None
+    return tuple(found)
+
+
+def _unescaped(name: str) -> str:
+    return name.replace('\\"', '"').replace("\\\\", "\\")
+
+
+def check_calibration_table(table: Path, mlir: Path) -> None:
+    """Raise CompilationError unless `table` has a threshold for every tensor of `mlir`."""
+    known = read_calibration_table(table)
+    missing = [name for name in mlir_tensors(mlir.read_text("utf-8")) if name not in known]
+    if missing:
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise CompilationError(
+            f"the calibration table {table.name} lacks {', '.join(missing[:_SHOWN])}{more}",
+            "It was made for another network, or not to its end: calibrate this one.",
+        )

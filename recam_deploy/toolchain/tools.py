@@ -1,0 +1,252 @@
+"""Running one tool of the compiler: command as data, progress, log, and whole outputs or an error.
+
+Exit codes alone do not tell: a tool may end with 0 and have written nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from os import environ as _os_environ
+from pathlib import Path
+
+from .. import process
+from ..errors import CompilationError, ProcessError, RecamError
+from ..progress import Progress, Step
+from .failures import explain, last_lines
+from .layout import Toolchain
+from .python310 import Run
+from .tables import check_calibration_table, read_calibration_table
+
+Check = Callable[[Path], None]
+
+_TAIL_LINES = 20
+
+# The scripts paste these into a command line for a shell, so they must be plain names.
+_PASTED = frozenset(
+    {"--model_name", "--mlir", "--model", "--calibration_table", "--quantize_table", "-o"}
+)
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\Z")
+
+
+@dataclass(frozen=True)
+class ToolCommand:
+    """One call of a tool: `tool` is "model_transform", "run_calibration" and so on; `outputs` are
+    the files that it must leave, relative to the folder it works in."""
+
+    tool: str
+    arguments: tuple[str, ...]
+    outputs: tuple[Path, ...]
+
+    def words(self, toolchain: Toolchain) -> tuple[str, ...]:
+        """The command line as it is run."""
+        return (str(toolchain.python), str(toolchain.script(self.tool)), *self.arguments)
+
+    def display(self) -> str:
+        """The command line as Seeed's guide writes it, quoted for a shell."""
+        return shlex.join((f"{self.tool}.py", *self.arguments))
+
+    def option(self, name: str) -> str | None:
+        """The value given to the option `name`; None when it is not there."""
+        for argument, value in zip(self.arguments, self.arguments[1:], strict=False):
+            if argument == name:
+                return value
+        return None
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """What a tool did: `seconds` on the wall clock, `log` with all it printed, the last lines, and
+    its own warnings, which can mean that it went on with less than it should have."""
+
+    command: ToolCommand
+    seconds: float
+    log: Path
+    tail: str
+    warnings: tuple[str, ...]
+
+
+def run_tool(
+    toolchain: Toolchain,
+    command: ToolCommand,
+    work_dir: Path,
+    log: Path,
+    progress: Progress,
+    *,
+    timeout: float | None = None,
+    check: Check | None = None,
+    environ: Mapping[str, str] | None = None,
+    run: Run = process.run,
+) -> ToolResult:
+    """Run `command` in `work_dir`, append all it prints to `log`, and see that its outputs are
+    there and whole; outputs of an earlier run are removed first.
+
+    `check` is called with each output that is a cvimodel and raises when it is not whole.
+    Raises CompilationError (or ToolchainError, when the compiler itself is at fault) with the cause
+    and a remedy.
+    """
+    _check_plain(command)
+    _check_inputs(command, work_dir)
+    for output in command.outputs:
+        (work_dir / output).unlink(missing_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"$ {command.display()}\n")
+    started = time.monotonic()
+    with progress.step(_TITLES.get(command.tool, command.tool)) as step:
+        meter = ToolProgress(step)
+        try:
+            done = run(
+                command.words(toolchain),
+                cwd=work_dir,
+                env=toolchain.environment(_os_environ if environ is None else environ),
+                timeout=timeout,
+                on_line=meter.line,
+                log=log,
+            )
+        except ProcessError as error:
+            raise CompilationError(
+                f"{command.tool} failed: {error.message}", f"{error.hint} Its log is {log}."
+            ) from error
+    if done.returncode != 0:
+        raise explain(command.tool, done.returncode, done.output, log)
+    for output in command.outputs:
+        _check_output(command, work_dir / output, done.output, log, check)
+    return ToolResult(
+        command=command,
+        seconds=time.monotonic() - started,
+        log=log,
+        tail=done.tail(_TAIL_LINES),
+        warnings=tuple(dict.fromkeys(_WARNING.findall(done.output))),
+    )
+
+
+_WARNING = re.compile(r"^\s*(WARNING: .+?)\s*$", re.MULTILINE)
+
+
+def _check_plain(command: ToolCommand) -> None:
+    for name in _PASTED:
+        value = command.option(name)
+        if value is not None and not _PLAIN_NAME.match(value):
+            raise ValueError(f"{command.tool} {name} must be a plain file name, not {value!r}")
+
+
+def _check_inputs(command: ToolCommand, work_dir: Path) -> None:
+    """Refuse a calibration table that does not fit: model_deploy would not notice."""
+    table, mlir = command.option("--calibration_table"), command.option("--mlir")
+    if command.tool == "model_deploy" and table and mlir:
+        check_calibration_table(work_dir / table, work_dir / mlir)
+
+
+def _check_output(
+    command: ToolCommand, path: Path, printed: str, log: Path, check: Check | None
+) -> None:
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        size = -1
+    where = f"Its whole output is in {log}."
+    if size <= 0:
+        what = "did not write" if size < 0 else "wrote nothing into"
+        lines = last_lines(printed)
+        raise CompilationError(
+            f"{command.tool} ended without an error, but {what} {path.name}"
+            + (f" ({lines})" if lines else ""),
+            f"Free some disk space and try again. {where}",
+        )
+    try:
+        _CHECKS.get(path.suffix, _accept)(path)
+        if path.suffix == ".cvimodel" and check is not None:
+            check(path)
+        if command.tool == "run_calibration":
+            read_calibration_table(path)
+    except RecamError as error:
+        raise CompilationError(
+            f"{command.tool} left {path.name} not whole: {error.message}", where
+        ) from error
+
+
+def _accept(path: Path) -> None:
+    """Any file that is not empty will do."""
+
+
+def check_mlir(path: Path) -> None:
+    """Raise CompilationError unless `path` is an MLIR file with its end and its weights."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    weights = re.search(r'module\.weight_file = "([^"]+)"', text)
+    if not weights or "module @" not in text or not re.search(r"^\}", text, re.MULTILINE):
+        raise CompilationError(f"{path.name} is cut short")
+    check_npz(path.with_name(weights[1]))
+
+
+def check_npz(path: Path) -> None:
+    """Raise CompilationError unless `path` is a whole npz file with arrays in it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+            count = len(archive.namelist())
+    except (OSError, zipfile.BadZipFile) as error:
+        raise CompilationError(f"{path.name} is missing or damaged") from error
+    if damaged is not None or count == 0:
+        raise CompilationError(f"{path.name} is damaged or empty")
+
+
+_CHECKS: Mapping[str, Check] = {".mlir": check_mlir, ".npz": check_npz}
+
+_TITLES: Mapping[str, str] = {
+    "model_transform": "Translating the network",
+    "run_calibration": "Calibrating",
+    "run_qtable": "Searching layers for mixed precision",
+    "model_deploy": "Compiling for the TPU",
+    "model_runner": "Running the model",
+}
+
+# tqdm's bar: `tune op: /model.2/Concat_output_0_Concat:  33%|███▎      | 77/231 [00:12<…`
+_BAR = re.compile(r"^(?P<label>.*?)\s*\d+%\|.*?\|\s*(?P<done>\d+)/(?P<total>\d+) \[")
+_BAR_NOTES = (
+    ("activation_collect_and_calc_th", "collecting activations"),
+    ("threshold", "computing thresholds"),
+    ("tune op", "tuning thresholds"),
+    ("Processing", "trying layers"),
+)
+
+# model_deploy's two searches for groups of layers.
+_GROUPS = re.compile(r"total num of base_group is (\d+)")
+_GROUP = re.compile(r"process base group (\d+),")
+
+_NOTES = (
+    ("ConstantFolding", "folding constants"),
+    ("Onnxsim", "simplifying"),
+    ("Save mlir file", "writing MLIR"),
+    ("FusePreprocessPass", "fusing the preprocessing"),
+    ("LayerGroupSearchPass", "grouping layers"),
+    ("LocalMemoryAllocationPass", "allocating local memory"),
+    ("GroupDataMoveOverlapPass", "overlapping data moves"),
+    ("stepSize", "compressing weights"),
+)
+
+
+class ToolProgress:
+    """Turns the lines that the tools print into progress."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._groups = 0
+
+    def line(self, text: str) -> None:
+        """Take one line or carriage-return update."""
+        if bar := _BAR.match(text):
+            label = bar["label"]
+            note = next((note for word, note in _BAR_NOTES if word in label), None)
+            self._step.update(float(bar["done"]), float(bar["total"]), note)
+        elif found := _GROUPS.search(text):
+            self._groups = int(found[1])
+        elif (found := _GROUP.search(text)) and self._groups:
+            self._step.update(float(found[1]) + 1, float(self._groups), "grouping layers")
+        else:
+            note = next((note for word, note in _NOTES if word in text), None)
+            if note:
+                self._step.update(note=note)

@@ -1,0 +1,159 @@
+"""uv, the program that installs the compiler's packages: found, started and understood."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from .. import process
+from ..errors import ToolchainError
+from ..progress import Step
+from .failures import last_lines
+from .python310 import Run
+
+# Variables of uv that would send the packages elsewhere or choose others than the lock names.
+_UNWANTED = frozenset(
+    {
+        "UV_BREAK_SYSTEM_PACKAGES",
+        "UV_CONSTRAINT",
+        "UV_EXCLUDE",
+        "UV_EXCLUDE_NEWER",
+        "UV_LINK_MODE",
+        "UV_NO_BINARY",
+        "UV_NO_BINARY_PACKAGE",
+        "UV_NO_PROGRESS",
+        "UV_ONLY_BINARY",
+        "UV_OVERRIDE",
+        "UV_PREFIX",
+        "UV_PROJECT",
+        "UV_PROJECT_ENVIRONMENT",
+        "UV_PYTHON",
+        "UV_SYSTEM_PYTHON",
+        "UV_TARGET",
+        "UV_VENV_CLEAR",
+        "UV_VENV_SEED",
+        "UV_WORKING_DIR",
+        "UV_WORKING_DIRECTORY",
+        "VIRTUAL_ENV",
+        "CONDA_PREFIX",
+        "PYTHONHOME",
+        "PYTHONPATH",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Uv:
+    """The program, the environment it is given, and how it is run."""
+
+    program: Path
+    environ: Mapping[str, str]
+    runner: Run = process.run
+
+    def run(
+        self, arguments: Sequence[str | Path], *, timeout: float, step: Step | None = None
+    ) -> process.Completed:
+        """Run uv to its end, telling `step` of its downloads, whatever its exit code."""
+        return self.runner(
+            [self.program, *arguments],
+            env=self.environ,
+            timeout=timeout,
+            on_line=Downloads(step).line if step else None,
+        )
+
+
+def find_uv(environ: Mapping[str, str], runner: Run = process.run) -> Uv:
+    """The uv that was installed together with recam. Raises ToolchainError when it is missing."""
+    try:
+        program = Path(find_uv_bin())
+    except FileNotFoundError as error:
+        raise ToolchainError(
+            "the program uv is missing; it installs the compiler",
+            "Reinstall recam-deploy with its dependencies (`pip install uv` mends it as well).",
+        ) from error
+    return Uv(program, uv_environment(environ), runner)
+
+
+def uv_environment(base: Mapping[str, str]) -> dict[str, str]:
+    """The environment of uv: the caller's, less what would misdirect it, with pip's index and
+    certificates where uv has none of its own."""
+    environ = {name: value for name, value in base.items() if name not in _UNWANTED}
+    index = base.get("PIP_INDEX_URL")
+    if index and not base.get("UV_INDEX_URL") and not base.get("UV_DEFAULT_INDEX"):
+        environ["UV_DEFAULT_INDEX"] = index
+    certificates = base.get("PIP_CERT") or base.get("REQUESTS_CA_BUNDLE")
+    if certificates and not base.get("SSL_CERT_FILE") and not base.get("SSL_CERT_DIR"):
+        name = "SSL_CERT_DIR" if Path(certificates).is_dir() else "SSL_CERT_FILE"
+        environ[name] = certificates
+    return environ
+
+
+class Downloads:
+    """Follows uv's lines, `Downloading numpy (16.5MiB)` and `Downloaded numpy`."""
+
+    _START = re.compile(r"Downloading (\S+) \(([\d.]+)(KiB|MiB|GiB)\)")
+    _END = re.compile(r"Downloaded (\S+)")
+    _MIB: Mapping[str, float] = {"KiB": 1 / 1024, "MiB": 1.0, "GiB": 1024.0}
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._sizes: dict[str, float] = {}
+        self._done = 0.0
+
+    def line(self, text: str) -> None:
+        if match := self._START.search(text):
+            self._sizes[match[1]] = float(match[2]) * self._MIB[match[3]]
+        elif match := self._END.search(text):
+            self._done += self._sizes.get(match[1], 0.0)
+        else:
+            return
+        self._step.update(self._done, sum(self._sizes.values()), note=match[1])
+
+
+_INSTALL_FAILURES: tuple[tuple[str, str, str], ...] = (
+    (
+        r"No space left on device|os error 28",
+        "there is no space left on the disk",
+        "The compiler needs 1.5 GB while it is installed; free some, or let RECAM_CACHE_DIR (and "
+        "UV_CACHE_DIR) name a folder on a larger disk.",
+    ),
+    (
+        r"(?i)hash mismatch",
+        "a downloaded package is not the one that was pinned",
+        "Something between here and the package index changes files. Try another index "
+        "(UV_DEFAULT_INDEX) or clear uv's cache (`uv cache clean`).",
+    ),
+    (
+        r"(?i)UnknownIssuer|invalid peer certificate|certificate verify",
+        "the package index's certificate is not trusted",
+        "Let SSL_CERT_FILE name your organisation's certificates.",
+    ),
+    (
+        r"(?i)dns error|failed to (fetch|connect)|connection refused|timed? ?out"
+        r"|error sending request|network",
+        "the package index cannot be reached",
+        "Check the network, HTTPS_PROXY, and UV_DEFAULT_INDEX (or PIP_INDEX_URL) if you use an "
+        "index of your own; then run this again.",
+    ),
+    (
+        r"(?i)no solution found|no version of|not found in the package registry",
+        "the package index lacks a package that was pinned",
+        "Use PyPI, or an index that mirrors all of it (UV_DEFAULT_INDEX).",
+    ),
+)
+
+
+def install_error(done: process.Completed) -> ToolchainError:
+    """The error for a uv that failed to install, with its cause where that is known."""
+    for pattern, cause, hint in _INSTALL_FAILURES:
+        if re.search(pattern, done.output):
+            return ToolchainError(f"the compiler could not be installed: {cause}", hint)
+    return ToolchainError(
+        f"the compiler could not be installed: uv ended with exit code {done.returncode}: "
+        f"{last_lines(done.output)}",
+        "Run `recam toolchain install` again; if it keeps failing, report these lines.",
+    )
