@@ -8,7 +8,9 @@ padded with zeros, RGB. The interpolation is OpenCV's for 8-bit pixels: weights 
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +22,22 @@ if TYPE_CHECKING:
 
 ONE = 2048  # 1.0 in the interpolation's fixed point
 
-# OpenCV returns what it could decode of a truncated file.
-ImageFile.LOAD_TRUNCATED_IMAGES = True
+
+@contextlib.contextmanager
+def _as_much_as_there_is() -> Iterator[None]:
+    """OpenCV returns what it could decode of a truncated file; Pillow's switch is global."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def read_image(path: Path) -> NDArray[np.uint8] | None:
     """[H, W, 3] RGB, turned as its EXIF says; None when it is no readable picture."""
     try:
-        with Image.open(path) as image:
+        with _as_much_as_there_is(), Image.open(path) as image:
             upright = ImageOps.exif_transpose(image)
             return np.asarray(upright.convert("RGB"))
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError):
