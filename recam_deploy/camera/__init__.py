@@ -1,0 +1,1 @@
+"""Reaching a reCamera over SSH: putting a model in place there, and trying it."""

@@ -1,0 +1,215 @@
+"""What there is on the camera now, gathered in one round trip.
+
+A shell script (busybox or coreutils) prints one line a fact; every line begins with a word that
+is fresh for each call, so that nothing else that is printed can pass for a fact.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+
+from ..errors import CameraError
+from .layout import CameraLayout
+from .quoting import RemoteCommand
+from .remote import Remote
+from .scripts import DIGEST
+
+INFO_LIMIT = 65536
+
+FACTS = (
+    """
+LC_ALL=C; export LC_ALL
+nonce=$1 models=$2 work=$3 runner=$4 limit=$5
+"""
+    + DIGEST
+    + """
+say() { printf '%s %s=%s\\n' "$nonce" "$1" "$2"; }
+is() { name=$1; shift; if "$@" 2>/dev/null; then say "$name" yes; else say "$name" no; fi; }
+has() { command -v "$1" >/dev/null 2>&1; }
+sum() {
+    if [ ! -e "$2" ]; then say "$1" absent
+    elif [ -f "$2" ] && [ -r "$2" ]; then say "$1" "$(digest "$2")"
+    else say "$1" unreadable; fi
+}
+folder() {
+    is "$1_exists" [ -d "$2" ]
+    is "$1_is_link" [ -L "$2" ]
+    near=$2
+    while [ ! -d "$near" ]; do near=${near%/*}; near=${near:-/}; done
+    is "$1_writable" [ -w "$near" ]
+    say "$1_owner" "$(stat -c %u "$near")"
+    df -Pk "$near" | {
+        read -r _
+        read -r _ _ _ free _ mount
+        say "$1_free_kib" "$free"
+        say "$1_mount" "$mount"
+        options=
+        while read -r _ where _ how _; do
+            if [ "$where" = "$mount" ]; then options=$how; fi
+        done </proc/mounts
+        case ",$options," in *,ro,*) say "$1_read_only" yes ;; *) say "$1_read_only" no ;; esac
+    }
+    bytes=0
+    for file in "$2"/.recam-*; do
+        if [ -f "$file" ] && [ ! -L "$file" ]; then
+            size=$(wc -c <"$file") && bytes=$((bytes + size))
+        fi
+    done 2>/dev/null
+    say "$1_leftover_bytes" "$bytes"
+}
+say machine "$(uname -m)"
+say uid "$(id -u)"
+is has_timeout has timeout
+is has_sha256sum has sha256sum
+is has_python3 has python3
+folder models "$models"
+folder work "$work"
+sum active_sha256 "$models/model.cvimodel"
+is active_is_folder [ -d "$models/model.cvimodel" ]
+sum runner_sha256 "$runner"
+info=$models/model.json
+if [ -f "$info" ] && [ -r "$info" ]; then
+    say info present
+    head -c "$limit" "$info"
+else
+    say info absent
+fi
+printf '\\n%s end=yes\\n' "$nonce"
+"""
+)
+
+
+@dataclass(frozen=True)
+class FolderFacts:
+    """A folder on the camera; where it is missing, the rest is of the nearest one above it.
+
+    `free` and `leftover_bytes` are bytes: free for us on its file system, and in files of ours
+    that an interrupted run left in it.
+    """
+
+    exists: bool
+    is_link: bool
+    writable: bool
+    owner: int
+    free: int
+    mount: str
+    read_only: bool
+    leftover_bytes: int
+
+
+@dataclass(frozen=True)
+class CameraFacts:
+    """All that deploying and testing need to know. A hash is None where there is no such file.
+
+    `info` is the text of `model.json`, or None. A file that we may not read has the hash "".
+    """
+
+    machine: str
+    uid: int
+    has_timeout: bool
+    has_sha256sum: bool
+    has_python3: bool
+    models: FolderFacts
+    work: FolderFacts
+    active_sha256: str | None
+    active_is_folder: bool
+    runner_sha256: str | None
+    info: str | None
+
+
+def gather_facts(remote: Remote, layout: CameraLayout) -> CameraFacts:
+    """Ask the camera. Raises CameraError when it answers with anything but facts."""
+    nonce = f"recam-{secrets.token_hex(8)}"
+    command = RemoteCommand.script(
+        FACTS, nonce, layout.models, layout.work, layout.runner, str(INFO_LIMIT)
+    )
+    return parse_facts(remote.run(command, timeout=60, check=False).stdout, nonce)
+
+
+def parse_facts(text: str, nonce: str) -> CameraFacts:
+    """Read the script's output; text between the facts is passed over.
+
+    Raises CameraError when a fact is missing, given twice, or not of its kind.
+    """
+    head, _, after = text.partition(f"{nonce} info=")
+    word, _, body = after.partition("\n")
+    info, end, _ = body.rpartition(f"\n{nonce} end=yes")
+    if word not in ("present", "absent") or not end:
+        raise _unclear("its answer is not whole")
+    found: dict[str, str] = {}
+    for line in head.splitlines():
+        if not line.startswith(f"{nonce} "):
+            continue
+        name, _, value = line.removeprefix(f"{nonce} ").partition("=")
+        if name in found:
+            raise _unclear(f"{name} is given twice")
+        found[name] = value
+    facts = _Facts(found)
+    return CameraFacts(
+        machine=facts.text("machine"),
+        uid=facts.number("uid"),
+        has_timeout=facts.flag("has_timeout"),
+        has_sha256sum=facts.flag("has_sha256sum"),
+        has_python3=facts.flag("has_python3"),
+        models=facts.folder("models"),
+        work=facts.folder("work"),
+        active_sha256=facts.hash("active_sha256"),
+        active_is_folder=facts.flag("active_is_folder"),
+        runner_sha256=facts.hash("runner_sha256"),
+        info=info if word == "present" else None,
+    )
+
+
+class _Facts:
+    """Values by name, each checked for its kind."""
+
+    def __init__(self, found: dict[str, str]) -> None:
+        self._found = found
+
+    def text(self, name: str) -> str:
+        try:
+            return self._found[name]
+        except KeyError:
+            raise _unclear(f"it says nothing about {name}") from None
+
+    def number(self, name: str) -> int:
+        text = self.text(name)
+        if not re.fullmatch(r"[0-9]{1,18}", text):
+            raise _unclear(f"{name} is no number: {text[:40]!r}")
+        return int(text)
+
+    def flag(self, name: str) -> bool:
+        text = self.text(name)
+        if text not in ("yes", "no"):
+            raise _unclear(f"{name} is neither yes nor no: {text[:40]!r}")
+        return text == "yes"
+
+    def hash(self, name: str) -> str | None:
+        text = self.text(name)
+        if text in ("absent", "unreadable"):
+            return None if text == "absent" else ""
+        if not re.fullmatch(r"[0-9a-f]{64}", text):
+            raise _unclear(f"{name} is no sha256: {text[:80]!r}")
+        return text
+
+    def folder(self, name: str) -> FolderFacts:
+        return FolderFacts(
+            exists=self.flag(f"{name}_exists"),
+            is_link=self.flag(f"{name}_is_link"),
+            writable=self.flag(f"{name}_writable"),
+            owner=self.number(f"{name}_owner"),
+            free=self.number(f"{name}_free_kib") * 1024,
+            mount=self.text(f"{name}_mount"),
+            read_only=self.flag(f"{name}_read_only"),
+            leftover_bytes=self.number(f"{name}_leftover_bytes"),
+        )
+
+
+def _unclear(what: str) -> CameraError:
+    return CameraError(
+        f"the camera's state could not be read: {what}",
+        "Is this the right address? The camera needs a shell with sha256sum (or python3), df, "
+        "stat and wc.",
+    )

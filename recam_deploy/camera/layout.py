@@ -1,0 +1,109 @@
+"""Where things lie on the camera.
+
+The defaults come from the settings and are those of reCamera's own system: the active model is
+`/userdata/Models/model.cvimodel` with its `model.json` (sscma-example-sg200x,
+solutions/sscma-node/main/node/model.cpp). Names of ours begin with `.recam-`, so that what an
+interrupted run left behind is known for what it is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from ..errors import SettingsError
+from ..settings import CameraSettings
+
+OWN_PREFIX = ".recam-"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_TOKEN = re.compile(r"[0-9a-f]{8,64}")
+
+
+@dataclass(frozen=True)
+class CameraLayout:
+    """The camera's folders and files; every path is absolute and has been checked."""
+
+    models: PurePosixPath
+    work: PurePosixPath
+    runner: PurePosixPath
+    library_path: str
+
+    @classmethod
+    def from_settings(cls, camera: CameraSettings) -> CameraLayout:
+        """The layout that the settings name. Raises SettingsError for a path we refuse to use."""
+        if _CONTROL.search(camera.library_path):
+            raise SettingsError(
+                "setting `camera.library_path` holds a control character",
+                "Write folders separated by colons.",
+            )
+        return cls(
+            models=checked_path(camera.models, "models"),
+            work=checked_path(camera.work, "work"),
+            runner=checked_path(camera.runner, "runner"),
+            library_path=camera.library_path,
+        )
+
+    @property
+    def active_model(self) -> PurePosixPath:
+        """The cvimodel that the camera's flow loads."""
+        return self.models / "model.cvimodel"
+
+    @property
+    def active_info(self) -> PurePosixPath:
+        """The JSON beside it, with the class names."""
+        return self.models / "model.json"
+
+    def staged_model(self, sha256: str) -> PurePosixPath:
+        """Where a new model is written before it is renamed; same folder, so same file system."""
+        return self.models / f"{OWN_PREFIX}{_short(sha256)}.cvimodel.part"
+
+    def staged_info(self, sha256: str) -> PurePosixPath:
+        """Where its new `model.json` is written."""
+        return self.models / f"{OWN_PREFIX}{_short(sha256)}.json.part"
+
+    def in_work(self, staged: PurePosixPath) -> PurePosixPath:
+        """Where a staged file is uploaded to when its own folder is not ours to write to."""
+        return self.work / staged.name
+
+    def staged_runner(self, sha256: str) -> PurePosixPath:
+        """Where a new test binary is written before it is renamed."""
+        return self.runner.with_name(f"{OWN_PREFIX}{_short(sha256)}.runner.part")
+
+    def run_folder(self, token: str) -> PurePosixPath:
+        """The folder of one test run; `token` is lower-case hex, fresh for every run."""
+        if not _TOKEN.fullmatch(token):
+            raise ValueError(f"not a run token: {token!r}")
+        return self.work / f"{OWN_PREFIX}run-{token}"
+
+    def run_model(self, token: str, sha256: str) -> PurePosixPath:
+        """A model that is tried without being the active one, under its hash."""
+        return self.run_folder(token) / f"{_short(sha256)}.cvimodel"
+
+
+def checked_path(path: PurePosixPath, setting: str) -> PurePosixPath:
+    """`path`, when it is absolute, has no `..`, and no control character (NUL, newline ...).
+
+    Raises SettingsError naming the setting otherwise.
+    """
+    wrong = ""
+    if _CONTROL.search(str(path)):
+        wrong = "holds a control character"
+    elif not path.is_absolute():
+        wrong = "is not an absolute path"
+    elif ".." in path.parts:
+        wrong = "must not contain `..`"
+    elif not path.name:
+        wrong = "must not be the root folder"
+    if wrong:
+        raise SettingsError(
+            f"setting `camera.{setting}` {wrong}: {str(path)!r}",
+            "Name it as it is on the camera, such as /userdata/Models.",
+        )
+    return path
+
+
+def _short(sha256: str) -> str:
+    if not _TOKEN.fullmatch(sha256):
+        raise ValueError(f"not a hash: {sha256!r}")
+    return sha256[:12]

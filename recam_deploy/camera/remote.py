@@ -1,0 +1,390 @@
+"""The one door to the camera: an SSH connection, commands on it, files over it.
+
+Nothing else imports paramiko or scp. One connection serves a whole command; nothing is tried
+twice. Every loss of the connection becomes ConnectionFailedError, whatever was under way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+import paramiko
+import scp
+from cryptography.exceptions import UnsupportedAlgorithm
+from paramiko.transport import ServiceRequestingTransport
+from pydantic import SecretStr
+
+from ..errors import CameraError, ConnectionFailedError, SettingsError, SudoError
+from ..progress import Step
+from ..settings import CameraSettings, default_known_hosts
+from . import scripts
+from .dialogue import (
+    SUDO_SECONDS,
+    PasswordAnswer,
+    PasswordOnce,
+    RemoteResult,
+    SudoMarks,
+    SudoTalk,
+    Talk,
+    conclude,
+    converse,
+)
+from .known_hosts import Confirm, HostKey, KnownHosts, preferred_types, verify
+from .login import Keys, LockedKeyError, Login, OnePrompt, UnusableKeyError
+from .quoting import RemoteCommand, quote_bytes, to_wire
+from .tcp import STALL_SECONDS, lost, open_socket, reason_of, silence
+from .verbs import SHORT_SECONDS, FileVerbs
+
+_GRACE_SECONDS = 6.0  # for the camera's own `timeout` to act before we close the channel
+_SLOWEST_BYTES_PER_SECOND = 20_000
+_BROKEN = (paramiko.SSHException, EOFError, OSError)
+_TransferProgress = Callable[[bytes, int, int], None]
+
+
+def connect(
+    camera: CameraSettings,
+    *,
+    password: PasswordAnswer | SecretStr | None = None,
+    accept_host_key: bool = False,
+    confirm: Confirm | None = None,
+) -> Remote:
+    """Connect and log in: with the agent's keys and key files first, then the password, once.
+
+    `password` may be a function: it is called at most once, when a password is really needed
+    (for logging in or, later, for sudo). `confirm` is asked about an unknown host key.
+
+    Raises ConnectionFailedError, HostKeyError (before anything secret is sent), or
+    AuthenticationError; SettingsError when no camera is named or the key file cannot be used.
+    """
+    if not camera.host:
+        raise SettingsError(
+            "no camera is named", "Give --host, for example --host 192.168.42.1 over USB."
+        )
+    silence("paramiko")
+    once = PasswordOnce(password)
+    login: Login[paramiko.PKey] = Login(camera.host, camera.user, once)
+    keys = Keys(camera.key, _load_key, _agent_keys)
+    transport = _open(camera, accept_host_key, confirm)
+    try:
+        if not login.with_keys(_Gate(transport, camera.user), keys):
+            if not transport.is_active():
+                # Each refused key counts as a failure, and servers hang up after a few.
+                transport = _open(camera, accept_host_key, confirm)
+            login.with_password(_Gate(transport, camera.user), keys.notes)
+    except BaseException:
+        transport.close()
+        raise
+    transport.set_keepalive(5)
+    return Remote(transport, camera, once)
+
+
+def _open(
+    camera: CameraSettings, accept: bool, confirm: Confirm | None
+) -> ServiceRequestingTransport:
+    """A connection whose host key has been checked, and that nobody has logged in on."""
+    host, port = str(camera.host), camera.port
+    known = KnownHosts.read((camera.known_hosts or default_known_hosts()).expanduser())
+    link = open_socket(host, port, camera.timeout)
+    try:
+        transport = ServiceRequestingTransport(link)
+        transport.banner_timeout = transport.handshake_timeout = camera.timeout
+        transport.auth_timeout = max(camera.timeout, SHORT_SECONDS)
+        options = transport.get_security_options()
+        options.key_types = preferred_types(options.key_types, known.keys_for(host, port))
+        transport.start_client(timeout=camera.timeout)
+        offered = transport.get_remote_server_key()
+    except _BROKEN as error:
+        link.close()
+        raise ConnectionFailedError(
+            f"{host} port {port} answers, but not as an SSH server should: {reason_of(error)}",
+            "Check the address and the port; a camera that is just starting needs a minute.",
+        ) from error
+    try:
+        key = HostKey(offered.get_name(), offered.asbytes())
+        verify(known, host, port, key, accept=accept, confirm=confirm)
+    except BaseException:
+        transport.close()
+        raise
+    return transport
+
+
+class _Gate:
+    """`login.Gate` over one connection.
+
+    The transport is the kind that asks for the login service once: paramiko's plain one asks
+    again before each attempt, which asyncssh's server takes for a breach of the protocol.
+    """
+
+    def __init__(self, transport: ServiceRequestingTransport, user: str) -> None:
+        self._transport = transport
+        self._user = user
+
+    @property
+    def hung_up(self) -> bool:
+        return not self._transport.is_active()
+
+    def methods(self) -> tuple[str, ...]:
+        with _losing("logging in"):
+            self._request_service()
+            # The transport's own auth_none fails in paramiko 3.4 to 5.1 on a missing argument.
+            handler = self._transport.get_auth_handler()
+            self._transport.auth_handler = handler
+            try:
+                return tuple(handler.send_auth_request(self._user, "none", lambda _message: None))
+            except paramiko.BadAuthenticationType as error:
+                return tuple(error.allowed_types)
+            except paramiko.AuthenticationException:
+                return ("publickey", "password")
+
+    def _request_service(self) -> None:
+        """Ask for the login service; the library itself would wait for ever for the answer."""
+        thread = threading.Thread(target=self._transport.ensure_session, daemon=True)
+        thread.start()
+        until = time.monotonic() + SHORT_SECONDS
+        while thread.is_alive():
+            thread.join(0.05)
+            if self.hung_up or time.monotonic() > until:
+                raise EOFError("the server does not let anyone log in")
+
+    def try_key(self, key: paramiko.PKey) -> tuple[str, ...] | None:
+        try:
+            return tuple(self._transport.auth_publickey(self._user, key))
+        except _BROKEN:
+            return None  # refused, or hung up after too many: `hung_up` tells
+
+    def try_password(self, way: str, password: SecretStr) -> tuple[str, ...] | None:
+        try:
+            with _losing("logging in"):
+                if way == "password":
+                    plain = password.get_secret_value()
+                    left = self._transport.auth_password(self._user, plain, fallback=False)
+                else:
+                    left = self._transport.auth_interactive(self._user, OnePrompt(password))
+                return tuple(left)
+        except (paramiko.AuthenticationException, ValueError):
+            return None
+
+
+def _load_key(path: Path) -> paramiko.PKey:
+    try:
+        return paramiko.PKey.from_path(path)
+    except (TypeError, paramiko.PasswordRequiredException) as error:
+        raise LockedKeyError from error
+    except (ValueError, UnsupportedAlgorithm, paramiko.pkey.UnknownKeyType, *_BROKEN) as error:
+        raise UnusableKeyError(reason_of(error)) from error
+
+
+def _agent_keys() -> Iterator[paramiko.PKey]:
+    try:
+        agent = paramiko.Agent()
+    except _BROKEN:
+        return  # SSH_AUTH_SOCK names an agent that is gone
+    with contextlib.closing(agent):
+        yield from agent.get_keys()
+
+
+class Remote(FileVerbs):
+    """A camera we are logged in to; a context manager that ends the connection.
+
+    Every method raises ConnectionFailedError when the connection is lost, and CameraError when a
+    program there fails, does not end in time, or prints without end.
+    """
+
+    def __init__(
+        self, transport: paramiko.Transport, camera: CameraSettings, password: PasswordOnce
+    ) -> None:
+        self._transport = transport
+        self._camera = camera
+        self._password = password
+        self._known_abilities: tuple[int, tuple[str, ...]] | None = None
+
+    @property
+    def host(self) -> str:
+        """The camera's address, as messages name it."""
+        return str(self._camera.host)
+
+    def close(self) -> None:
+        """End the connection; nothing if it is gone."""
+        self._transport.close()
+
+    def run(
+        self,
+        command: RemoteCommand,
+        *,
+        timeout: float = SHORT_SECONDS,
+        stdin: bytes = b"",
+        check: bool = True,
+    ) -> RemoteResult:
+        """Run a program to its end, with no terminal.
+
+        After `timeout` seconds the camera's own `timeout` ends it, and the channel is closed
+        shortly after in any case. With `check`, an exit status other than 0 raises CameraError.
+        """
+        _, limit = self._abilities()
+        talk = Talk(stdin, timeout=timeout + _GRACE_SECONDS)
+        status = self._converse(command.under(*scripts.limited(limit, timeout)), talk)
+        return conclude(talk, command, status, timeout, check)
+
+    def sudo(
+        self,
+        command: RemoteCommand,
+        *,
+        timeout: float = SHORT_SECONDS,
+        stdin: bytes = b"",
+        check: bool = True,
+    ) -> RemoteResult:
+        """Run a program as root, otherwise as `run` does.
+
+        The password goes to sudo's stdin when sudo asks for it, in one line, once; a sudo that
+        asks for none never gets it. Raises SudoError when sudo refuses or does not answer.
+        """
+        user, limit = self._abilities()
+        if user == 0:
+            return self.run(command, timeout=timeout, stdin=stdin, check=check)
+        marks = SudoMarks()
+        talk = SudoTalk(marks, self._password, stdin, timeout=timeout + _GRACE_SECONDS)
+        wrapped = marks.wrap(command.under(*scripts.limited(limit, timeout)))
+        # The outer limit ends a sudo that hangs before it has become root.
+        outer = scripts.limited(limit, timeout + SUDO_SECONDS + _GRACE_SECONDS)
+        status = self._converse(wrapped.under(*outer), talk)
+        if status is None and not talk.passed:
+            raise SudoError(
+                f"sudo on the camera did not finish asking within {SUDO_SECONDS:.0f} s",
+                "Log in there and see whether `sudo true` works.",
+            )
+        refusal = talk.refusal(self._camera.user)
+        if refusal:
+            raise refusal
+        return conclude(talk, command, status, timeout, check)
+
+    def upload(
+        self, data: bytes, path: PurePosixPath, *, mode: int = 0o644, step: Step | None = None
+    ) -> int:
+        """Write `data` to the file `path` over scp; returns the number of bytes sent.
+
+        `step` is told how many bytes have gone. Raises CameraError when the camera cannot store
+        them, with its own words (such as "No space left on device"). The file must be checked
+        afterwards: a broken transfer leaves a part of it.
+        """
+
+        def progress(_name: bytes, size: int, sent: int) -> None:
+            if step and data:
+                step.update(done=sent, total=size)
+
+        with self._copying(f"uploading {path.name}", len(data), progress) as client:
+            client.putfo(io.BytesIO(data), to_wire(str(path)), f"{mode:04o}", len(data))
+        return len(data)
+
+    def download(
+        self,
+        path: PurePosixPath,
+        local: Path,
+        *,
+        limit: int,
+        step: Step | None = None,
+    ) -> int:
+        """Fetch the file `path` into `local`, written beside and then renamed; returns its size.
+
+        Raises CameraError when it is not there or larger than `limit` bytes; then `local` is as
+        it was. Whether it is the right file is for the caller to check.
+        """
+
+        def progress(_name: bytes, size: int, received: int) -> None:
+            if size > limit:
+                raise CameraError(
+                    f"{path.name} on the camera has {size} bytes, more than the {limit} expected",
+                    "That is no result; look at what runs there.",
+                )
+            if step:
+                step.update(done=received, total=size)
+
+        with tempfile.TemporaryDirectory(dir=local.parent, prefix=f".{local.name}.") as folder:
+            part = Path(folder) / "part"
+            with self._copying(f"fetching {path.name}", limit, progress) as client:
+                client.get(to_wire(str(path)), str(part))
+            if part.is_symlink() or not part.is_file():
+                raise CameraError(f"the camera sent no file for {path}")
+            part.chmod(0o644)
+            size = part.stat().st_size
+            part.replace(local)
+        return size
+
+    def _abilities(self) -> tuple[int, tuple[str, ...]]:
+        """Our user id there, and the words that put a time limit on a command."""
+        if self._known_abilities is None:
+            talk = Talk(timeout=SHORT_SECONDS)
+            command = RemoteCommand.script(scripts.ABILITIES)
+            status = self._converse(command, talk)
+            result = conclude(talk, command, status, SHORT_SECONDS, check=True)
+            self._known_abilities = scripts.parse_abilities(result.stdout)
+        return self._known_abilities
+
+    def _converse(self, command: RemoteCommand, talk: Talk) -> int | None:
+        """The exit status, -1 for a signal; None when the time was up and we ended it."""
+        with _losing(f"running {command.name}"):
+            channel = self._transport.open_session(timeout=SHORT_SECONDS)
+            try:
+                channel.settimeout(STALL_SECONDS)
+                channel.exec_command(to_wire(talk.announced(command).render()))
+                finished = converse(channel, talk)
+                status = channel.exit_status
+            finally:
+                channel.close()
+        if not finished:
+            if talk.pid:
+                with contextlib.suppress(CameraError):
+                    end = RemoteCommand.script(scripts.END, str(talk.pid))
+                    self._converse(end, Talk(timeout=_GRACE_SECONDS))
+            return None
+        if status == -1 and not self._transport.is_active():
+            raise lost("running a command")
+        return status
+
+    @contextlib.contextmanager
+    def _copying(
+        self, doing: str, size: int, progress: _TransferProgress
+    ) -> Iterator[scp.SCPClient]:
+        """An scp client of ours; its failures become our errors, and its time is bounded."""
+        with _losing(doing):
+            client = scp.SCPClient(
+                self._transport,
+                buff_size=32768,
+                socket_timeout=STALL_SECONDS,
+                progress=progress,
+                sanitize=quote_bytes,
+            )
+            longest = 60 + size / _SLOWEST_BYTES_PER_SECOND
+            # scp waits for the other end's exit without a limit of its own.
+            watchdog = threading.Timer(longest, lambda: client.channel and client.channel.close())
+            watchdog.daemon = True
+            watchdog.start()
+            try:
+                yield client
+            except (scp.SCPException, AssertionError) as error:
+                if not self._transport.is_active():
+                    raise lost(doing) from error
+                raise CameraError(
+                    f"{doing} failed: {reason_of(error)}",
+                    "See whether the camera has space left, and its `scp` program.",
+                ) from error
+            finally:
+                watchdog.cancel()
+                if client.channel:
+                    client.channel.close()
+
+
+@contextlib.contextmanager
+def _losing(doing: str) -> Iterator[None]:
+    """Turn every way in which a connection ends into ConnectionFailedError."""
+    try:
+        yield
+    except paramiko.AuthenticationException:
+        raise
+    except _BROKEN as error:
+        raise lost(doing, reason_of(error)) from error

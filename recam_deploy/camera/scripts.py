@@ -1,0 +1,131 @@
+"""The small shell programs that run on the camera; for busybox and for coreutils alike.
+
+They are constants: paths and names come in as arguments, never as part of the text.
+"""
+
+from __future__ import annotations
+
+from ..errors import CameraError
+
+# digest FILE: its sha256 in hex.
+DIGEST = """
+digest() {
+    if command -v sha256sum >/dev/null 2>&1; then
+        sha256sum <"$1" | cut -d ' ' -f 1
+    else
+        python3 -c 'import hashlib, sys
+print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())' <"$1"
+    fi
+}
+"""
+
+# Prints the sha256 of $1, or "absent" where there is no such file.
+SHA256 = (
+    DIGEST
+    + """
+if [ -f "$1" ]; then digest "$1"; else echo absent; fi
+"""
+)
+
+# Removes what an interrupted run left in the folder $1.
+CLEAN = """
+for file in "$1"/.recam-*.part; do
+    if [ -e "$file" ] || [ -L "$file" ]; then rm -f "$file"; fi
+done
+"""
+
+INSTALL_DAMAGED = 65
+INSTALL_IN_THE_WAY = 66
+
+# Puts staged files in place of the active ones in the folder $1, the model before its JSON.
+# For each: where it was uploaded to, its staged name beside the target, its sha256; all empty
+# when that one stays as it is.
+INSTALL = (
+    DIGEST
+    + f"""
+set -eu
+umask 022
+stage() {{
+    if [ "$1" != "$2" ]; then rm -f "$2"; cp "$1" "$2"; fi
+    if [ "$(digest "$2")" != "$3" ]; then echo "$2: damaged" >&2; exit {INSTALL_DAMAGED}; fi
+    chmod 644 "$2"
+}}
+if [ -n "$2" ]; then stage "$2" "$3" "$4"; fi
+if [ -n "$5" ]; then stage "$5" "$6" "$7"; fi
+sync
+for target in "$1/model.cvimodel" "$1/model.json"; do
+    if [ -d "$target" ]; then echo "$target" >&2; exit {INSTALL_IN_THE_WAY}; fi
+done
+if [ -n "$2" ]; then mv -f "$3" "$1/model.cvimodel"; fi
+if [ -n "$5" ]; then mv -f "$6" "$1/model.json"; fi
+sync
+echo "active $(digest "$1/model.cvimodel")"
+"""
+)
+
+# Puts an uploaded program ($1, whose sha256 is $3) in place as $2.
+INSTALL_PROGRAM = (
+    DIGEST
+    + f"""
+set -eu
+if [ "$(digest "$1")" != "$3" ]; then echo "$1: damaged" >&2; exit {INSTALL_DAMAGED}; fi
+if [ -d "$2" ]; then echo "$2: is a folder" >&2; exit {INSTALL_IN_THE_WAY}; fi
+chmod 755 "$1"
+mv -f "$1" "$2"
+"""
+)
+
+# Removes the folders of earlier test runs in the folder $1, and makes this run's, $2.
+NEW_RUN = """
+for folder in "$1"/.recam-run-*; do
+    if [ -d "$folder" ] && [ ! -L "$folder" ]; then rm -rf "$folder"; fi
+done
+umask 077
+mkdir "$2"
+"""
+
+# Says $1 on stderr, then becomes the program that follows.
+ANNOUNCE = 'printf %s "$1" >&2; shift; exec "$@"'
+ANNOUNCE_PID = 'printf "%s$$;" "$1" >&2; shift; exec "$@"'
+
+# Ends process $1 and its group, politely and then by force.
+END = """
+for signal in TERM KILL; do
+    kill -$signal "-$1" || kill -$signal "$1" || exit 0
+    sleep 0.3 || sleep 1
+done 2>/dev/null
+"""
+
+# Who we are there, and which form of `timeout` there is.
+ABILITIES = """
+if timeout -k 1 5 true 2>/dev/null; then limit=kill
+elif timeout 5 true 2>/dev/null; then limit=plain
+else limit=none; fi
+echo "recam $(id -u) $limit"
+"""
+
+_LIMITS = {"kill": ("timeout", "-k", "2"), "plain": ("timeout",), "none": ()}
+
+
+def parse_abilities(stdout: str) -> tuple[int, tuple[str, ...]]:
+    """Our user id, and the words that put a limit in seconds on a command (none: no limit).
+
+    Raises CameraError when it is not ABILITIES that answered.
+    """
+    words = stdout.split()
+    if (
+        len(words) != 3
+        or words[0] != "recam"
+        or not words[1].isdecimal()
+        or words[2] not in _LIMITS
+    ):
+        raise CameraError(
+            f"the camera does not answer a plain command as it should: {stdout.strip()[:80]!r}",
+            "Is this the right address? Its shell must print nothing of its own.",
+        )
+    return int(words[1]), _LIMITS[words[2]]
+
+
+def limited(limit: tuple[str, ...], seconds: float) -> tuple[str, ...]:
+    """The words before a command that has `seconds`; none where the camera has no `timeout`."""
+    return (*limit, str(max(1, round(seconds)))) if limit else ()

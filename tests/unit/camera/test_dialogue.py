@@ -1,0 +1,178 @@
+"""What is sent to sudo and to programs, and when."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from recam_deploy.camera.dialogue import (
+    PasswordOnce,
+    RemoteResult,
+    SudoMarks,
+    SudoTalk,
+    Talk,
+    conclude,
+)
+from recam_deploy.camera.quoting import RemoteCommand
+from recam_deploy.errors import CameraError, SudoError
+
+MARKS = SudoMarks(prompt="PROMPT:", passed="PASSED;")
+COMMAND = RemoteCommand.of("tool", "argument")
+
+
+def started(talk: Talk) -> Talk:
+    """`talk` after the program has told its process id."""
+    tag = talk.announced(COMMAND).words[4]
+    talk.hear(stderr=f"{tag}4711;".encode())
+    return talk
+
+
+SECRET = SecretStr("secret")
+
+
+def sudo(secret: SecretStr | None = SECRET, data: bytes = b"") -> SudoTalk:
+    talk = SudoTalk(MARKS, PasswordOnce(secret), data, timeout=60)
+    started(talk)
+    return talk
+
+
+def test_the_process_id_is_taken_out_of_what_was_printed() -> None:
+    talk = Talk(timeout=9)
+    tag = talk.announced(COMMAND).words[4]
+    for byte in f"motd\n{tag}4711;after":
+        talk.hear(stderr=byte.encode())
+    assert talk.pid == 4711
+    assert talk.result(COMMAND, 0).stderr == "motd\nafter"
+
+
+def test_what_is_said_before_the_program_starts_is_not_lost() -> None:
+    talk = Talk(timeout=9)
+    talk.hear(stderr=b"sh: not allowed\n")
+    assert talk.result(COMMAND, 1).stderr == "sh: not allowed\n"
+
+
+def test_stdin_is_sent_and_closed() -> None:
+    talk = Talk(b"data", timeout=9)
+    talk.sent(3)
+    assert (talk.to_send, talk.finished_sending) == (b"a", False)
+    talk.sent(1)
+    assert talk.finished_sending
+
+
+def test_output_without_end_is_refused() -> None:
+    talk = started(Talk(timeout=9, output_limit=10))
+    talk.hear(stdout=b"12345", stderr=b"12345")
+    with pytest.raises(CameraError, match="more than"):
+        talk.hear(stdout=b"6")
+
+
+def test_sudo_gets_the_password_only_after_it_asked() -> None:
+    talk = sudo()
+    assert (talk.to_send, talk.finished_sending) == (b"", False)
+    talk.hear(stderr=b"We trust you have received the usual lecture\nPROM")
+    assert talk.to_send == b""
+    talk.hear(stderr=b"PT:")
+    assert talk.to_send == b"secret\n"
+
+
+def test_the_programs_input_follows_only_after_sudo_let_us_through() -> None:
+    talk = sudo(data=b"input")
+    talk.hear(stderr=b"PROMPT:")
+    talk.sent(len(b"secret\n"))
+    assert (talk.to_send, talk.finished_sending) == (b"", False)
+    talk.hear(stdout=b"out", stderr=b"PASSED;err")
+    assert talk.to_send == b"input"
+    talk.sent(5)
+    assert talk.finished_sending
+    result = talk.result(COMMAND, 0)
+    assert (result.stdout, result.stderr) == ("out", "err")
+    assert talk.refusal("me") is None
+
+
+def test_a_sudo_that_asks_for_nothing_never_gets_the_password() -> None:
+    def ask() -> SecretStr:
+        raise AssertionError("asked")
+
+    talk = SudoTalk(MARKS, ask, b"input", timeout=60)
+    started(talk)
+    talk.hear(stderr=b"PASSED;")
+    assert talk.to_send == b"input"
+
+
+def test_a_second_question_is_answered_with_the_end_of_input() -> None:
+    talk = sudo()
+    talk.hear(stderr=b"PROMPT:")
+    talk.sent(len(talk.to_send))
+    talk.hear(stderr=b"Sorry, try again.\nPROMPT:")
+    assert (talk.to_send, talk.finished_sending) == (b"", True)
+    refusal = talk.refusal("me")
+    assert refusal is not None
+    assert "refused the password of me" in refusal.message
+
+
+def test_a_program_cannot_ask_for_the_password() -> None:
+    talk = sudo()
+    talk.hear(stderr=b"PASSED;PROMPT:")
+    assert (talk.to_send, talk.finished_sending) == (b"", True)
+
+
+def test_without_a_password_sudo_gets_the_end_of_input() -> None:
+    talk = sudo(None)
+    talk.hear(stderr=b"PROMPT:")
+    assert (talk.to_send, talk.finished_sending) == (b"", True)
+    refusal = talk.refusal("me")
+    assert refusal is not None
+    assert "none was given" in refusal.message
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (b"me is not in the sudoers file.\n", "not in the sudoers file"),
+        (b"sh: sudo: not found\n", "has no sudo"),
+        (b"timeout: failed to run command 'sudo': No such file or directory\n", "has no sudo"),
+        (b"", "said nothing"),
+    ],
+)
+def test_other_refusals_are_told_in_sudos_words(said: bytes, message: str) -> None:
+    talk = sudo()
+    talk.hear(stderr=said)
+    refusal = talk.refusal("me")
+    assert refusal is not None
+    assert message in refusal.message
+
+
+def test_a_password_with_a_line_break_is_refused_and_not_shown() -> None:
+    with pytest.raises(SudoError, match="line break") as caught:
+        sudo(SecretStr("two\nlines")).hear(stderr=b"PROMPT:")
+    assert "two" not in caught.value.message
+
+
+def test_marks_are_fresh_each_time_and_hold_nothing_that_sudo_expands() -> None:
+    assert SudoMarks() != SudoMarks()
+    assert "%" not in SudoMarks().prompt
+
+
+def test_a_password_is_asked_for_once_even_when_there_is_none() -> None:
+    calls = []
+    once = PasswordOnce(lambda: calls.append(1))
+    assert (once(), once(), len(calls)) == (None, None, 1)
+
+
+@pytest.mark.parametrize("status", [None, 124, 137, 143, -1])
+def test_a_program_that_was_ended_for_its_time_is_no_failure_of_its_own(
+    status: int | None,
+) -> None:
+    talk = Talk(timeout=9)
+    talk.started -= 5
+    with pytest.raises(CameraError, match="did not finish within 5 s"):
+        conclude(talk, COMMAND, status, 5, check=True)
+
+
+def test_the_same_status_before_that_is_its_own() -> None:
+    assert conclude(Talk(timeout=9), COMMAND, 143, 5, check=False).exit_status == 143
+
+
+def test_the_tail_prefers_stderr_and_skips_empty_lines() -> None:
+    assert RemoteResult("x", 1, "out\n", "a\n\nb\n", 0).tail() == "a | b"
+    assert RemoteResult("x", 1, "out\n", "\n", 0).tail() == "out"

@@ -1,0 +1,165 @@
+"""Which ways in are tried, and what is said when none leads in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from recam_deploy.camera.dialogue import PasswordOnce
+from recam_deploy.camera.login import Keys, LockedKeyError, Login, OnePrompt, UnusableKeyError
+from recam_deploy.errors import AuthenticationError, SettingsError
+
+
+class Door:
+    """A server that accepts `methods`, one key, and one password."""
+
+    def __init__(
+        self, *methods: str, key: str = "", password: str = "", patience: int = 99, more: str = ""
+    ) -> None:
+        self._methods = methods
+        self._key = key
+        self._password = password
+        self._patience = patience
+        self._more = (more,) if more else ()
+        self.tried: list[str] = []
+
+    @property
+    def hung_up(self) -> bool:
+        return len(self.tried) >= self._patience
+
+    def methods(self) -> tuple[str, ...]:
+        return self._methods
+
+    def try_key(self, key: str) -> tuple[str, ...] | None:
+        self.tried.append(key)
+        return self._more if key == self._key else None
+
+    def try_password(self, way: str, password: SecretStr) -> tuple[str, ...] | None:
+        self.tried.append(way)
+        return () if password.get_secret_value() == self._password else None
+
+
+def login(password: str | None = None) -> Login[str]:
+    return Login("cam", "me", PasswordOnce(SecretStr(password) if password else None))
+
+
+def test_keys_are_tried_until_one_leads_in() -> None:
+    door = Door("publickey", "password", key="two")
+    assert login().with_keys(door, ["one", "two", "three"])
+    assert door.tried == ["one", "two"]
+
+
+def test_a_server_that_wants_nothing_lets_us_in() -> None:
+    door = Door()
+    assert login().with_keys(door, ["one"])
+    assert door.tried == []
+
+
+def test_keys_are_not_offered_where_none_are_taken() -> None:
+    door = Door("password", password="right")
+    entry = login("right")
+    assert not entry.with_keys(door, ["one"])
+    entry.with_password(door)
+    assert door.tried == ["password"]
+
+
+def test_no_more_keys_are_tried_after_the_server_hung_up() -> None:
+    door = Door("publickey", "password", patience=2)
+    assert not login().with_keys(door, ["one", "two", "three"])
+    assert door.tried == ["one", "two"]
+
+
+def test_a_wrong_password_is_tried_once_by_one_way_only() -> None:
+    door = Door("password", "keyboard-interactive", password="right")
+    entry = login("wrong")
+    entry.with_keys(door, [])
+    with pytest.raises(AuthenticationError, match="one attempt") as caught:
+        entry.with_password(door)
+    assert door.tried == ["password"]
+    assert "wrong" not in caught.value.message + caught.value.hint
+
+
+def test_a_key_that_is_only_half_the_way_goes_on_with_the_password() -> None:
+    door = Door("publickey", key="one", more="password", password="right")
+    entry = login("right")
+    assert not entry.with_keys(door, ["one"])
+    entry.with_password(door)
+    assert door.tried == ["one", "password"]
+
+
+def test_a_server_for_keys_only_is_named_as_such_and_no_password_asked_for() -> None:
+    def ask() -> SecretStr:
+        raise AssertionError("asked")
+
+    entry: Login[str] = Login("cam", "me", PasswordOnce(ask))
+    door = Door("publickey", "hostbased")
+    entry.with_keys(door, ["one"])
+    with pytest.raises(AuthenticationError, match="only publickey, hostbased: 1 key") as caught:
+        entry.with_password(door, ["id_x has a passphrase."])
+    assert "id_x has a passphrase." in caught.value.hint
+
+
+def test_without_a_password_the_message_says_how_to_give_one() -> None:
+    entry = login()
+    door = Door("publickey", "password")
+    entry.with_keys(door, [])
+    with pytest.raises(AuthenticationError, match="no password was given") as caught:
+        entry.with_password(door)
+    assert "RECAM_PASSWORD" in caught.value.hint
+
+
+def test_one_hidden_question_is_answered_once() -> None:
+    answer = OnePrompt(SecretStr("secret"))
+    assert answer("", "", []) == []
+    assert answer("", "", [("Password: ", False)]) == ["secret"]
+    with pytest.raises(ValueError, match="unexpected"):
+        answer("", "", [("Password: ", False)])
+
+
+@pytest.mark.parametrize("prompts", [[("Name: ", True)], [("a", False), ("b", False)]])
+def test_other_questions_get_no_password(prompts: list[tuple[str, bool]]) -> None:
+    with pytest.raises(ValueError, match="unexpected"):
+        OnePrompt(SecretStr("secret"))("", "", prompts)
+
+
+def loading(**outcomes: Exception) -> Callable[[Path], str]:
+    def load(path: Path) -> str:
+        if path.name in outcomes:
+            raise outcomes[path.name]
+        return path.name
+
+    return load
+
+
+def agent() -> Iterator[str]:
+    yield "agent's"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".ssh").mkdir()
+    for name in ("id_rsa", "id_ed25519", "id_other", "id_rsa.pub"):
+        (tmp_path / ".ssh" / name).write_text("x")
+    return tmp_path
+
+
+def test_the_named_key_comes_first_then_the_agents_then_the_usual_files(home: Path) -> None:
+    keys = Keys(home / "named", loading(), agent)
+    assert list(keys) == ["named", "agent's", "id_ed25519", "id_rsa"]
+
+
+def test_a_locked_key_is_passed_over_and_noted(home: Path) -> None:
+    keys = Keys(None, loading(id_rsa=LockedKeyError()), agent)
+    assert list(keys) == ["agent's", "id_ed25519"]
+    assert "id_rsa has a passphrase" in keys.notes[0]
+
+
+def test_only_a_named_file_must_be_a_key(home: Path) -> None:
+    load = loading(id_rsa=UnusableKeyError("no key"), named=UnusableKeyError("no key"))
+    assert list(Keys(None, load, agent)) == ["agent's", "id_ed25519"]
+    with pytest.raises(SettingsError, match="cannot be used: no key"):
+        list(Keys(home / "named", load, agent))

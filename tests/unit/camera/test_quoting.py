@@ -1,0 +1,64 @@
+"""Words reach the camera's programs as they are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recam_deploy.camera.quoting import RemoteCommand, quote, quote_bytes, to_wire
+from recam_deploy.errors import InputError
+
+AWKWARD = [
+    "plain",
+    "",
+    "a b; touch CANARY",
+    "$(touch CANARY)",
+    "`touch CANARY`",
+    "-rf",
+    "new\nline",
+    'it\'s "quoted" \\',
+    "~ * ? [a] {b,c} & | > < ! #",
+    "ä€",
+    os.fsdecode(b"not-utf8-\xff\xfe"),
+]
+SHELL = str(shutil.which("sh"))
+
+
+def through_a_shell(line: bytes) -> bytes:
+    return subprocess.run([SHELL, "-c", line], capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("word", AWKWARD)
+def test_a_shell_reads_back_the_same_word(word: str) -> None:
+    line = to_wire(f"printf %s {quote(word)}")
+    assert through_a_shell(line) == os.fsencode(word)
+    assert quote_bytes(os.fsencode(word)) == to_wire(quote(word))
+
+
+@pytest.mark.parametrize("word", AWKWARD)
+def test_a_script_gets_its_arguments_and_not_their_meaning(word: str) -> None:
+    command = RemoteCommand.script('printf "%s|" "$@"', word, word)
+    line = to_wire(command.under("env", "A=b c").render())
+    assert through_a_shell(line) == os.fsencode(f"{word}|{word}|")
+
+
+def test_a_nul_is_refused() -> None:
+    with pytest.raises(InputError, match="NUL"):
+        RemoteCommand.of("echo", "a\0b").render()
+
+
+def test_commands_are_called_by_their_program() -> None:
+    assert RemoteCommand.of(PurePosixPath("/opt/a b/tool"), "x").name == "tool"
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
+def test_quoting_is_undone_by_splitting(words: list[str]) -> None:
+    import shlex
+
+    assert shlex.split(RemoteCommand.of("x", *words).render()) == ["x", *words]
