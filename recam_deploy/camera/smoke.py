@@ -295,7 +295,8 @@ def find_detections(
 ) -> tuple[Detection, ...]:
     """What the camera found, with names, in pixels of the original picture.
 
-    `target` is the model input's (width, height). A classifier's answer covers the whole picture.
+    `target` is the model input's (width, height). A classifier's answer covers the whole picture;
+    a box that lies wholly in the letterbox's padding is left out.
     """
     letterbox = Letterbox.fit(picture.sent_size, target)
     width, height = picture.original.size
@@ -305,7 +306,8 @@ def find_detections(
         Detection(c.class_id, artifact.label(c.class_id), c.score, (0.0, 0.0, width, height))
         for c in said.classes
     ]
-    return tuple(sorted(boxes + classes, key=lambda found: -found.score))
+    seen = [box for box in boxes if box.visible] + classes
+    return tuple(sorted(seen, key=lambda found: -found.score))
 
 
 def _detection(

@@ -20,6 +20,7 @@ _BOX = re.compile(rf"\bx: *{_NUMBER}, *y: *{_NUMBER}, *w: *{_NUMBER}, *h: *{_NUM
 _CLASS = re.compile(rf"\b{_SCORE}")
 _KEYPOINT = re.compile(rf"\bx: *{_NUMBER}, *y: *{_NUMBER}\s*$")
 _TIMINGS = re.compile(r"\bpre: *(\d{1,9}) *ms, *infer: *(\d{1,9}) *ms, *post: *(\d{1,9}) *ms")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")  # its log lines are coloured
 _MUSL_LIBRARY = re.compile(r"Error loading shared library ([^\s:]+)")
 _GLIBC_LIBRARY = re.compile(r"error while loading shared libraries: ([^\s:]+)")
 
@@ -124,7 +125,7 @@ def parse_output(stdout: str, stderr: str = "") -> SscmaOutput:
 
 def explain_failure(exit_status: int, stdout: str, stderr: str) -> SmokeTestError:
     """Why a run failed, from its exit status and what it printed."""
-    text = f"{stdout}\n{stderr}"
+    text = _COLOUR.sub("", f"{stdout}\n{stderr}")
     library = _MUSL_LIBRARY.search(text) or _GLIBC_LIBRARY.search(text)
     if library:
         return SmokeTestError(
@@ -189,7 +190,7 @@ _KNOWN_FAILURES = (
 
 def _lines(*texts: str) -> Iterator[str]:
     for text in texts:
-        yield from text.splitlines()
+        yield from _COLOUR.sub("", text).splitlines()
 
 
 def _finite(texts: tuple[str, ...], line: str) -> list[float]:

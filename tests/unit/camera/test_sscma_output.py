@@ -103,3 +103,8 @@ def test_any_output_is_read_or_refused(pieces: list[str], stderr: str, status: i
     with contextlib.suppress(RecamError):
         parse_output(said, stderr)
     assert explain_failure(status, said, stderr).message
+
+
+def test_colours_of_the_log_are_not_repeated() -> None:
+    error = explain_failure(1, "\x1b[31mE something new\x1b[0m\r\n", "")
+    assert error.message.endswith(": E something new")
