@@ -1,0 +1,1 @@
+"""Training code of the bundled shapes detector; run its modules from the folder above."""
