@@ -11,6 +11,7 @@ from .boundary import bounded
 from .options import AsJson, Calibration, Images, Labels, MinCosine, MinMatched, Model, Verify
 
 if TYPE_CHECKING:
+    from ..console import Terminal
     from ..conversion.convert import ConversionResult
 
 Output = Annotated[
@@ -59,7 +60,17 @@ def convert(
     )
     prepared = prepare_conversion(settings, model, calibration, output, labels)
     result = run_conversion(settings, terminal, prepared)
+    warn_of_empty_check(terminal, result)
     terminal.result(conversion_document(result), conversion_lines(result))
+
+
+def warn_of_empty_check(terminal: Terminal, result: ConversionResult) -> None:
+    """Say so where the check could compare no detections."""
+    if not result.verification.detections.reference:
+        terminal.warn(
+            "the float model found nothing on the pictures of the check, so no detections were "
+            "compared; use calibration pictures that show what it should find"
+        )
 
 
 def conversion_document(result: ConversionResult) -> dict[str, Any]:

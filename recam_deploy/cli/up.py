@@ -124,9 +124,10 @@ def run_journey(
 
 def print_journey(terminal: Terminal, journey: Journey) -> None:
     """A summary table and the pictures' paths, or the documents of all three steps."""
-    from .convert import conversion_document
+    from .convert import conversion_document, warn_of_empty_check
     from .deploy import smoke_lines
 
+    warn_of_empty_check(terminal, journey.conversion)
     if terminal.as_json:
         converted = conversion_document(journey.conversion)
         document: dict[str, Any] = {
