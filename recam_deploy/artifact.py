@@ -109,7 +109,7 @@ def load_artifact(path: Path, labels: tuple[str, ...] = ()) -> Artifact:
 
 
 def _manifest_in(folder: Path) -> Path:
-    found = [p for p in sorted(folder.glob("*.json")) if _looks_like_manifest(p)]
+    found = [p for p in sorted(folder.glob("*.json")) if is_manifest(p)]
     if len(found) == 1:
         return found[0]
     models = sorted(folder.glob("*.cvimodel"))
@@ -131,7 +131,8 @@ def _read_json(path: Path) -> Any:
         ) from error
 
 
-def _looks_like_manifest(path: Path) -> bool:
+def is_manifest(path: Path) -> bool:
+    """Whether a file is an artifact's manifest, good or not."""
     try:
         document = _read_json(path)
     except InputError:
@@ -142,7 +143,7 @@ def _looks_like_manifest(path: Path) -> bool:
 def _describes(manifest: Path, model: Path) -> bool:
     return (
         manifest.is_file()
-        and _looks_like_manifest(manifest)
+        and is_manifest(manifest)
         and _read_json(manifest)["cvimodel"] == model.name
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 
-from ..artifact import Artifact
+from ..artifact import Artifact, is_manifest
 from ..camera.deployment import DeploymentPlan, plan_deployment
 from ..camera.facts import gather_facts
 from ..camera.layout import CameraLayout
@@ -69,6 +69,12 @@ def output_path(model: Path, output: Path | None) -> Path:
         )
     if not target.parent.is_dir():
         raise InputError(f"the folder {target.parent} does not exist", "Make it first.")
+    manifest = target.with_suffix(".json")
+    if manifest.exists() and not is_manifest(manifest):
+        raise InputError(
+            f"the manifest would replace {manifest}, which is something else",
+            "Choose another name for the output.",
+        )
     return target
 
 

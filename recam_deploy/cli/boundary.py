@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 an expected failure, 2 usage (typer's own), 3 a bug, 130 i
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import signal
@@ -47,12 +48,50 @@ def bounded(command: Callable[P, R]) -> Callable[P, R]:
         except BrokenPipeError:
             sys.stderr.close()
             raise typer.Exit(FAILED) from None
+        except OSError as error:
+            if error.errno not in _OF_THE_SYSTEM:
+                _report_bug(error, as_json)
+            _terminal(as_json).error(_of_the_system(error))
+            raise typer.Exit(FAILED) from None
         except Exception as error:
-            message = f"{type(error).__name__}: {error}"
-            _terminal(as_json).bug(message, str(_write_log()))
-            raise typer.Exit(BUG) from None
+            _report_bug(error, as_json)
 
     return wrapper
+
+
+def _report_bug(error: Exception, as_json: bool) -> NoReturn:
+    message = f"{type(error).__name__}: {error}"
+    _terminal(as_json).bug(message, str(_write_log()))
+    raise typer.Exit(BUG) from None
+
+
+# What the machine refuses is no bug: full disks, missing rights, wrong kinds of file.
+_OF_THE_SYSTEM = frozenset(
+    {
+        errno.EACCES,
+        errno.EDQUOT,
+        errno.EEXIST,
+        errno.EISDIR,
+        errno.EMFILE,
+        errno.ENAMETOOLONG,
+        errno.ENOSPC,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+    }
+)
+
+
+class _SystemRefusedError(RecamError):
+    kind = "system"
+
+
+def _of_the_system(error: OSError) -> RecamError:
+    where = f"{error.filename}: " if error.filename else ""
+    return _SystemRefusedError(
+        f"{where}{error.strerror}",
+        "Check the path, its permissions and the free space; RECAM_CACHE_DIR names the cache.",
+    )
 
 
 class _InterruptedError(RecamError):

@@ -20,7 +20,7 @@ Output = Annotated[
         "--output",
         "-o",
         help="Where to write the .cvimodel; its manifest (.json) goes beside it. "
-        "[default: MODEL_int8.cvimodel in this folder]",
+        "(default: MODEL_int8.cvimodel in this folder)",
     ),
 ]
 

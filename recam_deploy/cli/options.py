@@ -16,18 +16,18 @@ Host = Annotated[
     str | None,
     typer.Option(
         help="The camera's name or address, for instance 192.168.42.1 over USB "
-        "or recamera.local. [env: RECAM_HOST]",
+        "or recamera.local. (or RECAM_HOST)",
         rich_help_panel="Camera",
     ),
 ]
 Port = Annotated[
     int | None,
-    typer.Option(help="Its SSH port. [env: RECAM_PORT; default: 22]", rich_help_panel="Camera"),
+    typer.Option(help="Its SSH port. (or RECAM_PORT; default: 22)", rich_help_panel="Camera"),
 ]
 User = Annotated[
     str | None,
     typer.Option(
-        help="The user to log in as. [env: RECAM_USER; default: recamera]",
+        help="The user to log in as. (or RECAM_USER; default: recamera)",
         rich_help_panel="Camera",
     ),
 ]
@@ -80,20 +80,20 @@ Calibration = Annotated[
 Images = Annotated[
     int | None,
     typer.Option(
-        min=1, help="How many of the pictures to calibrate with. [default: all, at most 100]"
+        min=1, help="How many of the pictures to calibrate with. (default: all, at most 100)"
     ),
 ]
 Verify = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="On how many pictures to compare the cvimodel with the float model. [default: 1]",
+        help="On how many pictures to compare the cvimodel with the float model. (default: 1)",
     ),
 ]
 MinCosine = Annotated[
     float | None,
     typer.Option(
-        min=0, max=1, help="The least cosine any output may have against float. [default: 0.9]"
+        min=0, max=1, help="The least cosine any output may have against float. (default: 0.9)"
     ),
 ]
 MinMatched = Annotated[
@@ -101,7 +101,7 @@ MinMatched = Annotated[
     typer.Option(
         min=0,
         max=1,
-        help="The share of the float model's detections that must be found. [default: 0.75]",
+        help="The share of the float model's detections that must be found. (default: 0.75)",
     ),
 ]
 Runner = Annotated[
@@ -124,6 +124,6 @@ ModelOutput = Annotated[
     typer.Option(
         "--model-output",
         help="Where to write the .cvimodel; its manifest (.json) goes beside it. "
-        "[default: MODEL_int8.cvimodel in this folder]",
+        "(default: MODEL_int8.cvimodel in this folder)",
     ),
 ]

@@ -22,7 +22,7 @@ app = typer.Typer(
 
 Folder = Annotated[
     Path | None,
-    typer.Option("--dir", help="Where its files live. [default: a folder in recam's cache]"),
+    typer.Option("--dir", help="Where its files live. (default: a folder in recam's cache)"),
 ]
 
 

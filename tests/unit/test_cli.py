@@ -70,6 +70,12 @@ BAD_INPUT: list[tuple[str, list[str], str]] = [
         ["convert", "m.onnx", "--calibration", "pictures", "-o", "no/x.cvimodel"],
         "folder no",
     ),
+    (
+        "foreign manifest",
+        ["convert", "m.onnx", "--calibration", "pictures", "-o", "package.cvimodel"],
+        "package.json",
+    ),
+    ("output is a file", ["demo", "-o", "text.onnx"], "text.onnx"),
     ("no host", ["deploy", "x.cvimodel"], "no camera is named"),
     ("missing artifact", ["deploy", "none.json", "--host", "127.0.0.1"], "does not exist"),
     ("damaged", ["deploy", "damaged.cvimodel", "--host", "127.0.0.1"], "damaged"),
@@ -98,6 +104,7 @@ def test_bad_input_is_one_line_and_a_hint_and_leaves_nothing(
     tmp_path: Path, model: Path, pictures: Path, arguments: list[str], message: str, as_json: bool
 ) -> None:
     (tmp_path / "text.onnx").write_text("hello")
+    (tmp_path / "package.json").write_text('{"name": "something else"}')
     (tmp_path / "empty").mkdir()
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "a.jpg").write_bytes(b"\xff\xd8\xff")
@@ -214,3 +221,10 @@ def test_status_without_a_toolchain_is_no_error() -> None:
 def test_stopping_what_does_not_run_is_no_error() -> None:
     document = json.loads(runner.invoke(app, ["virtual", "down", "--json"]).stdout)
     assert document["stopped"] is False
+
+
+def test_help_names_defaults_and_variables() -> None:
+    """Square brackets would be taken for markup, and vanish."""
+    text = " ".join(runner.invoke(app, ["up", "--help"]).stdout.split())
+    assert "RECAM_HOST" in text
+    assert "default: 0.75" in text
