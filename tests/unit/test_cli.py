@@ -225,6 +225,6 @@ def test_stopping_what_does_not_run_is_no_error() -> None:
 
 def test_help_names_defaults_and_variables() -> None:
     """Square brackets would be taken for markup, and vanish."""
-    text = " ".join(runner.invoke(app, ["up", "--help"]).stdout.split())
+    text = " ".join(runner.invoke(app, ["up", "--help"], env={"COLUMNS": "300"}).stdout.split())
     assert "RECAM_HOST" in text
     assert "default: 0.75" in text
