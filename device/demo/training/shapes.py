@@ -256,7 +256,7 @@ def main() -> None:
             SEEDS[options.split] + index, tuple(options.size) if options.size else None
         )
         target = options.folder / f"{options.split}-{index:03d}.jpg"
-        image.save(target, quality=90)
+        image.save(target, quality=85)
         if not options.no_labels:
             lines = [label.yolo(*image.size) for label in labels]
             target.with_suffix(".txt").write_text("".join(f"{line}\n" for line in lines))
