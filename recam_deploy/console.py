@@ -142,10 +142,12 @@ class _Bar:
     def update(
         self, done: float | None = None, total: float | None = None, note: str | None = None
     ) -> None:
-        fields = {} if note is None else {"note": one_line(note)}
         if total is not None:
             self._progress.update(self._task, total=total)
-        self._progress.update(self._task, completed=done, **fields)  # type: ignore[arg-type]
+        if done is not None:
+            self._progress.update(self._task, completed=done)
+        if note is not None:
+            self._progress.update(self._task, note=one_line(note))
 
 
 @contextmanager

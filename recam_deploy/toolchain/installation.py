@@ -27,10 +27,10 @@ _START_SECONDS = 120.0
 _INSTALL_SECONDS = 3600.0
 
 START_CHECK = """
-import subprocess
+import os
 import calibration.kld_calibrator, calibration.mix_precision, tools.model_runner, utils.cache_tool
 import onnxruntime, pyruntime_cvi, transform.OnnxConverter
-raise SystemExit(subprocess.call(["tpuc-opt", "--version"]))
+os.execvp("tpuc-opt", ["tpuc-opt", "--version"])
 """
 
 
