@@ -65,7 +65,8 @@ class ConvertSettings(_Section):
     verify: int = Field(default=1, ge=1)
     min_cosine: float = Field(default=0.9, ge=0, le=1)
     min_matched: float = Field(default=0.75, ge=0, le=1)
-    quantize: Literal["int8"] = "int8"
+    quantize: Literal["auto", "int8", "bf16", "f16", "mixed"] = "auto"
+    quantize_table: Path | None = None
 
 
 class GeneralSettings(_Section):

@@ -323,7 +323,14 @@ def _detection(
         )
     )
     corners = (x1 * grown[0], y1 * grown[1], x2 * grown[0], y2 * grown[1])
-    return Detection(box.class_id, artifact.label(box.class_id), box.score, corners)
+    points = (letterbox.point_to_source(x * wide, y * high) for x, y in box.keypoints)
+    return Detection(
+        box.class_id,
+        artifact.label(box.class_id),
+        box.score,
+        corners,
+        tuple((x * grown[0], y * grown[1]) for x, y in points),
+    )
 
 
 def _encoded(image: Image.Image, path: Path) -> bytes:

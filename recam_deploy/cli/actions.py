@@ -16,7 +16,7 @@ from ..camera.runner_binary import RunnerSource, find_runner
 from ..camera.smoke import SmokeReport, run_smoke_test
 from ..conversion.calibration import read_calibration_set
 from ..conversion.convert import ConversionResult, Converter, Thresholds
-from ..conversion.plan import ConversionPlan, plan_conversion
+from ..conversion.plan import ConversionPlan, choose_quantization, plan_conversion
 from ..detection.pictures import read_picture
 from ..errors import InputError
 from ..network.labels import read_labels
@@ -39,12 +39,16 @@ def prepare_conversion(
     settings: Settings, model: Path, calibration: Path, output: Path | None, labels: Path | None
 ) -> Prepared:
     """Read and check everything a conversion takes, before anything is spent on it."""
-    target = output_path(model, output)
     network, graph = read_network(model, read_labels(labels) if labels else ())
+    table = _read_table(settings.convert.quantize_table)
+    quantization = choose_quantization(network, settings.convert.quantize, table)
+    target = output_path(model, output, quantization)
     pictures = read_calibration_set(calibration, settings.convert.images)
     plan = plan_conversion(
         network,
         pictures,
+        quantization=quantization,
+        quantize_table=table,
         verify_images=settings.convert.verify,
         tpu_mlir=TPU_MLIR_VERSION,
     )
@@ -59,9 +63,29 @@ def run_conversion(settings: Settings, progress: Progress, prepared: Prepared) -
     return converter.run(prepared.output, thresholds)
 
 
-def output_path(model: Path, output: Path | None) -> Path:
+def _read_table(path: Path | None) -> str | None:
+    """A quantization table made elsewhere: a tensor's name and BF16, F32 or INT8, a line each."""
+    if path is None:
+        return None
+    try:
+        text = path.expanduser().read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}", "Give a text file.") from error
+    lines = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
+    for words in lines:
+        if len(words) != 2 or words[1] not in ("BF16", "F32", "INT8"):
+            raise InputError(
+                f"{path} is no quantization table: {' '.join(words)[:80]!r}",
+                "Each line names a tensor and its type: BF16, F32 or INT8.",
+            )
+    if not lines:
+        raise InputError(f"{path} names no tensors", "Each line names a tensor and its type.")
+    return text
+
+
+def output_path(model: Path, output: Path | None, quantization: str) -> Path:
     """Where the cvimodel goes. Raises InputError where it cannot."""
-    target = output or Path(f"{model.stem}_int8.cvimodel")
+    target = output or Path(f"{model.stem}_{quantization}.cvimodel")
     if target.suffix != ".cvimodel":
         raise InputError(
             f"the output {target} does not end in .cvimodel",

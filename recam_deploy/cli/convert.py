@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .boundary import bounded
-from .options import AsJson, Calibration, Images, Labels, MinCosine, MinMatched, Model, Verify
+from .options import (
+    AsJson,
+    Calibration,
+    Images,
+    Labels,
+    MinCosine,
+    MinMatched,
+    Model,
+    Quantize,
+    QuantizeTable,
+    Verify,
+)
 
 if TYPE_CHECKING:
     from ..console import Terminal
@@ -33,11 +44,13 @@ def convert(
     labels: Labels = None,
     images: Images = None,
     verify: Verify = None,
+    quantize: Quantize = None,
+    quantize_table: QuantizeTable = None,
     min_cosine: MinCosine = None,
     min_matched: MinMatched = None,
     as_json: AsJson = False,
 ) -> None:
-    """Convert an ONNX detection model to an INT8 cvimodel and check it in the TPU simulator.
+    """Convert an ONNX model to a quantized cvimodel and check it in the TPU simulator.
 
     The heads are found by the model's structure, cut and put in the order that the camera needs;
     class names and input size come from the model's metadata. The result is compared with the
@@ -54,6 +67,8 @@ def convert(
         convert={
             "images": images,
             "verify": verify,
+            "quantize": quantize.value if quantize else None,
+            "quantize_table": quantize_table,
             "min_cosine": min_cosine,
             "min_matched": min_matched,
         }

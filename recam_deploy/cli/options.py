@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Precision(str, Enum):
+    """What the numbers inside the cvimodel are."""
+
+    int8 = "int8"
+    bf16 = "bf16"
+    f16 = "f16"
+    mixed = "mixed"
+
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout; logs go to stderr.")
@@ -66,7 +77,9 @@ Labels = Annotated[
 Model = Annotated[
     Path,
     typer.Argument(
-        metavar="MODEL.onnx", help="A YOLO11 or YOLOv8 detection model.", show_default=False
+        metavar="MODEL.onnx",
+        help="A YOLO11 or YOLOv8 model: detection, pose, segmentation or classification.",
+        show_default=False,
     ),
 ]
 Calibration = Annotated[
@@ -88,6 +101,21 @@ Verify = Annotated[
     typer.Option(
         min=1,
         help="On how many pictures to compare the cvimodel with the float model. (default: 1)",
+    ),
+]
+Quantize = Annotated[
+    Precision | None,
+    typer.Option(
+        help="int8; bf16 (no loss to speak of, about twice the size and time; f16 is the same); "
+        "mixed: int8 with the layers of --quantize-table, or of pose and segmentation heads, in "
+        "bf16. (default: int8, or mixed for pose and segmentation)",
+    ),
+]
+QuantizeTable = Annotated[
+    Path | None,
+    typer.Option(
+        help="Which layers stay in bf16: a tensor's name in the compiler's words and BF16, a line "
+        "each, as run_qtable writes it."
     ),
 ]
 MinCosine = Annotated[
@@ -124,6 +152,6 @@ ModelOutput = Annotated[
     typer.Option(
         "--model-output",
         help="Where to write the .cvimodel; its manifest (.json) goes beside it. "
-        "(default: MODEL_int8.cvimodel in this folder)",
+        "(default: MODEL_int8.cvimodel, or the precision it has, in this folder)",
     ),
 ]

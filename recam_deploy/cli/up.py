@@ -24,6 +24,8 @@ from .options import (
     ModelOutput,
     Output,
     Port,
+    Quantize,
+    QuantizeTable,
     Runner,
     User,
     Verify,
@@ -48,6 +50,8 @@ def up(
     labels: Labels = None,
     images: Images = None,
     verify: Verify = None,
+    quantize: Quantize = None,
+    quantize_table: QuantizeTable = None,
     min_cosine: MinCosine = None,
     min_matched: MinMatched = None,
     runner: Runner = None,
@@ -73,6 +77,8 @@ def up(
         convert={
             "images": images,
             "verify": verify,
+            "quantize": quantize.value if quantize else None,
+            "quantize_table": quantize_table,
             "min_cosine": min_cosine,
             "min_matched": min_matched,
         }

@@ -20,14 +20,18 @@ from ..errors import CompilationError, InputError, VerificationError
 from ..files import copy_atomically
 from ..network.cutting import cut
 from ..network.lowering import lower
+from ..network.model import Network
 from ..progress import Progress
-from ..toolchain import Toolchain, run_tool
+from ..toolchain import Toolchain, mlir_tensors, run_tool
 from ..tpu.simulator import Simulator
 from .layout import check_layout
 from .plan import (
     CVIMODEL_FILE,
     IMAGE_LIST_FILE,
+    MIXED,
+    MLIR_FILE,
     ONNX_FILE,
+    QUANTIZE_TABLE_FILE,
     TABLE_FILE,
     ConversionPlan,
     PlannedStep,
@@ -87,8 +91,10 @@ class Converter:
         """
         prepared = self._cache.run("prepare", self._plan.prepare.key, self._prepare)
         transformed = self._tool(self._plan.transform, [prepared])
-        calibrated = self._tool(self._plan.calibrate, [transformed])
-        compiled = self._tool(self._plan.compile, [transformed, calibrated])
+        made = [transformed]
+        if self._plan.calibrate:
+            made.append(self._tool(self._plan.calibrate, [transformed]))
+        compiled = self._tool(self._plan.compile, made)
         layout = cvimodel.read_model(compiled.folder / CVIMODEL_FILE)
         check_layout(layout, self._plan.network)
         verified = self._cache.run(
@@ -101,7 +107,7 @@ class Converter:
         )
         result = ConversionResult(
             artifact=self._artifact(compiled.folder / CVIMODEL_FILE, layout),
-            steps=(prepared, transformed, calibrated, compiled, verified),
+            steps=(prepared, *made, compiled, verified),
             verification=verification,
             passed=verification.passed(thresholds.min_cosine, thresholds.min_matched),
         )
@@ -132,6 +138,9 @@ class Converter:
             given = {file for result in before for file in _copy_files(result.folder, folder)}
             if step.name == "calibrate":
                 given |= _link_pictures(self._plan.calibration.paths, folder)
+            if step.name == "compile" and self._plan.quantization == MIXED:
+                table = self._plan.quantize_table or _tail_table(self._plan.network, folder)
+                given.add(_write(folder / QUANTIZE_TABLE_FILE, table))
             _make_log_folder(self._logs)
             log = self._logs / f"{step.name}.log"
             done = run_tool(
@@ -248,6 +257,22 @@ def _copy_files(source: Path, folder: Path) -> list[Path]:
             copies.append(folder / file.name)
             copies[-1].write_bytes(file.read_bytes())
     return copies
+
+
+def _tail_table(network: Network, folder: Path) -> str:
+    """A quantization table that keeps the network's float tail in BF16.
+
+    The compiler names a tensor by its ONNX name and, after `_`, the operator that made it.
+    """
+    tail = frozenset(network.float_tail)
+    names = mlir_tensors((folder / MLIR_FILE).read_text(encoding="utf-8"))
+    kept = [name for name in names if name in tail or name.rpartition("_")[0] in tail]
+    if not kept:
+        raise CompilationError(
+            "none of the tensors that must stay in BF16 were found in the translated network",
+            "Give a quantization table with --quantize-table, and please report the model.",
+        )
+    return "".join(f"{name} BF16\n" for name in kept)
 
 
 def _link_pictures(pictures: Sequence[Path], folder: Path) -> set[Path]:

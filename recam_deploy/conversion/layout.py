@@ -1,25 +1,24 @@
 """Whether a cvimodel has the inputs and outputs that the camera's software decodes.
 
-The rules are those of SSCMA-Micro's model factory (`sscma/core/model/ma_model_factory.cpp`) and,
-for this family, `ma_model_yolo11.cpp`.
+The rules are those of SSCMA-Micro's model factory (`sscma/core/model/ma_model_factory.cpp`) and of
+the class of each family beside it; `network.families` turns them into the shapes that are expected.
 """
 
 from __future__ import annotations
 
 from ..cvimodel import CHIP, CviModel
 from ..errors import VerificationError
-from ..network.heads import BOX_CHANNELS
 from ..network.model import Network
 
 
 def check_layout(model: CviModel, network: Network) -> None:
     """Raise VerificationError, naming what differs, unless the camera takes `model` as `network`'s
-    family: one packed uint8 RGB image in; box and class tensors in turn, float32, out."""
+    family: one packed uint8 RGB image in, the family's float32 tensors in their order out."""
     side = network.input.width
     differences = [
         *_difference("chip", model.header.chip, CHIP),
         *_difference("number of inputs", len(model.inputs), 1),
-        *_difference("number of outputs", len(model.outputs), 2 * len(network.heads)),
+        *_difference("number of outputs", len(model.outputs), len(network.output_shapes)),
     ]
     if not differences:
         image = model.inputs[0]
@@ -28,7 +27,7 @@ def check_layout(model: CviModel, network: Network) -> None:
             *_difference("input type", image.dtype, "uint8"),
             *_difference("input pixel format", image.pixel_format, "RGB_PACKED"),
         ]
-        for tensor, wanted in zip(model.outputs, _output_shapes(network), strict=True):
+        for tensor, wanted in zip(model.outputs, network.output_shapes, strict=True):
             differences += _difference(f"shape of output {tensor.name}", tensor.shape, wanted)
             differences += _difference(f"type of output {tensor.name}", tensor.dtype, "float32")
     if differences:
@@ -36,14 +35,6 @@ def check_layout(model: CviModel, network: Network) -> None:
             f"the camera would not decode this cvimodel: {'; '.join(differences)}",
             "This is a fault of the conversion; please report it with the model's layout.",
         )
-
-
-def _output_shapes(network: Network) -> list[tuple[int, ...]]:
-    shapes: list[tuple[int, ...]] = []
-    for head in network.heads:
-        grid = network.input.width // head.stride
-        shapes += [(1, BOX_CHANNELS, grid, grid), (1, network.classes, grid, grid)]
-    return shapes
 
 
 def _difference(what: str, found: object, wanted: object) -> list[str]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ..errors import InputError
 from ..network.lowering import TARGET_IR, TARGET_OPSET
 from ..network.model import Network
 from ..toolchain import ToolCommand
@@ -20,7 +22,10 @@ ONNX_FILE = "network.onnx"
 MLIR_FILE = "network.mlir"
 TABLE_FILE = "calibration_table"
 IMAGE_LIST_FILE = "images.txt"
+QUANTIZE_TABLE_FILE = "quantize_table"
 CVIMODEL_FILE = "network.cvimodel"
+
+INT8, BF16, MIXED = "int8", "bf16", "mixed"
 
 # Raise a step's number when our own part of it changes its result.
 _PREPARE, _TRANSFORM, _CALIBRATE, _COMPILE, _VERIFY = 1, 1, 1, 1, 1
@@ -40,73 +45,113 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class ConversionPlan:
-    """The steps that turn `network` into a cvimodel, in order."""
+    """The steps that turn `network` into a cvimodel, in order; BF16 needs no calibration.
+
+    `quantize_table` is the text of a table that the user gave; without one, mixed precision keeps
+    the network's `float_tail` in BF16.
+    """
 
     network: Network
     quantization: str
     calibration: CalibrationSet
     prepare: PlannedStep
     transform: PlannedStep
-    calibrate: PlannedStep
+    calibrate: PlannedStep | None
     compile: PlannedStep
     verify: PlannedStep
     verify_images: int
+    quantize_table: str | None = None
 
     @property
     def commands(self) -> tuple[ToolCommand, ...]:
         """The tools' command lines, in the order they run."""
         steps = (self.transform, self.calibrate, self.compile)
-        return tuple(step.command for step in steps if step.command)
+        return tuple(step.command for step in steps if step and step.command)
+
+
+def choose_quantization(network: Network, wanted: str, quantize_table: str | None) -> str:
+    """The precision that `wanted` means for this network: "int8", "bf16" or "mixed".
+
+    "auto" is INT8, with the float tail in BF16 where the family has one; "f16" is the guide's word
+    for BF16: on this chip both give the same code.
+
+    Raises InputError when mixed precision is asked for and nothing says which layers.
+    """
+    if quantize_table is not None and wanted in ("auto", MIXED):
+        return MIXED
+    if quantize_table is not None:
+        raise InputError(
+            f"a quantization table is given, and the precision is {wanted}",
+            "A table means mixed precision: leave --quantize out, or say mixed.",
+        )
+    if wanted == "auto":
+        return MIXED if network.float_tail else INT8
+    if wanted == MIXED and not network.float_tail:
+        raise InputError(
+            f"nothing says which layers of this {network.family} model are to stay in BF16",
+            "Give a table with --quantize-table, or use --quantize int8 or bf16.",
+        )
+    return BF16 if wanted == "f16" else wanted
 
 
 def plan_conversion(
-    network: Network, calibration: CalibrationSet, *, verify_images: int, tpu_mlir: str
+    network: Network,
+    calibration: CalibrationSet,
+    *,
+    quantization: str,
+    verify_images: int,
+    tpu_mlir: str,
+    quantize_table: str | None = None,
 ) -> ConversionPlan:
-    """Plan an INT8 conversion with the compiler's release `tpu_mlir`."""
+    """Plan a conversion to `quantization` with the compiler's release `tpu_mlir`."""
     prepare = step_key(
         "prepare",
         _PREPARE,
         {"model": network.sha256, "cut": network.cut_at, "to": [TARGET_IR, TARGET_OPSET]},
     )
-    transform_command = _transform(network)
-    transform = step_key(
-        "transform",
-        _TRANSFORM,
-        {"from": prepare, "tool": tpu_mlir, "arguments": transform_command.arguments},
-    )
-    calibrate_command = _calibrate(len(calibration.pictures))
-    calibrate = step_key(
-        "calibrate",
-        _CALIBRATE,
-        {
-            "from": transform,
-            "tool": tpu_mlir,
-            "arguments": calibrate_command.arguments,
-            "pictures": calibration.digests,
-        },
-    )
-    compile_command = _compile_int8()
-    compiled = step_key(
+    transform = _step("transform", _TRANSFORM, _transform(network), tpu_mlir, {"from": prepare})
+    calibrate = None
+    if quantization != BF16:
+        calibrate = _step(
+            "calibrate",
+            _CALIBRATE,
+            _calibrate(len(calibration.pictures)),
+            tpu_mlir,
+            {"from": transform.key, "pictures": calibration.digests},
+        )
+    compiled = _step(
         "compile",
         _COMPILE,
+        _compile(quantization),
+        tpu_mlir,
         {
-            "from": [transform, calibrate],
-            "tool": tpu_mlir,
-            "arguments": compile_command.arguments,
+            "from": [step.key for step in (transform, calibrate) if step],
+            **({"bf16": quantize_table or network.float_tail} if quantization == MIXED else {}),
         },
     )
-    verify = step_key("verify", _VERIFY, {"from": compiled, "images": verify_images})
+    pictures = {} if calibrate else {"pictures": calibration.digests}
+    verify = step_key(
+        "verify", _VERIFY, {"from": compiled.key, "images": verify_images, **pictures}
+    )
     return ConversionPlan(
         network=network,
-        quantization="int8",
+        quantization=quantization,
         calibration=calibration,
         prepare=PlannedStep("prepare", prepare),
-        transform=PlannedStep("transform", transform, transform_command),
-        calibrate=PlannedStep("calibrate", calibrate, calibrate_command),
-        compile=PlannedStep("compile", compiled, compile_command),
+        transform=transform,
+        calibrate=calibrate,
+        compile=compiled,
         verify=PlannedStep("verify", verify),
         verify_images=verify_images,
+        quantize_table=quantize_table,
     )
+
+
+def _step(
+    name: str, version: int, command: ToolCommand, release: str, inputs: dict[str, Any]
+) -> PlannedStep:
+    key = step_key(name, version, {"tool": release, "arguments": command.arguments, **inputs})
+    return PlannedStep(name, key, command)
 
 
 def _transform(network: Network) -> ToolCommand:
@@ -141,14 +186,19 @@ def _calibrate(images: int) -> ToolCommand:
     )
 
 
-def _compile_int8() -> ToolCommand:
+def _compile(quantization: str) -> ToolCommand:
     """uint8 RGB in with preprocessing fused, float32 out: what the camera decodes correctly."""
+    tables: tuple[str, ...] = ()
+    if quantization != BF16:
+        tables = ("--calibration_table", TABLE_FILE)
+    if quantization == MIXED:
+        tables += ("--quantize_table", QUANTIZE_TABLE_FILE)
     return ToolCommand(
         tool="model_deploy",
         arguments=(
             *("--mlir", MLIR_FILE),
-            *("--quantize", "INT8"),
-            *("--calibration_table", TABLE_FILE),
+            *("--quantize", "BF16" if quantization == BF16 else "INT8"),
+            *tables,
             *("--chip", CHIP),
             "--quant_input",
             "--fuse_preprocess",

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..detection.decode import decode_dfl_heads
+from ..detection.decode import SCORE_THRESHOLD, decode_classes, decode_dfl_heads, decode_rows
 from ..detection.letterbox import Letterbox
 from ..detection.match import Agreement, agreement
 from ..detection.pictures import read_picture
+from ..detection.types import Detection
 from ..errors import InputError
-from ..network.model import Network
+from ..network.model import CLASSIFY, YOLO11_DETECT, YOLO11_POSE, Network
 from ..progress import Progress
 from ..tpu.simulator import Simulator
 from .reference import Array, FloatModel, normalized
@@ -97,8 +98,8 @@ def verify(
     counts = Agreement()
     for sample, outputs in zip(samples, on_tpu, strict=True):
         counts += agreement(
-            decode_dfl_heads(sample.outputs, sample.letterbox, network.labels),
-            decode_dfl_heads(outputs, sample.letterbox, network.labels),
+            decode(network, sample.outputs, sample.letterbox),
+            decode(network, outputs, sample.letterbox),
         )
     cosines = tuple(
         cosine(
@@ -127,8 +128,30 @@ def _sample(network: Network, model: FloatModel, path: Path) -> _Sample:
     letterbox = Letterbox.fit(picture.size, (network.input.width, network.input.height))
     image = np.asarray(letterbox.apply(picture), np.uint8)
     outputs = model.run(normalized(image))
-    found = decode_dfl_heads(outputs, letterbox, network.labels, score_threshold=0.5)
+    found = decode(network, outputs, letterbox, score_threshold=0.5)
     return _Sample(path, letterbox, image, outputs, len(found))
+
+
+def decode(
+    network: Network,
+    outputs: Sequence[Array],
+    letterbox: Letterbox,
+    score_threshold: float = SCORE_THRESHOLD,
+) -> list[Detection]:
+    """What the outputs of a model of any family mean, in pixels of the original picture."""
+    labels = network.labels
+    if network.family == YOLO11_DETECT:
+        return decode_dfl_heads(outputs, letterbox, labels, score_threshold)
+    if network.family == CLASSIFY:
+        return decode_classes(outputs[0], letterbox, labels, score_threshold)
+    return decode_rows(
+        outputs[0],
+        network.classes,
+        letterbox,
+        labels,
+        keypoints=network.family == YOLO11_POSE,
+        score_threshold=score_threshold,
+    )
 
 
 def cosine(a: Array, b: Array) -> float:

@@ -1,4 +1,4 @@
-"""Decoding YOLO11/YOLOv8 detection heads as the camera does.
+"""Decoding the outputs of YOLO11 and YOLOv8 models as the camera does.
 
 The arithmetic is that of SSCMA-Micro `sscma/core/model/ma_model_yolo11.cpp` for float32 outputs:
 a distribution over 16 distances for each side of the box (DFL), the best class of each cell, and
@@ -8,6 +8,7 @@ non-maximum suppression across all classes (`sscma/core/utils/ma_nms.cpp`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -45,18 +46,79 @@ def decode_dfl_heads(
         boxes.append(scale[0])
         scores.append(scale[1])
         classes.append(scale[2])
-    all_boxes, all_scores = np.concatenate(boxes), np.concatenate(scores)
-    all_classes = np.concatenate(classes)
-    found = [
-        Detection(
-            class_id=int(all_classes[index]),
-            label=_label(labels, int(all_classes[index])),
-            score=float(all_scores[index]),
-            box=letterbox.to_source(_box(all_boxes[index])),
+    candidates = _Candidates(np.concatenate(boxes), np.concatenate(scores), np.concatenate(classes))
+    return candidates.best(letterbox, labels, iou_threshold)
+
+
+def decode_rows(
+    output: Array,
+    classes: int,
+    letterbox: Letterbox,
+    labels: Sequence[str],
+    *,
+    keypoints: bool = False,
+    score_threshold: float = SCORE_THRESHOLD,
+    iou_threshold: float = IOU_THRESHOLD,
+) -> list[Detection]:
+    """Detections in an output [1, 4 + classes + rest, N] or [1, 4 + classes + rest, N, 1].
+
+    Each of the N columns holds a box's centre and size in input pixels, the scores, and then,
+    with `keypoints`, x, y and visibility for each point (SSCMA-Micro `ma_model_yolo11_pose.cpp`);
+    else the mask's coefficients, which are not decoded.
+    """
+    rows = output.reshape(output.shape[1], -1)
+    scores = rows[4 : 4 + classes]
+    kept = scores.max(axis=0) > score_threshold
+    centre, size = rows[:2, kept], rows[2:4, kept]
+    boxes = np.concatenate([centre - size / 2, centre + size / 2]).T.astype(np.float32)
+    points = rows[4 + classes :, kept].T.reshape(boxes.shape[0], -1, 3) if keypoints else None
+    candidates = _Candidates(
+        boxes, scores[:, kept].max(axis=0), scores[:, kept].argmax(axis=0), points
+    )
+    return candidates.best(letterbox, labels, iou_threshold)
+
+
+def decode_classes(
+    output: Array, letterbox: Letterbox, labels: Sequence[str], score_threshold: float
+) -> list[Detection]:
+    """The best class of an output [1, nc, ...] of scores, as a detection of the whole picture."""
+    scores = output.ravel()
+    best = int(scores.argmax())
+    if scores[best] < score_threshold:
+        return []
+    width, height = letterbox.source
+    box = (0.0, 0.0, float(width), float(height))
+    return [Detection(best, _label(labels, best), float(scores[best]), box)]
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """What cleared the threshold: corner boxes [n, 4] in input pixels, scores [n], classes [n],
+    and keypoints [n, K, 3] where the model has them."""
+
+    boxes: Array
+    scores: Array
+    classes: npt.NDArray[np.int64]
+    points: Array | None = None
+
+    def best(
+        self, letterbox: Letterbox, labels: Sequence[str], iou_threshold: float
+    ) -> list[Detection]:
+        """Those that survive suppression and lie on the picture, best first."""
+        kept = suppress(_as_compared(self.boxes), self.scores, iou_threshold)
+        found = [self._detection(index, letterbox, labels) for index in kept]
+        return [detection for detection in found if detection.visible]
+
+    def _detection(self, index: int, letterbox: Letterbox, labels: Sequence[str]) -> Detection:
+        class_id = int(self.classes[index])
+        points = [] if self.points is None else self.points[index]
+        return Detection(
+            class_id=class_id,
+            label=_label(labels, class_id),
+            score=float(self.scores[index]),
+            box=letterbox.to_source(_box(self.boxes[index])),
+            keypoints=tuple(letterbox.point_to_source(float(x), float(y)) for x, y, _ in points),
         )
-        for index in suppress(_as_compared(all_boxes), all_scores, iou_threshold)
-    ]
-    return [detection for detection in found if detection.visible]
 
 
 def _box(corners: Array) -> Box:

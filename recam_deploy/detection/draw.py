@@ -22,6 +22,8 @@ def draw_detections(image: Image.Image, detections: Sequence[Detection]) -> Imag
     for detection in sorted(detections, key=lambda d: d.score):
         colour = _COLOURS[detection.class_id % len(_COLOURS)]
         pen.rectangle(detection.box, outline=colour, width=line)
+        for x, y in detection.keypoints:
+            pen.circle((x, y), 1.5 * line, fill=colour, outline="black")
         _caption(pen, detection, colour, font, result.size)
     return result
 

@@ -44,11 +44,15 @@ class Letterbox:
         canvas.paste(_sampled(image.convert("RGB"), size), (self.left, self.top))
         return canvas
 
+    def point_to_source(self, x: float, y: float) -> tuple[float, float]:
+        """A point in target pixels as one in source pixels; it may lie outside the picture."""
+        return (x - self.left) / self.scale, (y - self.top) / self.scale
+
     def to_source(self, box: Box) -> Box:
         """A box in target pixels as one in source pixels, cut off at the picture's edges."""
         width, height = self.source
-        x1, x2 = ((x - self.left) / self.scale for x in (box[0], box[2]))
-        y1, y2 = ((y - self.top) / self.scale for y in (box[1], box[3]))
+        x1, y1 = self.point_to_source(box[0], box[1])
+        x2, y2 = self.point_to_source(box[2], box[3])
         return (
             min(max(x1, 0.0), width),
             min(max(y1, 0.0), height),

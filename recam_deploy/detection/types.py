@@ -10,12 +10,14 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Detection:
-    """One object found. `box` is x1, y1, x2, y2 in pixels of the original picture."""
+    """One object found. `box` is x1, y1, x2, y2 in pixels of the original picture, and so are
+    the (x, y) of a pose model's `keypoints`. A classifier's box is the whole picture."""
 
     class_id: int
     label: str
     score: float
     box: Box
+    keypoints: tuple[tuple[float, float], ...] = ()
 
     @property
     def visible(self) -> bool:
@@ -25,9 +27,12 @@ class Detection:
 
     def as_json(self) -> dict[str, Any]:
         """As every `--json` document shows it."""
-        return {
+        document: dict[str, Any] = {
             "class_id": self.class_id,
             "label": self.label,
             "score": round(self.score, 4),
             "box": [round(side, 1) for side in self.box],
         }
+        if self.keypoints:
+            document["keypoints"] = [[round(x, 1), round(y, 1)] for x, y in self.keypoints]
+        return document

@@ -7,6 +7,9 @@ from pathlib import Path
 
 YOLO11_DETECT = "yolo11-detect"
 """YOLO11 and YOLOv8 detection: both have this head, and the camera decodes both by one class."""
+YOLO11_POSE = "yolo11-pose"
+YOLO11_SEG = "yolo11-seg"
+CLASSIFY = "classify"
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,13 @@ class Head:
 
 @dataclass(frozen=True)
 class Network:
-    """An ONNX model of a family that the camera shows. `heads` go from stride 8 to 32."""
+    """An ONNX model of a family that the camera shows.
+
+    `cut_at` are the tensors that become the cvimodel's outputs, in the order that the camera must
+    find them, and `output_shapes` their shapes there. `float_tail` are the tensors between the last
+    convolutions and the outputs of families that mix coordinates and scores in one tensor: one
+    INT8 scale cannot hold both, so they are computed in BF16. `heads` are a detector's.
+    """
 
     path: Path
     sha256: str
@@ -37,11 +46,9 @@ class Network:
     opset: int
     family: str
     input: NetworkInput
-    heads: tuple[Head, ...]
+    cut_at: tuple[str, ...]
+    output_shapes: tuple[tuple[int, ...], ...]
     classes: int
     labels: tuple[str, ...]
-
-    @property
-    def cut_at(self) -> tuple[str, ...]:
-        """The tensors to cut at, in the order that the camera must find them in the cvimodel."""
-        return tuple(name for head in self.heads for name in (head.box, head.logits))
+    heads: tuple[Head, ...] = ()
+    float_tail: tuple[str, ...] = ()

@@ -9,15 +9,15 @@ from google.protobuf.message import DecodeError
 
 from ..artifact import sha256_of
 from ..errors import InputError, UnsupportedModelError
-from .heads import find_heads
+from .families import identify
 from .labels import labels_in_metadata
-from .model import YOLO11_DETECT, Network, NetworkInput
+from .model import Network, NetworkInput
 
 _EXPORT = "With Ultralytics: model.export(format='onnx', imgsz=640, dynamic=False)."
 
 
 def read_network(path: Path, labels: tuple[str, ...] = ()) -> tuple[Network, onnx.ModelProto]:
-    """Inspect an ONNX detection model; `labels`, when given, replace those of its metadata.
+    """Inspect an ONNX model; `labels`, when given, replace those of its metadata.
 
     Returns the description and the model itself, with the shape of every tensor filled in.
 
@@ -27,16 +27,16 @@ def read_network(path: Path, labels: tuple[str, ...] = ()) -> tuple[Network, onn
     model = load_onnx(path)
     network_input = _input_of(model)
     model = _with_shapes(model, path)
-    heads, classes = find_heads(model, network_input)
+    found = identify(model, network_input)
     names = labels or labels_in_metadata(model)
     if not names:
         raise InputError(
             f"{path} carries no class names",
-            f"Give them with --labels FILE: {classes} lines, one name each, in class order.",
+            f"Give them with --labels FILE: {found.classes} lines, one name each, in class order.",
         )
-    if len(names) != classes:
+    if len(names) != found.classes:
         raise InputError(
-            f"{len(names)} class names are given, and the model has {classes} classes",
+            f"{len(names)} class names are given, and the model has {found.classes} classes",
             "Give one name a line with --labels FILE, in class order.",
         )
     network = Network(
@@ -44,11 +44,14 @@ def read_network(path: Path, labels: tuple[str, ...] = ()) -> tuple[Network, onn
         sha256=sha256_of(path),
         ir_version=model.ir_version,
         opset=opset_of(model),
-        family=YOLO11_DETECT,
+        family=found.family,
         input=network_input,
-        heads=heads,
-        classes=classes,
+        cut_at=found.cut_at,
+        output_shapes=found.output_shapes,
+        classes=found.classes,
         labels=names,
+        heads=found.heads,
+        float_tail=found.float_tail,
     )
     return network, model
 

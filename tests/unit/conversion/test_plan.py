@@ -10,10 +10,10 @@ from cvimodels import cvimodel_bytes, yolo11_tensors
 
 from recam_deploy.conversion.calibration import CalibrationSet, read_calibration_set
 from recam_deploy.conversion.layout import check_layout
-from recam_deploy.conversion.plan import ConversionPlan, plan_conversion
+from recam_deploy.conversion.plan import ConversionPlan, choose_quantization, plan_conversion
 from recam_deploy.cvimodel import CviModel, Tensor, read_model
 from recam_deploy.errors import InputError, VerificationError
-from recam_deploy.network.model import Head, Network, NetworkInput
+from recam_deploy.network.model import Network, NetworkInput
 
 NETWORK = Network(
     path=Path("m.onnx"),
@@ -22,7 +22,8 @@ NETWORK = Network(
     opset=17,
     family="yolo11-detect",
     input=NetworkInput("images", 64, 64),
-    heads=tuple(Head(stride, f"b{stride}", f"c{stride}") for stride in (8, 16, 32)),
+    cut_at=("b8", "c8", "b16", "c16", "b32", "c32"),
+    output_shapes=tuple((1, c, g, g) for g in (8, 4, 2) for c in (64, 3)),
     classes=3,
     labels=("a", "b", "c"),
 )
@@ -35,13 +36,22 @@ def planned(
     pictures: CalibrationSet = PICTURES,
     images: int = 1,
     release: str = "1.7",
+    quantization: str = "int8",
+    table: str | None = None,
 ) -> ConversionPlan:
-    return plan_conversion(network, pictures, verify_images=images, tpu_mlir=release)
+    return plan_conversion(
+        network,
+        pictures,
+        quantization=quantization,
+        verify_images=images,
+        tpu_mlir=release,
+        quantize_table=table,
+    )
 
 
 def changed(plan: ConversionPlan) -> list[str]:
     base = planned()
-    return [s for s in STEPS if getattr(plan, s).key != getattr(base, s).key]
+    return [s for s in STEPS if getattr(plan, s) != getattr(base, s)]
 
 
 def test_only_what_an_input_reaches_runs_again() -> None:
@@ -56,9 +66,53 @@ def test_only_what_an_input_reaches_runs_again() -> None:
     assert changed(planned(replace(NETWORK, sha256="bb"))) == list(STEPS)
 
 
+def test_another_precision_keeps_the_translation_and_the_calibration() -> None:
+    mixed = planned(quantization="mixed", table="a BF16\n")
+    assert changed(mixed) == ["compile", "verify"]
+    assert "--quantize_table" in mixed.commands[-1].arguments
+    other = planned(quantization="mixed", table="b BF16\n")
+    assert other.compile.key != mixed.compile.key
+
+
+def test_bf16_needs_no_calibration() -> None:
+    plan = planned(quantization="bf16")
+    assert plan.calibrate is None
+    assert [command.tool for command in plan.commands] == ["model_transform", "model_deploy"]
+    assert plan.commands[-1].option("--quantize") == "BF16"
+    assert "--calibration_table" not in plan.commands[-1].arguments
+
+
+POSE = replace(NETWORK, family="yolo11-pose", float_tail=("x",))
+
+
+@pytest.mark.parametrize(
+    ("network", "wanted", "table", "chosen"),
+    [
+        (NETWORK, "auto", None, "int8"),
+        (NETWORK, "f16", None, "bf16"),
+        (NETWORK, "bf16", None, "bf16"),
+        (NETWORK, "auto", "a BF16", "mixed"),
+        (NETWORK, "mixed", "a BF16", "mixed"),
+        (POSE, "auto", None, "mixed"),
+        (POSE, "int8", None, "int8"),
+        (POSE, "mixed", None, "mixed"),
+    ],
+)
+def test_the_precision_suits_the_family(
+    network: Network, wanted: str, table: str | None, chosen: str
+) -> None:
+    assert choose_quantization(network, wanted, table) == chosen
+
+
+@pytest.mark.parametrize(("wanted", "table"), [("mixed", None), ("int8", "a BF16")])
+def test_contradicting_precisions_are_refused(wanted: str, table: str | None) -> None:
+    with pytest.raises(InputError):
+        choose_quantization(NETWORK, wanted, table)
+
+
 def test_the_cvimodel_takes_packed_rgb_and_gives_floats() -> None:
     """The camera decodes float outputs only, and feeds uint8 RGB pictures."""
-    _, _, deploy = planned().commands
+    deploy = planned().commands[-1]
     assert deploy.option("--customization_format") == "RGB_PACKED"
     assert deploy.option("--quantize") == "INT8"
     assert {"--quant_input", "--fuse_preprocess"} <= set(deploy.arguments)

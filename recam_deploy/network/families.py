@@ -1,0 +1,160 @@
+"""Which family of the camera's a model belongs to, where it is cut, and what must be refused.
+
+What the camera accepts is written in SSCMA-Micro `sscma/core/model/` (`isValid` of each class).
+The compiler gives a cvimodel's three-dimensional outputs a fourth dimension of 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx
+
+from ..errors import UnsupportedModelError
+from .graph import Graph
+from .heads import BOX_CHANNELS, STRIDES, SUPPORTED, find_heads, last_by_stride, what_was_found
+from .model import (
+    CLASSIFY,
+    YOLO11_DETECT,
+    YOLO11_POSE,
+    YOLO11_SEG,
+    Head,
+    NetworkInput,
+)
+
+MASK_CHANNELS = 32
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a model was found to be; the fields are those of `Network`."""
+
+    family: str
+    cut_at: tuple[str, ...]
+    output_shapes: tuple[tuple[int, ...], ...]
+    classes: int
+    heads: tuple[Head, ...] = ()
+    float_tail: tuple[str, ...] = ()
+
+
+def identify(model: onnx.ModelProto, image: NetworkInput) -> Identity:
+    """Recognise a model by its structure. `model` must have its shapes inferred.
+
+    Raises UnsupportedModelError, with the reason, for what the camera would refuse or misread.
+    """
+    task = next((p.value for p in model.metadata_props if p.key == "task"), "")
+    if task == "obb":
+        raise UnsupportedModelError(
+            "the model finds oriented boxes (OBB), which the camera's software cannot decode",
+            "Train a detection model instead.",
+        )
+    graph = Graph(model)
+    shapes = [graph.shapes.get(name, ()) for name in graph.outputs]
+    if len(shapes) == 1 and _is_class_list(shapes[0]):
+        return _classifier(graph, shapes[0])
+    by_stride = last_by_stride(graph, image)
+    cells = sum((image.width // stride) ** 2 for stride in STRIDES)
+    widths = {stride: [graph.shapes[t][1] for t in found] for stride, found in by_stride.items()}
+    if len(shapes) == 2 and shapes[1][1:2] == (MASK_CHANNELS,) and len(shapes[0]) == 3:
+        return _segmenter(graph, by_stride, image, cells)
+    if len(shapes) == 1 and all(len(found) == 3 for found in widths.values()) and widths:
+        return _pose(graph, by_stride, cells)
+    heads = find_heads(graph, by_stride)
+    return _detector(graph, heads)
+
+
+def _detector(graph: Graph, heads: tuple[Head, ...]) -> Identity:
+    cut_at = tuple(name for head in heads for name in (head.box, head.logits))
+    return Identity(
+        family=YOLO11_DETECT,
+        cut_at=cut_at,
+        output_shapes=tuple(graph.shapes[name] for name in cut_at),
+        classes=graph.shapes[heads[0].logits][1],
+        heads=heads,
+    )
+
+
+def _pose(graph: Graph, by_stride: dict[int, list[str]], cells: int) -> Identity:
+    """One output [1, 4 + nc + 3K, N]: the camera knows one class and three numbers a keypoint."""
+    (output,) = graph.outputs
+    channels = [sorted(graph.shapes[t][1] for t in by_stride.get(s, [])) for s in STRIDES]
+    rest = sorted(set(channels[0]) - {BOX_CHANNELS})
+    points = max(rest, default=0)
+    classes = min(rest, default=0)
+    shape = graph.shapes[output]
+    if any(c != channels[0] for c in channels) or shape != (1, 4 + classes + points, cells):
+        raise UnsupportedModelError(
+            "the heads are not those of a detector, a pose or a segmentation model"
+            + what_was_found(graph, by_stride),
+            SUPPORTED,
+        )
+    if classes != 1:
+        raise UnsupportedModelError(
+            f"the pose model has {classes} classes; the camera knows pose models of one class, "
+            "and misreads others",
+            "Train it with one class.",
+        )
+    if points % 3:
+        raise UnsupportedModelError(
+            f"the pose model gives {points} numbers for its keypoints; the camera reads x, y and "
+            "visibility for each",
+            "Train it with kpt_shape [K, 3].",
+        )
+    return Identity(
+        family=YOLO11_POSE,
+        cut_at=(output,),
+        output_shapes=((*shape, 1),),
+        classes=1,
+        float_tail=_tail(graph, by_stride),
+    )
+
+
+def _segmenter(
+    graph: Graph, by_stride: dict[int, list[str]], image: NetworkInput, cells: int
+) -> Identity:
+    """Outputs [1, 4 + nc + 32, N] and the masks' prototypes [1, 32, H/4, W/4]."""
+    boxes, masks = (graph.shapes[name] for name in graph.outputs)
+    classes = boxes[1] - 4 - MASK_CHANNELS
+    quarter = (1, MASK_CHANNELS, image.height // 4, image.width // 4)
+    if boxes[2] != cells or classes < 1 or masks != quarter:
+        raise UnsupportedModelError(
+            "the outputs are not those of a segmentation model" + what_was_found(graph, by_stride),
+            SUPPORTED,
+        )
+    made_by_boxes = graph.needed_for(graph.outputs[0])
+    own = {s: [t for t in found if t in made_by_boxes] for s, found in by_stride.items()}
+    tail = frozenset(_tail(graph, own))
+    return Identity(
+        family=YOLO11_SEG,
+        cut_at=tuple(graph.outputs),
+        output_shapes=((*boxes, 1), masks),
+        classes=classes,
+        float_tail=tuple(sorted(tail)),
+    )
+
+
+def _tail(graph: Graph, by_stride: dict[int, list[str]]) -> tuple[str, ...]:
+    """All that is computed from the last convolutions, in a fixed order."""
+    return tuple(sorted(graph.computed_from(t for found in by_stride.values() for t in found)))
+
+
+def _is_class_list(shape: tuple[int, ...]) -> bool:
+    return len(shape) in (2, 4) and shape[:1] == (1,) and all(side == 1 for side in shape[2:])
+
+
+def _classifier(graph: Graph, shape: tuple[int, ...]) -> Identity:
+    (output,) = graph.outputs
+    if graph.producers[output].op_type != "Softmax":
+        raise UnsupportedModelError(
+            f"the one output {'×'.join(map(str, shape))} does not end in a softmax, so the camera "
+            "would not read its numbers as scores",
+            "Export the classifier with its softmax, as Ultralytics does.",
+        )
+    if shape[1] < 2:
+        raise UnsupportedModelError(
+            "the classifier has one class; the camera needs two at least",
+            "Train it with a class for everything else.",
+        )
+    return Identity(
+        family=CLASSIFY, cut_at=(output,), output_shapes=((1, shape[1], 1, 1),), classes=shape[1]
+    )
