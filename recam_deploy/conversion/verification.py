@@ -10,13 +10,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..detection.decode import SCORE_THRESHOLD, decode_classes, decode_dfl_heads, decode_rows
+from ..detection.decode import (
+    SCORE_THRESHOLD,
+    decode_classes,
+    decode_heads,
+    decode_rows,
+    grouped,
+    interleaved,
+)
 from ..detection.letterbox import Letterbox
 from ..detection.match import Agreement, agreement
 from ..detection.pictures import read_picture
 from ..detection.types import Detection
 from ..errors import InputError
-from ..network.model import CLASSIFY, YOLO11_DETECT, YOLO11_POSE, Network
+from ..network.model import CLASSIFY, YOLO11_DETECT, YOLO11_POSE, YOLO26_DETECT, Network
 from ..progress import Progress
 from ..tpu.simulator import Simulator
 from .reference import Array, FloatModel, normalized
@@ -141,7 +148,9 @@ def decode(
     """What the outputs of a model of any family mean, in pixels of the original picture."""
     labels = network.labels
     if network.family == YOLO11_DETECT:
-        return decode_dfl_heads(outputs, letterbox, labels, score_threshold)
+        return decode_heads(interleaved(outputs), letterbox, labels, score_threshold)
+    if network.family == YOLO26_DETECT:
+        return decode_heads(grouped(outputs), letterbox, labels, score_threshold)
     if network.family == CLASSIFY:
         return decode_classes(outputs[0], letterbox, labels, score_threshold)
     return decode_rows(

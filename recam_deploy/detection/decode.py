@@ -1,8 +1,8 @@
-"""Decoding the outputs of YOLO11 and YOLOv8 models as the camera does.
+"""Decoding the outputs of YOLO models as the camera does.
 
-The arithmetic is that of SSCMA-Micro `sscma/core/model/ma_model_yolo11.cpp` for float32 outputs:
-a distribution over 16 distances for each side of the box (DFL), the best class of each cell, and
-non-maximum suppression across all classes (`sscma/core/utils/ma_nms.cpp`).
+The arithmetic is that of SSCMA-Micro `sscma/core/model/` (`ma_model_yolo11.cpp`,
+`ma_model_yolo26.cpp`, `ma_model_yolo11_pose.cpp`) for float32 outputs, with its non-maximum
+suppression across all classes (`sscma/core/utils/ma_nms.cpp`).
 """
 
 from __future__ import annotations
@@ -26,28 +26,38 @@ DFL_BINS = 16
 STRIDES = (8, 16, 32)
 
 
-def decode_dfl_heads(
-    outputs: Sequence[Array],
+def decode_heads(
+    heads: Sequence[tuple[Array, Array]],
     letterbox: Letterbox,
     labels: Sequence[str],
     score_threshold: float = SCORE_THRESHOLD,
     iou_threshold: float = IOU_THRESHOLD,
 ) -> list[Detection]:
-    """Detections in `outputs`, best first, in pixels of the letterbox's source picture.
+    """Detections in three heads, best first, in pixels of the letterbox's source picture.
 
-    Those that lie wholly in the letterbox's padding are left out.
-
-    `outputs` are box [1, 64, g, g] and class logits [1, nc, g, g] for strides 8, 16 and 32 in
-    turn, for one letterboxed picture.
+    `heads` are the box [1, 64, g, g] (DFL) or [1, 4, g, g] (plain distances) and class logits
+    [1, nc, g, g] for strides 8, 16 and 32, for one letterboxed picture. Detections that lie wholly
+    in the letterbox's padding are left out.
     """
     boxes, scores, classes = [], [], []
-    for box_head, class_head, stride in zip(outputs[0::2], outputs[1::2], STRIDES, strict=True):
+    for (box_head, class_head), stride in zip(heads, STRIDES, strict=True):
         scale = _decode_scale(box_head[0], class_head[0], stride, score_threshold)
         boxes.append(scale[0])
         scores.append(scale[1])
         classes.append(scale[2])
     candidates = _Candidates(np.concatenate(boxes), np.concatenate(scores), np.concatenate(classes))
     return candidates.best(letterbox, labels, iou_threshold)
+
+
+def interleaved(outputs: Sequence[Array]) -> list[tuple[Array, Array]]:
+    """Heads from outputs in which box and class tensors alternate."""
+    return list(zip(outputs[0::2], outputs[1::2], strict=True))
+
+
+def grouped(outputs: Sequence[Array]) -> list[tuple[Array, Array]]:
+    """Heads from outputs in which all box tensors come before all class tensors."""
+    half = len(outputs) // 2
+    return list(zip(outputs[:half], outputs[half:], strict=True))
 
 
 def decode_rows(
@@ -136,15 +146,23 @@ def _decode_scale(
     """Corner boxes [n, 4] in input pixels, scores [n] and classes [n] of one scale's cells."""
     best = logits.max(axis=0)
     rows, columns = np.nonzero(best > np.log(threshold / (1 - threshold)))
-    bins = boxes[:, rows, columns].reshape(4, DFL_BINS, -1).astype(np.float32)
-    bins = np.exp(bins - bins.max(axis=1, keepdims=True))
-    steps = np.arange(DFL_BINS, dtype=np.float32)[None, :, None]
-    left, top, right, bottom = (bins * steps).sum(axis=1) / bins.sum(axis=1)
+    left, top, right, bottom = _distances(boxes[:, rows, columns].astype(np.float32))
     x, y = columns + 0.5, rows + 0.5
     corners = np.stack([x - left, y - top, x + right, y + bottom], axis=1) * stride
     scores = 1 / (1 + np.exp(-best[rows, columns]))
     classes = logits[:, rows, columns].argmax(axis=0)
     return corners.astype(np.float32), scores.astype(np.float32), classes
+
+
+def _distances(values: Array) -> Array:
+    """The four sides' distances [4, n] in grid cells, from [4, n] or the DFL's [64, n]."""
+    if values.shape[0] == 4:
+        return values
+    bins = values.reshape(4, DFL_BINS, -1)
+    bins = np.exp(bins - bins.max(axis=1, keepdims=True))
+    steps = np.arange(DFL_BINS, dtype=np.float32)[None, :, None]
+    expected: Array = (bins * steps).sum(axis=1) / bins.sum(axis=1)
+    return expected
 
 
 def _as_compared(boxes: Array) -> Array:

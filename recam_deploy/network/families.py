@@ -18,6 +18,7 @@ from .model import (
     YOLO11_DETECT,
     YOLO11_POSE,
     YOLO11_SEG,
+    YOLO26_DETECT,
     Head,
     NetworkInput,
 )
@@ -64,9 +65,16 @@ def identify(model: onnx.ModelProto, image: NetworkInput) -> Identity:
 
 
 def _detector(graph: Graph, heads: tuple[Head, ...]) -> Identity:
-    cut_at = tuple(name for head in heads for name in (head.box, head.logits))
+    """DFL heads are taken interleaved, box and class in turn: grouped, the camera would take them
+    for YOLOv8's and misread them. YOLO26's are taken grouped: interleaved, the camera would misread
+    them where there are four classes."""
+    dfl = graph.shapes[heads[0].box][1] == BOX_CHANNELS
+    if dfl:
+        cut_at = tuple(name for head in heads for name in (head.box, head.logits))
+    else:
+        cut_at = (*(head.box for head in heads), *(head.logits for head in heads))
     return Identity(
-        family=YOLO11_DETECT,
+        family=YOLO11_DETECT if dfl else YOLO26_DETECT,
         cut_at=cut_at,
         output_shapes=tuple(graph.shapes[name] for name in cut_at),
         classes=graph.shapes[heads[0].logits][1],
@@ -82,7 +90,8 @@ def _pose(graph: Graph, by_stride: dict[int, list[str]], cells: int) -> Identity
     points = max(rest, default=0)
     classes = min(rest, default=0)
     shape = graph.shapes[output]
-    if any(c != channels[0] for c in channels) or shape != (1, 4 + classes + points, cells):
+    alike = all(c == channels[0] and BOX_CHANNELS in c for c in channels)
+    if not alike or shape != (1, 4 + classes + points, cells):
         raise UnsupportedModelError(
             "the heads are not those of a detector, a pose or a segmentation model"
             + what_was_found(graph, by_stride),

@@ -16,12 +16,14 @@ from .model import Head, NetworkInput
 STRIDES = (8, 16, 32)
 BOX_CHANNELS = 64
 """Four sides of a box, each a distribution over 16 distances (DFL)."""
+PLAIN_BOX_CHANNELS = 4
+"""Four sides of a box, each its distance: YOLO26."""
 
 SUPPORTED = "This release converts YOLO11 and YOLOv8 detection models, as Ultralytics exports them."
 
 
 def find_heads(graph: Graph, by_stride: Mapping[int, list[str]]) -> tuple[Head, ...]:
-    """The three heads of a YOLO11 or YOLOv8 detector, from stride 8 to 32.
+    """The three heads of a YOLO11, YOLOv8 or YOLO26 detector, from stride 8 to 32.
 
     `by_stride` are its last convolutions. Raises UnsupportedModelError when they are not one box
     and one class tensor a scale, with one number of classes.
@@ -50,16 +52,18 @@ def last_by_stride(graph: Graph, image: NetworkInput) -> dict[int, list[str]]:
 
 def _pair(graph: Graph, stride: int, tensors: list[str]) -> Head:
     """Tell the box tensor from the class tensor among the two of one scale."""
-    boxes = [t for t in tensors if graph.shapes[t][1] == BOX_CHANNELS]
-    if len(tensors) != 2 or not boxes:
+    widths = [graph.shapes[tensor][1] for tensor in tensors]
+    channels = BOX_CHANNELS if BOX_CHANNELS in widths else PLAIN_BOX_CHANNELS
+    if len(tensors) != 2 or channels not in widths:
         raise UnsupportedModelError(
             f"the heads at stride {stride} are not one box and one class tensor"
             + what_was_found(graph, {stride: tensors}),
             SUPPORTED,
         )
-    if len(boxes) == 2:
-        boxes = [_box_of(graph, tensors)]
-    box = boxes[0]
+    if widths[0] == widths[1]:
+        box = _box_of(graph, tensors, channels)
+    else:
+        box = tensors[widths.index(channels)]
     return Head(stride, box, next(t for t in tensors if t != box))
 
 
@@ -73,15 +77,19 @@ def what_was_found(graph: Graph, by_stride: Mapping[int, Iterable[str]]) -> str:
     return f" ({'; '.join(found) or 'no grid tensors'}; outputs {', '.join(outputs)})"
 
 
-def _box_of(graph: Graph, tensors: list[str]) -> str:
-    """Which of two 64-channel tensors is the box: the one that a softmax reads.
+def _box_of(graph: Graph, tensors: list[str], channels: int) -> str:
+    """Which of two tensors of one width is the box: the one that a softmax reads, or, without
+    DFL, the one that no sigmoid reads.
 
     Where both run into one concatenation (YOLOv8's older exports), it is the first there; where
     the model is cut already, the one that is put out first.
     """
-    softmax = [tensor for tensor in tensors if graph.leads_to(tensor, "Softmax")]
-    if len(softmax) == 1:
-        return softmax[0]
+    if channels == BOX_CHANNELS:
+        boxes = [tensor for tensor in tensors if graph.leads_to(tensor, "Softmax")]
+    else:
+        boxes = [tensor for tensor in tensors if not graph.leads_to(tensor, "Sigmoid")]
+    if len(boxes) == 1:
+        return boxes[0]
     for node in graph.consumers[tensors[0]]:
         inputs = list(node.input)
         places = [inputs.index(t) for t in tensors if t in inputs]
@@ -90,6 +98,6 @@ def _box_of(graph: Graph, tensors: list[str]) -> str:
     if all(tensor in graph.outputs for tensor in tensors):
         return min(tensors, key=graph.outputs.index)
     raise UnsupportedModelError(
-        "the box heads cannot be told from the class heads: both have 64 channels",
+        f"the box heads cannot be told from the class heads: both have {channels} channels",
         "Train with one class more or fewer, or export with the decoding part left in.",
     )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 YOLO11_DETECT = "yolo11-detect"
 """YOLO11 and YOLOv8 detection: both have this head, and the camera decodes both by one class."""
+YOLO26_DETECT = "yolo26-detect"
+"""Decoded by firmware 0.2.3 and newer."""
 YOLO11_POSE = "yolo11-pose"
 YOLO11_SEG = "yolo11-seg"
 CLASSIFY = "classify"
@@ -23,7 +25,8 @@ class NetworkInput:
 
 @dataclass(frozen=True)
 class Head:
-    """The two tensors of one scale: `box` [1, 64, g, g] and class `logits` [1, nc, g, g]."""
+    """The two tensors of one scale: `box` [1, 64, g, g], or [1, 4, g, g] for YOLO26, and class
+    `logits` [1, nc, g, g]."""
 
     stride: int
     box: str

@@ -75,6 +75,35 @@ def backbone(builder: Builder, image: str = "images") -> dict[int, str]:
     return {stride: features[stride] for stride in (8, 16, 32)}
 
 
+def with_branches(
+    branches: dict[str, int], outputs: Mapping[str, Sequence[int]], *, task: str = "detect"
+) -> onnx.ModelProto:
+    """A model with the given head branches (name: channels) on each scale, all of them joined into
+    the first of `outputs`; a second one is a plane of 32 channels at stride 4."""
+    builder = Builder()
+    flat = []
+    for stride, feature in backbone(builder).items():
+        for name, channels in branches.items():
+            conv = builder.conv(feature, f"head{stride}_{name}", (8, channels))
+            rows = builder.constant(f"rows{stride}{name}", [1, -1])
+            flat.append(builder.node("Reshape", [conv, rows], f"flat{stride}{name}"))
+    joined = builder.node("Concat", flat, "joined", axis=1)
+    first, *others = outputs
+    size = int(np.prod(outputs[first]))
+    cut = builder.node(
+        "Slice",
+        [joined, builder.constant("from", [0]), builder.constant("to", [size])],
+        "sliced",
+    )
+    shape = builder.constant("out_shape", list(outputs[first]))
+    builder.node("Reshape", [builder.node("Sigmoid", [cut], "sigmoid"), shape], first)
+    for name in others:
+        plane = builder.conv("images", f"{name}_plane", (3, 8), stride=2)
+        builder.conv(plane, name, (8, 32), stride=2)
+    classes = {i: f"class {i}" for i in range(branches.get("cls", 1))}
+    return builder.model(outputs, metadata={"task": task, "names": str(classes)})
+
+
 def detector(
     classes: int = 3,
     *,

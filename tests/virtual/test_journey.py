@@ -12,7 +12,7 @@ from PIL import Image
 from recam_runs import DEMO, SHARED, Run
 
 from recam_deploy.conversion.reference import FloatModel, normalized
-from recam_deploy.detection.decode import decode_dfl_heads
+from recam_deploy.detection.decode import decode_heads, interleaved
 from recam_deploy.detection.letterbox import Letterbox
 from recam_deploy.detection.match import Agreement, agreement
 from recam_deploy.detection.pictures import list_pictures, read_picture
@@ -151,7 +151,7 @@ def test_an_ultralytics_export_finds_on_the_camera_what_float_finds(
         image = read_picture(picture)
         letterbox = Letterbox.fit(image.size, (network.input.width, network.input.height))
         outputs = floats.run(normalized(np.asarray(letterbox.apply(image))))
-        wanted = decode_dfl_heads(outputs, letterbox, network.labels)
+        wanted = decode_heads(interleaved(outputs), letterbox, network.labels)
         counts += agreement(wanted, detections(report.document))
     print(f"\nmatched {counts.matched} of {counts.reference}, {counts.extra} extra")
     assert counts.reference > 20

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recam_deploy.detection.decode import Array, decode_dfl_heads, suppress
+from recam_deploy.detection.decode import (
+    Array,
+    decode_classes,
+    decode_heads,
+    decode_rows,
+    grouped,
+    interleaved,
+    suppress,
+)
 from recam_deploy.detection.draw import draw_detections
 from recam_deploy.detection.letterbox import Letterbox
 from recam_deploy.detection.match import Agreement, agreement
@@ -33,7 +41,7 @@ def test_a_box_is_decoded_from_its_distances() -> None:
     heads = empty_heads()
     put(heads, 1, row=1, column=2, sides=(1, 1, 1, 2), logit=2.0)
     letterbox = Letterbox.fit((64, 64), (64, 64))
-    (found,) = decode_dfl_heads(heads, letterbox, ("a", "b"))
+    (found,) = decode_heads(interleaved(heads), letterbox, ("a", "b"))
     assert found.box == pytest.approx((24, 8, 56, 56), abs=0.01)
     assert (found.class_id, found.label) == (1, "b")
     assert found.score == pytest.approx(1 / (1 + np.exp(-2.0)), abs=1e-5)
@@ -43,7 +51,7 @@ def test_boxes_are_put_back_into_the_original_picture() -> None:
     heads = empty_heads()
     put(heads, 0, row=4, column=4, sides=(1, 1, 1, 1), logit=3.0)
     letterbox = Letterbox.fit((128, 64), (64, 64))
-    (found,) = decode_dfl_heads(heads, letterbox, ())
+    (found,) = decode_heads(interleaved(heads), letterbox, ())
     assert found.box == pytest.approx((56, 24, 88, 56), abs=0.01)
     assert found.label == "1"
 
@@ -53,12 +61,46 @@ def test_suppression_is_across_classes_as_on_the_camera() -> None:
     put(heads, 0, row=4, column=4, sides=(2, 2, 2, 2), logit=3.0)
     put(heads, 0, row=4, column=5, sides=(3, 2, 1, 2), logit=2.0)
     heads[1][0, :, 4, 5] = (2.0, -20)
-    found = decode_dfl_heads(heads, Letterbox.fit((64, 64), (64, 64)), ())
+    found = decode_heads(interleaved(heads), Letterbox.fit((64, 64), (64, 64)), ())
     assert [d.class_id for d in found] == [1]
 
 
 def test_nothing_over_the_threshold_gives_nothing() -> None:
-    assert decode_dfl_heads(empty_heads(), Letterbox.fit((64, 64), (64, 64)), ()) == []
+    assert decode_heads(interleaved(empty_heads()), Letterbox.fit((64, 64), (64, 64)), ()) == []
+
+
+def test_plain_distances_are_read_from_grouped_heads() -> None:
+    """YOLO26's boxes: four distances in grid cells, all box tensors before all class tensors."""
+    outputs = [np.ones((1, 4, 64 // s, 64 // s), np.float32) for s in (8, 16, 32)]
+    outputs += [np.full((1, 4, 64 // s, 64 // s), -20, np.float32) for s in (8, 16, 32)]
+    outputs[4][0, 2, 1, 2] = 2.0
+    letterbox = Letterbox.fit((64, 64), (64, 64))
+    (found,) = decode_heads(grouped(outputs), letterbox, ("a", "b", "c", "d"))
+    assert found.box == pytest.approx((24, 8, 56, 40), abs=0.01)
+    assert found.label == "c"
+
+
+def test_rows_hold_boxes_scores_and_keypoints() -> None:
+    output = np.zeros((1, 4 + 1 + 6, 84), np.float32)
+    output[0, :, 7] = (32, 24, 20, 10, 0.9, 30, 22, 1, 40, 26, 1)
+    (found,) = decode_rows(output, 1, Letterbox.fit((128, 128), (64, 64)), ("x",), keypoints=True)
+    assert found.box == pytest.approx((44, 38, 84, 58), abs=0.01)
+    assert found.as_json()["keypoints"] == [[60.0, 44.0], [80.0, 52.0]]
+
+
+def test_rows_of_a_segmentation_model_give_the_best_class() -> None:
+    output = np.zeros((1, 4 + 3 + 32, 84, 1), np.float32)
+    output[0, :7, 7, 0] = (32, 24, 20, 10, 0.1, 0.2, 0.8)
+    (found,) = decode_rows(output, 3, Letterbox.fit((64, 64), (64, 64)), ("x", "y", "z"))
+    assert (found.label, found.keypoints) == ("z", ())
+
+
+def test_a_classifier_names_the_whole_picture() -> None:
+    letterbox = Letterbox.fit((100, 50), (64, 64))
+    scores = np.array([[[[0.1]], [[0.9]]]], np.float32)
+    (found,) = decode_classes(scores, letterbox, ("a", "b"), 0.5)
+    assert (found.label, found.box) == ("b", (0, 0, 100, 50))
+    assert decode_classes(scores, letterbox, ("a", "b"), 0.95) == []
 
 
 def test_suppression_keeps_the_best_of_each_pile() -> None:

@@ -1,0 +1,111 @@
+"""Each family is recognised by its structure; what the camera would misread is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx_models import SIZE, Builder, backbone, with_branches
+
+from recam_deploy.errors import UnsupportedModelError
+from recam_deploy.network.model import Network
+from recam_deploy.network.reading import read_network
+
+CELLS = sum((SIZE // stride) ** 2 for stride in (8, 16, 32))
+
+
+def read(model: onnx.ModelProto, folder: Path) -> Network:
+    path = folder / "model.onnx"
+    onnx.save(model, path)
+    return read_network(path)[0]
+
+
+def test_pose_keeps_its_final_output_and_a_float_tail(tmp_path: Path) -> None:
+    model = with_branches({"box": 64, "cls": 1, "kpt": 15}, {"output0": [1, 20, CELLS]})
+    network = read(model, tmp_path)
+    assert (network.family, network.cut_at) == ("yolo11-pose", ("output0",))
+    assert network.output_shapes == ((1, 20, CELLS, 1),)
+    assert {"joined", "sigmoid", "output0"} <= set(network.float_tail)
+    assert not any(name.startswith("head") for name in network.float_tail)
+
+
+def test_pose_of_several_classes_is_refused(tmp_path: Path) -> None:
+    model = with_branches({"box": 64, "cls": 4, "kpt": 15}, {"output0": [1, 23, CELLS]})
+    with pytest.raises(UnsupportedModelError, match="4 classes"):
+        read(model, tmp_path)
+
+
+def test_pose_without_visibility_is_refused(tmp_path: Path) -> None:
+    model = with_branches({"box": 64, "cls": 1, "kpt": 10}, {"output0": [1, 15, CELLS]})
+    with pytest.raises(UnsupportedModelError, match="visibility"):
+        read(model, tmp_path)
+
+
+def test_segmentation_keeps_both_outputs(tmp_path: Path) -> None:
+    outputs = {"output0": [1, 4 + 3 + 32, CELLS], "output1": [1, 32, SIZE // 4, SIZE // 4]}
+    network = read(with_branches({"box": 64, "cls": 3, "mask": 32}, outputs), tmp_path)
+    assert (network.family, network.classes) == ("yolo11-seg", 3)
+    assert network.cut_at == ("output0", "output1")
+    assert network.output_shapes == ((1, 39, CELLS, 1), (1, 32, SIZE // 4, SIZE // 4))
+    assert "output0" in network.float_tail
+    assert "output1" not in network.float_tail
+
+
+@pytest.mark.parametrize("classes", [1, 2, 4, 80])
+def test_yolo26_is_grouped(tmp_path: Path, classes: int) -> None:
+    """Interleaved, the camera would misread it where there are four classes."""
+    builder = Builder()
+    parts = []
+    for stride, feature in backbone(builder).items():
+        box = builder.conv(feature, f"head{stride}_box", (8, 4))
+        logits = builder.conv(feature, f"head{stride}_cls", (8, classes))
+        scores = builder.node("Sigmoid", [logits], f"scores{stride}")
+        both = builder.node("Concat", [scores, box], f"both{stride}", axis=1)
+        rows = builder.constant(f"rows{stride}", [1, 4 + classes, -1])
+        parts.append(builder.node("Reshape", [both, rows], f"flat{stride}"))
+    builder.node("Concat", parts, "output0", axis=2)
+    names = {i: f"class {i}" for i in range(classes)}
+    model = builder.model({"output0": [1, 4 + classes, CELLS]}, metadata={"names": str(names)})
+    network = read(model, tmp_path)
+    assert network.family == "yolo26-detect"
+    assert network.cut_at == (
+        *(f"head{stride}_box" for stride in (8, 16, 32)),
+        *(f"head{stride}_cls" for stride in (8, 16, 32)),
+    )
+
+
+def classifier(classes: int, end: str = "Softmax") -> onnx.ModelProto:
+    builder = Builder()
+    pooled = builder.node("GlobalAveragePool", [backbone(builder)[32]], "pooled")
+    scores = builder.conv(pooled, "scores", (8, classes))
+    flat = builder.node("Flatten", [scores], "flat")
+    builder.node(end, [flat], "output0")
+    names = {i: f"class {i}" for i in range(classes)}
+    return builder.model({"output0": [1, classes]}, metadata={"names": str(names)})
+
+
+def test_a_classifier_gives_its_softmax(tmp_path: Path) -> None:
+    network = read(classifier(5), tmp_path)
+    assert (network.family, network.classes) == ("classify", 5)
+    assert network.output_shapes == ((1, 5, 1, 1),)
+
+
+def test_classifiers_that_the_camera_cannot_read_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match="softmax"):
+        read(classifier(5, end="Sigmoid"), tmp_path)
+    with pytest.raises(UnsupportedModelError, match="one class"):
+        read(classifier(1), tmp_path)
+
+
+def test_oriented_boxes_are_refused(tmp_path: Path) -> None:
+    model = with_branches({"box": 64, "cls": 3, "angle": 1}, {"output0": [1, 8, CELLS]}, task="obb")
+    with pytest.raises(UnsupportedModelError, match="oriented boxes"):
+        read(model, tmp_path)
+
+
+def test_objectness_heads_are_refused(tmp_path: Path) -> None:
+    """YOLOX: box, objectness and class apart, with no DFL."""
+    model = with_branches({"box": 4, "obj": 1, "cls": 80}, {"output0": [1, 85, CELLS]})
+    with pytest.raises(UnsupportedModelError, match="4, 1, 80 channels"):
+        read(model, tmp_path)
