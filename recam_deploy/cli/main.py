@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import convert, demo, deploy, runner, toolchain, up, virtual
+from . import convert, demo, deploy, inspect, runner, toolchain, up, virtual
 from .boundary import end_on_sigterm
 
 app = typer.Typer(
@@ -43,6 +43,7 @@ app.command("up", rich_help_panel="Everything at once")(up.up)
 app.command("demo", rich_help_panel="Everything at once")(demo.demo)
 app.command("convert", rich_help_panel="Step by step")(convert.convert)
 app.command("deploy", rich_help_panel="Step by step")(deploy.deploy)
+app.command("inspect", rich_help_panel="Step by step")(inspect.inspect)
 app.command("test", rich_help_panel="Step by step")(deploy.test)
 app.add_typer(virtual.app, name="virtual", rich_help_panel="What it works with")
 app.add_typer(toolchain.app, name="toolchain", rich_help_panel="What it works with")

@@ -194,6 +194,7 @@ COMMANDS = [
     ["up"],
     ["demo"],
     ["convert"],
+    ["inspect"],
     ["deploy"],
     ["test"],
     ["virtual", "up"],

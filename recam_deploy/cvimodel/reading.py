@@ -1,0 +1,211 @@
+"""Reading a cvimodel file: its header, and the description behind it.
+
+Layout, little-endian: `CviModel`, u32 body size, two version bytes, md5[16] of everything after
+the header, chip[16], padding to 48 bytes; then a FlatBuffer of the body size, then the sections'
+data (weights and TPU commands). The FlatBuffer's field numbers are those of sophgo/tpu-mlir
+`include/tpu_mlir/Builder/CV18xx/proto/cvimodel.fbs`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from pathlib import Path
+
+from ..errors import InputError
+from .flatbuffer import ERRORS, Buffer, Table
+from .model import (
+    DTYPE_BYTES,
+    CviModel,
+    Header,
+    MappedTensor,
+    Program,
+    Routine,
+    Section,
+    Tensor,
+    Weight,
+)
+
+MAGIC = b"CviModel"
+HEADER_BYTES = 48
+
+_DTYPES = tuple(DTYPE_BYTES)
+_SECTIONS = ("weight", "cmdbuf", "x86_64", "aarch64", "dmabuf")
+_MOST_DIMENSIONS = 8
+_NO_MEMORY = -1
+# An address names its kind of memory in the bits above these.
+_ADDRESS_BITS = 40
+_OFFSET_MASK = (1 << _ADDRESS_BITS) - 1
+
+
+def read_header(path: Path) -> Header:
+    """Read and check a cvimodel's header: magic, size and md5 of the whole file.
+
+    Raises InputError when the file is no cvimodel, is truncated, or is damaged.
+    """
+    return _header(_read(path), path)
+
+
+def read_model(path: Path) -> CviModel:
+    """Read all that a cvimodel says of itself. Raises InputError as `read_header` does."""
+    data = _read(path)
+    header = _header(data, path)
+    end = HEADER_BYTES + header.body_bytes
+    try:
+        return _model(Buffer(data[HEADER_BYTES:end]).root(), header, memoryview(data)[end:])
+    except ERRORS as error:
+        raise InputError(
+            f"{path} has a good checksum, but its description cannot be read",
+            "It may come from another compiler; convert the model with `recam convert`.",
+        ) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror or error}", "Check the path."
+        ) from error
+
+
+def _header(data: bytes, path: Path) -> Header:
+    if not data.startswith(MAGIC):
+        raise InputError(
+            f"{path} is not a cvimodel", "Make one from an ONNX model with `recam convert`."
+        )
+    damaged = InputError(
+        f"{path} is truncated or damaged ({len(data)} bytes)",
+        "Copy it again from where it was made, or convert the model again.",
+    )
+    if len(data) < HEADER_BYTES:
+        raise damaged
+    body_bytes, major, minor, md5, chip = struct.unpack_from("<I2B16s16s", data, len(MAGIC))
+    if len(data) < HEADER_BYTES + body_bytes or _md5(data[HEADER_BYTES:]) != bytes(md5).hex():
+        raise damaged
+    name = bytes(chip).rstrip(b"\0").decode("ascii", errors="backslashreplace")
+    return Header(f"{major}.{minor}", name, body_bytes, bytes(md5).hex())
+
+
+def _md5(data: bytes | memoryview) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _model(root: Table, header: Header, data: memoryview) -> CviModel:
+    programs = tuple(_program(table) for table in root.tables(6))
+    version = root.struct_bytes(0, 3)
+    if not programs or not version:
+        raise ValueError("no program or no version")
+    tensors = {entry.tensor.name: entry.tensor for entry in programs[0].tensors}
+    named = (*programs[0].inputs, *programs[0].outputs)
+    if any(name not in tensors for name in named):
+        raise ValueError("a tensor is named and not described")
+    return CviModel(
+        header=header,
+        name=root.text(1),
+        compiler=root.text(9),
+        inputs=tuple(tensors[name] for name in programs[0].inputs),
+        outputs=tuple(tensors[name] for name in programs[0].outputs),
+        version=".".join(map(str, version)),
+        build_time=root.text(2),
+        target=root.text(8),
+        weights=tuple(_weight(table) for table in root.tables(5)),
+        programs=programs,
+        sections=_sections(root.tables(7), data),
+    )
+
+
+def _program(table: Table) -> Program:
+    neuron_bytes = table.unsigned(1)
+    return Program(
+        batch=table.unsigned(0),
+        neuron_bytes=neuron_bytes,
+        private_bytes=table.unsigned(7),
+        shared_bytes=table.unsigned(6),
+        inputs=table.texts(2),
+        outputs=table.texts(3),
+        routines=tuple(_routine(entry) for entry in table.tables(5)),
+        tensors=tuple(_mapped(entry, old=neuron_bytes > 0) for entry in table.tables(4)),
+    )
+
+
+def _routine(table: Table) -> Routine:
+    on_tpu = table.unsigned(0, 1) == 0
+    details = table.table(3 if on_tpu else 4)
+    if details is None:
+        raise ValueError("a routine does not say what it runs")
+    runs = details.text(0) or details.text(1) if on_tpu else details.text(0)
+    return Routine("tpu" if on_tpu else "cpu", table.texts(1), table.texts(2), runs)
+
+
+def _mapped(table: Table, *, old: bool) -> MappedTensor:
+    """A tensor with its address, read as sophgo/cviruntime `tool/cvimodel_tool.cpp` does.
+
+    Before version 1.1 (`old`) there was no shared memory.
+    """
+    address = table.int64(2)
+    kind = address >> _ADDRESS_BITS & 7
+    if address == _NO_MEMORY:
+        memory = "none"
+    elif kind > 2:
+        memory = "io"
+    else:
+        memory = "private" if kind == 2 or old else "shared"
+    offset = None if address == _NO_MEMORY else address & _OFFSET_MASK
+    return MappedTensor(table.unsigned(0), _tensor(table), memory, offset)
+
+
+def _tensor(table: Table) -> Tensor:
+    quant = table.table(6)
+    return Tensor(
+        name=table.text(1),
+        shape=_shape(table.table(4)),
+        dtype=_dtype(table.unsigned(3, 1)),
+        qscale=quant.float32(4) if quant else 0.0,
+        pixel_format=table.text(10),
+    )
+
+
+def _weight(table: Table) -> Weight:
+    return Weight(
+        name=table.text(0),
+        offset=table.int64(1) & _OFFSET_MASK,
+        size=table.unsigned(2),
+        dtype=_dtype(table.unsigned(4, 1)),
+        shape=_shape(table.table(3)),
+    )
+
+
+def _shape(table: Table | None) -> tuple[int, ...]:
+    dims = table.longs(0) if table else ()
+    if len(dims) > _MOST_DIMENSIONS or any(not 0 <= dim < 1 << 31 for dim in dims):
+        raise ValueError("an impossible shape")
+    return dims
+
+
+def _dtype(number: int) -> str:
+    if number >= len(_DTYPES):
+        raise ValueError("unknown element type")
+    return _DTYPES[number]
+
+
+def _sections(tables: list[Table], data: memoryview) -> tuple[Section, ...]:
+    found: list[Section] = []
+    left = len(data)
+    for table in tables:
+        kind, size, offset = table.unsigned(0, 1), table.unsigned(2), table.unsigned(3)
+        left -= size
+        if offset + size > len(data) or left < 0:
+            raise ValueError("the sections overlap or run past the end")
+        found.append(
+            Section(
+                kind=_SECTIONS[kind] if kind < len(_SECTIONS) else f"type {kind}",
+                name=table.text(1),
+                size=size,
+                offset=offset,
+                encrypted=table.flag(4),
+                compressed=table.flag(5),
+                md5=_md5(data[offset : offset + size]),
+            )
+        )
+    return tuple(found)
