@@ -67,6 +67,13 @@ class ConvertSettings(_Section):
     min_matched: float = Field(default=0.75, ge=0, le=1)
     quantize: Literal["auto", "int8", "bf16", "f16", "mixed"] = "auto"
     quantize_table: Path | None = None
+    expected_cos: float | None = Field(default=None, gt=0, le=1)
+    min_layer_cos: float = Field(default=0.99, gt=0, le=1)
+    search_images: int = Field(default=10, ge=1)
+    family: Literal["auto", "raw"] = "auto"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: tuple[float, float, float] = (1 / 255, 1 / 255, 1 / 255)
+    pixel_format: Literal["rgb", "bgr"] = "rgb"
 
 
 class GeneralSettings(_Section):

@@ -16,13 +16,20 @@ from ..camera.runner_binary import RunnerSource, find_runner
 from ..camera.smoke import SmokeReport, run_smoke_test
 from ..conversion.calibration import read_calibration_set
 from ..conversion.convert import ConversionResult, Converter, Thresholds
-from ..conversion.plan import ConversionPlan, choose_quantization, plan_conversion
+from ..conversion.plan import (
+    DEFAULT_EXPECTED_COS,
+    ConversionPlan,
+    Search,
+    choose_quantization,
+    plan_conversion,
+)
 from ..detection.pictures import read_picture
 from ..errors import InputError
 from ..network.labels import read_labels
-from ..network.reading import read_network
+from ..network.model import Network, Preprocessing
+from ..network.reading import read_network, read_raw_network
 from ..progress import Progress
-from ..settings import Settings
+from ..settings import ConvertSettings, Settings
 from ..toolchain import TPU_MLIR_VERSION, ensure
 
 
@@ -39,11 +46,14 @@ def prepare_conversion(
     settings: Settings, model: Path, calibration: Path, output: Path | None, labels: Path | None
 ) -> Prepared:
     """Read and check everything a conversion takes, before anything is spent on it."""
-    network, graph = read_network(model, read_labels(labels) if labels else ())
-    table = _read_table(settings.convert.quantize_table)
-    quantization = choose_quantization(network, settings.convert.quantize, table)
+    convert = settings.convert
+    read = read_raw_network if convert.family == "raw" else read_network
+    preprocessing = Preprocessing(convert.mean, convert.scale, convert.pixel_format)
+    network, graph = read(model, read_labels(labels) if labels else (), preprocessing)
+    table = _read_table(convert.quantize_table)
+    quantization = choose_quantization(network, convert.quantize, table)
     target = output_path(model, output, quantization)
-    pictures = read_calibration_set(calibration, settings.convert.images)
+    pictures = read_calibration_set(calibration, convert.images)
     plan = plan_conversion(
         network,
         pictures,
@@ -51,8 +61,20 @@ def prepare_conversion(
         quantize_table=table,
         verify_images=settings.convert.verify,
         tpu_mlir=TPU_MLIR_VERSION,
+        search=_search(convert, network),
     )
     return Prepared(plan, graph, target)
+
+
+def _search(convert: ConvertSettings, network: Network) -> Search | None:
+    """The search for mixed precision: where it was asked for, or nothing else names the layers."""
+    if convert.expected_cos is None and network.float_tail:
+        return None
+    return Search(
+        expected_cos=convert.expected_cos or DEFAULT_EXPECTED_COS,
+        min_layer_cos=convert.min_layer_cos,
+        images=convert.search_images,
+    )
 
 
 def run_conversion(settings: Settings, progress: Progress, prepared: Prepared) -> ConversionResult:

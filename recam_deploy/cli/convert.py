@@ -11,13 +11,19 @@ from .boundary import bounded
 from .options import (
     AsJson,
     Calibration,
+    ExpectedCos,
+    FamilyOption,
     Images,
     Labels,
+    Mean,
     MinCosine,
+    MinLayerCos,
     MinMatched,
     Model,
+    PixelFormatOption,
     Quantize,
     QuantizeTable,
+    Scale,
     Verify,
 )
 
@@ -46,6 +52,12 @@ def convert(
     verify: Verify = None,
     quantize: Quantize = None,
     quantize_table: QuantizeTable = None,
+    expected_cos: ExpectedCos = None,
+    min_layer_cos: MinLayerCos = None,
+    family: FamilyOption = None,
+    mean: Mean = None,
+    scale: Scale = None,
+    pixel_format: PixelFormatOption = None,
     min_cosine: MinCosine = None,
     min_matched: MinMatched = None,
     as_json: AsJson = False,
@@ -69,6 +81,12 @@ def convert(
             "verify": verify,
             "quantize": quantize.value if quantize else None,
             "quantize_table": quantize_table,
+            "expected_cos": expected_cos,
+            "min_layer_cos": min_layer_cos,
+            "family": family.value if family else None,
+            "mean": mean.split(",") if mean else None,
+            "scale": scale.split(",") if scale else None,
+            "pixel_format": pixel_format.value if pixel_format else None,
             "min_cosine": min_cosine,
             "min_matched": min_matched,
         }
@@ -80,8 +98,12 @@ def convert(
 
 
 def warn_of_empty_check(terminal: Terminal, result: ConversionResult) -> None:
-    """Say so where the check could compare no detections."""
-    if not result.verification.detections.reference:
+    """Say so where the check could compare no detections, or the camera will show none."""
+    from ..network.model import RAW
+
+    if result.artifact.family == RAW:
+        terminal.warn("the camera's Node-RED does not show raw networks; it can only run them")
+    elif not result.verification.detections.reference:
         terminal.warn(
             "the float model found nothing on the pictures of the check, so no detections were "
             "compared; use calibration pictures that show what it should find"
@@ -117,12 +139,18 @@ def conversion_document(result: ConversionResult) -> dict[str, Any]:
 
 def conversion_lines(result: ConversionResult) -> list[str]:
     """The same for people."""
-    counts = result.verification.detections
-    artifact = result.artifact
-    return [
+    from ..network.model import RAW
+
+    artifact, check = result.artifact, result.verification
+    counts = check.detections
+    lines = [
         f"{artifact.cvimodel} ({artifact.size / 1e6:.1f} MB, {artifact.quantization}, "
-        f"{artifact.input_size[1]}×{artifact.input_size[0]}, {len(artifact.labels)} classes)",
+        f"{artifact.input_size[1]}×{artifact.input_size[0]})",
         f"manifest: {artifact.manifest}",
-        f"checked against the float model: least cosine {min(result.verification.cosine):.4f}, "
-        f"{counts.matched} of {counts.reference} detections matched, {counts.extra} extra",
+        f"checked against the float model: least cosine {min(check.cosine):.4f}",
     ]
+    if artifact.family != RAW:
+        lines[0] = lines[0][:-1] + f", {artifact.family}, {len(artifact.labels)} classes)"
+        lines[2] += f", {counts.matched} of {counts.reference} detections matched, "
+        lines[2] += f"{counts.extra} extra"
+    return lines

@@ -18,6 +18,20 @@ class Precision(str, Enum):
     mixed = "mixed"
 
 
+class Family(str, Enum):
+    """How the model is taken."""
+
+    auto = "auto"
+    raw = "raw"
+
+
+class PixelFormat(str, Enum):
+    """The order of a network's input channels."""
+
+    rgb = "rgb"
+    bgr = "bgr"
+
+
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout; logs go to stderr.")
 ]
@@ -109,13 +123,68 @@ Quantize = Annotated[
         help="int8; bf16 (no loss to speak of, about twice the size and time; f16 is the same); "
         "mixed: int8 with the layers of --quantize-table, or of pose and segmentation heads, in "
         "bf16. (default: int8, or mixed for pose and segmentation)",
+        rich_help_panel="Precision",
     ),
 ]
 QuantizeTable = Annotated[
     Path | None,
     typer.Option(
         help="Which layers stay in bf16: a tensor's name in the compiler's words and BF16, a line "
-        "each, as run_qtable writes it."
+        "each, as run_qtable writes it.",
+        rich_help_panel="Precision",
+    ),
+]
+ExpectedCos = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="With --quantize mixed: search for the layers that must stay in bf16, until the "
+        "outputs' cosine reaches this. (default: 0.99; pose and segmentation are not searched)",
+        rich_help_panel="Precision",
+    ),
+]
+MinLayerCos = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="The search looks at layers whose own cosine is below this. (default: 0.99)",
+        rich_help_panel="Precision",
+    ),
+]
+FamilyOption = Annotated[
+    Family | None,
+    typer.Option(
+        "--family",
+        help="auto: a family that the camera shows, recognised by structure. raw: any network with "
+        "one picture as its input; it runs on the TPU, but Node-RED on the camera will not show "
+        "it. (default: auto)",
+        rich_help_panel="Other networks",
+    ),
+]
+Mean = Annotated[
+    str | None,
+    typer.Option(
+        metavar="R,G,B",
+        help="With --family raw: subtracted from values 0 to 255. (default: 0,0,0)",
+        rich_help_panel="Other networks",
+    ),
+]
+Scale = Annotated[
+    str | None,
+    typer.Option(
+        metavar="R,G,B",
+        help="With --family raw: multiplied after that. (default: 1/255 each)",
+        rich_help_panel="Other networks",
+    ),
+]
+PixelFormatOption = Annotated[
+    PixelFormat | None,
+    typer.Option(
+        "--pixel-format",
+        help="With --family raw: the order of the network's channels. (default: rgb)",
+        rich_help_panel="Other networks",
     ),
 ]
 MinCosine = Annotated[

@@ -94,6 +94,8 @@ class Converter:
         made = [transformed]
         if self._plan.calibrate:
             made.append(self._tool(self._plan.calibrate, [transformed]))
+        if self._plan.search:
+            made.append(self._tool(self._plan.search, made))
         compiled = self._tool(self._plan.compile, made)
         layout = cvimodel.read_model(compiled.folder / CVIMODEL_FILE)
         check_layout(layout, self._plan.network)
@@ -136,9 +138,10 @@ class Converter:
 
         def build(folder: Path) -> None:
             given = {file for result in before for file in _copy_files(result.folder, folder)}
-            if step.name == "calibrate":
+            if step.name in ("calibrate", "search"):
                 given |= _link_pictures(self._plan.calibration.paths, folder)
-            if step.name == "compile" and self._plan.quantization == MIXED:
+            mixed = step.name == "compile" and self._plan.quantization == MIXED
+            if mixed and not self._plan.search:
                 table = self._plan.quantize_table or _tail_table(self._plan.network, folder)
                 given.add(_write(folder / QUANTIZE_TABLE_FILE, table))
             _make_log_folder(self._logs)
@@ -297,6 +300,7 @@ def _make_log_folder(folder: Path) -> None:
 _KEPT = {
     "transform": ("*.mlir", "*.npz"),
     "calibrate": (TABLE_FILE,),
+    "search": (QUANTIZE_TABLE_FILE,),
     "compile": (CVIMODEL_FILE,),
 }
 

@@ -25,13 +25,14 @@ IMAGE_LIST_FILE = "images.txt"
 QUANTIZE_TABLE_FILE = "quantize_table"
 CVIMODEL_FILE = "network.cvimodel"
 
+DEFAULT_EXPECTED_COS = 0.99
+
 INT8, BF16, MIXED = "int8", "bf16", "mixed"
 
 # Raise a step's number when our own part of it changes its result.
-_PREPARE, _TRANSFORM, _CALIBRATE, _COMPILE, _VERIFY = 1, 1, 1, 1, 1
+_PREPARE, _TRANSFORM, _CALIBRATE, _SEARCH, _COMPILE, _VERIFY = 1, 1, 1, 1, 1, 1
 
 _MODEL_NAME = "network"
-_SCALE = ",".join([repr(1 / 255)] * 3)
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,21 @@ class PlannedStep:
 
 
 @dataclass(frozen=True)
+class Search:
+    """How the compiler looks for the layers that must stay in BF16: until the output's cosine
+    reaches `expected_cos`, among the layers whose own falls below `min_layer_cos`."""
+
+    expected_cos: float
+    min_layer_cos: float
+    images: int
+
+
+@dataclass(frozen=True)
 class ConversionPlan:
     """The steps that turn `network` into a cvimodel, in order; BF16 needs no calibration.
 
-    `quantize_table` is the text of a table that the user gave; without one, mixed precision keeps
-    the network's `float_tail` in BF16.
+    In mixed precision the layers in BF16 are those of `quantize_table`, a text that the user gave,
+    else those that the step `search` finds, else the network's `float_tail`.
     """
 
     network: Network
@@ -57,6 +68,7 @@ class ConversionPlan:
     prepare: PlannedStep
     transform: PlannedStep
     calibrate: PlannedStep | None
+    search: PlannedStep | None
     compile: PlannedStep
     verify: PlannedStep
     verify_images: int
@@ -65,7 +77,7 @@ class ConversionPlan:
     @property
     def commands(self) -> tuple[ToolCommand, ...]:
         """The tools' command lines, in the order they run."""
-        steps = (self.transform, self.calibrate, self.compile)
+        steps = (self.transform, self.calibrate, self.search, self.compile)
         return tuple(step.command for step in steps if step and step.command)
 
 
@@ -75,7 +87,7 @@ def choose_quantization(network: Network, wanted: str, quantize_table: str | Non
     "auto" is INT8, with the float tail in BF16 where the family has one; "f16" is the guide's word
     for BF16: on this chip both give the same code.
 
-    Raises InputError when mixed precision is asked for and nothing says which layers.
+    Raises InputError when a table is given and another precision is asked for.
     """
     if quantize_table is not None and wanted in ("auto", MIXED):
         return MIXED
@@ -86,11 +98,6 @@ def choose_quantization(network: Network, wanted: str, quantize_table: str | Non
         )
     if wanted == "auto":
         return MIXED if network.float_tail else INT8
-    if wanted == MIXED and not network.float_tail:
-        raise InputError(
-            f"nothing says which layers of this {network.family} model are to stay in BF16",
-            "Give a table with --quantize-table, or use --quantize int8 or bf16.",
-        )
     return BF16 if wanted == "f16" else wanted
 
 
@@ -102,8 +109,12 @@ def plan_conversion(
     verify_images: int,
     tpu_mlir: str,
     quantize_table: str | None = None,
+    search: Search | None = None,
 ) -> ConversionPlan:
-    """Plan a conversion to `quantization` with the compiler's release `tpu_mlir`."""
+    """Plan a conversion to `quantization` with the compiler's release `tpu_mlir`.
+
+    `search` is used in mixed precision without a table.
+    """
     prepare = step_key(
         "prepare",
         _PREPARE,
@@ -119,13 +130,22 @@ def plan_conversion(
             tpu_mlir,
             {"from": transform.key, "pictures": calibration.digests},
         )
+    searched = None
+    if quantization == MIXED and quantize_table is None and search:
+        searched = _step(
+            "search",
+            _SEARCH,
+            _search(search, len(calibration.pictures)),
+            tpu_mlir,
+            {"from": calibrate.key if calibrate else "", "pictures": calibration.digests},
+        )
     compiled = _step(
         "compile",
         _COMPILE,
         _compile(quantization),
         tpu_mlir,
         {
-            "from": [step.key for step in (transform, calibrate) if step],
+            "from": [step.key for step in (transform, calibrate, searched) if step],
             **({"bf16": quantize_table or network.float_tail} if quantization == MIXED else {}),
         },
     )
@@ -140,6 +160,7 @@ def plan_conversion(
         prepare=PlannedStep("prepare", prepare),
         transform=transform,
         calibrate=calibrate,
+        search=searched,
         compile=compiled,
         verify=PlannedStep("verify", verify),
         verify_images=verify_images,
@@ -155,7 +176,7 @@ def _step(
 
 
 def _transform(network: Network) -> ToolCommand:
-    """Preprocessing as the YOLO families need it: RGB, 0 to 1, letterboxed with zeros."""
+    """Pictures are letterboxed with zeros, centred, as on the camera."""
     size = f"[[1,3,{network.input.height},{network.input.width}]]"
     return ToolCommand(
         tool="model_transform",
@@ -163,14 +184,18 @@ def _transform(network: Network) -> ToolCommand:
             *("--model_name", _MODEL_NAME),
             *("--model_def", ONNX_FILE),
             *("--input_shapes", size),
-            *("--mean", "0,0,0"),
-            *("--scale", _SCALE),
+            *("--mean", _list(network.preprocessing.mean)),
+            *("--scale", _list(network.preprocessing.scale)),
             "--keep_aspect_ratio",
-            *("--pixel_format", "rgb"),
+            *("--pixel_format", network.preprocessing.pixel_format),
             *("--mlir", MLIR_FILE),
         ),
         outputs=(Path(MLIR_FILE),),
     )
+
+
+def _list(values: tuple[float, ...]) -> str:
+    return ",".join(repr(value) for value in values)
 
 
 def _calibrate(images: int) -> ToolCommand:
@@ -183,6 +208,23 @@ def _calibrate(images: int) -> ToolCommand:
             *("-o", TABLE_FILE),
         ),
         outputs=(Path(TABLE_FILE),),
+    )
+
+
+def _search(search: Search, images: int) -> ToolCommand:
+    return ToolCommand(
+        tool="run_qtable",
+        arguments=(
+            MLIR_FILE,
+            *("--data_list", IMAGE_LIST_FILE),
+            *("--input_num", str(min(images, search.images))),
+            *("--calibration_table", TABLE_FILE),
+            *("--chip", CHIP),
+            *("--expected_cos", repr(search.expected_cos)),
+            *("--min_layer_cos", repr(search.min_layer_cos)),
+            *("-o", QUANTIZE_TABLE_FILE),
+        ),
+        outputs=(Path(QUANTIZE_TABLE_FILE),),
     )
 
 

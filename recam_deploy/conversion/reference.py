@@ -19,6 +19,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from ..errors import InputError
+from ..network.model import YOLO_PREPROCESSING, Preprocessing
 
 Array: TypeAlias = npt.NDArray[np.float32]
 
@@ -63,13 +64,18 @@ class FloatModel:
         return outputs
 
 
-def normalized(image: npt.NDArray[np.uint8]) -> Array:
-    """An RGB picture, uint8 [H, W, 3], as the YOLO families take it: float32 [1, 3, H, W], 0 to 1.
+def normalized(
+    image: npt.NDArray[np.uint8], preprocessing: Preprocessing = YOLO_PREPROCESSING
+) -> Array:
+    """An RGB picture, uint8 [H, W, 3], as the network takes it: float32 [1, 3, H, W].
 
-    This is the preprocessing that is fused into the cvimodel.
+    The same preprocessing is fused into the cvimodel.
     """
-    planes: Array = (image.astype(np.float32) / np.float32(255)).transpose(2, 0, 1)[None]
-    return np.ascontiguousarray(planes)
+    ordered = image if preprocessing.pixel_format == "rgb" else image[..., ::-1]
+    mean, scale = (np.array(v, np.float32) for v in (preprocessing.mean, preprocessing.scale))
+    values = (ordered.astype(np.float32) - mean) * scale
+    planes: Array = np.ascontiguousarray(values.transpose(2, 0, 1)[None])
+    return planes
 
 
 def largest_difference(

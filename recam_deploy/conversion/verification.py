@@ -23,7 +23,7 @@ from ..detection.match import Agreement, agreement
 from ..detection.pictures import read_picture
 from ..detection.types import Detection
 from ..errors import InputError
-from ..network.model import CLASSIFY, YOLO11_DETECT, YOLO11_POSE, YOLO26_DETECT, Network
+from ..network.model import CLASSIFY, RAW, YOLO11_DETECT, YOLO11_POSE, YOLO26_DETECT, Network
 from ..progress import Progress
 from ..tpu.simulator import Simulator
 from .reference import Array, FloatModel, normalized
@@ -134,7 +134,7 @@ def _sample(network: Network, model: FloatModel, path: Path) -> _Sample:
     picture = read_picture(path)
     letterbox = Letterbox.fit(picture.size, (network.input.width, network.input.height))
     image = np.asarray(letterbox.apply(picture), np.uint8)
-    outputs = model.run(normalized(image))
+    outputs = model.run(normalized(image, network.preprocessing))
     found = decode(network, outputs, letterbox, score_threshold=0.5)
     return _Sample(path, letterbox, image, outputs, len(found))
 
@@ -145,12 +145,15 @@ def decode(
     letterbox: Letterbox,
     score_threshold: float = SCORE_THRESHOLD,
 ) -> list[Detection]:
-    """What the outputs of a model of any family mean, in pixels of the original picture."""
+    """What the outputs of a model of any family mean, in pixels of the original picture; nothing
+    for a raw one."""
     labels = network.labels
     if network.family == YOLO11_DETECT:
         return decode_heads(interleaved(outputs), letterbox, labels, score_threshold)
     if network.family == YOLO26_DETECT:
         return decode_heads(grouped(outputs), letterbox, labels, score_threshold)
+    if network.family == RAW:
+        return []
     if network.family == CLASSIFY:
         return decode_classes(outputs[0], letterbox, labels, score_threshold)
     return decode_rows(

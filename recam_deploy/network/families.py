@@ -15,6 +15,7 @@ from .graph import Graph
 from .heads import BOX_CHANNELS, STRIDES, SUPPORTED, find_heads, last_by_stride, what_was_found
 from .model import (
     CLASSIFY,
+    RAW,
     YOLO11_DETECT,
     YOLO11_POSE,
     YOLO11_SEG,
@@ -62,6 +63,24 @@ def identify(model: onnx.ModelProto, image: NetworkInput) -> Identity:
         return _pose(graph, by_stride, cells)
     heads = find_heads(graph, by_stride)
     return _detector(graph, heads)
+
+
+def identify_raw(model: onnx.ModelProto) -> Identity:
+    """A network as it stands: its own outputs, in their own order.
+
+    Raises UnsupportedModelError when the shape of one is not known or has over four dimensions.
+    """
+    graph = Graph(model)
+    shapes = [graph.shapes.get(name, ()) for name in graph.outputs]
+    for name, shape in zip(graph.outputs, shapes, strict=True):
+        if not 0 < len(shape) <= 4 or not all(shape):
+            raise UnsupportedModelError(
+                f"the output {name} has the shape {'×'.join(map(str, shape)) or 'unknown'}; the "
+                "compiler takes up to four dimensions of fixed size",
+                "Export the model with fixed shapes.",
+            )
+    padded = tuple((*shape, *[1] * (4 - len(shape))) for shape in shapes)
+    return Identity(family=RAW, cut_at=tuple(graph.outputs), output_shapes=padded, classes=0)
 
 
 def _detector(graph: Graph, heads: tuple[Head, ...]) -> Identity:

@@ -19,7 +19,11 @@ BOX_CHANNELS = 64
 PLAIN_BOX_CHANNELS = 4
 """Four sides of a box, each its distance: YOLO26."""
 
-SUPPORTED = "This release converts YOLO11 and YOLOv8 detection models, as Ultralytics exports them."
+SUPPORTED = (
+    "This release converts YOLO11 and YOLOv8 models for detection, pose (one class), segmentation "
+    "and classification, and YOLO26 for detection, as Ultralytics exports them; any other with "
+    "--family raw, which the camera's Node-RED will not show."
+)
 
 
 def find_heads(graph: Graph, by_stride: Mapping[int, list[str]]) -> tuple[Head, ...]:

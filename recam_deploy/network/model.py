@@ -12,15 +12,32 @@ YOLO26_DETECT = "yolo26-detect"
 YOLO11_POSE = "yolo11-pose"
 YOLO11_SEG = "yolo11-seg"
 CLASSIFY = "classify"
+RAW = "raw"
+"""Any other network with one image as its input: converted, but the camera does not show it."""
 
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """The one input image: float32 [1, 3, height, width], RGB, 0 to 1."""
+    """The one input image: float32 [1, 3, height, width]."""
 
     name: str
     height: int
     width: int
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What the network expects of a picture's values: (value - mean) * scale a channel, values 0 to
+    255, channels in the order of `pixel_format`, "rgb" or "bgr". It is fused into the cvimodel,
+    which takes RGB bytes in any case."""
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: tuple[float, float, float] = (1 / 255, 1 / 255, 1 / 255)
+    pixel_format: str = "rgb"
+
+
+YOLO_PREPROCESSING = Preprocessing()
+"""What all families of the camera's take: RGB, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -55,3 +72,4 @@ class Network:
     labels: tuple[str, ...]
     heads: tuple[Head, ...] = ()
     float_tail: tuple[str, ...] = ()
+    preprocessing: Preprocessing = Preprocessing()

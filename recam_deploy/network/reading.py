@@ -9,14 +9,16 @@ from google.protobuf.message import DecodeError
 
 from ..artifact import sha256_of
 from ..errors import InputError, UnsupportedModelError
-from .families import identify
+from .families import Identity, identify, identify_raw
 from .labels import labels_in_metadata
-from .model import Network, NetworkInput
+from .model import YOLO_PREPROCESSING, Network, NetworkInput, Preprocessing
 
 _EXPORT = "With Ultralytics: model.export(format='onnx', imgsz=640, dynamic=False)."
 
 
-def read_network(path: Path, labels: tuple[str, ...] = ()) -> tuple[Network, onnx.ModelProto]:
+def read_network(
+    path: Path, labels: tuple[str, ...] = (), preprocessing: Preprocessing = YOLO_PREPROCESSING
+) -> tuple[Network, onnx.ModelProto]:
     """Inspect an ONNX model; `labels`, when given, replace those of its metadata.
 
     Returns the description and the model itself, with the shape of every tensor filled in.
@@ -24,8 +26,14 @@ def read_network(path: Path, labels: tuple[str, ...] = ()) -> tuple[Network, onn
     Raises InputError when the file is no usable ONNX model or the class names do not fit it, and
     UnsupportedModelError when the camera would not run it.
     """
+    if preprocessing != YOLO_PREPROCESSING:
+        raise InputError(
+            "the camera's families fix the preprocessing: RGB, mean 0, scale 1/255",
+            "Leave --mean, --scale and --pixel-format out, or convert with --family raw.",
+        )
     model = load_onnx(path)
     network_input = _input_of(model)
+    _check_side(network_input)
     model = _with_shapes(model, path)
     found = identify(model, network_input)
     names = labels or labels_in_metadata(model)
@@ -39,7 +47,31 @@ def read_network(path: Path, labels: tuple[str, ...] = ()) -> tuple[Network, onn
             f"{len(names)} class names are given, and the model has {found.classes} classes",
             "Give one name a line with --labels FILE, in class order.",
         )
-    network = Network(
+    return _network(path, model, network_input, found, names, preprocessing), model
+
+
+def read_raw_network(
+    path: Path, labels: tuple[str, ...] = (), preprocessing: Preprocessing = YOLO_PREPROCESSING
+) -> tuple[Network, onnx.ModelProto]:
+    """Inspect any ONNX model that takes one picture, whatever its outputs mean.
+
+    Raises InputError and UnsupportedModelError as `read_network`, but for the model's end.
+    """
+    model = load_onnx(path)
+    network_input = _input_of(model)
+    model = _with_shapes(model, path)
+    return _network(path, model, network_input, identify_raw(model), labels, preprocessing), model
+
+
+def _network(
+    path: Path,
+    model: onnx.ModelProto,
+    network_input: NetworkInput,
+    found: Identity,
+    labels: tuple[str, ...],
+    preprocessing: Preprocessing,
+) -> Network:
+    return Network(
         path=path,
         sha256=sha256_of(path),
         ir_version=model.ir_version,
@@ -49,11 +81,11 @@ def read_network(path: Path, labels: tuple[str, ...] = ()) -> tuple[Network, onn
         cut_at=found.cut_at,
         output_shapes=found.output_shapes,
         classes=found.classes,
-        labels=names,
+        labels=labels,
         heads=found.heads,
         float_tail=found.float_tail,
+        preprocessing=preprocessing,
     )
-    return network, model
 
 
 def load_onnx(path: Path) -> onnx.ModelProto:
@@ -123,18 +155,20 @@ def _image_input(name: str, dims: list[int], shown: str) -> NetworkInput:
             f"the input shape {shown} is not one RGB image (1×3×H×W)",
             f"Export with batch size 1 and three channels. {_EXPORT}",
         )
-    height, width = dims[2], dims[3]
-    if height != width:
+    return NetworkInput(name, dims[2], dims[3])
+
+
+def _check_side(image: NetworkInput) -> None:
+    if image.height != image.width:
         raise UnsupportedModelError(
-            f"the input is {width}×{height}; the camera needs a square one",
+            f"the input is {image.width}×{image.height}; the camera needs a square one",
             "Export with a square size, for instance imgsz=640 or imgsz=320.",
         )
-    if width % 32 or not width:
+    if image.width % 32:
         raise UnsupportedModelError(
-            f"the input side {width} is not a multiple of 32, which the camera needs",
-            f"Export with imgsz={max(32, round(width / 32) * 32)}.",
+            f"the input side {image.width} is not a multiple of 32, which the camera needs",
+            f"Export with imgsz={max(32, round(image.width / 32) * 32)}.",
         )
-    return NetworkInput(name, height, width)
 
 
 def _with_shapes(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:

@@ -5,15 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cvimodels import cvimodel_bytes, yolo11_tensors
 
 from recam_deploy.conversion.calibration import CalibrationSet, read_calibration_set
 from recam_deploy.conversion.layout import check_layout
-from recam_deploy.conversion.plan import ConversionPlan, choose_quantization, plan_conversion
+from recam_deploy.conversion.plan import (
+    ConversionPlan,
+    Search,
+    choose_quantization,
+    plan_conversion,
+)
+from recam_deploy.conversion.reference import normalized
 from recam_deploy.cvimodel import CviModel, Tensor, read_model
 from recam_deploy.errors import InputError, VerificationError
-from recam_deploy.network.model import Network, NetworkInput
+from recam_deploy.network.model import Network, NetworkInput, Preprocessing
 
 NETWORK = Network(
     path=Path("m.onnx"),
@@ -104,7 +111,7 @@ def test_the_precision_suits_the_family(
     assert choose_quantization(network, wanted, table) == chosen
 
 
-@pytest.mark.parametrize(("wanted", "table"), [("mixed", None), ("int8", "a BF16")])
+@pytest.mark.parametrize(("wanted", "table"), [("bf16", "a BF16"), ("int8", "a BF16")])
 def test_contradicting_precisions_are_refused(wanted: str, table: str | None) -> None:
     with pytest.raises(InputError):
         choose_quantization(NETWORK, wanted, table)
@@ -195,3 +202,40 @@ def test_folders_without_usable_pictures_are_refused(tmp_path: Path) -> None:
     broken.write_bytes(b"text")
     with pytest.raises(InputError, match="broken.jpg cannot be read as a picture: not a picture"):
         read_calibration_set(tmp_path, None)
+
+
+def test_mixed_precision_without_a_table_searches_for_its_layers() -> None:
+    search = Search(expected_cos=0.998, min_layer_cos=0.99, images=10)
+    plan = plan_conversion(
+        NETWORK,
+        PICTURES,
+        quantization="mixed",
+        verify_images=1,
+        tpu_mlir="1.7",
+        search=search,
+    )
+    assert [command.tool for command in plan.commands] == [
+        "model_transform",
+        "run_calibration",
+        "run_qtable",
+        "model_deploy",
+    ]
+    assert plan.commands[2].option("--expected_cos") == "0.998"
+    assert plan.commands[2].option("--input_num") == "2"
+    assert planned(quantization="mixed", table="a BF16\n").search is None
+
+
+def test_a_raw_network_brings_its_own_preprocessing() -> None:
+    preprocessing = Preprocessing((1.0, 2.0, 3.0), (0.5, 0.5, 0.5), "bgr")
+    transform = planned(replace(NETWORK, family="raw", preprocessing=preprocessing)).commands[0]
+    assert transform.option("--mean") == "1.0,2.0,3.0"
+    assert transform.option("--scale") == "0.5,0.5,0.5"
+    assert transform.option("--pixel_format") == "bgr"
+
+
+def test_preprocessing_is_applied_in_the_networks_own_order() -> None:
+    image = np.zeros((1, 1, 3), np.uint8)
+    image[0, 0] = (10, 20, 30)
+    values = normalized(image, Preprocessing((1.0, 2.0, 3.0), (1.0, 0.5, 2.0), "bgr"))
+    assert values[0, :, 0, 0].tolist() == [29.0, 9.0, 14.0]
+    assert normalized(image)[0, :, 0, 0] == pytest.approx([10 / 255, 20 / 255, 30 / 255])

@@ -8,9 +8,9 @@ import onnx
 import pytest
 from onnx_models import SIZE, Builder, backbone, with_branches
 
-from recam_deploy.errors import UnsupportedModelError
-from recam_deploy.network.model import Network
-from recam_deploy.network.reading import read_network
+from recam_deploy.errors import InputError, UnsupportedModelError
+from recam_deploy.network.model import Network, Preprocessing
+from recam_deploy.network.reading import read_network, read_raw_network
 
 CELLS = sum((SIZE // stride) ** 2 for stride in (8, 16, 32))
 
@@ -109,3 +109,20 @@ def test_objectness_heads_are_refused(tmp_path: Path) -> None:
     model = with_branches({"box": 4, "obj": 1, "cls": 80}, {"output0": [1, 85, CELLS]})
     with pytest.raises(UnsupportedModelError, match="4, 1, 80 channels"):
         read(model, tmp_path)
+
+
+def test_any_network_with_one_picture_is_taken_raw(tmp_path: Path) -> None:
+    model = with_branches({"box": 4, "obj": 1, "cls": 80}, {"output0": [1, 85, CELLS]})
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    network, _ = read_raw_network(path)
+    assert (network.family, network.cut_at) == ("raw", ("output0",))
+    assert network.output_shapes == ((1, 85, CELLS, 1),)
+    assert network.labels == ()
+
+
+def test_the_cameras_families_fix_the_preprocessing(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(classifier(3), path)
+    with pytest.raises(InputError, match="fix the preprocessing"):
+        read_network(path, (), Preprocessing(pixel_format="bgr"))
