@@ -62,6 +62,12 @@ class VerificationError(RecamError):
     kind = "verification"
 
 
+class CacheBusyError(RecamError):
+    """The cache cannot be cleaned now."""
+
+    kind = "cache_busy"
+
+
 class SimulatorError(RecamError):
     """The TPU simulator could not run a cvimodel."""
 

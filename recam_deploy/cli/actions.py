@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from ..conversion.plan import (
     choose_quantization,
     plan_conversion,
 )
+from ..conversion.step_cache import StepCache
 from ..detection.pictures import read_picture
-from ..errors import InputError
+from ..errors import CacheBusyError, InputError
 from ..network.labels import read_labels
 from ..network.model import Network, Preprocessing
 from ..network.reading import read_network, read_raw_network
@@ -82,7 +84,15 @@ def run_conversion(settings: Settings, progress: Progress, prepared: Prepared) -
     toolchain = ensure(settings.cache_dir, progress)
     converter = Converter(prepared.plan, prepared.graph, toolchain, settings.cache_dir, progress)
     thresholds = Thresholds(settings.convert.min_cosine, settings.convert.min_matched)
-    return converter.run(prepared.output, thresholds)
+    result = converter.run(prepared.output, thresholds)
+    with contextlib.suppress(CacheBusyError):
+        step_cache(settings).clean(max(1, settings.general.cache_limit_mb) * 1_000_000)
+    return result
+
+
+def step_cache(settings: Settings) -> StepCache:
+    """The finished conversion steps of this user."""
+    return StepCache(settings.cache_dir / "steps")
 
 
 def _read_table(path: Path | None) -> str | None:

@@ -11,6 +11,7 @@ from .boundary import bounded
 from .options import (
     AsJson,
     Calibration,
+    DryRun,
     ExpectedCos,
     FamilyOption,
     Images,
@@ -60,6 +61,7 @@ def convert(
     pixel_format: PixelFormatOption = None,
     min_cosine: MinCosine = None,
     min_matched: MinMatched = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Convert an ONNX model to a quantized cvimodel and check it in the TPU simulator.
@@ -67,6 +69,7 @@ def convert(
     The heads are found by the model's structure, cut and put in the order that the camera needs;
     class names and input size come from the model's metadata. The result is compared with the
     float model before it is handed out. Steps whose inputs did not change are not run again.
+    With --dry-run the compiler's command lines are printed, in order, as they would be run.
 
     Example: recam convert yolo11n.onnx --calibration pictures/
     """
@@ -92,6 +95,17 @@ def convert(
         }
     )
     prepared = prepare_conversion(settings, model, calibration, output, labels)
+    if dry_run:
+        plan = prepared.plan
+        commands = [command.display() for command in plan.commands]
+        document = {
+            "family": plan.network.family,
+            "quantization": plan.quantization,
+            "output": str(prepared.output.absolute()),
+            "commands": commands,
+        }
+        terminal.result(document, commands)
+        return
     result = run_conversion(settings, terminal, prepared)
     warn_of_empty_check(terminal, result)
     terminal.result(conversion_document(result), conversion_lines(result))

@@ -89,6 +89,10 @@ class Converter:
         Raises CompilationError when the compiler fails, and VerificationError when the result is
         not close enough to the float model; it is then kept aside as `*.rejected.cvimodel`.
         """
+        with self._cache.in_use():
+            return self._run(output, thresholds)
+
+    def _run(self, output: Path, thresholds: Thresholds) -> ConversionResult:
         prepared = self._cache.run("prepare", self._plan.prepare.key, self._prepare)
         transformed = self._tool(self._plan.transform, [prepared])
         made = [transformed]

@@ -11,14 +11,17 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from ..artifact import sha256_of
+from ..errors import CacheBusyError
 from ..files import building
 
 _RECORD = "step.json"
@@ -44,8 +47,19 @@ def step_key(name: str, version: int, inputs: dict[str, Any]) -> str:
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A step in the cache: its size in bytes, and when it was last used, in seconds since 1970."""
+
+    name: str
+    folder: Path
+    size: int
+    used: float
+
+
 class StepCache:
-    """The steps below `root`. Safe for several processes: one builds a step, the others wait."""
+    """The steps below `root`. Safe for several processes: one builds a step, the others wait, and
+    nothing is removed while any conversion runs."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -61,7 +75,62 @@ class StepCache:
                 cached = _is_whole(folder)
                 if not cached:
                     self._build(folder, build)
+        (folder / _RECORD).touch()
         return StepResult(name, folder, time.monotonic() - started, cached)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep every step where it is for the length of the block."""
+        self._runs.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._runs / f"{uuid.uuid4().hex}.lock")
+        with lock:
+            yield
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+    @property
+    def _runs(self) -> Path:
+        return self._root / ".runs"
+
+    def entries(self) -> list[Entry]:
+        """All steps, the one used last at the end."""
+        found = []
+        for folder in self._root.glob("*-*") if self._root.is_dir() else ():
+            record = folder / _RECORD
+            if record.is_file():
+                size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+                name = folder.name.partition("-")[0]
+                found.append(Entry(name, folder, size, record.stat().st_mtime))
+        return sorted(found, key=lambda entry: entry.used)
+
+    def clean(self, keep_bytes: int = 0) -> int:
+        """Remove the steps used longest ago until the rest takes at most `keep_bytes`; with 0 also
+        what runs that died have left. Returns the bytes freed.
+
+        Raises CacheBusyError while a conversion runs.
+        """
+        self._refuse_while_in_use()
+        entries = self.entries()
+        size = before = sum(entry.size for entry in entries)
+        for entry in entries:
+            if size <= keep_bytes:
+                break
+            shutil.rmtree(entry.folder)
+            entry.folder.with_suffix(".lock").unlink(missing_ok=True)
+            size -= entry.size
+        if keep_bytes == 0 and self._root.is_dir():
+            shutil.rmtree(self._root)
+        return before - size
+
+    def _refuse_while_in_use(self) -> None:
+        for path in self._runs.glob("*.lock"):
+            try:
+                with FileLock(path, timeout=0):
+                    path.unlink(missing_ok=True)
+            except Timeout:
+                raise CacheBusyError(
+                    "a conversion is running, and uses the cache",
+                    "Try again when it has ended.",
+                ) from None
 
     @staticmethod
     def _build(folder: Path, build: Callable[[Path], None]) -> None:

@@ -204,6 +204,8 @@ COMMANDS = [
     ["toolchain", "status"],
     ["toolchain", "remove"],
     ["runner", "fetch"],
+    ["cache", "info"],
+    ["cache", "clean"],
 ]
 
 
@@ -229,3 +231,23 @@ def test_help_names_defaults_and_variables() -> None:
     text = " ".join(runner.invoke(app, ["up", "--help"], env={"COLUMNS": "300"}).stdout.split())
     assert "RECAM_HOST" in text
     assert "default: 0.75" in text
+
+
+def test_a_dry_run_prints_the_commands_and_writes_nothing(
+    tmp_path: Path, model: Path, pictures: Path
+) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    words = ["convert", str(model), "--calibration", str(pictures), "--dry-run"]
+    document = json.loads(runner.invoke(app, [*words, "--json"]).stdout)
+    assert [c.split()[0] for c in document["commands"]] == [
+        "model_transform.py",
+        "run_calibration.py",
+        "model_deploy.py",
+    ]
+    assert runner.invoke(app, words).stdout.splitlines() == document["commands"]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_empty_cache_is_told_and_cleaned() -> None:
+    assert json.loads(runner.invoke(app, ["cache", "info", "--json"]).stdout)["steps"] == 0
+    assert json.loads(runner.invoke(app, ["cache", "clean", "--json"]).stdout)["freed_bytes"] == 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
 from recam_deploy.conversion.step_cache import StepCache, step_key
+from recam_deploy.errors import CacheBusyError
 
 
 def writing(text: str) -> object:
@@ -108,3 +110,33 @@ def test_two_at_once_build_it_once(tmp_path: Path) -> None:
     second.join(5)
     assert build.count == 1
     assert sorted(result.cached for result in results) == [False, True]
+
+
+def test_cleaning_keeps_what_was_used_last(tmp_path: Path) -> None:
+    cache = StepCache(tmp_path)
+    for index, name in enumerate(("a-1", "b-1", "c-1")):
+        folder = cache.run(name[0], name, Builds("x" * 1000)).folder
+        os.utime(folder / "step.json", (index, index))
+    cache.run("a", "a-1", Builds())
+    largest = max(entry.size for entry in cache.entries())
+    assert cache.clean(keep_bytes=largest) > 0
+    assert [entry.folder.name for entry in cache.entries()] == ["a-1"]
+    cache.clean()
+    assert cache.entries() == []
+
+
+def test_nothing_is_removed_while_a_conversion_runs(tmp_path: Path) -> None:
+    cache = StepCache(tmp_path)
+    cache.run("a", "a-1", Builds())
+    with cache.in_use(), pytest.raises(CacheBusyError):
+        StepCache(tmp_path).clean()
+    assert len(cache.entries()) == 1
+    assert cache.clean() > 0
+
+
+def test_a_run_that_died_does_not_block_cleaning(tmp_path: Path) -> None:
+    cache = StepCache(tmp_path)
+    cache.run("a", "a-1", Builds())
+    (tmp_path / ".runs").mkdir()
+    (tmp_path / ".runs" / "dead.lock").touch()
+    assert cache.clean() > 0
