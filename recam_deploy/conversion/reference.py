@@ -26,7 +26,7 @@ Array: TypeAlias = npt.NDArray[np.float32]
 _FATAL_ONLY = 4
 _SAFE_IR = 10
 # onnxruntime's exceptions have no base of their own.
-_LOAD_FAILURES = (
+_FAILURES = (
     failures.Fail,
     failures.InvalidArgument,
     failures.InvalidGraph,
@@ -51,7 +51,7 @@ class FloatModel:
             self._session: Any = onnxruntime.InferenceSession(
                 source, options, providers=["CPUExecutionProvider"]
             )
-        except _LOAD_FAILURES as error:
+        except _FAILURES as error:
             raise InputError(
                 f"onnxruntime cannot load the model: {str(error).strip().splitlines()[-1]}",
                 "Export it again, with opset=17.",
@@ -59,8 +59,17 @@ class FloatModel:
         self._input: str = self._session.get_inputs()[0].name
 
     def run(self, image: Array) -> list[Array]:
-        """The outputs for one input, float32 [1, 3, H, W]."""
-        outputs: list[Array] = self._session.run(None, {self._input: image})
+        """The outputs for one input, float32 [1, 3, H, W].
+
+        Raises InputError when the model cannot be computed.
+        """
+        try:
+            outputs: list[Array] = self._session.run(None, {self._input: image})
+        except _FAILURES as error:
+            raise InputError(
+                f"onnxruntime cannot run the model: {str(error).strip().splitlines()[-1]}",
+                "Try the model in onnxruntime by itself, and export it again.",
+            ) from error
         return outputs
 
 

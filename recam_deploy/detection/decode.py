@@ -2,7 +2,7 @@
 
 The arithmetic is that of SSCMA-Micro `sscma/core/model/` (`ma_model_yolo11.cpp`,
 `ma_model_yolo26.cpp`, `ma_model_yolo11_pose.cpp`) for float32 outputs, with its non-maximum
-suppression across all classes (`sscma/core/utils/ma_nms.cpp`).
+suppression (`sscma/core/utils/ma_nms.cpp`).
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def decode_rows(
     boxes = np.concatenate([centre - size / 2, centre + size / 2]).T.astype(np.float32)
     points = rows[4 + classes :, kept].T.reshape(boxes.shape[0], -1, 3) if keypoints else None
     candidates = _Candidates(
-        boxes, scores[:, kept].max(axis=0), scores[:, kept].argmax(axis=0), points
+        boxes, scores[:, kept].max(axis=0), scores[:, kept].argmax(axis=0), points, per_class=True
     )
     return candidates.best(letterbox, labels, iou_threshold)
 
@@ -110,12 +110,17 @@ class _Candidates:
     scores: Array
     classes: npt.NDArray[np.int64]
     points: Array | None = None
+    per_class: bool = False
+    """Suppress within a class only: pose and segmentation on the camera do, detection does not."""
 
     def best(
         self, letterbox: Letterbox, labels: Sequence[str], iou_threshold: float
     ) -> list[Detection]:
         """Those that survive suppression and lie on the picture, best first."""
-        kept = suppress(_as_compared(self.boxes), self.scores, iou_threshold)
+        compared = _as_compared(self.boxes)
+        if self.per_class and len(compared):
+            compared = compared + (self.classes * compared.max() * 2)[:, None].astype(np.float32)
+        kept = suppress(compared, self.scores, iou_threshold)
         found = [self._detection(index, letterbox, labels) for index in kept]
         return [detection for detection in found if detection.visible]
 

@@ -51,10 +51,21 @@ def lower(model: onnx.ModelProto) -> onnx.ModelProto:
     if version > TARGET_OPSET:
         _Lowering(lowered, version).run()
         version = TARGET_OPSET
+    _spell_out_kernels(lowered.graph)
     del lowered.opset_import[:]
     lowered.opset_import.append(helper.make_opsetid("", version))
     onnx.checker.check_model(lowered)
     return lowered
+
+
+def _spell_out_kernels(graph: onnx.GraphProto) -> None:
+    """Write down each convolution's kernel shape: ONNX lets it be left out, the compiler not."""
+    weights = {tensor.name: tensor.dims for tensor in graph.initializer}
+    for node in graph.node:
+        said = any(attribute.name == "kernel_shape" for attribute in node.attribute)
+        if node.op_type in ("Conv", "ConvTranspose") and not said and node.input[1] in weights:
+            kernel = list(weights[node.input[1]][2:])
+            node.attribute.append(helper.make_attribute("kernel_shape", kernel))
 
 
 _Ints: TypeAlias = npt.NDArray[np.int64]

@@ -92,7 +92,12 @@ def with_branches(
     size = int(np.prod(outputs[first]))
     cut = builder.node(
         "Slice",
-        [joined, builder.constant("from", [0]), builder.constant("to", [size])],
+        [
+            joined,
+            builder.constant("from", [0]),
+            builder.constant("to", [size]),
+            builder.constant("axis", [1]),
+        ],
         "sliced",
     )
     shape = builder.constant("out_shape", list(outputs[first]))

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from virtual.sscma.families import dfl, yolo11, yolov8
-from virtual.sscma.tensors import Box, Model, Tensor
+from virtual.sscma.families import boxes, yolo11, yolov8
+from virtual.sscma.results import Box
+from virtual.sscma.tensors import Model, Tensor, UnsupportedTypeError
 
 SIZE = 64
 GRIDS = (8, 4, 2)
@@ -72,7 +73,7 @@ def test_a_box_stands_where_its_cell_and_distances_say() -> None:
 
 def test_scores_up_to_a_quarter_are_dropped() -> None:
     picture = Picture(1)
-    threshold = float(dfl.inverse_sigmoid(0.25))
+    threshold = float(boxes.inverse_sigmoid(0.25))
     picture.put(0, (0, 0), sides(1, 1, 1, 1), c0=threshold)
     picture.put(1, (3, 3), sides(1, 1, 1, 1), c0=np.nextafter(np.float32(threshold), np.float32(0)))
     assert len(decode11(picture)) == 1
@@ -95,7 +96,7 @@ def test_overlap_is_measured_from_the_centres_as_if_they_were_corners() -> None:
     one = np.array([0.5, 0.5, 0.4, 0.4, 0.9, 0], np.float32)
     other = np.array([[0.65, 0.65, 0.3, 0.3, 0.8, 0]], np.float32)
     # The true overlap is 0.04 / 0.21.
-    assert float(dfl.overlaps(one, other)[0]) == pytest.approx(0.0625 / 0.1875, rel=1e-5)
+    assert float(boxes.overlaps(one, other)[0]) == pytest.approx(0.0625 / 0.1875, rel=1e-5)
 
 
 def test_boxes_come_sorted_from_left_to_right() -> None:
@@ -145,7 +146,7 @@ def test_int8_boxes_are_scaled_by_the_class_tensors_scale() -> None:
 
 def test_other_tensor_types_are_refused() -> None:
     arrays = [array.astype(np.uint8) for array in Picture(1).interleaved()]
-    with pytest.raises(ValueError, match="uint8"):
+    with pytest.raises(UnsupportedTypeError, match="uint8"):
         yolo11.decode(described(arrays), arrays, False)
 
 

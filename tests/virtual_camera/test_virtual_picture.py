@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from virtual.sscma import drawing
 from virtual.sscma.letterbox import letterbox, read_image, resize
-from virtual.sscma.tensors import Box
+from virtual.sscma.results import Box, Label, Pose, Segment
 
 
 def ramp(height: int, width: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -110,7 +110,7 @@ def test_what_is_no_picture_reads_as_none(tmp_path: Path, content: bytes) -> Non
 def test_boxes_are_drawn_in_their_class_colour_and_place() -> None:
     blank = np.zeros((320, 320, 3), np.uint8)
     box = Box(0.5, 0.5, 0.5, 0.25, 0.876, 5)
-    picture = drawing.draw_boxes(blank, [box])
+    picture = drawing.draw(blank, [box])
     assert picture[160, 80].tolist() == list(drawing.colour(5))
     assert picture[120, 160].tolist() == list(drawing.colour(5))
     assert not picture[160, 160].any()
@@ -121,7 +121,111 @@ def test_boxes_are_drawn_in_their_class_colour_and_place() -> None:
 
 def test_boxes_reaching_out_of_the_picture_do_no_harm() -> None:
     blank = np.zeros((64, 64, 3), np.uint8)
-    drawing.draw_boxes(blank, [Box(0.0, 0.0, 3.0, 3.0, 0.5, 79), Box(0.9, 0.9, -0.1, -0.1, 0.3, 0)])
+    drawing.draw(blank, [Box(0.0, 0.0, 3.0, 3.0, 0.5, 79), Box(0.9, 0.9, -0.1, -0.1, 0.3, 0)])
+
+
+def painted(picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> list[str]:
+    return ["".join(".#"[bool(pixel.any())] for pixel in row) for row in picture]
+
+
+# Made with cv2.rectangle (OpenCV 4.10) from (6, 6) to (16, 15), widths 2 and 3: the rows
+# from the top to below the upper side.
+CORNERS = {
+    drawing.POSE_LINE: [
+        "...................",
+        "......###########..",
+        ".....#############.",
+        ".....#############.",
+        ".....###.......###.",
+    ],
+    drawing.BOX_LINE: [
+        "......###########..",
+        ".....#############.",
+        "....###############",
+        "....###############",
+        "....###############",
+        "....#####.....#####",
+    ],
+}
+
+
+@pytest.mark.parametrize("line", sorted(CORNERS))
+def test_outlines_are_opencvs_to_the_pixel(line: int) -> None:
+    blank = np.zeros((32, 32, 3), np.uint8)
+    box = Box(11 / 32, 10.5 / 32, 10 / 32, 9 / 32, 0.5, 0)
+    result = box if line == drawing.BOX_LINE else Pose(box, ())
+    picture = drawing.draw(blank, [result])
+    expected = CORNERS[line]
+    assert painted(picture[4 : 4 + len(expected), :19]) == expected
+
+
+def test_keypoints_are_opencvs_discs_whether_visible_or_not() -> None:
+    blank = np.zeros((64, 64, 3), np.uint8)
+    pose = Pose(Box(0.9, 0.9, 0.1, 0.1, 0.5, 3), ((10 / 64, 12 / 64), (-5.0, 9.0)))
+    picture = drawing.draw(blank, [pose])
+    # Made with cv2.circle (OpenCV 4.10), radius 4, filled.
+    assert painted(picture[8:17, 6:15]) == [
+        "....#....",
+        "..#####..",
+        ".#######.",
+        ".#######.",
+        "#########",
+        ".#######.",
+        ".#######.",
+        "..#####..",
+        "....#....",
+    ]
+    assert picture[12, 10].tolist() == list(drawing.colour(3))
+
+
+def test_a_pixel_is_found_in_single_precision() -> None:
+    blank = np.zeros((640, 640, 3), np.uint8)
+    point = float(np.float32(84) / np.float32(640))
+    picture = drawing.draw(blank, [Pose(Box(0.9, 0.9, 0, 0, 0.5, 0), ((point, point),))])
+    assert painted(picture[80:81, 84:85]) == ["#"]
+
+
+def masked(target: int, *cells: tuple[int, int]) -> Segment:
+    mask = np.zeros((8, 8), np.bool_)
+    for cell in cells:
+        mask[cell] = True
+    return Segment(Box(0.5, 0.5, 1.0, 1.0, 0.5, target), mask)
+
+
+def test_masks_are_blended_half_and_half_with_no_box_or_number() -> None:
+    pixels = np.full((32, 32, 3), 101, np.uint8)
+    picture = drawing.draw(pixels, [masked(0, (2, 3), (2, 4)), masked(1, (2, 4))])
+    # 101 / 2 and 255 / 2 to the nearest even number: 50 and 128.
+    assert picture[8:12, 12:16].reshape(-1, 3).tolist() == [[50, 178, 50]] * 16
+    # Class 1 (0, 170, 255) stands over class 0.
+    assert picture[8:12, 16:20].reshape(-1, 3).tolist() == [[50, 135, 178]] * 16
+    picture = picture.copy()
+    picture[8:12, 12:20] = 101
+    assert (picture == 101).all()
+    assert (pixels == 101).all()
+
+
+def test_white_under_a_mask_does_not_wrap_round() -> None:
+    pixels = np.full((32, 32, 3), 255, np.uint8)
+    assert drawing.draw(pixels, [masked(0, (0, 0))])[0, 0].tolist() == [128, 255, 128]
+
+
+def test_the_class_of_a_picture_stands_in_its_corner() -> None:
+    blank = np.zeros((224, 224, 3), np.uint8)
+    picture = drawing.draw(blank, [Label(0.367, 734)])
+    rows, columns = np.nonzero(picture.any(axis=2))
+    assert 0 <= rows.min() <= 3
+    assert 24 <= rows.max() <= 28
+    assert 18 <= columns.min() <= 23
+    ink = drawing.colour(734)
+    assert tuple(picture.reshape(-1, 3).max(axis=0).tolist()) == ink
+
+
+def test_scores_that_are_no_numbers_and_far_places_do_no_harm() -> None:
+    blank = np.zeros((64, 64, 3), np.uint8)
+    worst = Box(float("nan"), float("inf"), 3e38, -3e38, float("nan"), 0)
+    points = ((float("nan"), 1e30), (-1e30, float("inf")))
+    drawing.draw(blank, [worst, Pose(worst, points), Label(float("inf"), 3)])
 
 
 def test_every_number_can_be_lettered() -> None:

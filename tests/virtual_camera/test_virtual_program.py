@@ -133,7 +133,7 @@ def test_failures_are_logged_in_red_and_exit_1(
     ("shape", "message"),
     [
         ((1, 84, 84, 1), "model not supported"),
-        ((1, 10, 1, 1), "the virtual camera does not decode classifier models yet"),
+        ((1, 8, 8, 3), "the virtual camera does not decode FOMO models yet"),
     ],
 )
 def test_models_it_cannot_play_are_refused(
@@ -148,6 +148,59 @@ def test_models_it_cannot_play_are_refused(
     monkeypatch.setattr(FakeEngine, "model", lambda _: other)
     assert go(files, "m.cvimodel", "in.jpg", "out.jpg") == 1
     assert capfdbinary.readouterr().out.decode().endswith(f"{RED}{message}{END}")
+
+
+@pytest.mark.parametrize(
+    ("number", "shape", "fill", "expected"),
+    [
+        (4, (1, 3, 1, 1), {1: 0.75, 2: 0.125}, ["score: 0.750000 target: 1\n"]),
+        (
+            10,
+            (1, 8, 84, 1),
+            {0: 32, 84: 16, 168: 8, 252: 4, 336: 0.5, 420: 48, 504: 64},
+            [
+                "x: 0.500000, y: 0.250000, w: 0.125000, h: 0.062500, score: 0.500000 target: 0\n",
+                "x: 0.750000, y: 1.000000\n",
+            ],
+        ),
+    ],
+)
+def test_every_kind_of_result_has_its_lines(
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfdbinary: pytest.CaptureFixture[bytes],
+    number: int,
+    shape: tuple[int, ...],
+    fill: dict[int, float],
+    expected: list[str],
+) -> None:
+    array = np.zeros(shape, np.float32)
+    for index, value in fill.items():
+        array.reshape(-1)[index] = value
+    image = Tensor("in", (1, SIZE, SIZE, 3), "uint8", SIZE * SIZE * 3)
+    model = Model((image,), (Tensor("out", shape, "float32", array.nbytes),))
+    monkeypatch.setattr(FakeEngine, "model", lambda _: model)
+    monkeypatch.setattr(FakeEngine, "run", lambda *_: Run([array], 1.0))
+    assert go(files, "m.cvimodel", "in.jpg", "out.jpg") == 0
+    lines = capfdbinary.readouterr().out.decode().splitlines(keepends=True)
+    assert lines[1] == f"{GREEN}model type: {number}{END}"
+    assert lines[2 : 2 + len(expected)] == expected
+    assert lines[-1].startswith(f"{GREEN}pre: ")
+    with Image.open(files / "out.jpg") as drawn:
+        assert max(channel[1] for channel in drawn.convert("RGB").getextrema()) > 200
+
+
+def test_outputs_of_a_type_not_decoded_show_nothing_and_are_no_failure(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    array = np.ones((1, 3, 1, 1), np.int32)
+    image = Tensor("in", (1, SIZE, SIZE, 3), "uint8", SIZE * SIZE * 3)
+    model = Model((image,), (Tensor("out", array.shape, "int32", array.nbytes),))
+    monkeypatch.setattr(FakeEngine, "model", lambda _: model)
+    monkeypatch.setattr(FakeEngine, "run", lambda *_: Run([array], 1.0))
+    assert go(files, "m.cvimodel", "in.jpg", "out.jpg") == 0
+    assert len(capfdbinary.readouterr().out.splitlines()) == 3
+    assert (files / "out.jpg").exists()
 
 
 def test_an_unwritable_output_goes_unnoticed_as_on_the_camera(files: Path) -> None:

@@ -1,26 +1,31 @@
-"""The picture that ``sscma-model`` writes: boxes and class numbers on the letterboxed
-input.
+"""The picture that ``sscma-model`` writes: what it found, on the letterboxed input.
 
-Source: ``solutions/sscma-model/main/main.cpp`` in sscma-example-sg200x (palette, line
-width 3, ``"%d(%.3f)"`` at scale 0.6, width 2, 10 pixels above the box). Strokes of the
-digits are those of Hershey's Roman Simplex, OpenCV's ``FONT_HERSHEY_SIMPLEX``; edges
-differ from OpenCV's by anti-aliasing.
+Source: ``solutions/sscma-model/main/main.cpp`` in sscma-example-sg200x. A class number
+stands with its score as ``"%d(%.3f)"``, width 2: 10 pixels above a box at scale 0.6, at
+(20, 20) for a class of the whole picture at scale 0.8 (several are written one over the
+other). Boxes have width 3, those of a pose width 2, its keypoints are discs of radius
+4; masks are blended in half and half, with neither box nor number. Lines and discs are
+OpenCV's to the pixel. Strokes of the digits are those of Hershey's Roman Simplex,
+OpenCV's ``FONT_HERSHEY_SIMPLEX``; their edges differ from OpenCV's by anti-aliasing.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from .results import Box, Label, Pose, Segment
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from .tensors import Box
+    from .results import Result
 
 Colour = tuple[int, int, int]
 
@@ -103,8 +108,18 @@ GLYPHS: dict[str, tuple[int, tuple[str, ...]]] = {
     ),
 }
 
-TEXT_SIZE = 0.6
+BOX_TEXT = 0.6
+LABEL_TEXT = 0.8
+LABEL_PLACE = (20, 20)
 TEXT_WIDTH = 2
+BOX_LINE = 3
+POSE_LINE = 2
+# Half the width of each row of OpenCV's filled circle of radius 4, from the middle out.
+DISC = (4, 3, 3, 2, 0)
+MASK_WEIGHT = 0.5
+
+# Far outside any picture; beyond it coordinates are cut off.
+_FAR = 30000
 
 _OVERSAMPLE = 4
 
@@ -113,10 +128,14 @@ def colour(target: int) -> Colour:
     return PALETTE[target % len(PALETTE)]
 
 
-def put_text(image: Image.Image, text: str, origin: tuple[int, int], ink: Colour) -> None:
+def put_text(
+    image: Image.Image, text: str, origin: tuple[int, int], ink: Colour, size: float = BOX_TEXT
+) -> None:
     """Strokes of ``text`` with its base line starting at ``origin``; OpenCV's smoothed
-    lines come out about a pixel wider than asked."""
-    size, width = TEXT_SIZE, TEXT_WIDTH
+    lines come out about a pixel wider than asked. Letters (of a score that is no number)
+    are left out."""
+    width = TEXT_WIDTH
+    text = "".join(character for character in text if character in GLYPHS)
     margin = width + 2
     above, below = round(25 * size) + margin, round(7 * size) + margin
     length = round(sum(GLYPHS[character][0] for character in text) * size) + 2 * margin
@@ -138,18 +157,91 @@ def put_text(image: Image.Image, text: str, origin: tuple[int, int], ink: Colour
     image.paste(Image.new("RGB", small.size, ink), corner, small)
 
 
-def draw_boxes(pixels: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uint8]:
-    """A copy of [H, W, 3] with every box drawn, in the list's order."""
-    image = Image.fromarray(pixels)
+def _pixel(value: np.float32) -> int:
+    """A coordinate cut to a whole number as the camera does, within reason."""
+    if math.isnan(value):
+        return _FAR
+    return int(max(-_FAR, min(_FAR, float(value))))
+
+
+def _rectangle(
+    image: Image.Image, corners: tuple[int, int, int, int], ink: Colour, line: int
+) -> None:
+    """An outline of width 2 or 3, which OpenCV draws 3 and 5 pixels wide, its corners
+    rounded off."""
+    x1, x2 = sorted(corners[0::2])
+    y1, y2 = sorted(corners[1::2])
+    margin = line - 1
+    draw = ImageDraw.Draw(image)
+    for shift in range(-margin, margin + 1):
+        longer = margin - abs(shift)
+        for y in (y1 + shift, y2 + shift):
+            draw.line((x1 - longer, y, x2 + longer, y), fill=ink)
+        for x in (x1 + shift, x2 + shift):
+            draw.line((x, y1 - longer, x, y2 + longer), fill=ink)
+
+
+def draw_box(image: Image.Image, box: Box, line: int) -> None:
+    """The outline and, above its left corner, class and score."""
+    ink = colour(box.target)
+    width, height = image.size
+    # Reckoned in double, kept as float, then cut.
+    x1, x2 = (np.float32((box.x + side * box.w / 2.0) * width) for side in (-1, 1))
+    y1, y2 = (np.float32((box.y + side * box.h / 2.0) * height) for side in (-1, 1))
+    _rectangle(image, (_pixel(x1), _pixel(y1), _pixel(x2), _pixel(y2)), ink, line)
+    above = (_pixel(x1), _pixel(y1 - np.float32(10)))
+    put_text(image, f"{box.target}({box.score:.3f})", above, ink)
+
+
+def draw_pose(image: Image.Image, pose: Pose) -> None:
+    """Keypoints in the colour of the class, all of them, however visible; then the box."""
+    ink = colour(pose.box.target)
+    draw = ImageDraw.Draw(image)
+    for x, y in pose.points:
+        column = _pixel(np.float32(x) * np.float32(image.width))
+        row = _pixel(np.float32(y) * np.float32(image.height))
+        for distance, half in enumerate(DISC):
+            for side in (row - distance, row + distance):
+                draw.line((column - half, side, column + half, side), fill=ink)
+    draw_box(image, pose.box, POSE_LINE)
+
+
+def draw_label(image: Image.Image, label: Label) -> None:
+    text = f"{label.target}({label.score:.3f})"
+    put_text(image, text, LABEL_PLACE, colour(label.target), LABEL_TEXT)
+
+
+def draw_masks(pixels: NDArray[np.uint8], segments: Sequence[Segment]) -> NDArray[np.uint8]:
+    """Masks in the colours of their classes, later ones over earlier ones, each cell of
+    the mask's grid as a block of pixels."""
     height, width = pixels.shape[:2]
-    for box in boxes:
-        ink = colour(box.target)
-        x1, x2 = (int((box.x + side * box.w / 2.0) * width) for side in (-1, 1))
-        y1, y2 = (int((box.y + side * box.h / 2.0) * height) for side in (-1, 1))
-        if x2 >= x1 and y2 >= y1:
-            outline = (x1 - 1, y1 - 1, x2 + 1, y2 + 1)
-            ImageDraw.Draw(image).rectangle(outline, outline=ink, width=3)
-        put_text(image, f"{box.target}({box.score:.3f})", (x1, y1 - 10), ink)
+    mask_height, mask_width = segments[0].mask.shape
+    colours = np.zeros((mask_height, mask_width, 3), np.uint8)
+    covered = np.zeros((mask_height, mask_width), np.bool_)
+    for segment in segments:
+        colours[segment.mask] = colour(segment.box.target)
+        covered |= segment.mask
+    rows = np.arange(height) * mask_height // height
+    columns = np.arange(width) * mask_width // width
+    where = covered[rows[:, None], columns]
+    # Either half is rounded by itself.
+    under = np.rint(pixels * (1 - MASK_WEIGHT))
+    over = np.rint(colours[rows[:, None], columns] * MASK_WEIGHT)
+    blended = np.minimum(under + over, 255).astype(np.uint8)
+    return np.where(where[:, :, None], blended, pixels)
+
+
+def draw(pixels: NDArray[np.uint8], results: Sequence[Result]) -> NDArray[np.uint8]:
+    """A copy of [H, W, 3] with every result drawn, in the list's order."""
+    segments = [result for result in results if isinstance(result, Segment)]
+    image = Image.fromarray(draw_masks(pixels, segments) if segments else pixels)
+    for result in results:
+        if isinstance(result, Box):
+            draw_box(image, result, BOX_LINE)
+        elif isinstance(result, Pose):
+            draw_pose(image, result)
+        elif isinstance(result, Label):
+            draw_label(image, result)
     return np.asarray(image)
 
 

@@ -3,6 +3,11 @@
 Source: SSCMA-Micro ``sscma/core/model/ma_model_factory.cpp`` (order) and
 ``ma_types.h`` (type numbers, which the program logs). YOLO26 pose and segmentation
 have rules there that the default search never reaches.
+
+The guide's prebuilt binary (jjjadand/yolov5_Test_reCamera) was built from an older
+factory without RTMDet, YOLO11-pose, YOLO11-seg and YOLO26, and refuses such models as
+"model not supported". The newest program is built with BiSeNetV2 (type 17) too, whose
+source is not published at this commit; it is not played here.
 """
 
 from __future__ import annotations

@@ -2,8 +2,11 @@
 
 Lines, order and exit codes are those of ``solutions/sscma-model/main/main.cpp`` in
 sscma-example-sg200x; log lines are ``printf`` in colour on standard output
-(SSCMA-Micro ``sscma/core/ma_debug.h``). Differences: the times are the simulator's,
-and a family without a decoder here ends with exit 1 and a line saying so.
+(SSCMA-Micro ``sscma/core/ma_debug.h``). This is the program of April 2026 on SSCMA-Micro
+60e2ede; the guide's prebuilt binary is older and knows fewer families (``factory``), and
+before April 2026 the program drew a segment's box and number too. Differences: the times
+are the simulator's, and a family without a decoder here ends with exit 1 and a line
+saying so.
 """
 
 from __future__ import annotations
@@ -22,7 +25,8 @@ from . import drawing, factory
 from .engine import LIBRARY, Engine, EngineError
 from .families import DECODERS
 from .letterbox import letterbox, read_image
-from .tensors import Box, Model
+from .results import Result
+from .tensors import Model, UnsupportedTypeError
 
 ROOT_MARK = "VIRTUAL_CAMERA_ROOT"
 LIBRARY_PATH = "VIRTUAL_CAMERA_LIBRARY_PATH"
@@ -92,13 +96,6 @@ def input_bytes(model: Model, pixels: np.ndarray[tuple[int, ...], np.dtype[np.ui
     return raw.tobytes()
 
 
-def box_line(box: Box) -> str:
-    return (
-        f"x: {box.x:f}, y: {box.y:f}, w: {box.w:f}, h: {box.h:f}, "
-        f"score: {box.score:f} target: {box.target}\n"
-    )
-
-
 def _check_start(program: str, arguments: Sequence[str], engine: Engine, root: bool) -> None:
     """Everything that ends the program before the model is looked at."""
     if not engine.has_library():
@@ -156,18 +153,18 @@ def detect(
         fail("the TPU simulator failed; see its log beside the virtual camera's state")
     start = time.perf_counter()
     try:
-        boxes = decode(model, run.arrays, mended)
-    except ValueError:
-        boxes = []  # a tensor type the camera's decoder ignores: no results
+        results: Sequence[Result] = decode(model, run.arrays, mended)
+    except UnsupportedTypeError:
+        results = []
     postprocess = time.perf_counter() - start
 
-    for box in boxes:
-        _out(box_line(box))
+    for result in results:
+        _out(result.lines())
     times = (int(preprocess * 1000), int(run.milliseconds), int(postprocess * 1000))
     info("pre: {}ms, infer: {}ms, post: {}ms".format(*times))
     target = Path(arguments[2]) if len(arguments) > 2 else Path("result.jpg")
     try:
-        drawing.save(drawing.draw_boxes(pixels, boxes), target)
+        drawing.save(drawing.draw(pixels, results), target)
     except ValueError as problem:
         _abort(f"terminate called after throwing an instance of 'cv::Exception'\n  {problem}")
 

@@ -23,6 +23,10 @@ DTYPES = {
 }
 
 
+class UnsupportedTypeError(Exception):
+    """The camera's decoder knows the family but not outputs of this type: no results."""
+
+
 @dataclass(frozen=True)
 class Tensor:
     """An input or output of a model: ``shape`` as in the model, ``size`` in bytes."""
@@ -83,16 +87,3 @@ class Model:
     def channels(self) -> int:
         shape = self.inputs[0].shape
         return shape[3] if self.packed else shape[1]
-
-
-@dataclass(frozen=True)
-class Box:
-    """One detection as the camera keeps it: centre and size as fractions of the
-    letterboxed input."""
-
-    x: float
-    y: float
-    w: float
-    h: float
-    score: float
-    target: int

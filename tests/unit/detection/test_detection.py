@@ -95,6 +95,15 @@ def test_rows_of_a_segmentation_model_give_the_best_class() -> None:
     assert (found.label, found.keypoints) == ("z", ())
 
 
+def test_rows_are_suppressed_within_a_class_only() -> None:
+    output = np.zeros((1, 4 + 2 + 32, 84), np.float32)
+    output[0, :6, 7] = (32, 24, 20, 10, 0.8, 0.1)
+    output[0, :6, 8] = (32, 24, 20, 10, 0.1, 0.7)
+    output[0, :6, 9] = (33, 24, 20, 10, 0.6, 0.1)
+    found = decode_rows(output, 2, Letterbox.fit((64, 64), (64, 64)), ("x", "y"))
+    assert [(d.label, round(d.score, 1)) for d in found] == [("x", 0.8), ("y", 0.7)]
+
+
 def test_a_classifier_names_the_whole_picture() -> None:
     letterbox = Letterbox.fit((100, 50), (64, 64))
     scores = np.array([[[[0.1]], [[0.9]]]], np.float32)

@@ -150,3 +150,15 @@ def test_operators_of_other_domains_are_refused() -> None:
     model.opset_import.append(onnx.helper.make_opsetid("TRT", 1))
     with pytest.raises(UnsupportedModelError, match=r"TRT\.EfficientNMS_TRT"):
         lower(model)
+
+
+def test_kernel_shapes_are_spelled_out_for_the_compiler() -> None:
+    lowered = lower(with_shapes(detector()))
+    shapes = {
+        node.output[0]: attribute.ints
+        for node in lowered.graph.node
+        for attribute in node.attribute
+        if node.op_type == "Conv" and attribute.name == "kernel_shape"
+    }
+    assert list(shapes["f2"]) == [3, 3]
+    assert list(shapes["head8_box"]) == [1, 1]

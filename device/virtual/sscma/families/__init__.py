@@ -8,13 +8,29 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..tensors import Box, Model
-from . import yolo11, yolov8
+from ..results import Result
+from ..tensors import Model
+from . import (
+    classifier,
+    yolo11,
+    yolo11_pose,
+    yolo11_seg,
+    yolo26,
+    yolov5,
+    yolov8,
+    yolov8_pose,
+)
 
-Decoder = Callable[[Model, Sequence[NDArray[Any]], bool], list[Box]]
-"""(model, output arrays in model order, firmware mended?) -> boxes as the camera sorts them."""
+Decoder = Callable[[Model, Sequence[NDArray[Any]], bool], Sequence[Result]]
+"""(model, output arrays in model order, firmware mended?) -> finds as the camera sorts them."""
 
 DECODERS: dict[str, Decoder] = {
+    "YOLOv5": yolov5.decode,
+    "classifier": classifier.decode,
+    "YOLOv8-pose": yolov8_pose.decode,
     "YOLOv8": yolov8.decode,
     "YOLO11": yolo11.decode,
+    "YOLO11-pose": yolo11_pose.decode,
+    "YOLO11-seg": yolo11_seg.decode,
+    "YOLO26": yolo26.decode,
 }

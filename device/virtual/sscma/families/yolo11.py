@@ -10,19 +10,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import dfl
-from .dfl import Level
+from ..tensors import UnsupportedTypeError
+from . import dfl, grids
+from .grids import Level
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from ..tensors import Box, Model
+    from ..results import Box
+    from ..tensors import Model
 
 
 def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[Box]:
-    """Detections from six maps. ValueError when they are neither float32 nor int8."""
+    """Detections from six maps. UnsupportedTypeError when they are neither float32 nor int8."""
     levels = []
     for index in range(0, 6, 2):
         boxes, scores = model.outputs[index], model.outputs[index + 1]
@@ -30,10 +32,10 @@ def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[B
             levels.append(Level(arrays[index], arrays[index + 1]))
             continue
         if model.outputs[0].dtype != "int8":
-            raise ValueError(f"outputs of type {model.outputs[0].dtype}")
+            raise UnsupportedTypeError(f"outputs of type {model.outputs[0].dtype}")
         box_scale = (boxes.scale, boxes.zero_point)
         score_scale = (scores.scale, scores.zero_point)
         if not mended:
             box_scale, score_scale = score_scale, box_scale
         levels.append(Level(arrays[index], arrays[index + 1], box_scale, score_scale))
-    return dfl.decode(levels, model.outputs[1].shape[1], model.height, model.width)
+    return grids.decode(levels, model.outputs[1].shape[1], model.height, model.width, dfl.distances)

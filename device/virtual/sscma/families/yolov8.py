@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import dfl
-from .dfl import Level
+from ..tensors import UnsupportedTypeError
+from . import dfl, grids
+from .grids import Level
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from ..tensors import Box, Model
+    from ..results import Box
+    from ..tensors import Model
 
 
 def _overread(scores: NDArray[Any], channels: int) -> NDArray[Any]:
@@ -33,11 +35,11 @@ def _overread(scores: NDArray[Any], channels: int) -> NDArray[Any]:
 
 
 def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[Box]:
-    """Detections from six maps. ValueError when they are neither float32 nor int8."""
+    """Detections from six maps. UnsupportedTypeError when they are neither float32 nor int8."""
     num_classes = model.outputs[3 if mended else 1].shape[1]
     dtype = model.outputs[0].dtype
     if dtype not in ("float32", "int8"):
-        raise ValueError(f"outputs of type {dtype}")
+        raise UnsupportedTypeError(f"outputs of type {dtype}")
     levels = []
     for index in range(3):
         boxes, scores = model.outputs[index], model.outputs[index + 3]
@@ -51,4 +53,4 @@ def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[B
         if not mended:
             box_scale, score_scale = score_scale, box_scale
         levels.append(Level(arrays[index], score_map, box_scale, score_scale))
-    return dfl.decode(levels, num_classes, model.height, model.width)
+    return grids.decode(levels, num_classes, model.height, model.width, dfl.distances)

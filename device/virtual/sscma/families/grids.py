@@ -1,0 +1,93 @@
+"""Detection heads that come as maps: a box map and a class map of each stride.
+
+Sources: SSCMA-Micro ``ma_model_yolo11.cpp``, ``ma_model_yolov8.cpp``,
+``ma_model_yolo26.cpp``. They differ in how the four sides of a box are told from its
+channels, and in which output they take for which map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import boxes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ..results import Box
+
+Sides = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
+"""Box channels [n, channels] to left, top, right, bottom [n, 4] in strides."""
+
+_f32 = np.float32
+
+
+@dataclass(frozen=True)
+class Level:
+    """One stride: maps [1, channels, g, g], and the scale and zero point that the
+    decoder multiplies them with (not always the tensor's own, see ``yolo11``)."""
+
+    boxes: NDArray[Any]
+    scores: NDArray[Any]
+    box_scale: tuple[float, int] | None = None
+    score_scale: tuple[float, int] | None = None
+
+
+def _real(values: NDArray[Any], scale: tuple[float, int] | None) -> NDArray[np.float32]:
+    if scale is None:
+        return values.astype(np.float32, copy=False)
+    return boxes.dequantize(values, *scale)
+
+
+def candidates(
+    level: Level, num_classes: int, height: int, width: int, sides_of: Sides
+) -> NDArray[np.float32]:
+    """Boxes of one stride above the score threshold, in scanning order.
+
+    Returns a table of finds, [n, 6]. Of equal class scores the later class wins, as in
+    the camera's loop.
+    """
+    _, channels, grid_h, grid_w = level.scores.shape
+    cells = grid_h * grid_w
+    raw = level.scores.reshape(channels, cells)[:num_classes]
+    best = num_classes - 1 - np.argmax(raw[::-1], axis=0)
+    top = _real(raw[best, np.arange(cells)], level.score_scale)
+    chosen = np.flatnonzero(top > boxes.inverse_sigmoid(boxes.SCORE_THRESHOLD))
+
+    rows = level.boxes.reshape(level.boxes.shape[1], cells)[:, chosen].T
+    sides = sides_of(_real(rows, level.box_scale))
+    stride = height // grid_h
+    column = (chosen % grid_w).astype(np.float32)
+    row = (chosen // grid_w).astype(np.float32)
+
+    # The sum with the cell is float, with 0.5 double, and each edge is stored as float.
+    x1 = ((column - sides[:, 0]).astype(np.float64) + 0.5) * stride
+    y1 = ((row - sides[:, 1]).astype(np.float64) + 0.5) * stride
+    x2 = ((column + sides[:, 2]).astype(np.float64) + 0.5) * stride
+    y2 = ((row + sides[:, 3]).astype(np.float64) + 0.5) * stride
+    x1, y1, x2, y2 = (edge.astype(np.float32) for edge in (x1, y1, x2, y2))
+    w, h = x2 - x1, y2 - y1
+
+    found = np.empty((len(chosen), 6), np.float32)
+    found[:, 0] = (x1.astype(np.float64) + w.astype(np.float64) / 2.0) / width
+    found[:, 1] = (y1.astype(np.float64) + h.astype(np.float64) / 2.0) / height
+    found[:, 2] = w / _f32(width)
+    found[:, 3] = h / _f32(height)
+    found[:, 4] = boxes.sigmoid(top[chosen])
+    found[:, 5] = best[chosen]
+    return found
+
+
+def decode(
+    levels: Sequence[Level], num_classes: int, height: int, width: int, sides_of: Sides
+) -> list[Box]:
+    """Detections sorted by x, as the camera lists them."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        scanned = [candidates(level, num_classes, height, width, sides_of) for level in levels]
+    return boxes.by_x(np.concatenate(scanned))

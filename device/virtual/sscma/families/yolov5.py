@@ -1,0 +1,61 @@
+"""YOLOv5, uncut: one output [1, 3N, 5 + nc] of box, objectness, class scores.
+
+Source: SSCMA-Micro ``ma_model_yolov5.cpp``. The score is the objectness alone. Numbers
+count as fractions of the input, scores 0 to 1, when the first value of all (float32) is
+below 1 or the scale (int8) below 0.1; otherwise as pixels, scores 0 to 100. A plain
+export gives pixels and scores 0 to 1, so its float32 scores end below 0.01 and nothing
+is shown. Firmware with that mended leaves scores undivided, as the guide's patched
+program does (jjjadand/yolov5_Test_reCamera, which also moves the thresholds).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..tensors import UnsupportedTypeError
+from . import boxes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ..results import Box
+    from ..tensors import Model
+
+FRACTION_SCALE = 0.1
+FIRST_CLASS = 5
+
+
+def _first_best(classes: NDArray[Any], floor: float) -> NDArray[np.intp]:
+    """The first of the best classes; class 0 when none is above ``floor``."""
+    best = np.argmax(classes, axis=1)
+    return np.where(classes[np.arange(len(classes)), best] > floor, best, 0)
+
+
+def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[Box]:
+    """Detections sorted by x. UnsupportedTypeError when the output is neither float32 nor int8."""
+    tensor = model.outputs[0]
+    raw = boxes.leading(arrays[0], tensor.shape[1], tensor.shape[2])
+    if tensor.dtype == "float32":
+        rows = raw
+        normalized, floor = bool(raw[0, 0] < 1), -1.0
+    elif tensor.dtype == "int8":
+        rows = boxes.dequantize(raw, tensor.scale, tensor.zero_point)
+        normalized, floor = bool(np.float32(tensor.scale) < np.float32(FRACTION_SCALE)), -128.0
+    else:
+        raise UnsupportedTypeError(f"an output of type {tensor.dtype}")
+    scores = rows[:, 4]
+    if not normalized and not mended:
+        scores = scores / np.float32(100)
+    chosen = np.flatnonzero(~(scores <= np.float32(boxes.SCORE_THRESHOLD)))
+    places = rows[chosen, :4]
+    if not normalized:
+        places = boxes.fractions(places.T, model.width, model.height)
+    found = np.empty((len(chosen), 6), np.float32)
+    found[:, :4] = np.clip(places, 0, 1)
+    found[:, 4] = scores[chosen]
+    found[:, 5] = _first_best(raw[chosen, FIRST_CLASS:], floor)
+    return boxes.by_x(found)
