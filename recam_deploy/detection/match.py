@@ -33,6 +33,27 @@ class Agreement:
         return self.matched / self.reference if self.reference else 1.0
 
 
+@dataclass(frozen=True)
+class Pairing:
+    """Which detections of one picture agree: `matched` pairs (reference, found), `missed` ones of
+    the reference, and `extra` ones of the other set.
+
+    `borderline` pairs are those whose reference is weaker than the score that counts while what
+    was found is not: neither a match nor extra.
+    """
+
+    matched: tuple[tuple[Detection, Detection], ...] = ()
+    borderline: tuple[tuple[Detection, Detection], ...] = ()
+    missed: tuple[Detection, ...] = ()
+    extra: tuple[Detection, ...] = ()
+
+    @property
+    def agreement(self) -> Agreement:
+        """The same as counts."""
+        matched = len(self.matched)
+        return Agreement(matched + len(self.missed), matched, len(self.extra))
+
+
 def agreement(
     reference: Sequence[Detection],
     found: Sequence[Detection],
@@ -41,32 +62,51 @@ def agreement(
     min_iou: float = 0.7,
     slack: float = 0.1,
 ) -> Agreement:
+    """The counts of `pair`."""
+    rules = {"min_score": min_score, "min_iou": min_iou, "slack": slack}
+    return pair(reference, found, **rules).agreement
+
+
+def pair(
+    reference: Sequence[Detection],
+    found: Sequence[Detection],
+    *,
+    min_score: float = 0.5,
+    min_iou: float = 0.7,
+    slack: float = 0.1,
+) -> Pairing:
     """Match one to one, by class and then the best IoU, the reference's strongest first.
 
     The reference counts from `min_score`; the other set may be weaker by `slack` and still match,
     so that a score of 0.501 against 0.499 is no miss. Beside the matches, only what reaches
     `min_score` and has no counterpart in the reference at all counts as extra.
     """
-    wanted = sorted((d for d in reference if d.score >= min_score), key=lambda d: -d.score)
-    weak_reference = [d for d in reference if d.score < min_score]
+    matched, borderline, missed = [], [], []
     left = [d for d in found if d.score >= min_score - slack]
-    matched = sum(_take(detection, left, min_iou) for detection in wanted)
-    for detection in weak_reference:
-        _take(detection, left, min_iou)
-    extra = sum(d.score >= min_score for d in left)
-    return Agreement(len(wanted), matched, extra)
+    for detection in sorted((d for d in reference if d.score >= min_score), key=lambda d: -d.score):
+        counterpart = _taken(detection, left, min_iou)
+        if counterpart is None:
+            missed.append(detection)
+        else:
+            matched.append((detection, counterpart))
+    for detection in (d for d in reference if d.score < min_score):
+        counterpart = _taken(detection, left, min_iou)
+        if counterpart is not None and counterpart.score >= min_score:
+            borderline.append((detection, counterpart))
+    extra = tuple(d for d in left if d.score >= min_score)
+    return Pairing(tuple(matched), tuple(borderline), tuple(missed), extra)
 
 
-def _take(detection: Detection, candidates: list[Detection], min_iou: float) -> bool:
-    """Remove from `candidates` the one that matches `detection` best; whether there was one."""
+def _taken(detection: Detection, candidates: list[Detection], min_iou: float) -> Detection | None:
+    """Remove from `candidates` the one that matches `detection` best, and return it."""
     same = [c for c in candidates if c.class_id == detection.class_id]
     if not same:
-        return False
+        return None
     overlap = iou_with(
         np.asarray(detection.box, np.float32), np.asarray([c.box for c in same], np.float32)
     )
     best = int(overlap.argmax())
     if overlap[best] < min_iou:
-        return False
+        return None
     candidates.remove(same[best])
-    return True
+    return same[best]

@@ -58,8 +58,14 @@ class Server:
         """Where a file of the server's lies here."""
         return self.root / path.relative_to("/") if self.root != Path("/") else Path(path)
 
-    def log_text(self) -> str:
-        return self.log.read_text(errors="replace")
+    def log_text(self, expected: str = "") -> str:
+        """The server's log; it writes a line when it comes to it, so `expected` is waited for."""
+        deadline = time.monotonic() + 10
+        while expected not in (text := self.log.read_text(errors="replace")):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        return text
 
     def settings_with(self, **changed: object) -> CameraSettings:
         return CameraSettings(**(dict(self.settings) | changed))

@@ -195,6 +195,7 @@ COMMANDS = [
     ["demo"],
     ["convert"],
     ["inspect"],
+    ["verify"],
     ["deploy"],
     ["test"],
     ["virtual", "up"],

@@ -1,0 +1,114 @@
+"""`recam verify`: a cvimodel against its float model on your own pictures, as an HTML report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .boundary import bounded
+from .options import ArtifactPath, AsJson, Labels
+
+if TYPE_CHECKING:
+    from ..report.comparison import Comparison
+
+
+@bounded
+def verify(
+    artifact: ArtifactPath,
+    images: Annotated[
+        Path,
+        typer.Option(help="A folder of pictures to compare both models on.", show_default=False),
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL.onnx",
+            help="The float model that the artifact was made from. "
+            "(default: the one that the manifest names, beside it or in this folder)",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="Where to write the report. (default: ARTIFACT.report.html in this folder)",
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Compare on the first so many pictures at most.")
+    ] = 20,
+    labels: Labels = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what quantization cost: the float model and the cvimodel side by side.
+
+    Both are run on the same pictures, the cvimodel bit for bit as the chip runs it. The report is
+    one HTML file that needs no network: errors of each output, and what both found on each picture,
+    with everything that was missed or is extra marked.
+
+    Example: recam verify yolo11n_int8.json --images pictures/
+    """
+    from ..artifact import load_artifact
+    from ..console import Terminal
+    from ..detection.pictures import list_pictures
+    from ..files import write_atomically
+    from ..network.labels import read_labels
+    from ..report.comparison import compare
+    from ..report.html import render
+    from ..report.subject import find_float_model, read_subject
+    from ..settings import load_settings
+    from ..toolchain import ensure
+    from ..tpu.simulator import Simulator
+
+    terminal = Terminal(as_json=as_json)
+    settings = load_settings()
+    loaded = load_artifact(artifact, read_labels(labels) if labels else ())
+    target = _report_path(report, loaded.cvimodel)
+    pictures = list_pictures(images)
+    float_model = find_float_model(loaded, model, (loaded.cvimodel.parent, Path()))
+    subject = read_subject(loaded, float_model)
+    simulator = Simulator(ensure(settings.cache_dir, terminal).simulator_libraries)
+    comparison = compare(subject, pictures, simulator, terminal, limit)
+    write_atomically(target, render(comparison).encode())
+    if comparison.detects and not comparison.agreement.reference:
+        terminal.warn(
+            "the float model found nothing on these pictures, so no detections were compared; "
+            "use pictures that show what it should find"
+        )
+    terminal.result(comparison.as_json(target), _lines(comparison, target))
+
+
+def _report_path(report: Path | None, cvimodel: Path) -> Path:
+    from ..errors import InputError
+
+    target = report or Path(f"{cvimodel.stem}.report.html")
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"the report {target} does not end in .html", f"Name it {target}.html.")
+    if not target.parent.is_dir():
+        raise InputError(f"the folder {target.parent} does not exist", "Make it first.")
+    if target.is_dir():
+        raise InputError(f"{target} is a folder", "Give the report another name.")
+    return target
+
+
+def _lines(comparison: Comparison, target: Path) -> list[str]:
+    from ..report.text import counted
+
+    counts = comparison.agreement
+    least = min(comparison.outputs, key=lambda output: output.cosine)
+    shown, available = len(comparison.pictures), comparison.available
+    pictures = counted(shown, "picture")
+    if shown < available:
+        pictures = f"{shown} of {available} pictures"
+    detections = (
+        f"detections: {counts.matched} of {counts.reference} matched, "
+        f"{counts.reference - counts.matched} missed, {counts.extra} extra"
+    )
+    return [
+        f"compared on {pictures}",
+        f"least cosine {least.cosine:.4f} ({least.name})",
+        *([detections] if comparison.detects else []),
+        f"report: {target}",
+    ]

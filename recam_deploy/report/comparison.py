@@ -1,0 +1,215 @@
+"""Running both models on the same pictures, and everything that a report tells of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..conversion.reference import Array, FloatModel, normalized
+from ..conversion.verification import cosine, decode
+from ..detection.letterbox import Letterbox
+from ..detection.match import Agreement, Pairing, pair
+from ..detection.pictures import read_picture
+from ..errors import InputError
+from ..network.cutting import cut
+from ..network.lowering import lower
+from ..network.model import RAW
+from ..progress import Progress
+from .pictures import draw_pair
+from .subject import Subject
+
+_BATCH = 16
+"""So many pictures' tensors are held in memory at a time; 16 of a 640 model take about 160 MB."""
+
+
+class Tpu(Protocol):
+    """What runs a cvimodel; `tpu.simulator.Simulator` does."""
+
+    def run(
+        self, model: Path, images: Sequence[npt.NDArray[Any]], progress: Progress
+    ) -> list[list[Array]]:
+        """The outputs for each image, uint8 [H, W, 3]."""
+
+
+@dataclass(frozen=True)
+class OutputError:
+    """How far one output is from the float model's over all pictures.
+
+    `largest` and `mean` are absolute errors, in the units of the output; `peak` is the float
+    output's largest absolute value, to compare them with.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    cosine: float
+    largest: float
+    mean: float
+    peak: float
+
+
+@dataclass(frozen=True)
+class ComparedPicture:
+    """One picture: its least cosine of any output, which detections agree, and both drawings as
+    JPEG files."""
+
+    name: str
+    size: tuple[int, int]
+    cosine: float
+    pairing: Pairing
+    float_jpeg: bytes
+    tpu_jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A cvimodel against its float model on pictures; `available` counts all that were there."""
+
+    subject: Subject
+    outputs: tuple[OutputError, ...]
+    pictures: tuple[ComparedPicture, ...]
+    available: int
+
+    @property
+    def detects(self) -> bool:
+        """Whether the outputs mean detections; those of a raw network are only numbers."""
+        return self.subject.network.family != RAW
+
+    @property
+    def agreement(self) -> Agreement:
+        """The counts over all pictures."""
+        return sum((picture.pairing.agreement for picture in self.pictures), Agreement())
+
+    def as_json(self, report: Path) -> dict[str, Any]:
+        """What `verify --json` prints."""
+        counts = self.agreement
+        return {
+            "images": len(self.pictures),
+            "outputs": [
+                {"name": output.name, "cosine": round(output.cosine, 6)} for output in self.outputs
+            ],
+            "detections": {
+                "float": counts.reference,
+                "matched": counts.matched,
+                "missed": counts.reference - counts.matched,
+                "extra": counts.extra,
+            },
+            "report": str(report.absolute()),
+        }
+
+
+def compare(
+    subject: Subject, pictures: Sequence[Path], tpu: Tpu, progress: Progress, limit: int
+) -> Comparison:
+    """Run the float model and the cvimodel on the first `limit` pictures.
+
+    Raises InputError for a picture that cannot be read, and SimulatorError when the cvimodel cannot
+    be run.
+    """
+    if not pictures:
+        raise InputError("there are no pictures to compare on", "Give a folder of pictures.")
+    prepared = lower(cut(subject.graph, subject.network.input.name, subject.network.cut_at))
+    model = FloatModel(prepared.SerializeToString())
+    chosen = pictures[:limit]
+    sums = [_Sums() for _ in subject.network.cut_at]
+    compared: list[ComparedPicture] = []
+    for start in range(0, len(chosen), _BATCH):
+        compared += _batch(subject, model, chosen[start : start + _BATCH], tpu, progress, sums)
+    outputs = tuple(
+        total.error(name, shape)
+        for name, shape, total in zip(
+            subject.network.cut_at, subject.network.output_shapes, sums, strict=True
+        )
+    )
+    return Comparison(subject, outputs, tuple(compared), len(pictures))
+
+
+@dataclass(frozen=True)
+class _Sample:
+    path: Path
+    letterbox: Letterbox
+    image: npt.NDArray[np.uint8]
+    outputs: list[Array]
+
+
+def _batch(
+    subject: Subject,
+    model: FloatModel,
+    paths: Sequence[Path],
+    tpu: Tpu,
+    progress: Progress,
+    sums: Sequence[_Sums],
+) -> Iterator[ComparedPicture]:
+    samples = []
+    with progress.step("Running the float model", "images") as step:
+        for index, path in enumerate(paths):
+            step.update(index, len(paths))
+            samples.append(_sample(subject, model, path))
+    on_tpu = tpu.run(subject.artifact.cvimodel, [sample.image for sample in samples], progress)
+    for sample, outputs in zip(samples, on_tpu, strict=True):
+        for total, a, b in zip(sums, sample.outputs, outputs, strict=True):
+            total.add(a.ravel(), b.ravel())
+        yield _compared(subject, sample, outputs)
+
+
+def _sample(subject: Subject, model: FloatModel, path: Path) -> _Sample:
+    network = subject.network
+    picture = read_picture(path)
+    letterbox = Letterbox.fit(picture.size, (network.input.width, network.input.height))
+    image = np.asarray(letterbox.apply(picture), np.uint8)
+    return _Sample(path, letterbox, image, model.run(normalized(image, network.preprocessing)))
+
+
+def _compared(subject: Subject, sample: _Sample, outputs: Sequence[Array]) -> ComparedPicture:
+    pairing = pair(
+        decode(subject.network, sample.outputs, sample.letterbox),
+        decode(subject.network, outputs, sample.letterbox),
+    )
+    left, right = draw_pair(read_picture(sample.path), pairing)
+    cosines = [cosine(a.ravel(), b.ravel()) for a, b in zip(sample.outputs, outputs, strict=True)]
+    least = min(value if math.isfinite(value) else 0.0 for value in cosines)
+    return ComparedPicture(sample.path.name, sample.letterbox.source, least, pairing, left, right)
+
+
+@dataclass
+class _Sums:
+    """What the errors of one output are made of, picture by picture, in float64."""
+
+    product: float = 0.0
+    squares: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    absolute: float = 0.0
+    count: int = 0
+    largest: float = 0.0
+    peak: float = 0.0
+
+    def add(self, a: Array, b: Array) -> None:
+        """Add the float output `a` and the TPU's `b`, both flat."""
+        a64, b64 = a.astype(np.float64), b.astype(np.float64)
+        error = np.abs(a64 - b64)
+        self.product += float(a64 @ b64)
+        self.squares[0] += float(a64 @ a64)
+        self.squares[1] += float(b64 @ b64)
+        self.absolute += float(error.sum())
+        self.count += a64.size
+        self.largest = max(self.largest, float(error.max()))
+        self.peak = max(self.peak, float(np.abs(a64).max()))
+
+    def error(self, name: str, shape: tuple[int, ...]) -> OutputError:
+        """The cosine is that of all pictures' tensors as one; 1 for two of zeros alone, and 0
+        where infinities leave it undefined."""
+        norm = math.sqrt(self.squares[0]) * math.sqrt(self.squares[1])
+        alike = 0.0 if any(self.squares) else 1.0
+        similarity = self.product / norm if norm else alike
+        return OutputError(
+            name=name,
+            shape=shape,
+            cosine=similarity if math.isfinite(similarity) else 0.0,
+            largest=self.largest,
+            mean=self.absolute / max(1, self.count),
+            peak=self.peak,
+        )

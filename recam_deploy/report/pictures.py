@@ -1,0 +1,86 @@
+"""The two pictures of one comparison: what the float model found, and what the TPU found."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+
+from PIL import Image, ImageDraw
+
+from ..detection.draw import draw_detections
+from ..detection.match import Pairing
+from ..detection.types import Detection
+
+MAX_WIDTH = 640
+MAX_HEIGHT = 960
+_MAX_ENLARGEMENT = 3.0
+_QUALITY = 82
+_LONGEST_LABEL = 32
+
+
+def draw_pair(picture: Image.Image, pairing: Pairing) -> tuple[bytes, bytes]:
+    """The picture twice, as JPEG files of at most 640×960 pixels: with the float model's
+    detections, the missed ones marked, and with the TPU's, the extra ones marked.
+
+    Small pictures are enlarged, so that the captions do not cover them.
+    """
+    scale = min(MAX_WIDTH / picture.width, MAX_HEIGHT / picture.height, _MAX_ENLARGEMENT)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    canvas = picture.resize(size, Image.Resampling.LANCZOS)
+    agreed = (*pairing.matched, *pairing.borderline)
+    left = _drawn(canvas, [pair[0] for pair in agreed], pairing.missed, "missed", scale)
+    right = _drawn(canvas, [pair[1] for pair in agreed], pairing.extra, "extra", scale)
+    return left, right
+
+
+def _drawn(
+    canvas: Image.Image,
+    agreed: Sequence[Detection],
+    marked: Sequence[Detection],
+    mark: str,
+    scale: float,
+) -> bytes:
+    plain = [_scaled(detection, scale) for detection in agreed]
+    special = [_scaled(detection, scale, f"{mark}: ") for detection in marked]
+    framed = canvas.copy()
+    for detection in special:
+        _dashed_frame(framed, detection)
+    file = io.BytesIO()
+    draw_detections(framed, [*plain, *special]).save(file, "JPEG", quality=_QUALITY, optimize=True)
+    return file.getvalue()
+
+
+def _scaled(detection: Detection, scale: float, prefix: str = "") -> Detection:
+    x1, y1, x2, y2 = (side * scale for side in detection.box)
+    label = "".join(c if c.isprintable() else "?" for c in detection.label)
+    if len(label) > _LONGEST_LABEL:
+        label = label[: _LONGEST_LABEL - 1] + "…"
+    return replace(
+        detection,
+        label=prefix + label,
+        box=(x1, y1, x2, y2),
+        keypoints=tuple((x * scale, y * scale) for x, y in detection.keypoints),
+    )
+
+
+def _dashed_frame(image: Image.Image, detection: Detection) -> None:
+    """Black and white dashes around and inside a box: seen on any picture and without colours."""
+    line = max(2, round(min(image.size) / 200))
+    width, dash = 4 * line, 4 * line
+    x1, y1, x2, y2 = detection.box
+    left, top = max(0.0, x1 - line), max(0.0, y1 - line)
+    right, bottom = min(image.width - 1.0, x2 + line), min(image.height - 1.0, y2 + line)
+    if right <= left or bottom <= top:
+        return
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((left, top, right, bottom), outline="white", width=width)
+    across, down = min(width - 1.0, right - left), min(width - 1.0, bottom - top)
+    for x in range(round(left), round(right), 2 * dash):
+        end = min(x + dash, right)
+        pen.rectangle((x, top, end, top + down), fill="black")
+        pen.rectangle((x, bottom - down, end, bottom), fill="black")
+    for y in range(round(top), round(bottom), 2 * dash):
+        end = min(y + dash, bottom)
+        pen.rectangle((left, y, left + across, end), fill="black")
+        pen.rectangle((right - across, y, right, end), fill="black")

@@ -1,0 +1,128 @@
+"""What is compared: a cvimodel, and the very ONNX model that it was made from."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from ..artifact import Artifact, sha256_of
+from ..conversion.layout import check_layout
+from ..cvimodel import read_model
+from ..errors import InputError, VerificationError
+from ..network.model import RAW, Network, Preprocessing
+from ..network.reading import read_network, read_raw_network
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A cvimodel and its float model; `graph` has the shape of every tensor filled in, and
+    `ion_bytes` is the camera's memory that the cvimodel takes."""
+
+    artifact: Artifact
+    network: Network
+    graph: onnx.ModelProto
+    ion_bytes: int
+
+
+def find_float_model(artifact: Artifact, given: Path | None, folders: Sequence[Path]) -> Path:
+    """The ONNX file that the artifact was made from: `given`, else the one that its manifest names,
+    looked for in `folders`.
+
+    Raises InputError when there is none, or when its sha256 is not the one that the manifest has:
+    two different models would be compared. Where the manifest has none, any file is taken.
+    """
+    recorded = _mapping(_mapping(artifact.provenance.get("sources")).get("model"))
+    digest = recorded.get("sha256")
+    candidates = [given] if given else _named(artifact, recorded.get("file"), folders)
+    for path in candidates:
+        if not path.is_file():
+            raise InputError(f"{path} does not exist", "Give the path of the ONNX file.")
+        if not digest or sha256_of(path) == digest:
+            return path
+    raise InputError(
+        f"{candidates[0]} is not the model that {artifact.cvimodel.name} was made from "
+        "(sha256 differs)",
+        "Give that one with --model, or convert this one again.",
+    )
+
+
+def _named(artifact: Artifact, name: Any, folders: Sequence[Path]) -> list[Path]:
+    if not isinstance(name, str) or not name or Path(name).name != name:
+        raise InputError(
+            f"nothing says which ONNX model {artifact.cvimodel.name} was made from",
+            "Give it with --model.",
+        )
+    found = [folder / name for folder in folders if (folder / name).is_file()]
+    if not found:
+        raise InputError(
+            f"{name}, from which {artifact.cvimodel.name} was made, is neither beside it nor in "
+            "this folder",
+            "Give its path with --model.",
+        )
+    return found
+
+
+def read_subject(artifact: Artifact, model: Path) -> Subject:
+    """Read both models and check that they belong together.
+
+    Raises InputError when they do not, and UnsupportedModelError for an ONNX model that could not
+    have been converted.
+    """
+    if artifact.family == RAW:
+        network, graph = read_raw_network(model, artifact.labels, _preprocessing(artifact))
+    else:
+        network, graph = read_network(model, artifact.labels)
+    if artifact.family and artifact.family != network.family:
+        raise InputError(
+            f"{artifact.cvimodel.name} is of the family {artifact.family}, and {model} of "
+            f"{network.family}",
+            "Give the ONNX model that it was made from.",
+        )
+    layout = read_model(artifact.cvimodel)
+    try:
+        check_layout(layout, network)
+    except VerificationError as error:
+        raise InputError(
+            f"{artifact.cvimodel.name} cannot be compared with {model}: "
+            f"{error.message.partition(';')[0]}",
+            "Give the ONNX model that it was made from; cvimodels that `recam convert` did not "
+            "make may have another layout.",
+        ) from error
+    return Subject(artifact, network, graph, layout.ion_bytes)
+
+
+def _preprocessing(artifact: Artifact) -> Preprocessing:
+    """What was fused into a raw network, from the compiler's command line in the manifest."""
+    commands = artifact.provenance.get("commands")
+    for command in commands if isinstance(commands, list) else []:
+        try:
+            words = shlex.split(str(command))
+            if words and words[0].startswith("model_transform"):
+                options = dict(itertools.pairwise(words))
+                mean, scale = _triple(options["--mean"]), _triple(options["--scale"])
+                return Preprocessing(mean, scale, options["--pixel_format"])
+        except (ValueError, KeyError) as error:
+            raise InputError(
+                f"the manifest of {artifact.cvimodel.name} has a command line that cannot be read: "
+                f"{error}",
+                "Run `recam convert` again.",
+            ) from error
+    raise InputError(
+        f"nothing says which preprocessing is fused into {artifact.cvimodel.name}",
+        "Run `recam convert` again, and keep the manifest beside the cvimodel.",
+    )
+
+
+def _triple(text: str) -> tuple[float, float, float]:
+    red, green, blue = (float(number) for number in text.split(","))
+    return red, green, blue
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

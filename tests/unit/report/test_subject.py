@@ -1,0 +1,155 @@
+"""Only the ONNX model that a cvimodel was made from is compared with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+from cvimodels import write_cvimodel
+from onnx_models import detector
+from typer.testing import CliRunner
+
+from recam_deploy.artifact import Artifact, load_artifact, sha256_of
+from recam_deploy.cli.main import app
+from recam_deploy.errors import InputError
+from recam_deploy.network.model import RAW
+from recam_deploy.report.subject import find_float_model, read_subject
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    onnx.save(detector(), tmp_path / "m.onnx")
+    return tmp_path / "m.onnx"
+
+
+@pytest.fixture
+def artifact(tmp_path: Path, model: Path) -> Artifact:
+    bare = load_artifact(write_cvimodel(tmp_path / "m.cvimodel"))
+    return made_from(bare, {"file": "m.onnx", "sha256": sha256_of(model)})
+
+
+def made_from(artifact: Artifact, source: Any) -> Artifact:
+    return replace(artifact, provenance={"sources": {"model": source}})
+
+
+def test_the_model_is_found_beside_the_manifest(artifact: Artifact, model: Path) -> None:
+    assert find_float_model(artifact, None, [model.parent / "none", model.parent]) == model
+
+
+def test_the_one_with_the_right_sha256_is_taken(artifact: Artifact, model: Path) -> None:
+    other = model.parent / "other"
+    other.mkdir()
+    (other / "m.onnx").write_bytes(b"another one")
+    assert find_float_model(artifact, None, [other, model.parent]) == model
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_another_model_is_refused(artifact: Artifact, model: Path, given: bool) -> None:
+    onnx.save(detector(classes=2), model)
+    with pytest.raises(InputError, match="sha256 differs"):
+        find_float_model(artifact, model if given else None, [model.parent])
+
+
+def test_without_a_sha256_any_model_is_taken(artifact: Artifact, model: Path) -> None:
+    onnx.save(detector(classes=2), model)
+    assert find_float_model(made_from(artifact, {"file": "m.onnx"}), None, [model.parent]) == model
+    assert find_float_model(made_from(artifact, None), model, []) == model
+
+
+@pytest.mark.parametrize("source", [None, 3, {}, {"file": 3}, {"file": "../m.onnx"}, {"file": ""}])
+def test_a_manifest_that_names_no_file_needs_the_flag(artifact: Artifact, source: object) -> None:
+    with pytest.raises(InputError) as caught:
+        find_float_model(made_from(artifact, source), None, [artifact.cvimodel.parent])
+    assert "--model" in caught.value.hint
+
+
+def test_a_model_that_is_nowhere_needs_the_flag(artifact: Artifact, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="neither beside it") as caught:
+        find_float_model(artifact, None, [tmp_path / "none"])
+    assert "--model" in caught.value.hint
+    with pytest.raises(InputError, match="does not exist"):
+        find_float_model(artifact, tmp_path / "none.onnx", [])
+
+
+def test_both_models_are_read(artifact: Artifact, model: Path) -> None:
+    subject = read_subject(artifact, model)
+    assert subject.network.labels == ("class 0", "class 1", "class 2")
+    assert subject.ion_bytes > 0
+
+
+def test_models_that_do_not_fit_together_are_refused(artifact: Artifact, model: Path) -> None:
+    onnx.save(detector(classes=2), model)
+    with pytest.raises(InputError, match="cannot be compared"):
+        read_subject(artifact, model)
+    with pytest.raises(InputError, match="of the family classify"):
+        read_subject(replace(artifact, family="classify"), model)
+
+
+def raw(artifact: Artifact, *commands: str) -> Artifact:
+    return replace(artifact, family=RAW, provenance={"commands": list(commands)})
+
+
+def test_a_raw_network_is_fed_as_its_command_line_says(artifact: Artifact, model: Path) -> None:
+    heads = detector(style="cut")
+    ordered = sorted(heads.graph.output, key=lambda output: output.name)
+    del heads.graph.output[:]
+    by_scale = sorted(ordered, key=lambda o: (-o.type.tensor_type.shape.dim[2].dim_value, o.name))
+    heads.graph.output.extend(by_scale)
+    onnx.save(heads, model)
+    command = (
+        "model_transform.py --model_def 'a b.onnx' --mean 1.0,2.0,3.0 --scale 0.5,0.25,1 "
+        "--keep_aspect_ratio --pixel_format bgr --mlir x.mlir"
+    )
+    network = read_subject(raw(artifact, command), model).network
+    assert network.preprocessing.mean == (1, 2, 3)
+    assert network.preprocessing.scale == (0.5, 0.25, 1)
+    assert network.preprocessing.pixel_format == "bgr"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["model_transform.py", "model_transform.py --mean 1", "model_transform.py 'open", "other"],
+)
+def test_a_raw_network_of_unknown_preprocessing_is_refused(
+    artifact: Artifact, model: Path, command: str
+) -> None:
+    with pytest.raises(InputError, match="manifest|preprocessing"):
+        read_subject(raw(artifact, command), model)
+
+
+BAD = [
+    (["m.cvimodel", "--images", "none"], "not a folder"),
+    (["m.cvimodel", "--images", "empty"], "holds no pictures"),
+    (["m.cvimodel", "--images", "pictures"], "nothing says which"),
+    (["m.cvimodel", "--images", "pictures", "--report", "a.png"], ".html"),
+    (["m.cvimodel", "--images", "pictures", "--report", "no/a.html"], "folder no"),
+    (["m.cvimodel", "--images", "pictures", "--report", "dir.html"], "is a folder"),
+    (["m.cvimodel", "--images", "pictures", "--model", "text.onnx"], "not an ONNX"),
+    (["none.json", "--images", "pictures"], "does not exist"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), BAD, ids=range(len(BAD)))
+def test_bad_input_is_told_before_the_compiler_is_needed(
+    tmp_path: Path,
+    artifact: Artifact,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    message: str,
+) -> None:
+    for folder in ("empty", "pictures", "dir.html"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(b"no picture")
+    (tmp_path / "text.onnx").write_text("text")
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    result = CliRunner().invoke(app, ["verify", *words, "--json"])
+    assert result.exit_code == 1
+    error = json.loads(result.stdout)["error"]
+    assert message in error["message"]
+    assert error["hint"]
+    assert sorted(tmp_path.rglob("*")) == before
