@@ -82,6 +82,7 @@ class GeneralSettings(_Section):
     prefix: ClassVar[str] = "RECAM_"
 
     cache_dir: Path = Field(default_factory=lambda: user_cache_path("recam"))
+    toolchain: Literal["local", "docker"] = "local"
     cache_limit_mb: int = Field(default=4000, ge=0)
 
 

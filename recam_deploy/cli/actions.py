@@ -32,7 +32,7 @@ from ..network.model import Network, Preprocessing
 from ..network.reading import read_network, read_raw_network
 from ..progress import Progress
 from ..settings import ConvertSettings, Settings
-from ..toolchain import TPU_MLIR_VERSION, ensure
+from ..toolchain import TPU_MLIR_VERSION, Compiler, ensure, ensure_docker
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,19 @@ def _search(convert: ConvertSettings, network: Network) -> Search | None:
 
 def run_conversion(settings: Settings, progress: Progress, prepared: Prepared) -> ConversionResult:
     """Install the compiler if need be, then convert."""
-    toolchain = ensure(settings.cache_dir, progress)
-    converter = Converter(prepared.plan, prepared.graph, toolchain, settings.cache_dir, progress)
+    compiler = find_compiler(settings, progress)
+    converter = Converter(prepared.plan, prepared.graph, compiler, settings.cache_dir, progress)
     thresholds = Thresholds(settings.convert.min_cosine, settings.convert.min_matched)
     result = converter.run(prepared.output, thresholds)
     with contextlib.suppress(CacheBusyError):
         step_cache(settings).clean(max(1, settings.general.cache_limit_mb) * 1_000_000)
     return result
+
+
+def find_compiler(settings: Settings, progress: Progress) -> Compiler:
+    """The compiler that the settings name, installed now if it is not there."""
+    install = ensure_docker if settings.general.toolchain == "docker" else ensure
+    return install(settings.cache_dir, progress)
 
 
 def step_cache(settings: Settings) -> StepCache:

@@ -25,6 +25,7 @@ from .options import (
     Quantize,
     QuantizeTable,
     Scale,
+    Toolchain,
     Verify,
 )
 
@@ -53,6 +54,7 @@ def convert(
     verify: Verify = None,
     quantize: Quantize = None,
     quantize_table: QuantizeTable = None,
+    toolchain: Toolchain = None,
     expected_cos: ExpectedCos = None,
     min_layer_cos: MinLayerCos = None,
     family: FamilyOption = None,
@@ -79,6 +81,7 @@ def convert(
 
     terminal = Terminal(as_json=as_json)
     settings = load_settings().with_flags(
+        general={"toolchain": toolchain.value if toolchain else None},
         convert={
             "images": images,
             "verify": verify,
@@ -92,7 +95,7 @@ def convert(
             "pixel_format": pixel_format.value if pixel_format else None,
             "min_cosine": min_cosine,
             "min_matched": min_matched,
-        }
+        },
     )
     prepared = prepare_conversion(settings, model, calibration, output, labels)
     if dry_run:

@@ -18,6 +18,13 @@ class Precision(str, Enum):
     mixed = "mixed"
 
 
+class Place(str, Enum):
+    """Where the compiler runs."""
+
+    local = "local"
+    docker = "docker"
+
+
 class Family(str, Enum):
     """How the model is taken."""
 
@@ -185,6 +192,14 @@ PixelFormatOption = Annotated[
         "--pixel-format",
         help="With --family raw: the order of the network's channels. (default: rgb)",
         rich_help_panel="Other networks",
+    ),
+]
+Toolchain = Annotated[
+    Place | None,
+    typer.Option(
+        "--toolchain",
+        help="Where the compiler runs: in an environment of its own on this machine, or in Docker "
+        "(macOS, Windows, Arm). (or RECAM_TOOLCHAIN; default: local)",
     ),
 ]
 MinCosine = Annotated[

@@ -27,6 +27,7 @@ from .options import (
     Quantize,
     QuantizeTable,
     Runner,
+    Toolchain,
     User,
     Verify,
 )
@@ -52,6 +53,7 @@ def up(
     verify: Verify = None,
     quantize: Quantize = None,
     quantize_table: QuantizeTable = None,
+    toolchain: Toolchain = None,
     min_cosine: MinCosine = None,
     min_matched: MinMatched = None,
     runner: Runner = None,
@@ -74,6 +76,7 @@ def up(
 
     terminal = Terminal(as_json=as_json)
     settings = camera_settings(host, port, user, key).with_flags(
+        general={"toolchain": toolchain.value if toolchain else None},
         convert={
             "images": images,
             "verify": verify,
@@ -81,7 +84,7 @@ def up(
             "quantize_table": quantize_table,
             "min_cosine": min_cosine,
             "min_matched": min_matched,
-        }
+        },
     )
     conversion = prepare_conversion(settings, model, calibration, model_output, labels)
     smoke = prepare_smoke_test(settings, image, runner, output)

@@ -59,8 +59,8 @@ def verify(
     from ..report.html import render
     from ..report.subject import find_float_model, read_subject
     from ..settings import load_settings
-    from ..toolchain import ensure
     from ..tpu.simulator import Simulator
+    from .actions import find_compiler
 
     terminal = Terminal(as_json=as_json)
     settings = load_settings()
@@ -69,7 +69,7 @@ def verify(
     pictures = list_pictures(images)
     float_model = find_float_model(loaded, model, (loaded.cvimodel.parent, Path()))
     subject = read_subject(loaded, float_model)
-    simulator = Simulator(ensure(settings.cache_dir, terminal).simulator_libraries)
+    simulator = Simulator(find_compiler(settings, terminal), settings.cache_dir / "tmp")
     comparison = compare(subject, pictures, simulator, terminal, limit)
     write_atomically(target, render(comparison).encode())
     if comparison.detects and not comparison.agreement.reference:

@@ -22,7 +22,7 @@ from ..network.cutting import cut
 from ..network.lowering import lower
 from ..network.model import Network
 from ..progress import Progress
-from ..toolchain import Toolchain, mlir_tensors, run_tool
+from ..toolchain import Compiler, mlir_tensors, run_tool
 from ..tpu.simulator import Simulator
 from .layout import check_layout
 from .plan import (
@@ -71,13 +71,14 @@ class Converter:
         self,
         plan: ConversionPlan,
         model: onnx.ModelProto,
-        toolchain: Toolchain,
+        compiler: Compiler,
         cache_dir: Path,
         progress: Progress,
     ) -> None:
         self._plan = plan
         self._model = model
-        self._toolchain = toolchain
+        self._compiler = compiler
+        self._scratch = cache_dir / "tmp"
         self._cache = StepCache(cache_dir / "steps")
         stamp = time.strftime("%Y%m%d-%H%M%S")
         self._logs = cache_dir / "logs" / f"{stamp}-{plan.compile.key[-8:]}"
@@ -151,7 +152,7 @@ class Converter:
             _make_log_folder(self._logs)
             log = self._logs / f"{step.name}.log"
             done = run_tool(
-                self._toolchain,
+                self._compiler,
                 command,
                 folder,
                 log,
@@ -173,7 +174,7 @@ class Converter:
             compiled / CVIMODEL_FILE,
             self._plan.calibration.paths,
             self._plan.verify_images,
-            Simulator(self._toolchain.simulator_libraries),
+            Simulator(self._compiler, self._scratch),
             self._progress,
         )
         _write(folder / _VERIFICATION_FILE, json.dumps(verification.as_json()))
@@ -227,7 +228,7 @@ class Converter:
             "commands": [command.display() for command in plan.commands],
             "tools": {
                 "recam-deploy": __version__,
-                "tpu_mlir": self._toolchain.version,
+                "tpu_mlir": self._compiler.version,
                 "onnx": onnx.__version__,
                 "python": platform.python_version(),
             },

@@ -1,5 +1,8 @@
 """The compiler tpu_mlir 1.7: find it, install it, run its tools; the only door to it."""
 
+from .compiler import Call, Compiler
+from .docker import DockerToolchain
+from .docker_image import ensure_docker
 from .environment import ToolchainStatus, ensure, find, remove, status
 from .host import HostFacts, check_host, host_facts
 from .layout import TPU_MLIR_VERSION, Toolchain
@@ -8,6 +11,9 @@ from .tools import ToolCommand, ToolResult, run_tool
 
 __all__ = [
     "TPU_MLIR_VERSION",
+    "Call",
+    "Compiler",
+    "DockerToolchain",
     "HostFacts",
     "Threshold",
     "ToolCommand",
@@ -17,6 +23,7 @@ __all__ = [
     "check_calibration_table",
     "check_host",
     "ensure",
+    "ensure_docker",
     "find",
     "host_facts",
     "mlir_tensors",

@@ -92,7 +92,7 @@ def ensure(
     if found is not None:
         return found
     environ = os.environ if environ is None else environ
-    with _locked(cache_dir, progress):
+    with locked(cache_dir, progress):
         found = find(cache_dir, run)
         if found is not None:
             return found
@@ -115,7 +115,8 @@ def _check_path(cache_dir: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(cache_dir: Path, progress: Progress) -> Iterator[None]:
+def locked(cache_dir: Path, progress: Progress) -> Iterator[None]:
+    """One installation at a time; whoever comes second waits and says so."""
     lock = _lock(cache_dir)
     try:
         lock.acquire(timeout=0)

@@ -83,6 +83,52 @@ START_FAILURES = (
     ),
 )
 
+# What `docker` prints on its own account (Docker CLI and Engine 20.10 to 28).
+DOCKER_FAILURES = (
+    Failure(
+        r"permission denied while trying to connect to the [Dd]ocker",
+        "you may not use Docker's socket",
+        "Add yourself to its group (`sudo usermod -aG docker $USER`), log out and in again; or set "
+        "up rootless Docker.",
+        ToolchainError,
+    ),
+    Failure(
+        r"Cannot connect to the Docker daemon|failed to connect to the docker API"
+        r"|Is the docker daemon running|error during connect:",
+        "the Docker daemon is not running",
+        "Start Docker Desktop, or `sudo systemctl start docker`. If your daemon is elsewhere, let "
+        "DOCKER_HOST or `docker context use` name it.",
+        ToolchainError,
+    ),
+    Failure(
+        r"exec format error|no matching manifest for linux/|does not match the specified platform",
+        "this Docker cannot run linux/amd64 images",
+        "On Docker Desktop allow emulation (Settings, General: Rosetta or QEMU). On Linux run once "
+        "`docker run --privileged --rm tonistiigi/binfmt --install amd64`.",
+        ToolchainError,
+    ),
+    Failure(
+        r"(?i)mounts denied|bind (?:mount )?source path does not exist",
+        "Docker cannot reach the folder that recam works in",
+        "The daemon must run on this machine. Share the folder with it (Docker Desktop: Settings, "
+        "Resources, File sharing), or let RECAM_CACHE_DIR and TMPDIR name folders in your home.",
+        ToolchainError,
+    ),
+    Failure(
+        r"No such image: |Unable to find image '",
+        "the image with the compiler has been removed",
+        "Run this again: it is built anew.",
+        ToolchainError,
+    ),
+    Failure(
+        r"(?is)Error response from daemon:.*no space left on device|failed to (?:register|extract)"
+        r" layer.*no space left on device",
+        "Docker's disk is full",
+        "Free some with `docker system prune`, or give Docker Desktop a larger disk.",
+        ToolchainError,
+    ),
+)
+
 TOOL_FAILURES = (
     Failure(
         r"(?i)no space left on device",
@@ -189,7 +235,7 @@ def explain(tool: str, returncode: int, output: str, log: Path) -> RecamError:
 
     `output` is all it printed; `log` is the file that holds it.
     """
-    for failure in (*START_FAILURES, *TOOL_FAILURES):
+    for failure in (*START_FAILURES, *DOCKER_FAILURES, *TOOL_FAILURES):
         if match := re.search(failure.pattern, output):
             return _error(tool, failure, match, log)
     if returncode in _SIGKILL_CODES:

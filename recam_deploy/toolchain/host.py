@@ -15,8 +15,8 @@ from ..errors import ToolchainError
 MINIMUM_GLIBC = (2, 34)
 
 _ANOTHER_WAY = (
-    "Use a Linux x86-64 machine (a virtual machine will do), or Seeed's and Sophgo's Docker image "
-    "sophgo/tpuc_dev:v3.1; running the compiler in it is planned for a later release."
+    "Use a Linux x86-64 machine (a virtual machine will do), or run the compiler in Docker: "
+    "`--toolchain docker`."
 )
 
 

@@ -9,11 +9,14 @@ tpu_mlir-1.7-<hash>/        one environment; <hash> stands for the lock file and
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from .compiler import Call
 
 TPU_MLIR_VERSION = "1.7"
 
@@ -44,7 +47,8 @@ STAND_INS: Mapping[str, str] = {
 # What the tools may inherit; everything else (PYTHONHOME, LD_PRELOAD, a caller's virtual
 # environment) could only break them.
 _INHERITED = ("HOME", "USER", "LOGNAME", "TMPDIR", "TMP", "TEMP", "TZ", "LANG", "LANGUAGE")
-_INHERITED_PREFIXES = ("LC_", "OMP_", "OPENBLAS_", "MKL_", "KMP_")
+THREAD_SETTINGS = ("OMP_", "OPENBLAS_", "MKL_", "KMP_")
+_INHERITED_PREFIXES = ("LC_", *THREAD_SETTINGS)
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -119,6 +123,17 @@ class Toolchain:
             "PYTHONUTF8": "1",
             "PYTHONNOUSERSITE": "1",
         }
+
+    @contextlib.contextmanager
+    def calling(
+        self,
+        words: Sequence[str | Path],
+        work_dir: Path,
+        environ: Mapping[str, str],
+        reads: Sequence[Path] = (),
+    ) -> Iterator[Call]:
+        """See `Compiler.calling`; here every file of the user's is within reach."""
+        yield Call(tuple(str(word) for word in words), self.environment(environ))
 
 
 def _joined(*folders: Path | str) -> str:

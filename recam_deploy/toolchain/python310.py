@@ -171,6 +171,6 @@ def _fetched(uv: UvRunner, progress: Progress, run: Run) -> Interpreter:
         f"the compiler needs CPython 3.10: none is here, and uv could not fetch it ({reason})",
         "Install one and run this again: `apt install python3.10` (Ubuntu 22.04, or newer with the "
         "deadsnakes PPA), `pyenv install 3.10`, or `conda create -n py310 python=3.10`; then name "
-        f"it in {OVERRIDE} if it is not on PATH. Running the compiler in Docker is planned for a "
-        "later release.",
+        f"it in {OVERRIDE} if it is not on PATH. Or run the compiler in Docker: "
+        "`--toolchain docker`.",
     )

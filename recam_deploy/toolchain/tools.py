@@ -17,8 +17,8 @@ from pathlib import Path
 from .. import process
 from ..errors import CompilationError, ProcessError, RecamError
 from ..progress import Progress, Step
+from .compiler import Compiler
 from .failures import explain, last_lines
-from .layout import Toolchain
 from .python310 import Run
 from .tables import check_calibration_table, read_calibration_table
 
@@ -42,9 +42,9 @@ class ToolCommand:
     arguments: tuple[str, ...]
     outputs: tuple[Path, ...]
 
-    def words(self, toolchain: Toolchain) -> tuple[str, ...]:
-        """The command line as it is run."""
-        return (str(toolchain.python), str(toolchain.script(self.tool)), *self.arguments)
+    def words(self, compiler: Compiler) -> tuple[str, ...]:
+        """The command line as it is run where the compiler is."""
+        return (str(compiler.python), str(compiler.script(self.tool)), *self.arguments)
 
     def display(self) -> str:
         """The command line as Seeed's guide writes it, quoted for a shell."""
@@ -71,7 +71,7 @@ class ToolResult:
 
 
 def run_tool(
-    toolchain: Toolchain,
+    compiler: Compiler,
     command: ToolCommand,
     work_dir: Path,
     log: Path,
@@ -99,14 +99,16 @@ def run_tool(
     with progress.step(_TITLES.get(command.tool, command.tool)) as step:
         meter = ToolProgress(step)
         try:
-            done = run(
-                command.words(toolchain),
-                cwd=work_dir,
-                env=toolchain.environment(_os_environ if environ is None else environ),
-                timeout=timeout,
-                on_line=meter.line,
-                log=log,
-            )
+            base = _os_environ if environ is None else environ
+            with compiler.calling(command.words(compiler), work_dir, base) as call:
+                done = run(
+                    call.words,
+                    cwd=work_dir,
+                    env=call.environment,
+                    timeout=timeout,
+                    on_line=meter.line,
+                    log=log,
+                )
         except ProcessError as error:
             raise CompilationError(
                 f"{command.tool} failed: {error.message}", f"{error.hint} Its log is {log}."

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,6 +17,7 @@ from .. import process
 from ..errors import SimulatorError
 from ..progress import Progress
 from ..resources import resource
+from ..toolchain import Compiler
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -26,9 +26,14 @@ _SECONDS_AN_IMAGE = 120
 
 @dataclass(frozen=True)
 class Simulator:
-    """The TPU simulator; `libraries` are the folders that its shared libraries are found in."""
+    """The TPU simulator that `compiler` brings along, on this machine or in a container.
 
-    libraries: tuple[Path, ...]
+    Inputs and outputs pass through a temporary folder in `scratch`, which a container must be able
+    to see; None takes the system's.
+    """
+
+    compiler: Compiler
+    scratch: Path | None = None
 
     def run(
         self, model: Path, images: Sequence[Array], progress: Progress
@@ -40,7 +45,9 @@ class Simulator:
 
         Raises SimulatorError when the model cannot be loaded or run.
         """
-        with tempfile.TemporaryDirectory(prefix="recam-tpu-") as name:
+        if self.scratch:
+            self.scratch.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="recam-tpu-", dir=self.scratch) as name:
             folder = Path(name)
             inputs = [_write(folder / f"{index}.in", image) for index, image in enumerate(images)]
             with progress.step("Running on the TPU simulator", "images") as step:
@@ -51,7 +58,7 @@ class Simulator:
                         step.update(float(head.rsplit(maxsplit=1)[-1]), float(total))
 
                 step.update(0, len(images))
-                report = self._run_script(model, inputs, folder / "out", on_line)
+                report = self._run_script(model.absolute(), inputs, folder, on_line)
             tensors = report["outputs"]
             return [
                 [
@@ -62,18 +69,21 @@ class Simulator:
             ]
 
     def _run_script(
-        self, model: Path, inputs: Sequence[Path], output: Path, on_line: Any
+        self, model: Path, inputs: Sequence[Path], folder: Path, on_line: Callable[[str], None]
     ) -> dict[str, Any]:
-        command: list[str | Path] = [sys.executable, resource("device/tpu_run.py"), model]
+        script = resource("device/tpu_run.py")
+        words: list[str | Path] = [self.compiler.python, script, model]
         for path in inputs:
-            command += ["--input", path]
-        command += ["--output-dir", output, "--progress"]
-        done = process.run(
-            command,
-            env=self._environment(),
-            on_line=on_line,
-            timeout=60 + _SECONDS_AN_IMAGE * len(inputs),
-        )
+            words += ["--input", path]
+        words += ["--output-dir", folder / "out", "--progress"]
+        reads = [script, model]
+        with self.compiler.calling(words, folder, os.environ, reads=reads) as call:
+            done = process.run(
+                call.words,
+                env=call.environment,
+                on_line=on_line,
+                timeout=60 + _SECONDS_AN_IMAGE * len(inputs),
+            )
         if done.returncode != 0:
             raise SimulatorError(
                 f"the TPU simulator failed on {model.name} (exit {done.returncode}): "
@@ -82,14 +92,6 @@ class Simulator:
             )
         report: dict[str, Any] = json.loads(done.stdout)
         return report
-
-    def _environment(self) -> dict[str, str]:
-        kept = {key: os.environ[key] for key in _inherited() if key in os.environ}
-        return kept | {"LD_LIBRARY_PATH": os.pathsep.join(str(p) for p in self.libraries)}
-
-
-def _inherited() -> Iterable[str]:
-    return "PATH", "HOME", "TMPDIR", "LANG", "LC_ALL"
 
 
 def _write(path: Path, image: Array) -> Path:
