@@ -90,7 +90,8 @@ def normalized(
 def largest_difference(
     original: onnx.ModelProto, prepared: onnx.ModelProto, outputs: Sequence[str], image: Array
 ) -> float:
-    """The largest absolute difference between the tensors `outputs` of two models on one input.
+    """The largest difference between the tensors `outputs` of two models on one input: absolute,
+    or, for tensors with values above 1 such as coordinates, as a share of the largest value.
 
     In `original` they may lie inside the graph.
     """
@@ -103,4 +104,7 @@ def largest_difference(
     exposed.graph.output.extend(shapes[name] for name in outputs)
     first = FloatModel(exposed.SerializeToString()).run(image)
     second = FloatModel(prepared.SerializeToString()).run(image)
-    return max(float(np.abs(a - b).max()) for a, b in zip(first, second, strict=True))
+    return max(
+        float(np.abs(a - b).max()) / max(1.0, float(np.abs(a).max()))
+        for a, b in zip(first, second, strict=True)
+    )
