@@ -17,6 +17,8 @@ from pathlib import Path, PurePosixPath
 import paramiko
 import scp
 from cryptography.exceptions import UnsupportedAlgorithm
+from paramiko.auth_handler import AuthOnlyHandler
+from paramiko.message import Message
 from paramiko.transport import ServiceRequestingTransport
 from pydantic import SecretStr
 
@@ -84,15 +86,13 @@ def connect(
     return Remote(transport, camera, once)
 
 
-def _open(
-    camera: CameraSettings, accept: bool, confirm: Confirm | None
-) -> ServiceRequestingTransport:
+def _open(camera: CameraSettings, accept: bool, confirm: Confirm | None) -> _Transport:
     """A connection whose host key has been checked, and that nobody has logged in on."""
     host, port = str(camera.host), camera.port
     known = KnownHosts.read((camera.known_hosts or default_known_hosts()).expanduser())
     link = open_socket(host, port, camera.timeout)
     try:
-        transport = ServiceRequestingTransport(link)
+        transport = _Transport(link)
         transport.banner_timeout = transport.handshake_timeout = camera.timeout
         transport.auth_timeout = max(camera.timeout, SHORT_SECONDS)
         options = transport.get_security_options()
@@ -114,6 +114,32 @@ def _open(
     return transport
 
 
+class _AuthHandler(AuthOnlyHandler):
+    """The library's own makes the event that an answer sets only after it has asked: it misses a
+    quick answer, and waits in vain (paramiko 3.4 to 5.1). Here it stands ready before."""
+
+    _answered: threading.Event | None = None
+
+    def send_auth_request(
+        self, username: str, method: str, finish_message: Callable[[Message], None] | None = None
+    ) -> list[str]:
+        self._answered = threading.Event()
+        return super().send_auth_request(username, method, finish_message or (lambda _: None))
+
+    @property
+    def auth_event(self) -> threading.Event | None:
+        return self._answered
+
+    @auth_event.setter
+    def auth_event(self, event: threading.Event | None) -> None:
+        """Whatever the library sets comes too late."""
+
+
+class _Transport(ServiceRequestingTransport):
+    def get_auth_handler(self) -> AuthOnlyHandler:
+        return _AuthHandler(self)
+
+
 class _Gate:
     """`login.Gate` over one connection.
 
@@ -121,7 +147,7 @@ class _Gate:
     again before each attempt, which asyncssh's server takes for a breach of the protocol.
     """
 
-    def __init__(self, transport: ServiceRequestingTransport, user: str) -> None:
+    def __init__(self, transport: _Transport, user: str) -> None:
         self._transport = transport
         self._user = user
 
@@ -132,11 +158,8 @@ class _Gate:
     def methods(self) -> tuple[str, ...]:
         with _losing("logging in"):
             self._request_service()
-            # The transport's own auth_none fails in paramiko 3.4 to 5.1 on a missing argument.
-            handler = self._transport.get_auth_handler()
-            self._transport.auth_handler = handler
             try:
-                return tuple(handler.send_auth_request(self._user, "none", lambda _message: None))
+                return tuple(self._transport.auth_none(self._user))
             except paramiko.BadAuthenticationType as error:
                 return tuple(error.allowed_types)
             except paramiko.AuthenticationException:
