@@ -12,10 +12,18 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from platformdirs import user_cache_path, user_config_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
 
 from .errors import SettingsError
 
@@ -56,24 +64,80 @@ class CameraSettings(_Section):
     run_timeout: float = Field(default=120.0, gt=0)
 
 
+def _split(value: Any) -> Any:
+    """Lists may be given as text too, with commas, as flags and the environment give them."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _nested(value: Any) -> Any:
+    """`[[1,3,640,640]]` as the compiler writes it, or one shape without its brackets."""
+    return [_split(value.strip("[] "))] if isinstance(value, str) else value
+
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+_Triple = Annotated[tuple[float, float, float], BeforeValidator(_split)]
+_Tolerance = Annotated[tuple[_Share, _Share], BeforeValidator(_split)]
+_Sides = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_split)]
+_Shapes = Annotated[tuple[tuple[PositiveInt, ...]], BeforeValidator(_nested)]
+
+
 class ConvertSettings(_Section):
-    """How models are converted, and how much of the float model's result must survive."""
+    """How models are converted, and how much of the float model's result must survive.
+
+    Names are those of the compiler's tools where they have one; README.md explains each.
+    """
 
     prefix: ClassVar[str] = "RECAM_CONVERT_"
 
+    # Pictures, and our own check.
+    dataset: Path | None = None
+    data_list: Path | None = None
     images: int | None = Field(default=None, ge=1)
     verify: int = Field(default=1, ge=1)
     min_cosine: float = Field(default=0.9, ge=0, le=1)
     min_matched: float = Field(default=0.75, ge=0, le=1)
+
+    # Precision.
     quantize: Literal["auto", "int8", "bf16", "f16", "mixed"] = "auto"
     quantize_table: Path | None = None
+    calibration_table: Path | None = None
+    tune_num: int = Field(default=5, ge=0)
+    histogram_bin_num: int = Field(default=2048, ge=128)
+
+    # The search for mixed precision.
     expected_cos: float | None = Field(default=None, gt=0, le=1)
     min_layer_cos: float = Field(default=0.99, gt=0, le=1)
+    max_float_layers: int | None = Field(default=None, ge=0)
     search_images: int = Field(default=10, ge=1)
+    fp_type: Literal["auto", "BF16"] = "auto"
+    global_compare_layers: _Words = ()
+    debug_cmd: str = Field(default="", pattern=r"^[A-Za-z0-9_=;.]*$")
+    loss_table: Path | None = None
+
+    # The network and what it takes.
     family: Literal["auto", "raw"] = "auto"
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    scale: tuple[float, float, float] = (1 / 255, 1 / 255, 1 / 255)
+    model_name: str = Field(default="network", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}$")
+    input_shapes: _Shapes | None = None
+    input_types: tuple[Literal["float32"]] = ("float32",)
+    output_names: _Words = ()
+    resize_dims: _Sides | None = None
+    keep_aspect_ratio: bool = True
+    mean: _Triple = (0.0, 0.0, 0.0)
+    scale: _Triple = (1 / 255, 1 / 255, 1 / 255)
     pixel_format: Literal["rgb", "bgr"] = "rgb"
+    channel_format: Literal["auto", "nchw", "nhwc"] = "auto"
+
+    # The compiler's own checks, which run when there is a picture for them.
+    test_input: Path | None = None
+    test_result: Path | None = None
+    transform_tolerance: _Tolerance = (0.99, 0.99)
+    transform_excepts: _Words = ()
+    tolerance: _Tolerance = (0.8, 0.5)
+    excepts: _Words = ()
+    compare_all: bool = False
+    skip_validation: bool = False
+    op_divide: bool = False
 
 
 class GeneralSettings(_Section):

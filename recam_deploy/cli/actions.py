@@ -15,23 +15,23 @@ from ..camera.layout import CameraLayout
 from ..camera.remote import Remote
 from ..camera.runner_binary import RunnerSource, find_runner
 from ..camera.smoke import SmokeReport, run_smoke_test
-from ..conversion.calibration import read_calibration_set
-from ..conversion.convert import ConversionResult, Converter, Thresholds
-from ..conversion.plan import (
-    DEFAULT_EXPECTED_COS,
-    ConversionPlan,
-    Search,
-    choose_quantization,
-    plan_conversion,
+from ..conversion.choices import (
+    check_channel_format,
+    preprocessing_of,
+    read_options,
+    read_pictures,
 )
+from ..conversion.commands import LOSS_TABLE_FILE, TEST_RESULT_FILE
+from ..conversion.convert import ConversionResult, Converter, Thresholds
+from ..conversion.plan import ConversionPlan, choose_quantization, plan_conversion
 from ..conversion.step_cache import StepCache
 from ..detection.pictures import read_picture
 from ..errors import CacheBusyError, InputError
+from ..files import copy_atomically
 from ..network.labels import read_labels
-from ..network.model import Network, Preprocessing
 from ..network.reading import read_network, read_raw_network
 from ..progress import Progress
-from ..settings import ConvertSettings, Settings
+from ..settings import Settings
 from ..toolchain import TPU_MLIR_VERSION, Compiler, ensure, ensure_docker
 
 
@@ -45,38 +45,30 @@ class Prepared:
 
 
 def prepare_conversion(
-    settings: Settings, model: Path, calibration: Path, output: Path | None, labels: Path | None
+    settings: Settings, model: Path, output: Path | None, labels: Path | None
 ) -> Prepared:
     """Read and check everything a conversion takes, before anything is spent on it."""
     convert = settings.convert
     read = read_raw_network if convert.family == "raw" else read_network
-    preprocessing = Preprocessing(convert.mean, convert.scale, convert.pixel_format)
-    network, graph = read(model, read_labels(labels) if labels else (), preprocessing)
-    table = _read_table(convert.quantize_table)
-    quantization = choose_quantization(network, convert.quantize, table)
+    network, graph = read(
+        model,
+        read_labels(labels) if labels else (),
+        preprocessing_of(convert),
+        output_names=convert.output_names,
+        input_shape=convert.input_shapes[0] if convert.input_shapes else (),
+    )
+    check_channel_format(convert, network)
+    options = read_options(convert, network)
+    quantization = choose_quantization(network, convert.quantize, options.quantize_table)
     target = output_path(model, output, quantization)
-    pictures = read_calibration_set(calibration, convert.images)
     plan = plan_conversion(
         network,
-        pictures,
+        read_pictures(convert),
+        options,
         quantization=quantization,
-        quantize_table=table,
-        verify_images=settings.convert.verify,
         tpu_mlir=TPU_MLIR_VERSION,
-        search=_search(convert, network),
     )
     return Prepared(plan, graph, target)
-
-
-def _search(convert: ConvertSettings, network: Network) -> Search | None:
-    """The search for mixed precision: where it was asked for, or nothing else names the layers."""
-    if convert.expected_cos is None and network.float_tail:
-        return None
-    return Search(
-        expected_cos=convert.expected_cos or DEFAULT_EXPECTED_COS,
-        min_layer_cos=convert.min_layer_cos,
-        images=convert.search_images,
-    )
 
 
 def run_conversion(settings: Settings, progress: Progress, prepared: Prepared) -> ConversionResult:
@@ -85,9 +77,22 @@ def run_conversion(settings: Settings, progress: Progress, prepared: Prepared) -
     converter = Converter(prepared.plan, prepared.graph, compiler, settings.cache_dir, progress)
     thresholds = Thresholds(settings.convert.min_cosine, settings.convert.min_matched)
     result = converter.run(prepared.output, thresholds)
+    for wanted, step, file in (
+        (settings.convert.test_result, "transform", TEST_RESULT_FILE),
+        (settings.convert.loss_table, "search", LOSS_TABLE_FILE),
+    ):
+        if wanted:
+            copy_result(result, step, file, wanted.expanduser())
     with contextlib.suppress(CacheBusyError):
         step_cache(settings).clean(max(1, settings.general.cache_limit_mb) * 1_000_000)
     return result
+
+
+def copy_result(result: ConversionResult, step: str, file: str, target: Path) -> None:
+    """Copy a file that a step has left to where the user wants it; nothing if it left none."""
+    folder = next((done.folder for done in result.steps if done.name == step), None)
+    if folder and (folder / file).is_file():
+        copy_atomically(folder / file, target)
 
 
 def find_compiler(settings: Settings, progress: Progress) -> Compiler:
@@ -99,26 +104,6 @@ def find_compiler(settings: Settings, progress: Progress) -> Compiler:
 def step_cache(settings: Settings) -> StepCache:
     """The finished conversion steps of this user."""
     return StepCache(settings.cache_dir / "steps")
-
-
-def _read_table(path: Path | None) -> str | None:
-    """A quantization table made elsewhere: a tensor's name and BF16, F32 or INT8, a line each."""
-    if path is None:
-        return None
-    try:
-        text = path.expanduser().read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}", "Give a text file.") from error
-    lines = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
-    for words in lines:
-        if len(words) != 2 or words[1] not in ("BF16", "F32", "INT8"):
-            raise InputError(
-                f"{path} is no quantization table: {' '.join(words)[:80]!r}",
-                "Each line names a tensor and its type: BF16, F32 or INT8.",
-            )
-    if not lines:
-        raise InputError(f"{path} names no tensors", "Each line names a tensor and its type.")
-    return text
 
 
 def output_path(model: Path, output: Path | None, quantization: str) -> Path:

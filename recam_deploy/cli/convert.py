@@ -8,26 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .boundary import bounded
-from .options import (
-    AsJson,
-    Calibration,
-    DryRun,
-    ExpectedCos,
-    FamilyOption,
-    Images,
-    Labels,
-    Mean,
-    MinCosine,
-    MinLayerCos,
-    MinMatched,
-    Model,
-    PixelFormatOption,
-    Quantize,
-    QuantizeTable,
-    Scale,
-    Toolchain,
-    Verify,
-)
+from .conversion_options import ConversionFlags, Model
+from .groups import grouped
+from .options import AsJson, DryRun
 
 if TYPE_CHECKING:
     from ..console import Terminal
@@ -45,24 +28,11 @@ Output = Annotated[
 
 
 @bounded
+@grouped
 def convert(
     model: Model,
-    calibration: Calibration,
+    flags: ConversionFlags,
     output: Output = None,
-    labels: Labels = None,
-    images: Images = None,
-    verify: Verify = None,
-    quantize: Quantize = None,
-    quantize_table: QuantizeTable = None,
-    toolchain: Toolchain = None,
-    expected_cos: ExpectedCos = None,
-    min_layer_cos: MinLayerCos = None,
-    family: FamilyOption = None,
-    mean: Mean = None,
-    scale: Scale = None,
-    pixel_format: PixelFormatOption = None,
-    min_cosine: MinCosine = None,
-    min_matched: MinMatched = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -80,24 +50,8 @@ def convert(
     from .actions import prepare_conversion, run_conversion
 
     terminal = Terminal(as_json=as_json)
-    settings = load_settings().with_flags(
-        general={"toolchain": toolchain.value if toolchain else None},
-        convert={
-            "images": images,
-            "verify": verify,
-            "quantize": quantize.value if quantize else None,
-            "quantize_table": quantize_table,
-            "expected_cos": expected_cos,
-            "min_layer_cos": min_layer_cos,
-            "family": family.value if family else None,
-            "mean": mean.split(",") if mean else None,
-            "scale": scale.split(",") if scale else None,
-            "pixel_format": pixel_format.value if pixel_format else None,
-            "min_cosine": min_cosine,
-            "min_matched": min_matched,
-        },
-    )
-    prepared = prepare_conversion(settings, model, calibration, output, labels)
+    settings = flags.over(load_settings())
+    prepared = prepare_conversion(settings, model, output, flags.labels)
     if dry_run:
         plan = prepared.plan
         commands = [command.display() for command in plan.commands]

@@ -75,12 +75,9 @@ def _run(settings: Settings, terminal: Terminal, output: Path) -> Journey:
 
     files = resource("device/demo")
     picture = min((files / "test").glob("*.jpg"))
+    settings = settings.with_flags(convert={"dataset": files / "calibration"})
     conversion = prepare_conversion(
-        settings,
-        files / "shapes.onnx",
-        files / "calibration",
-        output / "shapes_int8.cvimodel",
-        None,
+        settings, files / "shapes.onnx", output / "shapes_int8.cvimodel", None
     )
     smoke = prepare_smoke_test(settings, picture, None, output / "Out.jpg")
     return run_journey(settings, terminal, conversion, smoke, accept_host_key=False)

@@ -309,7 +309,11 @@ def _inspect_onnx(terminal: Terminal, file: Path) -> None:
         document |= {
             "family": network.family,
             "labels": list(network.labels),
-            "input": dataclasses.asdict(network.input),
+            "input": {
+                "name": network.input.name,
+                "height": network.input.height,
+                "width": network.input.width,
+            },
             "heads": [dataclasses.asdict(head) for head in network.heads],
         }
     if terminal.as_json:

@@ -10,27 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .boundary import bounded
-from .options import (
-    AcceptHostKey,
-    AsJson,
-    Calibration,
-    Host,
-    Images,
-    Key,
-    Labels,
-    MinCosine,
-    MinMatched,
-    Model,
-    ModelOutput,
-    Output,
-    Port,
-    Quantize,
-    QuantizeTable,
-    Runner,
-    Toolchain,
-    User,
-    Verify,
-)
+from .conversion_options import ConversionFlags, Model
+from .groups import grouped
+from .options import AcceptHostKey, AsJson, Host, Key, ModelOutput, Output, Port, Runner, User
 
 if TYPE_CHECKING:
     from ..camera.deployment import Deployment
@@ -42,20 +24,13 @@ if TYPE_CHECKING:
 
 
 @bounded
+@grouped
 def up(
     model: Model,
-    calibration: Calibration,
     image: Annotated[Path, typer.Option(help="A picture to try the model on.", show_default=False)],
+    flags: ConversionFlags,
     output: Output = Path("Out.jpg"),
     model_output: ModelOutput = None,
-    labels: Labels = None,
-    images: Images = None,
-    verify: Verify = None,
-    quantize: Quantize = None,
-    quantize_table: QuantizeTable = None,
-    toolchain: Toolchain = None,
-    min_cosine: MinCosine = None,
-    min_matched: MinMatched = None,
     runner: Runner = None,
     host: Host = None,
     port: Port = None,
@@ -75,18 +50,8 @@ def up(
     from .login import camera_settings
 
     terminal = Terminal(as_json=as_json)
-    settings = camera_settings(host, port, user, key).with_flags(
-        general={"toolchain": toolchain.value if toolchain else None},
-        convert={
-            "images": images,
-            "verify": verify,
-            "quantize": quantize.value if quantize else None,
-            "quantize_table": quantize_table,
-            "min_cosine": min_cosine,
-            "min_matched": min_matched,
-        },
-    )
-    conversion = prepare_conversion(settings, model, calibration, model_output, labels)
+    settings = flags.over(camera_settings(host, port, user, key))
+    conversion = prepare_conversion(settings, model, model_output, flags.labels)
     smoke = prepare_smoke_test(settings, image, runner, output)
     journey = run_journey(settings, terminal, conversion, smoke, accept_host_key=accept_host_key)
     print_journey(terminal, journey)

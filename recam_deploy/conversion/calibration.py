@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,10 @@ DEFAULT_IMAGES = 100
 
 @dataclass(frozen=True)
 class CalibrationSet:
-    """Pictures for calibration, each with the sha256 of its bytes, in a fixed order."""
+    """Pictures for calibration, each with the sha256 of its bytes, in a fixed order; `source` is
+    the folder or the list that names them."""
 
-    folder: Path
+    source: Path
     pictures: tuple[tuple[Path, str], ...]
 
     @property
@@ -36,13 +38,34 @@ def read_calibration_set(folder: Path, images: int | None) -> CalibrationSet:
     Raises InputError when the folder is missing or empty, holds fewer pictures than asked, or one
     cannot be read.
     """
-    found = list_pictures(folder)
+    return _chosen(folder, list_pictures(folder), images)
+
+
+def read_data_list(path: Path, images: int | None) -> CalibrationSet:
+    """The first `images` pictures of a list, a path a line, as the compiler's `--data_list`; paths
+    that are not absolute begin at this folder.
+
+    Raises InputError when the list cannot be read or is empty, and as `read_calibration_set`.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"the list {path} cannot be read: {error}", "Give a text file with a path a line."
+        ) from error
+    named = [Path(line.strip()).expanduser() for line in lines if line.strip()]
+    if not named:
+        raise InputError(f"the list {path} names no pictures", "Write a picture's path a line.")
+    return _chosen(path, named, images)
+
+
+def _chosen(source: Path, found: Sequence[Path], images: int | None) -> CalibrationSet:
     if images is not None and len(found) < images:
         raise InputError(
-            f"{folder} holds {len(found)} pictures, and {images} were asked for",
+            f"{source} holds {len(found)} pictures, and {images} were asked for",
             f"Add pictures, or ask for at most {len(found)} with --images.",
         )
     chosen = found[: images or DEFAULT_IMAGES]
     for path in chosen:
         read_picture(path)
-    return CalibrationSet(folder, tuple((path, sha256_of(path)) for path in chosen))
+    return CalibrationSet(source, tuple((path, sha256_of(path)) for path in chosen))

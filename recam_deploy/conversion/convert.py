@@ -6,8 +6,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +15,34 @@ import onnx
 
 from .. import __version__, cvimodel
 from ..artifact import Artifact, TensorInfo, sha256_of, write_manifest
-from ..errors import CompilationError, InputError, VerificationError
+from ..errors import InputError, VerificationError
 from ..files import copy_atomically
-from ..network.cutting import cut
-from ..network.lowering import lower
-from ..network.model import Network
+from ..network.preparing import output_scales, prepare
 from ..progress import Progress
-from ..toolchain import Compiler, mlir_tensors, run_tool
+from ..toolchain import Compiler, run_tool
 from ..tpu.simulator import Simulator
-from .layout import check_layout
-from .plan import (
+from .commands import (
+    BF16,
     CVIMODEL_FILE,
-    IMAGE_LIST_FILE,
     MIXED,
-    MLIR_FILE,
     ONNX_FILE,
     QUANTIZE_TABLE_FILE,
     TABLE_FILE,
-    ConversionPlan,
-    PlannedStep,
+    check_picture_file,
 )
+from .layout import check_layout
+from .plan import ConversionPlan, PlannedStep
 from .reference import largest_difference
 from .step_cache import StepCache, StepResult
 from .verification import Verification, verify
+from .work_folder import (
+    copy_files,
+    finish_search,
+    keep_only,
+    link_pictures,
+    tail_table,
+    write,
+)
 
 MAX_LOWERING_DIFFERENCE = 1e-4
 _VERIFICATION_FILE = "verification.json"
@@ -124,10 +128,17 @@ class Converter:
         """Cut at the heads, lower, and prove that neither changed what is computed."""
         network = self._plan.network
         with self._progress.step("Cutting and lowering the ONNX model"):
-            prepared = lower(cut(self._model, network.input.name, network.cut_at))
-            shape = (1, 3, network.input.height, network.input.width)
-            noise = np.random.default_rng(0).random(shape, np.float32)
-            difference = largest_difference(self._model, prepared, network.cut_at, noise)
+            prepared = prepare(self._model, network)
+            image = network.input
+            noise = np.random.default_rng(0).random((1, 3, image.height, image.width), np.float32)
+            difference = largest_difference(
+                self._model,
+                prepared,
+                network.cut_at,
+                noise,
+                output_scales(network),
+                channels_last=image.channels_last,
+            )
         if difference > MAX_LOWERING_DIFFERENCE:
             raise InputError(
                 f"lowering the model to opset 17 changed its outputs by {difference:.2g}",
@@ -142,13 +153,8 @@ class Converter:
             raise ValueError(f"the step {step.name} has no tool")
 
         def build(folder: Path) -> None:
-            given = {file for result in before for file in _copy_files(result.folder, folder)}
-            if step.name in ("calibrate", "search"):
-                given |= _link_pictures(self._plan.calibration.paths, folder)
-            mixed = step.name == "compile" and self._plan.quantization == MIXED
-            if mixed and not self._plan.search:
-                table = self._plan.quantize_table or _tail_table(self._plan.network, folder)
-                given.add(_write(folder / QUANTIZE_TABLE_FILE, table))
+            given = {file for result in before for file in copy_files(result.folder, folder)}
+            given |= self._put_inputs(step.name, folder)
             _make_log_folder(self._logs)
             log = self._logs / f"{step.name}.log"
             done = run_tool(
@@ -161,11 +167,32 @@ class Converter:
             )
             for warning in done.warnings:
                 self._progress.say(f"{command.tool}: {warning}")
+            if step.name == "search" and self._plan.options.search:
+                finish_search(folder, done.tail, self._plan.options.search.max_float_layers)
             for file in given:
                 file.unlink()
-            _keep_only(folder, step.name)
+            keep_only(folder, step.name)
 
         return self._cache.run(step.name, step.key, build)
+
+    def _put_inputs(self, step: str, folder: Path) -> set[Path]:
+        """The user's own files that a step's tool reads, by the names that its command line has."""
+        plan, options = self._plan, self._plan.options
+        given = set()
+        if step in ("calibrate", "search"):
+            given |= link_pictures(plan.calibration.paths, folder)
+        picture = options.transform.test_input
+        if step in ("transform", "compile") and picture:
+            link = folder / check_picture_file(picture)
+            link.symlink_to(picture.path.absolute())
+            given.add(link)
+        needs_table = step in ("search", "compile") and plan.quantization != BF16
+        if needs_table and options.calibration.table is not None:
+            given.add(write(folder / TABLE_FILE, options.calibration.table))
+        if step == "compile" and plan.quantization == MIXED and not plan.search:
+            table = options.quantize_table or tail_table(plan.network, folder)
+            given.add(write(folder / QUANTIZE_TABLE_FILE, table))
+        return given
 
     def _verify(self, folder: Path, prepared: Path, compiled: Path) -> None:
         verification = verify(
@@ -173,11 +200,11 @@ class Converter:
             prepared / ONNX_FILE,
             compiled / CVIMODEL_FILE,
             self._plan.calibration.paths,
-            self._plan.verify_images,
+            self._plan.options.verify_images,
             Simulator(self._compiler, self._scratch),
             self._progress,
         )
-        _write(folder / _VERIFICATION_FILE, json.dumps(verification.as_json()))
+        write(folder / _VERIFICATION_FILE, json.dumps(verification.as_json()))
 
     def _artifact(self, path: Path, layout: cvimodel.CviModel) -> Artifact:
         network = self._plan.network
@@ -219,12 +246,14 @@ class Converter:
                     "ir_version": plan.network.ir_version,
                     "opset": plan.network.opset,
                     "cut_at": list(plan.network.cut_at),
+                    "input_shape": list(plan.network.input.shape),
                 },
                 "calibration": [
                     {"file": path.name, "sha256": digest}
                     for path, digest in plan.calibration.pictures
                 ],
             },
+            "preprocessing": asdict(plan.network.preprocessing),
             "commands": [command.display() for command in plan.commands],
             "tools": {
                 "recam-deploy": __version__,
@@ -257,71 +286,8 @@ def _too_far(found: Verification, wanted: Thresholds, kept: Path) -> Verificatio
     )
 
 
-def _copy_files(source: Path, folder: Path) -> list[Path]:
-    """Copy the files of a finished step into `folder`; returns the copies."""
-    copies = []
-    for file in source.iterdir():
-        if file.name != "step.json":
-            copies.append(folder / file.name)
-            copies[-1].write_bytes(file.read_bytes())
-    return copies
-
-
-def _tail_table(network: Network, folder: Path) -> str:
-    """A quantization table that keeps the network's float tail in BF16.
-
-    The compiler names a tensor by its ONNX name and, after `_`, the operator that made it.
-    """
-    tail = frozenset(network.float_tail)
-    names = mlir_tensors((folder / MLIR_FILE).read_text(encoding="utf-8"))
-    kept = [name for name in names if name in tail or name.rpartition("_")[0] in tail]
-    if not kept:
-        raise CompilationError(
-            "none of the tensors that must stay in BF16 were found in the translated network",
-            "Give a quantization table with --quantize-table, and please report the model.",
-        )
-    return "".join(f"{name} BF16\n" for name in kept)
-
-
-def _link_pictures(pictures: Sequence[Path], folder: Path) -> set[Path]:
-    """Links with plain names, and the list of them: the compiler's list has no quoting, and a
-    comma in it begins another input."""
-    links = set()
-    for index, picture in enumerate(pictures):
-        link = folder / f"picture-{index:05}{picture.suffix.lower()}"
-        link.symlink_to(picture.absolute())
-        links.add(link)
-    names = "".join(f"{link.name}\n" for link in sorted(links))
-    return links | {_write(folder / IMAGE_LIST_FILE, names)}
-
-
 def _make_log_folder(folder: Path) -> None:
     """Make the folder for this run's logs; of those of earlier runs the newest few are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in sorted(folder.parent.iterdir())[:-_KEPT_LOGS]:
         shutil.rmtree(old, ignore_errors=True)
-
-
-_KEPT = {
-    "transform": ("*.mlir", "*.npz"),
-    "calibrate": (TABLE_FILE,),
-    "search": (QUANTIZE_TABLE_FILE,),
-    "compile": (CVIMODEL_FILE,),
-}
-
-
-def _keep_only(folder: Path, step: str) -> None:
-    """Remove what the tools leave lying about beside their result."""
-    kept = {path for pattern in _KEPT[step] for path in folder.glob(pattern)}
-    if not kept:
-        raise CompilationError(f"the step {step} left no result", "See its log.")
-    for path in set(folder.iterdir()) - kept:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def _write(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
-    return path

@@ -14,7 +14,6 @@ from ..network.model import Network
 def check_layout(model: CviModel, network: Network) -> None:
     """Raise VerificationError, naming what differs, unless the camera takes `model` as `network`'s
     family: one packed uint8 RGB image in, the family's float32 tensors in their order out."""
-    side = network.input.width
     differences = [
         *_difference("chip", model.header.chip, CHIP),
         *_difference("number of inputs", len(model.inputs), 1),
@@ -23,7 +22,7 @@ def check_layout(model: CviModel, network: Network) -> None:
     if not differences:
         image = model.inputs[0]
         differences += [
-            *_difference("input shape", image.shape, (1, side, side, 3)),
+            *_difference("input shape", image.shape, (1, *network.picture_size, 3)),
             *_difference("input type", image.dtype, "uint8"),
             *_difference("input pixel format", image.pixel_format, "RGB_PACKED"),
         ]

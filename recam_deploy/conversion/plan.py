@@ -7,7 +7,6 @@ a dry run, the cache and the manifest all read the same plan.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
@@ -15,24 +14,20 @@ from ..network.lowering import TARGET_IR, TARGET_OPSET
 from ..network.model import Network
 from ..toolchain import ToolCommand
 from .calibration import CalibrationSet
+from .commands import (
+    BF16,
+    INT8,
+    MIXED,
+    calibrate_command,
+    deploy_command,
+    search_command,
+    transform_command,
+)
+from .options import ConversionOptions
 from .step_cache import step_key
 
-CHIP = "cv181x"
-ONNX_FILE = "network.onnx"
-MLIR_FILE = "network.mlir"
-TABLE_FILE = "calibration_table"
-IMAGE_LIST_FILE = "images.txt"
-QUANTIZE_TABLE_FILE = "quantize_table"
-CVIMODEL_FILE = "network.cvimodel"
-
-DEFAULT_EXPECTED_COS = 0.99
-
-INT8, BF16, MIXED = "int8", "bf16", "mixed"
-
 # Raise a step's number when our own part of it changes its result.
-_PREPARE, _TRANSFORM, _CALIBRATE, _SEARCH, _COMPILE, _VERIFY = 2, 1, 1, 1, 1, 1
-
-_MODEL_NAME = "network"
+_PREPARE, _TRANSFORM, _CALIBRATE, _SEARCH, _COMPILE, _VERIFY = 3, 1, 1, 2, 1, 2
 
 
 @dataclass(frozen=True)
@@ -45,34 +40,20 @@ class PlannedStep:
 
 
 @dataclass(frozen=True)
-class Search:
-    """How the compiler looks for the layers that must stay in BF16: until the output's cosine
-    reaches `expected_cos`, among the layers whose own falls below `min_layer_cos`."""
-
-    expected_cos: float
-    min_layer_cos: float
-    images: int
-
-
-@dataclass(frozen=True)
 class ConversionPlan:
-    """The steps that turn `network` into a cvimodel, in order; BF16 needs no calibration.
-
-    In mixed precision the layers in BF16 are those of `quantize_table`, a text that the user gave,
-    else those that the step `search` finds, else the network's `float_tail`.
-    """
+    """The steps that turn `network` into a cvimodel, in order; BF16 needs no calibration, and a
+    calibration table that was given no calibration either."""
 
     network: Network
     quantization: str
     calibration: CalibrationSet
+    options: ConversionOptions
     prepare: PlannedStep
     transform: PlannedStep
     calibrate: PlannedStep | None
     search: PlannedStep | None
     compile: PlannedStep
     verify: PlannedStep
-    verify_images: int
-    quantize_table: str | None = None
 
     @property
     def commands(self) -> tuple[ToolCommand, ...]:
@@ -104,67 +85,84 @@ def choose_quantization(network: Network, wanted: str, quantize_table: str | Non
 def plan_conversion(
     network: Network,
     calibration: CalibrationSet,
+    options: ConversionOptions,
     *,
     quantization: str,
-    verify_images: int,
     tpu_mlir: str,
-    quantize_table: str | None = None,
-    search: Search | None = None,
 ) -> ConversionPlan:
-    """Plan a conversion to `quantization` with the compiler's release `tpu_mlir`.
-
-    `search` is used in mixed precision without a table.
-    """
+    """Plan a conversion to `quantization` with the compiler's release `tpu_mlir`."""
     prepare = step_key(
         "prepare",
         _PREPARE,
-        {"model": network.sha256, "cut": network.cut_at, "to": [TARGET_IR, TARGET_OPSET]},
+        {
+            "model": network.sha256,
+            "input": network.input.shape,
+            "cut": network.cut_at,
+            "to": [TARGET_IR, TARGET_OPSET],
+        },
     )
-    transform = _step("transform", _TRANSFORM, _transform(network), tpu_mlir, {"from": prepare})
-    calibrate = None
-    if quantization != BF16:
+    count, digests = len(calibration.pictures), calibration.digests
+    test = options.transform.test_input
+    checked = {"test_input": test.sha256} if test else {}
+    transform = _step(
+        "transform",
+        _TRANSFORM,
+        transform_command(network, options.transform),
+        tpu_mlir,
+        {"from": prepare, **checked},
+    )
+    calibrate = search = None
+    given = options.calibration.table
+    if quantization != BF16 and given is None:
         calibrate = _step(
             "calibrate",
             _CALIBRATE,
-            _calibrate(len(calibration.pictures)),
+            calibrate_command(count, options.calibration),
             tpu_mlir,
-            {"from": transform.key, "pictures": calibration.digests},
+            {"from": transform.key, "pictures": digests},
         )
-    searched = None
-    if quantization == MIXED and quantize_table is None and search:
-        searched = _step(
+    table = {"table": given} if quantization != BF16 and given is not None else {}
+    if quantization == MIXED and options.quantize_table is None and options.search:
+        search = _step(
             "search",
             _SEARCH,
-            _search(search, len(calibration.pictures)),
+            search_command(count, options.search),
             tpu_mlir,
-            {"from": calibrate.key if calibrate else "", "pictures": calibration.digests},
+            {
+                "from": (calibrate or transform).key,
+                "pictures": digests,
+                "most": options.search.max_float_layers,
+                **table,
+            },
         )
+    kept = {"bf16": options.quantize_table or network.float_tail} if quantization == MIXED else {}
     compiled = _step(
         "compile",
         _COMPILE,
-        _compile(quantization),
+        deploy_command(quantization, options.deploy, test),
         tpu_mlir,
         {
-            "from": [step.key for step in (transform, calibrate, searched) if step],
-            **({"bf16": quantize_table or network.float_tail} if quantization == MIXED else {}),
+            "from": [step.key for step in (transform, calibrate, search) if step],
+            **kept,
+            **table,
+            **checked,
         },
     )
-    pictures = {} if calibrate else {"pictures": calibration.digests}
+    pictures = {} if calibrate else {"pictures": digests}
     verify = step_key(
-        "verify", _VERIFY, {"from": compiled.key, "images": verify_images, **pictures}
+        "verify", _VERIFY, {"from": compiled.key, "images": options.verify_images, **pictures}
     )
     return ConversionPlan(
         network=network,
         quantization=quantization,
         calibration=calibration,
+        options=options,
         prepare=PlannedStep("prepare", prepare),
         transform=transform,
         calibrate=calibrate,
-        search=searched,
+        search=search,
         compile=compiled,
         verify=PlannedStep("verify", verify),
-        verify_images=verify_images,
-        quantize_table=quantize_table,
     )
 
 
@@ -173,79 +171,3 @@ def _step(
 ) -> PlannedStep:
     key = step_key(name, version, {"tool": release, "arguments": command.arguments, **inputs})
     return PlannedStep(name, key, command)
-
-
-def _transform(network: Network) -> ToolCommand:
-    """Pictures are letterboxed with zeros, centred, as on the camera."""
-    size = f"[[1,3,{network.input.height},{network.input.width}]]"
-    return ToolCommand(
-        tool="model_transform",
-        arguments=(
-            *("--model_name", _MODEL_NAME),
-            *("--model_def", ONNX_FILE),
-            *("--input_shapes", size),
-            *("--mean", _list(network.preprocessing.mean)),
-            *("--scale", _list(network.preprocessing.scale)),
-            "--keep_aspect_ratio",
-            *("--pixel_format", network.preprocessing.pixel_format),
-            *("--mlir", MLIR_FILE),
-        ),
-        outputs=(Path(MLIR_FILE),),
-    )
-
-
-def _list(values: tuple[float, ...]) -> str:
-    return ",".join(repr(value) for value in values)
-
-
-def _calibrate(images: int) -> ToolCommand:
-    return ToolCommand(
-        tool="run_calibration",
-        arguments=(
-            MLIR_FILE,
-            *("--data_list", IMAGE_LIST_FILE),
-            *("--input_num", str(images)),
-            *("-o", TABLE_FILE),
-        ),
-        outputs=(Path(TABLE_FILE),),
-    )
-
-
-def _search(search: Search, images: int) -> ToolCommand:
-    return ToolCommand(
-        tool="run_qtable",
-        arguments=(
-            MLIR_FILE,
-            *("--data_list", IMAGE_LIST_FILE),
-            *("--input_num", str(min(images, search.images))),
-            *("--calibration_table", TABLE_FILE),
-            *("--chip", CHIP),
-            *("--expected_cos", repr(search.expected_cos)),
-            *("--min_layer_cos", repr(search.min_layer_cos)),
-            *("-o", QUANTIZE_TABLE_FILE),
-        ),
-        outputs=(Path(QUANTIZE_TABLE_FILE),),
-    )
-
-
-def _compile(quantization: str) -> ToolCommand:
-    """uint8 RGB in with preprocessing fused, float32 out: what the camera decodes correctly."""
-    tables: tuple[str, ...] = ()
-    if quantization != BF16:
-        tables = ("--calibration_table", TABLE_FILE)
-    if quantization == MIXED:
-        tables += ("--quantize_table", QUANTIZE_TABLE_FILE)
-    return ToolCommand(
-        tool="model_deploy",
-        arguments=(
-            *("--mlir", MLIR_FILE),
-            *("--quantize", "BF16" if quantization == BF16 else "INT8"),
-            *tables,
-            *("--chip", CHIP),
-            "--quant_input",
-            "--fuse_preprocess",
-            *("--customization_format", "RGB_PACKED"),
-            *("--model", CVIMODEL_FILE),
-        ),
-        outputs=(Path(CVIMODEL_FILE),),
-    )

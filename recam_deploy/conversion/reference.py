@@ -17,9 +17,11 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
+from PIL import Image
 
+from ..detection.letterbox import Letterbox, sampled
 from ..errors import InputError
-from ..network.model import YOLO_PREPROCESSING, Preprocessing
+from ..network.model import YOLO_PREPROCESSING, Network, Preprocessing
 
 Array: TypeAlias = npt.NDArray[np.float32]
 
@@ -59,7 +61,7 @@ class FloatModel:
         self._input: str = self._session.get_inputs()[0].name
 
     def run(self, image: Array) -> list[Array]:
-        """The outputs for one input, float32 [1, 3, H, W].
+        """The outputs for one input, float32 of the model's own shape.
 
         Raises InputError when the model cannot be computed.
         """
@@ -87,13 +89,45 @@ def normalized(
     return planes
 
 
-def largest_difference(
-    original: onnx.ModelProto, prepared: onnx.ModelProto, outputs: Sequence[str], image: Array
-) -> float:
-    """The largest difference between the tensors `outputs` of two models on one input: absolute,
-    or, for tensors with values above 1 such as coordinates, as a share of the largest value.
+def network_image(
+    network: Network, picture: Image.Image
+) -> tuple[Letterbox, npt.NDArray[np.uint8]]:
+    """A picture as the cvimodel takes it, uint8 [H, W, 3] of the network's `picture_size`, and how
+    it lies in there. Stretched, where the network asks for it, it fills all of it."""
+    height, width = network.picture_size
+    letterbox = Letterbox.fit(picture.size, (width, height))
+    if network.preprocessing.keep_aspect_ratio:
+        fitted = letterbox.apply(picture)
+    else:
+        fitted = sampled(picture.convert("RGB"), (width, height))
+    return letterbox, np.asarray(fitted, np.uint8)
 
-    In `original` they may lie inside the graph.
+
+def float_input(network: Network, image: npt.NDArray[np.uint8]) -> Array:
+    """The float32 tensor [1, 3, H, W] for the prepared model that stands for the cvimodel's input
+    `image`: its centre where it is larger than the network."""
+    wanted = network.input
+    top = image.shape[0] // 2 - wanted.height // 2
+    left = image.shape[1] // 2 - wanted.width // 2
+    centre = image[top : top + wanted.height, left : left + wanted.width]
+    return normalized(centre, network.preprocessing)
+
+
+def largest_difference(
+    original: onnx.ModelProto,
+    prepared: onnx.ModelProto,
+    outputs: Sequence[str],
+    image: Array,
+    scales: Sequence[Array] = (),
+    *,
+    channels_last: bool = False,
+) -> float:
+    """The largest difference between the tensors `outputs` of `original`, each times its one of
+    `scales` if there are any, and the outputs of `prepared` on one input: absolute, or, for tensors
+    with values above 1 such as coordinates, as a share of the largest value.
+
+    In `original` they may lie inside the graph. `image` is [1, 3, H, W]; `original` gets it with
+    the channels last, where it wants that.
     """
     exposed = onnx.ModelProto()
     exposed.CopyFrom(original)
@@ -102,9 +136,11 @@ def largest_difference(
     shapes = {value.name: value for value in (*original.graph.value_info, *original.graph.output)}
     del exposed.graph.output[:]
     exposed.graph.output.extend(shapes[name] for name in outputs)
-    first = FloatModel(exposed.SerializeToString()).run(image)
+    turned = image.transpose(0, 2, 3, 1) if channels_last else image
+    first = FloatModel(exposed.SerializeToString()).run(turned)
     second = FloatModel(prepared.SerializeToString()).run(image)
+    scaled = [a * scale for a, scale in zip(first, scales, strict=True)] if scales else first
     return max(
         float(np.abs(a - b).max()) / max(1.0, float(np.abs(a).max()))
-        for a, b in zip(first, second, strict=True)
+        for a, b in zip(scaled, second, strict=True)
     )

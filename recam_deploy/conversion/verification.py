@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..detection.decode import (
     SCORE_THRESHOLD,
+    decode_anchored,
     decode_classes,
     decode_heads,
     decode_rows,
@@ -23,10 +24,18 @@ from ..detection.match import Agreement, agreement
 from ..detection.pictures import read_picture
 from ..detection.types import Detection
 from ..errors import InputError
-from ..network.model import CLASSIFY, RAW, YOLO11_DETECT, YOLO11_POSE, YOLO26_DETECT, Network
+from ..network.model import (
+    CLASSIFY,
+    RAW,
+    YOLO11_DETECT,
+    YOLO11_POSE,
+    YOLO26_DETECT,
+    YOLOV5_DETECT,
+    Network,
+)
 from ..progress import Progress
 from ..tpu.simulator import Simulator
-from .reference import Array, FloatModel, normalized
+from .reference import Array, FloatModel, float_input, network_image
 
 _CANDIDATES = 16
 
@@ -132,9 +141,8 @@ def _samples(
 
 def _sample(network: Network, model: FloatModel, path: Path) -> _Sample:
     picture = read_picture(path)
-    letterbox = Letterbox.fit(picture.size, (network.input.width, network.input.height))
-    image = np.asarray(letterbox.apply(picture), np.uint8)
-    outputs = model.run(normalized(image, network.preprocessing))
+    letterbox, image = network_image(network, picture)
+    outputs = model.run(float_input(network, image))
     found = decode(network, outputs, letterbox, score_threshold=0.5)
     return _Sample(path, letterbox, image, outputs, len(found))
 
@@ -152,6 +160,8 @@ def decode(
         return decode_heads(interleaved(outputs), letterbox, labels, score_threshold)
     if network.family == YOLO26_DETECT:
         return decode_heads(grouped(outputs), letterbox, labels, score_threshold)
+    if network.family == YOLOV5_DETECT:
+        return decode_anchored(outputs[0], letterbox, labels, score_threshold)
     if network.family == RAW:
         return []
     if network.family == CLASSIFY:

@@ -179,7 +179,7 @@ def _has_rows(image: _Image, outputs: Shapes, box_width: int) -> bool:
 
 _RULES: tuple[tuple[str, Callable[[_Image, Shapes], bool]], ...] = (
     ("fomo", _is_fomo),
-    ("yolov5", _is_yolov5),
+    ("yolov5-detect", _is_yolov5),
     ("classify", _is_classifier),
     ("yolov8-pose", _is_yolov8_pose),
     ("yolov8-detect", _is_yolov8),

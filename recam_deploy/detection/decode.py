@@ -1,8 +1,8 @@
 """Decoding the outputs of YOLO models as the camera does.
 
 The arithmetic is that of SSCMA-Micro `sscma/core/model/` (`ma_model_yolo11.cpp`,
-`ma_model_yolo26.cpp`, `ma_model_yolo11_pose.cpp`) for float32 outputs, with its non-maximum
-suppression (`sscma/core/utils/ma_nms.cpp`).
+`ma_model_yolo26.cpp`, `ma_model_yolo11_pose.cpp`, `ma_model_yolov5.cpp`) for float32 outputs, with
+its non-maximum suppression (`sscma/core/utils/ma_nms.cpp`).
 """
 
 from __future__ import annotations
@@ -58,6 +58,27 @@ def grouped(outputs: Sequence[Array]) -> list[tuple[Array, Array]]:
     """Heads from outputs in which all box tensors come before all class tensors."""
     half = len(outputs) // 2
     return list(zip(outputs[:half], outputs[half:], strict=True))
+
+
+def decode_anchored(
+    output: Array,
+    letterbox: Letterbox,
+    labels: Sequence[str],
+    score_threshold: float = SCORE_THRESHOLD,
+    iou_threshold: float = IOU_THRESHOLD,
+) -> list[Detection]:
+    """Detections in YOLOv5's output [1, 3N, 5 + classes] or [1, 3N, 5 + classes, 1].
+
+    Each of the 3N rows holds a box's centre and size as fractions of the input, its objectness,
+    which alone is the camera's score, and the classes' scores.
+    """
+    rows = output.reshape(output.shape[1], output.shape[2])
+    rows = rows[rows[:, 4] > score_threshold]
+    size = np.array(letterbox.target, np.float32)
+    centre, half = rows[:, 0:2] * size, rows[:, 2:4] * size / 2
+    boxes = np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
+    candidates = _Candidates(boxes, rows[:, 4], rows[:, 5:].argmax(axis=1))
+    return candidates.best(letterbox, labels, iou_threshold)
 
 
 def decode_rows(

@@ -41,7 +41,7 @@ class Letterbox:
         """The letterboxed RGB picture, of the target's size, black around it."""
         canvas = Image.new("RGB", self.target)
         size = self._scaled(self.source, self.scale)
-        canvas.paste(_sampled(image.convert("RGB"), size), (self.left, self.top))
+        canvas.paste(sampled(image.convert("RGB"), size), (self.left, self.top))
         return canvas
 
     def point_to_source(self, x: float, y: float) -> tuple[float, float]:
@@ -61,7 +61,7 @@ class Letterbox:
         )
 
 
-def _sampled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def sampled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """Bilinear sampling at pixel centres, without the smoothing of `Image.resize`.
 
     That is OpenCV's INTER_LINEAR, which the camera's test binary uses; pixels agree to within 1.

@@ -6,10 +6,12 @@ The compiler gives a cvimodel's three-dimensional outputs a fourth dimension of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
 
+from ..cvimodel.family import family_of
 from ..errors import UnsupportedModelError
 from .graph import Graph
 from .heads import BOX_CHANNELS, STRIDES, SUPPORTED, find_heads, last_by_stride, what_was_found
@@ -20,11 +22,16 @@ from .model import (
     YOLO11_POSE,
     YOLO11_SEG,
     YOLO26_DETECT,
+    YOLOV5_DETECT,
     Head,
     NetworkInput,
 )
+from .preparing import fractions_name
 
 MASK_CHANNELS = 32
+V5_ANCHORS = 3
+V5_MOST_CLASSES = 80
+"""The camera takes 6 to 85 numbers a box (`ma_model_yolov5.cpp`), five of which are no class's."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +68,18 @@ def identify(model: onnx.ModelProto, image: NetworkInput) -> Identity:
         return _segmenter(graph, by_stride, image, cells)
     if len(shapes) == 1 and all(len(found) == 3 for found in widths.values()) and widths:
         return _pose(graph, by_stride, cells)
+    if anchored := _anchored_output(graph, by_stride, cells):
+        return _anchored_detector(graph, by_stride, anchored)
     heads = find_heads(graph, by_stride)
+    _refuse_yolov10(graph, heads)
     return _detector(graph, heads)
 
 
-def identify_raw(model: onnx.ModelProto) -> Identity:
+def identify_raw(model: onnx.ModelProto, image: NetworkInput) -> Identity:
     """A network as it stands: its own outputs, in their own order.
 
-    Raises UnsupportedModelError when the shape of one is not known or has over four dimensions.
+    Raises UnsupportedModelError when the shape of one is not known or has over four dimensions, or
+    when the camera would take the cvimodel for a pose model.
     """
     graph = Graph(model)
     shapes = [graph.shapes.get(name, ()) for name in graph.outputs]
@@ -80,6 +91,14 @@ def identify_raw(model: onnx.ModelProto) -> Identity:
                 "Export the model with fixed shapes.",
             )
     padded = tuple((*shape, *[1] * (4 - len(shape))) for shape in shapes)
+    if family_of([(1, image.height, image.width, 3)], padded) == YOLO11_POSE:
+        raise UnsupportedModelError(
+            f"the camera would take the output {'×'.join(map(str, shapes[0]))} for a pose model's "
+            "and show key points that are none, as with every detector that keeps its decoding and "
+            "has 4, 7, 10, … classes",
+            "Leave --family raw out: the model is then cut before its decoding, where the camera "
+            "reads it right.",
+        )
     return Identity(family=RAW, cut_at=tuple(graph.outputs), output_shapes=padded, classes=0)
 
 
@@ -98,6 +117,69 @@ def _detector(graph: Graph, heads: tuple[Head, ...]) -> Identity:
         output_shapes=tuple(graph.shapes[name] for name in cut_at),
         classes=graph.shapes[heads[0].logits][1],
         heads=heads,
+    )
+
+
+def _refuse_yolov10(graph: Graph, heads: tuple[Head, ...]) -> None:
+    """DFL heads whose scores are ranked in the graph itself, with no suppression after it."""
+    dfl = graph.shapes[heads[0].box][1] == BOX_CHANNELS
+    logits = heads[0].logits
+    ranked = dfl and graph.leads_to(logits, "TopK")
+    if ranked and not graph.leads_to(logits, "NonMaxSuppression"):
+        raise UnsupportedModelError(
+            "the model is a YOLOv10, which finds its boxes without suppression; the camera's "
+            "software has no class for it",
+            "Train a YOLO11 or, for a camera with firmware 0.2.3, a YOLO26 on the same pictures.",
+        )
+
+
+def _anchored_output(
+    graph: Graph, by_stride: Mapping[int, Sequence[str]], cells: int
+) -> str | None:
+    """The output [1, 3N, 5 + nc] that one convolution a scale, of 3 * (5 + nc) channels, ends in.
+
+    Older exports put the three scales out as well, which are left away.
+    """
+    if sorted(by_stride) != list(STRIDES) or any(len(found) != 1 for found in by_stride.values()):
+        return None
+    widths = {graph.shapes[found[0]][1] for found in by_stride.values()}
+    return next(
+        (
+            name
+            for name in graph.outputs
+            if graph.shapes.get(name, ())[:2] == (1, V5_ANCHORS * cells)
+            and widths == {V5_ANCHORS * width for width in graph.shapes[name][2:]}
+        ),
+        None,
+    )
+
+
+def _anchored_detector(
+    graph: Graph, by_stride: Mapping[int, Sequence[str]], output: str
+) -> Identity:
+    """YOLOv5's output is taken with its boxes as fractions of the input (`preparing.prepare`).
+
+    With boxes in pixels the camera divides every score by 100 and shows nothing.
+    """
+    shape = graph.shapes[output]
+    classes = shape[2] - 5
+    if len(graph.outputs) == 2:
+        raise UnsupportedModelError(
+            "the model is a YOLOv5 for segmentation, which the camera's software cannot decode",
+            "Train a YOLO11 segmentation model instead.",
+        )
+    if not 1 <= classes <= V5_MOST_CLASSES:
+        raise UnsupportedModelError(
+            f"the YOLOv5 model has {classes} classes; the camera takes 1 to {V5_MOST_CLASSES} of "
+            "this family",
+            "Train a YOLO11 model, which may have any number.",
+        )
+    return Identity(
+        family=YOLOV5_DETECT,
+        cut_at=(output,),
+        output_shapes=((*shape, 1),),
+        classes=classes,
+        float_tail=(*_tail(graph, by_stride), fractions_name(output)),
     )
 
 
@@ -161,7 +243,7 @@ def _segmenter(
     )
 
 
-def _tail(graph: Graph, by_stride: dict[int, list[str]]) -> tuple[str, ...]:
+def _tail(graph: Graph, by_stride: Mapping[int, Sequence[str]]) -> tuple[str, ...]:
     """All that is computed from the last convolutions, in a fixed order."""
     return tuple(sorted(graph.computed_from(t for found in by_stride.values() for t in found)))
 

@@ -21,8 +21,8 @@ PLAIN_BOX_CHANNELS = 4
 
 SUPPORTED = (
     "This release converts YOLO11 and YOLOv8 models for detection, pose (one class), segmentation "
-    "and classification, and YOLO26 for detection, as Ultralytics exports them; any other with "
-    "--family raw, which the camera's Node-RED will not show."
+    "and classification, and YOLO26 and YOLOv5 for detection, as Ultralytics exports them; any "
+    "other with --family raw, which the camera's Node-RED will not show."
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -10,6 +11,7 @@ from google.protobuf.message import DecodeError
 from ..artifact import sha256_of
 from ..errors import InputError, UnsupportedModelError
 from .families import Identity, identify, identify_raw
+from .fixing import end_at, set_input_shape
 from .labels import labels_in_metadata
 from .model import YOLO_PREPROCESSING, Network, NetworkInput, Preprocessing
 
@@ -17,24 +19,30 @@ _EXPORT = "With Ultralytics: model.export(format='onnx', imgsz=640, dynamic=Fals
 
 
 def read_network(
-    path: Path, labels: tuple[str, ...] = (), preprocessing: Preprocessing = YOLO_PREPROCESSING
+    path: Path,
+    labels: tuple[str, ...] = (),
+    preprocessing: Preprocessing = YOLO_PREPROCESSING,
+    *,
+    output_names: tuple[str, ...] = (),
+    input_shape: tuple[int, ...] = (),
 ) -> tuple[Network, onnx.ModelProto]:
     """Inspect an ONNX model; `labels`, when given, replace those of its metadata.
 
-    Returns the description and the model itself, with the shape of every tensor filled in.
+    It is taken to end at the tensors `output_names`, and its input to have `input_shape`, where
+    these are given. Returns the description and the model itself, with the shape of every tensor
+    filled in.
 
     Raises InputError when the file is no usable ONNX model or the class names do not fit it, and
     UnsupportedModelError when the camera would not run it.
     """
     if preprocessing != YOLO_PREPROCESSING:
         raise InputError(
-            "the camera's families fix the preprocessing: RGB, mean 0, scale 1/255",
-            "Leave --mean, --scale and --pixel-format out, or convert with --family raw.",
+            "the camera's families fix the preprocessing: RGB, mean 0, scale 1/255, letterboxed to "
+            "the size of the input",
+            "Leave --mean, --scale, --pixel-format, resize_dims and keep_aspect_ratio out, or "
+            "convert with --family raw.",
         )
-    model = load_onnx(path)
-    network_input = _input_of(model)
-    _check_side(network_input)
-    model = _with_shapes(model, path)
+    model, network_input = _load(path, output_names, input_shape, check=_check_side)
     found = identify(model, network_input)
     names = labels or labels_in_metadata(model)
     if not names:
@@ -51,16 +59,39 @@ def read_network(
 
 
 def read_raw_network(
-    path: Path, labels: tuple[str, ...] = (), preprocessing: Preprocessing = YOLO_PREPROCESSING
+    path: Path,
+    labels: tuple[str, ...] = (),
+    preprocessing: Preprocessing = YOLO_PREPROCESSING,
+    *,
+    output_names: tuple[str, ...] = (),
+    input_shape: tuple[int, ...] = (),
 ) -> tuple[Network, onnx.ModelProto]:
     """Inspect any ONNX model that takes one picture, whatever its outputs mean.
 
     Raises InputError and UnsupportedModelError as `read_network`, but for the model's end.
     """
+    model, network_input = _load(path, output_names, input_shape)
+    found = identify_raw(model, network_input)
+    return _network(path, model, network_input, found, labels, preprocessing), model
+
+
+def _load(
+    path: Path,
+    output_names: tuple[str, ...],
+    input_shape: tuple[int, ...],
+    check: Callable[[NetworkInput], None] = lambda image: None,
+) -> tuple[onnx.ModelProto, NetworkInput]:
+    """The model with its shapes, and its input, which must pass `check` before they are inferred:
+    an input of the wrong size is the better explanation of shapes that do not fit."""
     model = load_onnx(path)
+    if input_shape:
+        set_input_shape(model, input_shape)
     network_input = _input_of(model)
+    check(network_input)
     model = _with_shapes(model, path)
-    return _network(path, model, network_input, identify_raw(model), labels, preprocessing), model
+    return (end_at(model, network_input.name, output_names) if output_names else model), (
+        network_input
+    )
 
 
 def _network(
@@ -138,7 +169,7 @@ def _input_of(model: onnx.ModelProto) -> NetworkInput:
     if any(not dim for dim in dims):
         raise UnsupportedModelError(
             f"the input shape {shown} is dynamic; the compiler needs fixed sizes",
-            f"Export with a fixed size. {_EXPORT}",
+            f"Fix it with --input-shape 1,3,640,640, or export with a fixed size. {_EXPORT}",
         )
     if tensor.elem_type != onnx.TensorProto.FLOAT:
         kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
@@ -150,6 +181,8 @@ def _input_of(model: onnx.ModelProto) -> NetworkInput:
 
 
 def _image_input(name: str, dims: list[int], shown: str) -> NetworkInput:
+    if len(dims) == 4 and dims[0] == 1 and dims[3] == 3 != dims[1]:
+        return NetworkInput(name, dims[1], dims[2], channels_last=True)
     if len(dims) != 4 or dims[0] != 1 or dims[1] != 3:
         raise UnsupportedModelError(
             f"the input shape {shown} is not one RGB image (1×3×H×W)",
@@ -159,6 +192,12 @@ def _image_input(name: str, dims: list[int], shown: str) -> NetworkInput:
 
 
 def _check_side(image: NetworkInput) -> None:
+    if image.channels_last:
+        raise UnsupportedModelError(
+            "the input has its channels last (1×H×W×3), which no exporter of the camera's families "
+            "writes",
+            "Export with the channels first, or convert with --family raw.",
+        )
     if image.height != image.width:
         raise UnsupportedModelError(
             f"the input is {image.width}×{image.height}; the camera needs a square one",

@@ -11,15 +11,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..conversion.reference import Array, FloatModel, normalized
+from ..conversion.reference import Array, FloatModel, float_input, network_image
 from ..conversion.verification import cosine, decode
 from ..detection.letterbox import Letterbox
 from ..detection.match import Agreement, Pairing, pair
 from ..detection.pictures import read_picture
 from ..errors import InputError
-from ..network.cutting import cut
-from ..network.lowering import lower
 from ..network.model import RAW
+from ..network.preparing import prepare
 from ..progress import Progress
 from .pictures import draw_pair
 from .subject import Subject
@@ -113,7 +112,7 @@ def compare(
     """
     if not pictures:
         raise InputError("there are no pictures to compare on", "Give a folder of pictures.")
-    prepared = lower(cut(subject.graph, subject.network.input.name, subject.network.cut_at))
+    prepared = prepare(subject.graph, subject.network)
     model = FloatModel(prepared.SerializeToString())
     chosen = pictures[:limit]
     sums = [_Sums() for _ in subject.network.cut_at]
@@ -160,9 +159,8 @@ def _batch(
 def _sample(subject: Subject, model: FloatModel, path: Path) -> _Sample:
     network = subject.network
     picture = read_picture(path)
-    letterbox = Letterbox.fit(picture.size, (network.input.width, network.input.height))
-    image = np.asarray(letterbox.apply(picture), np.uint8)
-    return _Sample(path, letterbox, image, model.run(normalized(image, network.preprocessing)))
+    letterbox, image = network_image(network, picture)
+    return _Sample(path, letterbox, image, model.run(float_input(network, image)))
 
 
 def _compared(subject: Subject, sample: _Sample, outputs: Sequence[Array]) -> ComparedPicture:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import shlex
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import onnx
+from pydantic import TypeAdapter, ValidationError
 
 from ..artifact import Artifact, sha256_of
 from ..conversion.layout import check_layout
@@ -74,10 +74,11 @@ def read_subject(artifact: Artifact, model: Path) -> Subject:
     Raises InputError when they do not, and UnsupportedModelError for an ONNX model that could not
     have been converted.
     """
+    end = _recorded_end(artifact)
     if artifact.family == RAW:
-        network, graph = read_raw_network(model, artifact.labels, _preprocessing(artifact))
+        network, graph = read_raw_network(model, artifact.labels, _preprocessing(artifact), **end)
     else:
-        network, graph = read_network(model, artifact.labels)
+        network, graph = read_network(model, artifact.labels, **end)
     if artifact.family and artifact.family != network.family:
         raise InputError(
             f"{artifact.cvimodel.name} is of the family {artifact.family}, and {model} of "
@@ -97,31 +98,38 @@ def read_subject(artifact: Artifact, model: Path) -> Subject:
     return Subject(artifact, network, graph, layout.ion_bytes)
 
 
+class _End(TypedDict, total=False):
+    """Where a model ends and how large its input is: the last arguments of `read_network`."""
+
+    output_names: tuple[str, ...]
+    input_shape: tuple[int, ...]
+
+
+def _recorded_end(artifact: Artifact) -> _End:
+    """What the manifest says of it; a user may have chosen both."""
+    recorded = _mapping(_mapping(artifact.provenance.get("sources")).get("model"))
+    names, shape = recorded.get("cut_at"), recorded.get("input_shape")
+    end: _End = {}
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        end["output_names"] = tuple(names)
+    if isinstance(shape, list) and all(isinstance(side, int) for side in shape):
+        end["input_shape"] = tuple(shape)
+    return end
+
+
 def _preprocessing(artifact: Artifact) -> Preprocessing:
-    """What was fused into a raw network, from the compiler's command line in the manifest."""
-    commands = artifact.provenance.get("commands")
-    for command in commands if isinstance(commands, list) else []:
-        try:
-            words = shlex.split(str(command))
-            if words and words[0].startswith("model_transform"):
-                options = dict(itertools.pairwise(words))
-                mean, scale = _triple(options["--mean"]), _triple(options["--scale"])
-                return Preprocessing(mean, scale, options["--pixel_format"])
-        except (ValueError, KeyError) as error:
-            raise InputError(
-                f"the manifest of {artifact.cvimodel.name} has a command line that cannot be read: "
-                f"{error}",
-                "Run `recam convert` again.",
-            ) from error
+    """What was fused into a raw network, from its manifest."""
+    recorded = _mapping(artifact.provenance.get("preprocessing"))
+    try:
+        if recorded.keys() == {field.name for field in dataclasses.fields(Preprocessing)}:
+            return TypeAdapter(Preprocessing).validate_python(recorded)
+    except ValidationError:
+        pass
     raise InputError(
-        f"nothing says which preprocessing is fused into {artifact.cvimodel.name}",
+        f"the manifest of {artifact.cvimodel.name} does not say which preprocessing is fused into "
+        "it",
         "Run `recam convert` again, and keep the manifest beside the cvimodel.",
     )
-
-
-def _triple(text: str) -> tuple[float, float, float]:
-    red, green, blue = (float(number) for number in text.split(","))
-    return red, green, blue
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -192,3 +192,50 @@ def _decoded(builder: Builder, boxes: str, logits: str, cells: int) -> str:
     flat = builder.node("Reshape", [mean, builder.constant("box_shape", [1, 4, cells])], "ltrb")
     scores = builder.node("Sigmoid", [logits], "scores")
     return builder.node("Concat", [flat, scores], "output0", axis=1)
+
+
+def anchored_detector(classes: int = 3, *, with_scales: bool = False) -> onnx.ModelProto:
+    """YOLOv5 as its release 7 exports it: three anchors a cell, boxes decoded to pixels.
+
+    `with_scales` also puts out the three scales, as its release 6 did.
+    """
+    builder = Builder()
+    width, parts, shapes = 5 + classes, [], {}
+    for stride, feature in backbone(builder).items():
+        grid = SIZE // stride
+        head = builder.conv(feature, f"head{stride}", (8, 3 * width))
+        shape = builder.constant(f"shape{stride}", [1, 3, width, grid, grid])
+        apart = builder.node("Reshape", [head, shape], f"apart{stride}")
+        scale = builder.node("Transpose", [apart], f"scale{stride}", perm=[0, 1, 3, 4, 2])
+        values = builder.node("Sigmoid", [scale], f"sigmoid{stride}")
+        sizes = builder.constant(f"sizes{stride}", [2, 2, 1 + classes])
+        names = [f"{part}{stride}" for part in ("xy", "wh", "scores")]
+        builder.nodes.append(
+            helper.make_node("Split", [values, sizes], names, name=f"split{stride}", axis=4)
+        )
+        rows = _anchored_rows(builder, names, stride, grid)
+        flat = builder.constant(f"flat{stride}_shape", [1, 3 * grid * grid, width])
+        parts.append(builder.node("Reshape", [rows, flat], f"flat{stride}"))
+        shapes[scale] = [1, 3, grid, grid, width]
+    builder.node("Concat", parts, "output0", axis=1)
+    cells = sum((SIZE // stride) ** 2 for stride in (8, 16, 32))
+    outputs = {"output0": [1, 3 * cells, width], **(shapes if with_scales else {})}
+    labels = {index: f"class {index}" for index in range(classes)}
+    return builder.model(outputs, metadata={"names": str(labels)})
+
+
+def _anchored_rows(builder: Builder, parts: list[str], stride: int, grid: int) -> str:
+    """(2 xy - 0.5 + cell) * stride, (2 wh)**2 * anchor, and the scores."""
+    across, down = np.meshgrid(np.arange(grid), np.arange(grid))
+    cells = np.stack([across, down], axis=-1)[None, None] - 0.5
+    offset = builder.constant(f"cells{stride}", cells, np.float32)
+    two = builder.constant(f"two{stride}", 2.0, np.float32)
+    pixels = builder.constant(f"pixels{stride}", float(stride), np.float32)
+    anchors = np.array([[1.0, 1.5], [2.0, 1.0], [2.0, 2.5]]) * stride
+    anchor = builder.constant(f"anchor{stride}", anchors.reshape(1, 3, 1, 1, 2), np.float32)
+    double = [builder.node("Mul", [part, two], f"double_{part}") for part in parts[:2]]
+    moved = builder.node("Add", [double[0], offset], f"moved{stride}")
+    centre = builder.node("Mul", [moved, pixels], f"centre{stride}")
+    squared = builder.node("Mul", [double[1], double[1]], f"squared{stride}")
+    size = builder.node("Mul", [squared, anchor], f"size{stride}")
+    return builder.node("Concat", [centre, size, parts[2]], f"rows{stride}", axis=4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,15 +12,19 @@ from cvimodels import cvimodel_bytes, yolo11_tensors
 
 from recam_deploy.conversion.calibration import CalibrationSet, read_calibration_set
 from recam_deploy.conversion.layout import check_layout
-from recam_deploy.conversion.plan import (
-    ConversionPlan,
-    Search,
-    choose_quantization,
-    plan_conversion,
+from recam_deploy.conversion.options import (
+    CalibrationOptions,
+    CheckPicture,
+    ConversionOptions,
+    DeployOptions,
+    SearchOptions,
+    TransformOptions,
 )
+from recam_deploy.conversion.plan import ConversionPlan, choose_quantization, plan_conversion
 from recam_deploy.conversion.reference import normalized
+from recam_deploy.conversion.work_folder import finish_search
 from recam_deploy.cvimodel import CviModel, Tensor, read_model
-from recam_deploy.errors import InputError, VerificationError
+from recam_deploy.errors import CompilationError, InputError, VerificationError
 from recam_deploy.network.model import Network, NetworkInput, Preprocessing
 
 NETWORK = Network(
@@ -41,18 +46,16 @@ STEPS = ("prepare", "transform", "calibrate", "compile", "verify")
 def planned(
     network: Network = NETWORK,
     pictures: CalibrationSet = PICTURES,
-    images: int = 1,
     release: str = "1.7",
     quantization: str = "int8",
-    table: str | None = None,
+    **options: Any,
 ) -> ConversionPlan:
     return plan_conversion(
         network,
         pictures,
+        ConversionOptions(**options),
         quantization=quantization,
-        verify_images=images,
         tpu_mlir=release,
-        quantize_table=table,
     )
 
 
@@ -67,17 +70,17 @@ def test_only_what_an_input_reaches_runs_again() -> None:
     assert changed(planned()) == []
     assert changed(planned(replace(NETWORK, labels=("x", "y", "z")))) == []
     assert changed(planned(pictures=moved)) == []
-    assert changed(planned(images=2)) == ["verify"]
+    assert changed(planned(verify_images=2)) == ["verify"]
     assert changed(planned(pictures=other_pictures)) == ["calibrate", "compile", "verify"]
     assert changed(planned(release="1.8")) == list(STEPS[1:])
     assert changed(planned(replace(NETWORK, sha256="bb"))) == list(STEPS)
 
 
 def test_another_precision_keeps_the_translation_and_the_calibration() -> None:
-    mixed = planned(quantization="mixed", table="a BF16\n")
+    mixed = planned(quantization="mixed", quantize_table="a BF16\n")
     assert changed(mixed) == ["compile", "verify"]
     assert "--quantize_table" in mixed.commands[-1].arguments
-    other = planned(quantization="mixed", table="b BF16\n")
+    other = planned(quantization="mixed", quantize_table="b BF16\n")
     assert other.compile.key != mixed.compile.key
 
 
@@ -205,15 +208,8 @@ def test_folders_without_usable_pictures_are_refused(tmp_path: Path) -> None:
 
 
 def test_mixed_precision_without_a_table_searches_for_its_layers() -> None:
-    search = Search(expected_cos=0.998, min_layer_cos=0.99, images=10)
-    plan = plan_conversion(
-        NETWORK,
-        PICTURES,
-        quantization="mixed",
-        verify_images=1,
-        tpu_mlir="1.7",
-        search=search,
-    )
+    search = SearchOptions(expected_cos=0.998, min_layer_cos=0.99, images=10)
+    plan = planned(quantization="mixed", search=search)
     assert [command.tool for command in plan.commands] == [
         "model_transform",
         "run_calibration",
@@ -222,7 +218,7 @@ def test_mixed_precision_without_a_table_searches_for_its_layers() -> None:
     ]
     assert plan.commands[2].option("--expected_cos") == "0.998"
     assert plan.commands[2].option("--input_num") == "2"
-    assert planned(quantization="mixed", table="a BF16\n").search is None
+    assert planned(quantization="mixed", quantize_table="a BF16\n").search is None
 
 
 def test_a_raw_network_brings_its_own_preprocessing() -> None:
@@ -239,3 +235,76 @@ def test_preprocessing_is_applied_in_the_networks_own_order() -> None:
     values = normalized(image, Preprocessing((1.0, 2.0, 3.0), (1.0, 0.5, 2.0), "bgr"))
     assert values[0, :, 0, 0].tolist() == [29.0, 9.0, 14.0]
     assert normalized(image)[0, :, 0, 0] == pytest.approx([10 / 255, 20 / 255, 30 / 255])
+
+
+def test_every_option_reaches_its_tool() -> None:
+    picture = CheckPicture(Path("d/a b.PNG"), "ff")
+    plan = planned(
+        replace(
+            NETWORK,
+            family="raw",
+            input=NetworkInput("images", 48, 64, channels_last=True),
+            preprocessing=Preprocessing(keep_aspect_ratio=False, resize_dims=(64, 96)),
+        ),
+        quantization="mixed",
+        transform=TransformOptions("mine", picture, (0.9, 0.8), ("a", "b")),
+        calibration=CalibrationOptions(tune_num=0, histogram_bin_num=1024),
+        search=SearchOptions(
+            0.99, 0.98, 3, fp_type="BF16", global_compare_layers=("c", "d"), debug_cmd="debug_log"
+        ),
+        deploy=DeployOptions(
+            op_divide=True,
+            tolerance=(0.7, 0.6),
+            compare_all=True,
+            excepts=("e",),
+            skip_validation=True,
+        ),
+    )
+    transform, calibrate, search, deploy = plan.commands
+    assert transform.option("--model_name") == "mine"
+    assert transform.option("--input_shapes") == "[[1,3,48,64]]"
+    assert transform.option("--resize_dims") == "64,96"
+    assert "--keep_aspect_ratio" not in transform.arguments
+    assert transform.option("--test_input") == "test_input.png"
+    assert transform.option("--tolerance") == "0.9,0.8"
+    assert transform.option("--excepts") == "a,b"
+    assert calibrate.option("--tune_num") == "0"
+    assert calibrate.option("--histogram_bin_num") == "1024"
+    assert search.option("--fp_type") == "BF16"
+    assert search.option("--global_compare_layers") == "c,d"
+    assert search.option("--debug_cmd") == "debug_log"
+    assert deploy.option("--test_reference") == transform.option("--test_result")
+    assert deploy.option("--tolerance") == "0.7,0.6"
+    assert deploy.option("--excepts") == "e"
+    assert {"--op_divide", "--compare_all", "--skip_validation"} <= set(deploy.arguments)
+
+
+def test_the_compilers_own_checks_need_a_picture() -> None:
+    """Without one they would not run, whatever else is set."""
+    plain = planned(transform=TransformOptions(tolerance=(0.5, 0.5)), deploy=DeployOptions())
+    assert plain.commands == planned().commands
+
+
+def test_a_calibration_table_that_is_given_takes_the_place_of_calibrating() -> None:
+    plan = planned(calibration=CalibrationOptions(table="a 1 -1 1\n"))
+    assert [command.tool for command in plan.commands] == ["model_transform", "model_deploy"]
+    other = planned(calibration=CalibrationOptions(table="a 2 -2 2\n"))
+    assert plan.compile.key != other.compile.key
+    assert plan.commands[-1].option("--calibration_table") == "calibration_table"
+
+
+def test_the_layers_that_lose_most_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "quantize_table").write_text("# op_name quantize_mode\na BF16\nb BF16\nc BF16\n")
+    (tmp_path / "full_loss_table.txt").write_text(
+        "No.0   : Layer: b\tCos: 0.70\nNo.1   : Layer: c\tCos: 0.80\nNo.2 : Layer: a\tCos: 0.9\n"
+    )
+    finish_search(tmp_path, "", 2)
+    kept = (tmp_path / "quantize_table").read_text()
+    assert kept == "# op_name quantize_mode\nb BF16\nc BF16\n"
+
+
+def test_a_search_that_finds_nothing_to_do_leaves_an_empty_table(tmp_path: Path) -> None:
+    with pytest.raises(CompilationError, match="no quantization table"):
+        finish_search(tmp_path, "something else", None)
+    finish_search(tmp_path, "job success, …, no need for mix precsion", None)
+    assert (tmp_path / "quantize_table").read_text().startswith("#")

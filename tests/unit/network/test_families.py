@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
-from onnx_models import SIZE, Builder, backbone, with_branches
+from onnx_models import SIZE, Builder, anchored_detector, backbone, detector, with_branches
 
+from recam_deploy.conversion.reference import FloatModel
 from recam_deploy.errors import InputError, UnsupportedModelError
+from recam_deploy.network.cutting import cut
 from recam_deploy.network.model import Network, Preprocessing
+from recam_deploy.network.preparing import prepare
 from recam_deploy.network.reading import read_network, read_raw_network
 
 CELLS = sum((SIZE // stride) ** 2 for stride in (8, 16, 32))
@@ -96,6 +100,72 @@ def test_classifiers_that_the_camera_cannot_read_are_refused(tmp_path: Path) -> 
         read(classifier(5, end="Sigmoid"), tmp_path)
     with pytest.raises(UnsupportedModelError, match="one class"):
         read(classifier(1), tmp_path)
+
+
+@pytest.mark.parametrize("with_scales", [False, True])
+def test_yolov5_gives_its_boxes_as_fractions(tmp_path: Path, with_scales: bool) -> None:
+    """In pixels, the camera would divide every score by 100."""
+    model = anchored_detector(3, with_scales=with_scales)
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    network, graph = read_network(path)
+    assert (network.family, network.classes) == ("yolov5-detect", 3)
+    assert (network.cut_at, network.output_shapes) == (("output0",), ((1, 3 * CELLS, 8, 1),))
+    assert {"output0", "output0_fractions"} <= set(network.float_tail)
+    image = np.random.default_rng(1).random((1, 3, SIZE, SIZE), np.float32)
+    (before,) = FloatModel(cut(graph, "images", ("output0",)).SerializeToString()).run(image)
+    (after,) = FloatModel(prepare(graph, network).SerializeToString()).run(image)
+    assert before[0, :, 0].max() > 1 > after[0, :, 0].max()
+    assert after[..., :4] * SIZE == pytest.approx(before[..., :4], abs=1e-4)
+    assert after[..., 4:] == pytest.approx(before[..., 4:])
+
+
+def test_yolov5_with_more_classes_than_the_camera_takes_is_refused(tmp_path: Path) -> None:
+    assert read(anchored_detector(80), tmp_path).classes == 80
+    with pytest.raises(UnsupportedModelError, match="81 classes"):
+        read(anchored_detector(81), tmp_path)
+
+
+def test_yolov10_is_refused(tmp_path: Path) -> None:
+    """Its heads look like YOLO11's, but its scores are ranked in the graph."""
+    model = detector(3)
+    (decoded,) = (value.name for value in model.graph.output)
+    count = onnx.numpy_helper.from_array(np.array([5]), "count")
+    model.graph.initializer.append(count)
+    model.graph.node.append(onnx.helper.make_node("TopK", [decoded, "count"], ["best", "index"]))
+    del model.graph.output[:]
+    shape = [1, 7, 5]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("best", 1, shape))
+    with pytest.raises(UnsupportedModelError, match="YOLOv10"):
+        read(model, tmp_path)
+
+
+def test_a_model_whose_output_is_no_grid_is_refused(tmp_path: Path) -> None:
+    """RT-DETR and its like: a list of queries, made from one projection of each scale."""
+    builder = Builder()
+    flat = []
+    for stride, feature in backbone(builder).items():
+        projection = builder.conv(feature, f"projection{stride}", (8, 16))
+        rows = builder.constant(f"rows{stride}", [1, 16, -1])
+        flat.append(builder.node("Reshape", [projection, rows], f"flat{stride}"))
+    joined = builder.node("Concat", flat, "joined", axis=2)
+    weight = builder.constant("queries", np.ones((CELLS, 10)), np.float32)
+    mixed = builder.node("MatMul", [joined, weight], "mixed")
+    builder.node("Transpose", [mixed], "output0", perm=[0, 2, 1])
+    model = builder.model({"output0": [1, 10, 16]}, metadata={"names": "{0: 'a'}"})
+    with pytest.raises(UnsupportedModelError, match="not one box and one class tensor"):
+        read(model, tmp_path)
+
+
+@pytest.mark.parametrize("classes", [4, 7, 10])
+def test_an_uncut_detector_that_the_camera_would_take_for_pose_is_refused_raw(
+    tmp_path: Path, classes: int
+) -> None:
+    path = tmp_path / "model.onnx"
+    model = with_branches({"box": 4, "cls": classes}, {"output0": [1, 4 + classes, CELLS]})
+    onnx.save(model, path)
+    with pytest.raises(UnsupportedModelError, match="pose"):
+        read_raw_network(path)
 
 
 def test_oriented_boxes_are_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from recam_deploy.artifact import Artifact, load_artifact, sha256_of
 from recam_deploy.cli.main import app
 from recam_deploy.errors import InputError
-from recam_deploy.network.model import RAW
+from recam_deploy.network.model import RAW, Preprocessing
 from recam_deploy.report.subject import find_float_model, read_subject
 
 
@@ -89,36 +89,47 @@ def test_models_that_do_not_fit_together_are_refused(artifact: Artifact, model: 
         read_subject(replace(artifact, family="classify"), model)
 
 
-def raw(artifact: Artifact, *commands: str) -> Artifact:
-    return replace(artifact, family=RAW, provenance={"commands": list(commands)})
+PREPROCESSING = {
+    "mean": [1.0, 2.0, 3.0],
+    "scale": [0.5, 0.25, 1.0],
+    "pixel_format": "bgr",
+    "keep_aspect_ratio": False,
+    "resize_dims": None,
+}
 
 
-def test_a_raw_network_is_fed_as_its_command_line_says(artifact: Artifact, model: Path) -> None:
+def raw(artifact: Artifact, preprocessing: Any) -> Artifact:
+    return replace(artifact, family=RAW, provenance={"preprocessing": preprocessing})
+
+
+def test_a_raw_network_is_fed_as_its_manifest_says(artifact: Artifact, model: Path) -> None:
     heads = detector(style="cut")
     ordered = sorted(heads.graph.output, key=lambda output: output.name)
     del heads.graph.output[:]
     by_scale = sorted(ordered, key=lambda o: (-o.type.tensor_type.shape.dim[2].dim_value, o.name))
     heads.graph.output.extend(by_scale)
     onnx.save(heads, model)
-    command = (
-        "model_transform.py --model_def 'a b.onnx' --mean 1.0,2.0,3.0 --scale 0.5,0.25,1 "
-        "--keep_aspect_ratio --pixel_format bgr --mlir x.mlir"
+    network = read_subject(raw(artifact, PREPROCESSING), model).network
+    assert network.preprocessing == Preprocessing(
+        (1.0, 2.0, 3.0), (0.5, 0.25, 1.0), "bgr", keep_aspect_ratio=False
     )
-    network = read_subject(raw(artifact, command), model).network
-    assert network.preprocessing.mean == (1, 2, 3)
-    assert network.preprocessing.scale == (0.5, 0.25, 1)
-    assert network.preprocessing.pixel_format == "bgr"
 
 
 @pytest.mark.parametrize(
-    "command",
-    ["model_transform.py", "model_transform.py --mean 1", "model_transform.py 'open", "other"],
+    "preprocessing",
+    [
+        None,
+        {},
+        {**PREPROCESSING, "mean": "red"},
+        {key: value for key, value in PREPROCESSING.items() if key != "scale"},
+    ],
+    ids=["none", "empty", "wrong", "missing"],
 )
 def test_a_raw_network_of_unknown_preprocessing_is_refused(
-    artifact: Artifact, model: Path, command: str
+    artifact: Artifact, model: Path, preprocessing: Any
 ) -> None:
-    with pytest.raises(InputError, match="manifest|preprocessing"):
-        read_subject(raw(artifact, command), model)
+    with pytest.raises(InputError, match="does not say which preprocessing"):
+        read_subject(raw(artifact, preprocessing), model)
 
 
 BAD = [

@@ -1,0 +1,151 @@
+"""From the user's settings to the options of a conversion: tables and pictures are read and checked
+here, before anything is spent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..artifact import sha256_of
+from ..detection.pictures import read_picture
+from ..errors import InputError
+from ..network.model import Network, Preprocessing
+from ..settings import ConvertSettings
+from ..toolchain import read_calibration_table
+from .calibration import CalibrationSet, read_calibration_set, read_data_list
+from .options import (
+    DEFAULT_EXPECTED_COS,
+    CalibrationOptions,
+    CheckPicture,
+    ConversionOptions,
+    DeployOptions,
+    SearchOptions,
+    TransformOptions,
+)
+
+_CHECK_SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+def preprocessing_of(convert: ConvertSettings) -> Preprocessing:
+    """What a raw network's own preprocessing is."""
+    return Preprocessing(
+        mean=convert.mean,
+        scale=convert.scale,
+        pixel_format=convert.pixel_format,
+        keep_aspect_ratio=convert.keep_aspect_ratio,
+        resize_dims=convert.resize_dims,
+    )
+
+
+def check_channel_format(convert: ConvertSettings, network: Network) -> None:
+    """Raise InputError where the user names another layout than the model has."""
+    found = "nhwc" if network.input.channels_last else "nchw"
+    if convert.channel_format not in ("auto", found):
+        raise InputError(
+            f"channel_format is {convert.channel_format}, and the model's input is {found}",
+            "Leave channel_format out: it is read from the model.",
+        )
+
+
+def read_pictures(convert: ConvertSettings) -> CalibrationSet:
+    """The calibration pictures: those of a list, else those of a folder.
+
+    Raises InputError when neither is named, and as `read_calibration_set`.
+    """
+    if convert.data_list:
+        return read_data_list(convert.data_list.expanduser(), convert.images)
+    if convert.dataset is None:
+        raise InputError(
+            "no calibration pictures are named",
+            "Give a folder of 50 to 200 pictures like those the camera will see: "
+            "--calibration FOLDER.",
+        )
+    return read_calibration_set(convert.dataset.expanduser(), convert.images)
+
+
+def read_options(convert: ConvertSettings, network: Network) -> ConversionOptions:
+    """All options, with the files that they name read.
+
+    Raises InputError for a table or picture that cannot be used.
+    """
+    return ConversionOptions(
+        transform=TransformOptions(
+            model_name=convert.model_name,
+            test_input=_check_picture(convert.test_input),
+            tolerance=convert.transform_tolerance,
+            excepts=convert.transform_excepts,
+        ),
+        calibration=CalibrationOptions(
+            tune_num=convert.tune_num,
+            histogram_bin_num=convert.histogram_bin_num,
+            table=_read_calibration_table(convert.calibration_table),
+        ),
+        search=_search(convert, network),
+        deploy=DeployOptions(
+            op_divide=convert.op_divide,
+            tolerance=convert.tolerance,
+            compare_all=convert.compare_all,
+            excepts=convert.excepts,
+            skip_validation=convert.skip_validation,
+        ),
+        quantize_table=_read_quantize_table(convert.quantize_table),
+        verify_images=convert.verify,
+    )
+
+
+def _search(convert: ConvertSettings, network: Network) -> SearchOptions | None:
+    """The search for mixed precision: where it was asked for, or nothing else names the layers."""
+    if convert.expected_cos is None and network.float_tail:
+        return None
+    return SearchOptions(
+        expected_cos=convert.expected_cos or DEFAULT_EXPECTED_COS,
+        min_layer_cos=convert.min_layer_cos,
+        images=convert.search_images,
+        max_float_layers=convert.max_float_layers,
+        fp_type=convert.fp_type,
+        global_compare_layers=convert.global_compare_layers,
+        debug_cmd=convert.debug_cmd,
+    )
+
+
+def _check_picture(path: Path | None) -> CheckPicture | None:
+    if path is None:
+        return None
+    path = path.expanduser()
+    read_picture(path)
+    if path.suffix.lower() not in _CHECK_SUFFIXES:
+        raise InputError(
+            f"the compiler does not read {path} for its checks",
+            f"test_input must end in one of {', '.join(_CHECK_SUFFIXES)}.",
+        )
+    return CheckPicture(path, sha256_of(path))
+
+
+def _read_calibration_table(path: Path | None) -> str | None:
+    """A calibration table made elsewhere; whether it fits the network is seen when it is used."""
+    if path is None:
+        return None
+    path = path.expanduser()
+    if not path.is_file():
+        raise InputError(f"{path} does not exist", "Give a calibration table.")
+    read_calibration_table(path)
+    return path.read_text(encoding="utf-8")
+
+
+def _read_quantize_table(path: Path | None) -> str | None:
+    """A quantization table made elsewhere: a tensor's name and BF16, F32 or INT8, a line each."""
+    if path is None:
+        return None
+    try:
+        text = path.expanduser().read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}", "Give a text file.") from error
+    lines = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
+    for words in lines:
+        if len(words) != 2 or words[1] not in ("BF16", "F32", "INT8"):
+            raise InputError(
+                f"{path} is no quantization table: {' '.join(words)[:80]!r}",
+                "Each line names a tensor and its type: BF16, F32 or INT8.",
+            )
+    if not lines:
+        raise InputError(f"{path} names no tensors", "Each line names a tensor and its type.")
+    return text

@@ -1,0 +1,149 @@
+"""The command lines of the compiler's tools, as data: pure functions of the network and options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..network.model import Network
+from ..toolchain import ToolCommand
+from .options import (
+    CalibrationOptions,
+    CheckPicture,
+    DeployOptions,
+    SearchOptions,
+    TransformOptions,
+)
+
+CHIP = "cv181x"
+ONNX_FILE = "network.onnx"
+MLIR_FILE = "network.mlir"
+TABLE_FILE = "calibration_table"
+IMAGE_LIST_FILE = "images.txt"
+QUANTIZE_TABLE_FILE = "quantize_table"
+LOSS_TABLE_FILE = "full_loss_table.txt"
+CVIMODEL_FILE = "network.cvimodel"
+TEST_RESULT_FILE = "test_result.npz"
+
+INT8, BF16, MIXED = "int8", "bf16", "mixed"
+
+
+def transform_command(network: Network, options: TransformOptions) -> ToolCommand:
+    """Pictures are letterboxed with zeros, centred, as on the camera, unless a raw network asks
+    for something else."""
+    image, wanted = network.input, network.preprocessing
+    checks: tuple[str, ...] = ()
+    if options.test_input:
+        checks = (
+            *("--test_input", check_picture_file(options.test_input)),
+            *("--test_result", TEST_RESULT_FILE),
+            *("--tolerance", _joined(options.tolerance)),
+            *_excepts(options.excepts),
+        )
+    return ToolCommand(
+        tool="model_transform",
+        arguments=(
+            *("--model_name", options.model_name),
+            *("--model_def", ONNX_FILE),
+            *("--input_shapes", f"[[1,3,{image.height},{image.width}]]"),
+            *(("--resize_dims", _joined(wanted.resize_dims)) if wanted.resize_dims else ()),
+            *("--mean", _joined(wanted.mean)),
+            *("--scale", _joined(wanted.scale)),
+            *(("--keep_aspect_ratio",) if wanted.keep_aspect_ratio else ()),
+            *("--pixel_format", wanted.pixel_format),
+            *checks,
+            *("--mlir", MLIR_FILE),
+        ),
+        outputs=(Path(MLIR_FILE), *((Path(TEST_RESULT_FILE),) if checks else ())),
+    )
+
+
+def check_picture_file(picture: CheckPicture) -> str:
+    """What the picture of the checks is called where the tools work; they know it by its suffix."""
+    return f"test_input{picture.path.suffix.lower()}"
+
+
+def calibrate_command(images: int, options: CalibrationOptions) -> ToolCommand:
+    """`images` pictures, listed in a file."""
+    default = CalibrationOptions()
+    tuning, bins = options.tune_num, options.histogram_bin_num
+    return ToolCommand(
+        tool="run_calibration",
+        arguments=(
+            MLIR_FILE,
+            *("--data_list", IMAGE_LIST_FILE),
+            *("--input_num", str(images)),
+            *(("--tune_num", str(tuning)) if tuning != default.tune_num else ()),
+            *(("--histogram_bin_num", str(bins)) if bins != default.histogram_bin_num else ()),
+            *("-o", TABLE_FILE),
+        ),
+        outputs=(Path(TABLE_FILE),),
+    )
+
+
+def search_command(images: int, options: SearchOptions) -> ToolCommand:
+    """At most `images` pictures are there."""
+    compared = options.global_compare_layers
+    return ToolCommand(
+        tool="run_qtable",
+        arguments=(
+            MLIR_FILE,
+            *("--data_list", IMAGE_LIST_FILE),
+            *("--input_num", str(min(images, options.images))),
+            *("--calibration_table", TABLE_FILE),
+            *("--chip", CHIP),
+            *(("--fp_type", options.fp_type) if options.fp_type != "auto" else ()),
+            *("--expected_cos", repr(options.expected_cos)),
+            *("--min_layer_cos", repr(options.min_layer_cos)),
+            *(("--global_compare_layers", ",".join(compared)) if compared else ()),
+            *(("--debug_cmd", options.debug_cmd) if options.debug_cmd else ()),
+            *("--loss_table", LOSS_TABLE_FILE),
+            *("-o", QUANTIZE_TABLE_FILE),
+        ),
+        outputs=(),  # it writes no table where INT8 is good enough
+    )
+
+
+def deploy_command(
+    quantization: str, options: DeployOptions, test_input: CheckPicture | None
+) -> ToolCommand:
+    """uint8 RGB in with preprocessing fused, float32 out: what the camera decodes correctly."""
+    tables: tuple[str, ...] = ()
+    if quantization != BF16:
+        tables = ("--calibration_table", TABLE_FILE)
+    if quantization == MIXED:
+        tables += ("--quantize_table", QUANTIZE_TABLE_FILE)
+    checks: tuple[str, ...] = ()
+    if test_input:
+        checks = (
+            *("--test_input", check_picture_file(test_input)),
+            *("--test_reference", TEST_RESULT_FILE),
+            *("--tolerance", _joined(options.tolerance)),
+            *_excepts(options.excepts),
+            *(("--compare_all",) if options.compare_all else ()),
+            *(("--skip_validation",) if options.skip_validation else ()),
+        )
+    return ToolCommand(
+        tool="model_deploy",
+        arguments=(
+            *("--mlir", MLIR_FILE),
+            *("--quantize", "BF16" if quantization == BF16 else "INT8"),
+            *tables,
+            *("--chip", CHIP),
+            "--quant_input",
+            "--fuse_preprocess",
+            *("--customization_format", "RGB_PACKED"),
+            *(("--op_divide",) if options.op_divide else ()),
+            *checks,
+            *("--model", CVIMODEL_FILE),
+        ),
+        outputs=(Path(CVIMODEL_FILE),),
+    )
+
+
+def _excepts(names: tuple[str, ...]) -> tuple[str, ...]:
+    return ("--excepts", ",".join(names)) if names else ()
+
+
+def _joined(values: Iterable[float]) -> str:
+    return ",".join(repr(value) for value in values)

@@ -1,0 +1,121 @@
+"""The folder that one tool works in: what is put there for it, and what is kept of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import CompilationError
+from ..network.model import Network
+from ..toolchain import mlir_tensors
+from .commands import (
+    CVIMODEL_FILE,
+    IMAGE_LIST_FILE,
+    LOSS_TABLE_FILE,
+    MLIR_FILE,
+    QUANTIZE_TABLE_FILE,
+    TABLE_FILE,
+)
+
+_KEPT = {
+    "transform": ("*.mlir", "*.npz"),
+    "calibrate": (TABLE_FILE,),
+    "search": (QUANTIZE_TABLE_FILE, LOSS_TABLE_FILE),
+    "compile": (CVIMODEL_FILE,),
+}
+_NOT_NEEDED = "no need for mix"
+"""What run_qtable says when INT8 alone is good enough; it then ends with 0 and writes no table."""
+
+
+def copy_files(source: Path, folder: Path) -> list[Path]:
+    """Copy the files of a finished step into `folder`; returns the copies."""
+    copies = []
+    for file in source.iterdir():
+        if file.name != "step.json":
+            copies.append(folder / file.name)
+            copies[-1].write_bytes(file.read_bytes())
+    return copies
+
+
+def write(path: Path, text: str) -> Path:
+    """Write `text` as UTF-8; returns the path."""
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def link_pictures(pictures: Sequence[Path], folder: Path) -> set[Path]:
+    """Links with plain names, and the list of them: the compiler's list has no quoting, and a
+    comma in it begins another input."""
+    links = set()
+    for index, picture in enumerate(pictures):
+        link = folder / f"picture-{index:05}{picture.suffix.lower()}"
+        link.symlink_to(picture.absolute())
+        links.add(link)
+    names = "".join(f"{link.name}\n" for link in sorted(links))
+    return links | {write(folder / IMAGE_LIST_FILE, names)}
+
+
+def tail_table(network: Network, folder: Path) -> str:
+    """A quantization table that keeps the network's float tail in BF16.
+
+    The compiler names a tensor by its ONNX name and, after `_`, the operator that made it.
+    """
+    tail = frozenset(network.float_tail)
+    names = mlir_tensors((folder / MLIR_FILE).read_text(encoding="utf-8"))
+    kept = [name for name in names if name in tail or name.rpartition("_")[0] in tail]
+    if not kept:
+        raise CompilationError(
+            "none of the tensors that must stay in BF16 were found in the translated network",
+            "Give a quantization table with --quantize-table, and please report the model.",
+        )
+    return "".join(f"{name} BF16\n" for name in kept)
+
+
+def finish_search(folder: Path, printed: str, most: int | None) -> None:
+    """Make the table that run_qtable did not write where INT8 is good enough, and keep at most
+    `most` layers of a longer one: those that lose most by its own loss table.
+
+    `printed` are its last lines. Raises CompilationError when there is no table for another reason.
+    """
+    table = folder / QUANTIZE_TABLE_FILE
+    if not table.exists():
+        if _NOT_NEEDED not in printed:
+            raise CompilationError(
+                "run_qtable ended without an error, but wrote no quantization table",
+                "See its log; a table made elsewhere can be given with --quantize-table.",
+            )
+        write(table, "# INT8 alone reaches the cosine that was asked for.\n")
+    if most is not None:
+        write(table, _shortened(table.read_text(encoding="utf-8"), _losses(folder), most))
+
+
+def _losses(folder: Path) -> dict[str, float]:
+    """Each layer's own cosine, from lines like `No.0 : Layer: NAME  Cos: 0.98`."""
+    path = folder / LOSS_TABLE_FILE
+    found = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        words = line.replace("\t", " ").split()
+        if "Layer:" in words and "Cos:" in words:
+            name, value = words[words.index("Layer:") + 1], words[words.index("Cos:") + 1]
+            found[name] = float(value)
+    return found
+
+
+def _shortened(table: str, losses: dict[str, float], most: int) -> str:
+    lines = [line for line in table.splitlines() if line.strip()]
+    named = [line for line in lines if not line.startswith("#")]
+    worst = sorted(named, key=lambda line: losses.get(line.split()[0], 1.0))[:most]
+    return "".join(f"{line}\n" for line in lines if line.startswith("#") or line in worst)
+
+
+def keep_only(folder: Path, step: str) -> None:
+    """Remove what the tools leave lying about beside their result."""
+    kept = {path for pattern in _KEPT[step] for path in folder.glob(pattern)}
+    if not kept:
+        raise CompilationError(f"the step {step} left no result", "See its log.")
+    for path in set(folder.iterdir()) - kept:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
