@@ -66,7 +66,9 @@ class CameraSettings(_Section):
 
 def _split(value: Any) -> Any:
     """Lists may be given as text too, with commas, as flags and the environment give them."""
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _nested(value: Any) -> Any:
@@ -76,6 +78,9 @@ def _nested(value: Any) -> Any:
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+# The compiler's scripts paste these into a command line for a shell.
+_Tensor = Annotated[str, Field(pattern=r"^[A-Za-z0-9_/][A-Za-z0-9_./:+-]*$")]
+_Tensors = Annotated[tuple[_Tensor, ...], BeforeValidator(_split)]
 _Triple = Annotated[tuple[float, float, float], BeforeValidator(_split)]
 _Tolerance = Annotated[tuple[_Share, _Share], BeforeValidator(_split)]
 _Sides = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_split)]
@@ -111,7 +116,7 @@ class ConvertSettings(_Section):
     max_float_layers: int | None = Field(default=None, ge=0)
     search_images: int = Field(default=10, ge=1)
     fp_type: Literal["auto", "BF16"] = "auto"
-    global_compare_layers: _Words = ()
+    global_compare_layers: _Tensors = ()
     debug_cmd: str = Field(default="", pattern=r"^[A-Za-z0-9_=;.]*$")
     loss_table: Path | None = None
 
@@ -119,7 +124,7 @@ class ConvertSettings(_Section):
     family: Literal["auto", "raw"] = "auto"
     model_name: str = Field(default="network", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}$")
     input_shapes: _Shapes | None = None
-    input_types: tuple[Literal["float32"]] = ("float32",)
+    input_types: Annotated[tuple[Literal["float32"]], BeforeValidator(_split)] = ("float32",)
     output_names: _Words = ()
     resize_dims: _Sides | None = None
     keep_aspect_ratio: bool = True
@@ -132,9 +137,9 @@ class ConvertSettings(_Section):
     test_input: Path | None = None
     test_result: Path | None = None
     transform_tolerance: _Tolerance = (0.99, 0.99)
-    transform_excepts: _Words = ()
+    transform_excepts: _Tensors = ()
     tolerance: _Tolerance = (0.8, 0.5)
-    excepts: _Words = ()
+    excepts: _Tensors = ()
     compare_all: bool = False
     skip_validation: bool = False
     op_divide: bool = False

@@ -102,7 +102,8 @@ def decode_rows(
     kept = scores.max(axis=0) > score_threshold
     centre, size = rows[:2, kept], rows[2:4, kept]
     boxes = np.concatenate([centre - size / 2, centre + size / 2]).T.astype(np.float32)
-    points = rows[4 + classes :, kept].T.reshape(boxes.shape[0], -1, 3) if keypoints else None
+    rest = rows[4 + classes :, kept].T
+    points = rest.reshape(len(rest), rest.shape[1] // 3, 3) if keypoints else None
     candidates = _Candidates(
         boxes, scores[:, kept].max(axis=0), scores[:, kept].argmax(axis=0), points, per_class=True
     )

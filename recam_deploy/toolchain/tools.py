@@ -31,6 +31,9 @@ _PASTED = frozenset(
     {"--model_name", "--mlir", "--model", "--calibration_table", "--quantize_table", "-o"}
 )
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\Z")
+# Numbers and tensors' names, which begin with a slash as often as not.
+_PASTED_LISTS = frozenset({"--tolerance", "--excepts"})
+_PLAIN_LIST = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./:,+-]*\Z")
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,10 @@ def _check_plain(command: ToolCommand) -> None:
         value = command.option(name)
         if value is not None and not _PLAIN_NAME.match(value):
             raise ValueError(f"{command.tool} {name} must be a plain file name, not {value!r}")
+    for name in _PASTED_LISTS:
+        value = command.option(name)
+        if value is not None and not _PLAIN_LIST.match(value):
+            raise ValueError(f"{command.tool} {name} must be a list of plain names, not {value!r}")
 
 
 def _check_inputs(command: ToolCommand, work_dir: Path) -> None:

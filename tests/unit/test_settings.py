@@ -90,3 +90,42 @@ def test_a_password_is_never_shown(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(write(tmp_path, "[camera]\npassword = [86753, 2]\n"))
     assert "86753" not in caught.value.message
+
+
+def test_lists_may_be_written_with_commas_outside_the_file(tmp_path: Path) -> None:
+    environment = write(
+        tmp_path, '[convert]\noutput_names = ["a", "b,c"]\ninput_shapes = [[1, 3, 64, 64]]\n'
+    )
+    convert = load_settings(environment).convert
+    assert convert.output_names == ("a", "b,c")
+    assert convert.input_shapes == ((1, 3, 64, 64),)
+    environment |= {
+        "RECAM_CONVERT_OUTPUT_NAMES": "x, y",
+        "RECAM_CONVERT_MEAN": "1,2,3",
+        "RECAM_CONVERT_INPUT_SHAPES": "[[1,3,32,32]]",
+        "RECAM_CONVERT_COMPARE_ALL": "true",
+    }
+    convert = load_settings(environment).convert
+    assert (convert.output_names, convert.mean) == (("x", "y"), (1.0, 2.0, 3.0))
+    assert convert.input_shapes == ((1, 3, 32, 32),)
+    assert convert.compare_all is True
+    assert load_settings(environment).with_flags(
+        convert={"input_shapes": "1,3,96,96"}
+    ).convert.input_shapes == ((1, 3, 96, 96),)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("excepts", "a,$(touch canary)"),
+        ("transform_excepts", "a;b"),
+        ("model_name", "a b"),
+        ("debug_cmd", "`x`"),
+        ("input_types", "float16"),
+        ("tolerance", "0.9"),
+        ("pixel_format", "yuv"),
+    ],
+)
+def test_what_a_tool_would_choke_on_is_refused_here(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"convert.{name}"):
+        load_settings({f"RECAM_CONVERT_{name.upper()}": value})

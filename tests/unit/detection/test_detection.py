@@ -8,6 +8,7 @@ from PIL import Image
 
 from recam_deploy.detection.decode import (
     Array,
+    decode_anchored,
     decode_classes,
     decode_heads,
     decode_rows,
@@ -173,3 +174,20 @@ def test_drawing_marks_the_box_and_leaves_the_original_alone(box: Box) -> None:
     assert drawn.size == image.size
     assert drawn.tobytes() != image.tobytes()
     assert image.getcolors() == [(6000, (255, 255, 255))]
+
+
+def test_a_pose_output_with_nobody_in_it_is_no_bug() -> None:
+    letterbox = Letterbox.fit((64, 64), (64, 64))
+    nobody = np.zeros((1, 20, 84, 1), np.float32)
+    assert decode_rows(nobody, 1, letterbox, ("person",), keypoints=True) == []
+
+
+def test_yolov5_rows_are_fractions_and_their_score_is_the_objectness() -> None:
+    letterbox = Letterbox.fit((128, 64), (64, 64))
+    rows = np.zeros((1, 252, 8, 1), np.float32)
+    rows[0, 7, :, 0] = (0.5, 0.5, 0.25, 0.25, 0.9, 0.1, 0.2, 0.15)
+    rows[0, 8, :, 0] = (0.5, 0.5, 0.25, 0.25, 0.2, 0.9, 0.9, 0.9)
+    (found,) = decode_anchored(rows, letterbox, ("a", "b", "c"))
+    assert (found.class_id, found.label) == (1, "b")
+    assert found.score == pytest.approx(0.9)
+    assert found.box == pytest.approx((48, 16, 80, 48))

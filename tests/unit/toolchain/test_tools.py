@@ -240,3 +240,14 @@ def test_compilation_tells_its_stages() -> None:
     assert recorder.notes()[:2] == ["fusing the preprocessing", "grouping layers"]
     assert (1.0, 49.0, "grouping layers") in recorder.updates
     assert "allocating local memory" in recorder.notes()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--excepts", "a;touch canary"), ("--tolerance", "0.9,$(id)")]
+)
+def test_lists_that_reach_a_shell_must_be_plain(tmp_path: Path, option: str, value: str) -> None:
+    command = ToolCommand("model_deploy", (option, value), ())
+    run = writing(tmp_path, {})
+    with pytest.raises(ValueError, match="list of plain names"):
+        go(tmp_path, command, run)
+    assert not run.calls
