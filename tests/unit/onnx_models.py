@@ -239,3 +239,30 @@ def _anchored_rows(builder: Builder, parts: list[str], stride: int, grid: int) -
     squared = builder.node("Mul", [double[1], double[1]], f"squared{stride}")
     size = builder.node("Mul", [squared, anchor], f"size{stride}")
     return builder.node("Concat", [centre, size, parts[2]], f"rows{stride}", axis=4)
+
+
+def ranked_detector() -> onnx.ModelProto:
+    """A detector that ranks its own detections, as YOLOv10 does: TopK over all of them."""
+    model = detector(3)
+    (decoded,) = (value.name for value in model.graph.output)
+    model.graph.initializer.append(numpy_helper.from_array(np.array([5]), "count"))
+    model.graph.node.append(helper.make_node("TopK", [decoded, "count"], ["best", "index"]))
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info("best", TensorProto.FLOAT, [1, 7, 5]))
+    return model
+
+
+def query_detector() -> onnx.ModelProto:
+    """RT-DETR and its like: a list of queries, made from one projection of each scale."""
+    builder = Builder()
+    flat = []
+    for stride, feature in backbone(builder).items():
+        projection = builder.conv(feature, f"projection{stride}", (8, 16))
+        rows = builder.constant(f"rows{stride}", [1, 16, -1])
+        flat.append(builder.node("Reshape", [projection, rows], f"flat{stride}"))
+    joined = builder.node("Concat", flat, "joined", axis=2)
+    cells = sum((SIZE // stride) ** 2 for stride in (8, 16, 32))
+    weight = builder.constant("queries", np.ones((cells, 10)), np.float32)
+    mixed = builder.node("MatMul", [joined, weight], "mixed")
+    builder.node("Transpose", [mixed], "output0", perm=[0, 2, 1])
+    return builder.model({"output0": [1, 10, 16]}, metadata={"names": "{0: 'a'}"})

@@ -7,7 +7,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx_models import SIZE, Builder, anchored_detector, backbone, detector, with_branches
+from onnx_models import (
+    SIZE,
+    Builder,
+    anchored_detector,
+    backbone,
+    query_detector,
+    ranked_detector,
+    with_branches,
+)
 
 from recam_deploy.conversion.reference import FloatModel
 from recam_deploy.errors import InputError, UnsupportedModelError
@@ -128,33 +136,13 @@ def test_yolov5_with_more_classes_than_the_camera_takes_is_refused(tmp_path: Pat
 
 def test_yolov10_is_refused(tmp_path: Path) -> None:
     """Its heads look like YOLO11's, but its scores are ranked in the graph."""
-    model = detector(3)
-    (decoded,) = (value.name for value in model.graph.output)
-    count = onnx.numpy_helper.from_array(np.array([5]), "count")
-    model.graph.initializer.append(count)
-    model.graph.node.append(onnx.helper.make_node("TopK", [decoded, "count"], ["best", "index"]))
-    del model.graph.output[:]
-    shape = [1, 7, 5]
-    model.graph.output.append(onnx.helper.make_tensor_value_info("best", 1, shape))
     with pytest.raises(UnsupportedModelError, match="YOLOv10"):
-        read(model, tmp_path)
+        read(ranked_detector(), tmp_path)
 
 
 def test_a_model_whose_output_is_no_grid_is_refused(tmp_path: Path) -> None:
-    """RT-DETR and its like: a list of queries, made from one projection of each scale."""
-    builder = Builder()
-    flat = []
-    for stride, feature in backbone(builder).items():
-        projection = builder.conv(feature, f"projection{stride}", (8, 16))
-        rows = builder.constant(f"rows{stride}", [1, 16, -1])
-        flat.append(builder.node("Reshape", [projection, rows], f"flat{stride}"))
-    joined = builder.node("Concat", flat, "joined", axis=2)
-    weight = builder.constant("queries", np.ones((CELLS, 10)), np.float32)
-    mixed = builder.node("MatMul", [joined, weight], "mixed")
-    builder.node("Transpose", [mixed], "output0", perm=[0, 2, 1])
-    model = builder.model({"output0": [1, 10, 16]}, metadata={"names": "{0: 'a'}"})
     with pytest.raises(UnsupportedModelError, match="not one box and one class tensor"):
-        read(model, tmp_path)
+        read(query_detector(), tmp_path)
 
 
 @pytest.mark.parametrize("classes", [4, 7, 10])
