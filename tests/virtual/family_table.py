@@ -49,7 +49,7 @@ def write_row(row: Row) -> None:
     rows = read_rows() | {row.key: row}
     lines = "\n".join(rows[key].text() for key in rows)
     text = README.read_text(encoding="utf-8")
-    README.write_text(text.replace(_section(), f"\n{HEAD}\n{RULE}\n{lines}\n"), encoding="utf-8")
+    README.write_text(text.replace(_section(), f"\n\n{HEAD}\n{RULE}\n{lines}\n"), encoding="utf-8")
 
 
 def _section() -> str:
