@@ -29,6 +29,7 @@ from ..network.model import (
     RAW,
     YOLO11_DETECT,
     YOLO11_POSE,
+    YOLO11_SEG,
     YOLO26_DETECT,
     YOLOV5_DETECT,
     Network,
@@ -172,6 +173,7 @@ def decode(
         letterbox,
         labels,
         keypoints=network.family == YOLO11_POSE,
+        prototypes=outputs[1] if network.family == YOLO11_SEG else None,
         score_threshold=score_threshold,
     )
 

@@ -1,8 +1,8 @@
 """Decoding the outputs of YOLO models as the camera does.
 
 The arithmetic is that of SSCMA-Micro `sscma/core/model/` (`ma_model_yolo11.cpp`,
-`ma_model_yolo26.cpp`, `ma_model_yolo11_pose.cpp`, `ma_model_yolov5.cpp`) for float32 outputs, with
-its non-maximum suppression (`sscma/core/utils/ma_nms.cpp`).
+`ma_model_yolo26.cpp`, `ma_model_yolo11_pose.cpp`, `ma_model_yolo11_seg.cpp`, `ma_model_yolov5.cpp`)
+for float32 outputs, with its non-maximum suppression (`sscma/core/utils/ma_nms.cpp`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .letterbox import Letterbox
+from .mask import Bitmap, Mask
 from .types import Box, Detection
 
 Array: TypeAlias = npt.NDArray[np.float32]
@@ -22,6 +23,8 @@ Array: TypeAlias = npt.NDArray[np.float32]
 SCORE_THRESHOLD = 0.25
 """The camera's default for detectors (`ma_model_detector.cpp`)."""
 IOU_THRESHOLD = 0.45
+MASK_THRESHOLD = 0.5
+"""Of the weighted sum of prototypes itself: the camera takes no sigmoid of it."""
 DFL_BINS = 16
 STRIDES = (8, 16, 32)
 
@@ -88,14 +91,15 @@ def decode_rows(
     labels: Sequence[str],
     *,
     keypoints: bool = False,
+    prototypes: Array | None = None,
     score_threshold: float = SCORE_THRESHOLD,
     iou_threshold: float = IOU_THRESHOLD,
 ) -> list[Detection]:
     """Detections in an output [1, 4 + classes + rest, N] or [1, 4 + classes + rest, N, 1].
 
-    Each of the N columns holds a box's centre and size in input pixels, the scores, and then,
-    with `keypoints`, x, y and visibility for each point (SSCMA-Micro `ma_model_yolo11_pose.cpp`);
-    else the mask's coefficients, which are not decoded.
+    Each of the N columns holds a box's centre and size in input pixels, the scores, and then, with
+    `keypoints`, x, y and visibility for each point, or, with `prototypes` [1, P, h, w], the P
+    weights by which their sum is the object's mask.
     """
     rows = output.reshape(output.shape[1], -1)
     scores = rows[4 : 4 + classes]
@@ -103,9 +107,13 @@ def decode_rows(
     centre, size = rows[:2, kept], rows[2:4, kept]
     boxes = np.concatenate([centre - size / 2, centre + size / 2]).T.astype(np.float32)
     rest = rows[4 + classes :, kept].T
-    points = rest.reshape(len(rest), rest.shape[1] // 3, 3) if keypoints else None
     candidates = _Candidates(
-        boxes, scores[:, kept].max(axis=0), scores[:, kept].argmax(axis=0), points, per_class=True
+        boxes,
+        scores[:, kept].max(axis=0),
+        scores[:, kept].argmax(axis=0),
+        points=rest.reshape(len(rest), rest.shape[1] // 3, 3) if keypoints else None,
+        masks=None if prototypes is None else _Masks(rest, prototypes[0]),
+        per_class=True,
     )
     return candidates.best(letterbox, labels, iou_threshold)
 
@@ -124,14 +132,43 @@ def decode_classes(
 
 
 @dataclass(frozen=True)
+class _Masks:
+    """What masks are made of: `weights` [n, P] and `prototypes` [P, h, w] over the whole input."""
+
+    weights: Array
+    prototypes: Array
+
+    def on_source(self, index: int, corners: Array, letterbox: Letterbox) -> Mask:
+        """The mask of candidate `index` within its box, `corners` in input pixels.
+
+        On the camera it consists of whole cells of the prototypes' grid; the box's sides are cut
+        down to whole cells. A pixel is the object's when its middle lies in such a cell.
+        """
+        total = np.tensordot(self.weights[index], self.prototypes, axes=1)
+        height, width = total.shape
+        across, down = letterbox.target[0] / width, letterbox.target[1] / height
+        left, top, right, bottom = np.trunc(corners / np.tile([across, down], 2))
+        columns, rows = np.arange(width), np.arange(height)
+        inside = (columns >= left) & (columns < right)
+        cells: Bitmap = (
+            (total > MASK_THRESHOLD) & inside & ((rows >= top) & (rows < bottom))[:, None]
+        )
+        x, y = (np.arange(side) + 0.5 for side in letterbox.source)
+        column = ((x * letterbox.scale + letterbox.left) / across).astype(int)
+        row = ((y * letterbox.scale + letterbox.top) / down).astype(int)
+        return Mask.of(cells[row[:, None], column])
+
+
+@dataclass(frozen=True)
 class _Candidates:
     """What cleared the threshold: corner boxes [n, 4] in input pixels, scores [n], classes [n],
-    and keypoints [n, K, 3] where the model has them."""
+    and keypoints [n, K, 3] or masks where the model has them."""
 
     boxes: Array
     scores: Array
     classes: npt.NDArray[np.int64]
     points: Array | None = None
+    masks: _Masks | None = None
     per_class: bool = False
     """Suppress within a class only: pose and segmentation on the camera do, detection does not."""
 
@@ -148,13 +185,15 @@ class _Candidates:
 
     def _detection(self, index: int, letterbox: Letterbox, labels: Sequence[str]) -> Detection:
         class_id = int(self.classes[index])
+        corners = self.boxes[index]
         points = [] if self.points is None else self.points[index]
         return Detection(
             class_id=class_id,
             label=_label(labels, class_id),
             score=float(self.scores[index]),
-            box=letterbox.to_source(_box(self.boxes[index])),
+            box=letterbox.to_source(_box(corners)),
             keypoints=tuple(letterbox.point_to_source(float(x), float(y)) for x, y, _ in points),
+            mask=self.masks.on_source(index, corners, letterbox) if self.masks else None,
         )
 
 

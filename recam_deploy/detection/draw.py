@@ -4,28 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+import numpy as np
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from .types import Detection
 
 # Distinct on light and dark pictures alike, and under the common kinds of colour blindness
 # (Okabe and Ito's palette).
 _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+_MASK_WEIGHT = 0.5
 
 
 def draw_detections(image: Image.Image, detections: Sequence[Detection]) -> Image.Image:
-    """A copy of `image` (RGB) with a box, the class name and the score for each detection."""
-    result = image.convert("RGB").copy()
+    """A copy of `image` (RGB) with a box, the class name and the score for each detection, and
+    under them the masks and keypoints of those that have them."""
+    result = _with_masks(image.convert("RGB"), detections)
     pen = ImageDraw.Draw(result)
     line = max(2, round(min(result.size) / 200))
     font = ImageFont.load_default(size=max(12, round(min(result.size) / 28)))
     for detection in sorted(detections, key=lambda d: d.score):
-        colour = _COLOURS[detection.class_id % len(_COLOURS)]
+        colour = _colour(detection)
         pen.rectangle(detection.box, outline=colour, width=line)
         for x, y in detection.keypoints:
             pen.circle((x, y), 1.5 * line, fill=colour, outline="black")
         _caption(pen, detection, colour, font, result.size)
     return result
+
+
+def _with_masks(image: Image.Image, detections: Sequence[Detection]) -> Image.Image:
+    """A copy of `image` through which the masks shine, the surest detection's on top."""
+    pixels = np.array(image)
+    for detection in sorted(detections, key=lambda d: d.score):
+        if detection.mask:
+            inside = detection.mask.resized(image.size).pixels
+            ink = np.array(ImageColor.getrgb(_colour(detection)))
+            blended = pixels[inside] * (1 - _MASK_WEIGHT) + ink * _MASK_WEIGHT
+            pixels[inside] = blended.round().astype(np.uint8)
+    return Image.fromarray(pixels)
+
+
+def _colour(detection: Detection) -> str:
+    return _COLOURS[detection.class_id % len(_COLOURS)]
 
 
 def _caption(

@@ -5,19 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .mask import Mask
+
 Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class Detection:
     """One object found. `box` is x1, y1, x2, y2 in pixels of the original picture, and so are
-    the (x, y) of a pose model's `keypoints`. A classifier's box is the whole picture."""
+    the (x, y) of a pose model's `keypoints` and the `mask` of a segmentation model. A classifier's
+    box is the whole picture."""
 
     class_id: int
     label: str
     score: float
     box: Box
     keypoints: tuple[tuple[float, float], ...] = ()
+    mask: Mask | None = None
 
     @property
     def visible(self) -> bool:
@@ -35,4 +39,6 @@ class Detection:
         }
         if self.keypoints:
             document["keypoints"] = [[round(x, 1), round(y, 1)] for x, y in self.keypoints]
+        if self.mask:
+            document["mask"] = self.mask.as_json()
         return document

@@ -52,6 +52,7 @@ def _drawn(
 
 
 def _scaled(detection: Detection, scale: float, prefix: str = "") -> Detection:
+    """The detection on the enlarged picture; a mask is scaled where it is drawn."""
     x1, y1, x2, y2 = (side * scale for side in detection.box)
     label = "".join(c if c.isprintable() else "?" for c in detection.label)
     if len(label) > _LONGEST_LABEL:
