@@ -136,6 +136,7 @@ def load_library(name: str) -> ctypes.CDLL:
     one = ctypes.POINTER(Tensor)
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "CVI_NN_RegisterModel": (ctypes.c_int, [ctypes.c_char_p, ctypes.POINTER(handle)]),
+        "CVI_NN_SetConfig": (ctypes.c_int, [handle, ctypes.c_int]),  # and the option's value
         "CVI_NN_GetModelVersion": (ctypes.c_int, [handle, number, number]),
         "CVI_NN_GetModelTarget": (ctypes.c_char_p, [handle]),
         "CVI_NN_GetInputOutputTensors": (ctypes.c_int, [handle, tensors, number, tensors, number]),
@@ -159,42 +160,39 @@ def load_library(name: str) -> ctypes.CDLL:
 def loaded_path(name: str) -> str:
     """Where the loader found the library, from the process's own memory map."""
     try:
-        with Path("/proc/self/maps").open(encoding="utf-8", errors="surrogateescape") as maps:
-            for line in maps:
-                fields = line.rstrip("\n").split(maxsplit=5)
-                if len(fields) == 6 and Path(fields[5]).name == Path(name).name:
-                    return fields[5]
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
-        pass
-    return name
+        return name
+    paths = (line.split(maxsplit=5)[-1] for line in maps.splitlines())
+    return next((path for path in paths if Path(path).name == Path(name).name), name)
 
 
 class Model:
-    """A cvimodel registered with the runtime; its tensors' memory belongs to the runtime."""
+    """A cvimodel registered with the runtime, which owns its tensors' memory. With
+    `every_tensor` the outputs are all tensors, by name, whose memory nothing uses again."""
 
-    def __init__(self, library: ctypes.CDLL, path: Path) -> None:
+    def __init__(self, library: ctypes.CDLL, path: Path, every_tensor: bool = False) -> None:
         self.library = library
         self.handle = ctypes.c_void_p()
         code = library.CVI_NN_RegisterModel(os.fsencode(path), ctypes.byref(self.handle))
         if code != 0:
             raise RunError(f"loading the model failed: {code_name(code)}")
-        self.inputs_array = ctypes.POINTER(Tensor)()
-        self.outputs_array = ctypes.POINTER(Tensor)()
-        self.input_count = ctypes.c_int32()
-        self.output_count = ctypes.c_int32()
-        self.tensors = (self.inputs_array, self.input_count, self.outputs_array, self.output_count)
+        if every_tensor:  # OPTION_OUTPUT_ALL_TENSORS
+            library.CVI_NN_SetConfig(self.handle, 4, ctypes.c_int(1))
+        inputs, outputs = ctypes.POINTER(Tensor)(), ctypes.POINTER(Tensor)()
+        input_count, output_count = ctypes.c_int32(), ctypes.c_int32()
+        self.tensors = (inputs, input_count, outputs, output_count)
         code = library.CVI_NN_GetInputOutputTensors(self.handle, *map(ctypes.byref, self.tensors))
         if code != 0:
             raise RunError(f"preparing the model failed: {code_name(code)}")
-        self.inputs = [self.inputs_array[i] for i in range(self.input_count.value)]
-        self.outputs = [self.outputs_array[i] for i in range(self.output_count.value)]
+        self.inputs = [inputs[i] for i in range(input_count.value)]
+        self.outputs = [outputs[i] for i in range(output_count.value)]
         for tensor in (*self.inputs, *self.outputs):
             self._check_layout(tensor)
 
     def _check_layout(self, tensor: Tensor) -> None:
         """The structure as read here must say what the library's own functions say."""
-        ref = ctypes.byref(tensor)
-        library = self.library
+        ref, library = ctypes.byref(tensor), self.library
         same = (
             tensor.count == library.CVI_NN_TensorCount(ref)
             and tensor.mem_size == library.CVI_NN_TensorSize(ref)
@@ -280,9 +278,9 @@ def run(
 ) -> list[dict[str, object]]:
     """Run every image and write its outputs. Returns one record an image."""
     per_image = len(model.inputs)
-    if len(files) % per_image:
+    total, left_over = divmod(len(files), per_image)
+    if left_over:
         raise RunError(f"{len(files)} input files given; the model takes {per_image} an image")
-    total = len(files) // per_image
     images: list[dict[str, object]] = []
     for index in range(total):
         group = files[index * per_image : (index + 1) * per_image]
@@ -330,7 +328,7 @@ def execute(options: argparse.Namespace) -> dict[str, object]:
     check_header(options.model)
     library = load_library(options.library)
     start = time.perf_counter()
-    model = Model(library, options.model)
+    model = Model(library, options.model, options.every_tensor)
     load_ms = round((time.perf_counter() - start) * 1000.0, 3)
     try:
         return {
@@ -371,6 +369,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--output-dir", type=Path, metavar="DIR")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="passes an image")
     parser.add_argument("--info", action="store_true", help="describe the model, run nothing")
+    parser.add_argument("--every-tensor", action="store_true", help="layers as outputs, by name")
     parser.add_argument("--library", default=LIBRARY, metavar="PATH")
     parser.add_argument("--progress", action="store_true", help="one line an image on stderr")
     parser.add_argument("--json", action="store_true", help="accepted; JSON is the only format")

@@ -11,7 +11,11 @@ from .boundary import bounded
 from .options import ArtifactPath, AsJson, Labels
 
 if TYPE_CHECKING:
+    from ..artifact import Artifact
+    from ..console import Terminal
     from ..report.comparison import Comparison
+    from ..report.layers import LayerMeter
+    from ..tpu.simulator import Simulator
 
 
 @bounded
@@ -39,6 +43,16 @@ def verify(
     limit: Annotated[
         int, typer.Option(min=1, help="Compare on the first so many pictures at most.")
     ] = 20,
+    layers: Annotated[
+        bool,
+        typer.Option(
+            "--layers",
+            help="Also measure what each layer loses, and tell how to keep the worst ones in BF16.",
+        ),
+    ] = False,
+    layer_images: Annotated[
+        int, typer.Option(min=1, help="With --layers, measure on the first so many pictures.")
+    ] = 1,
     labels: Labels = None,
     as_json: AsJson = False,
 ) -> None:
@@ -49,6 +63,8 @@ def verify(
     with everything that was missed or is extra marked.
 
     Example: recam verify yolo11n_int8.json --images pictures/
+
+    Example: recam verify yolo11n_int8.json --images pictures/ --layers
     """
     from ..artifact import load_artifact
     from ..console import Terminal
@@ -70,7 +86,10 @@ def verify(
     float_model = find_float_model(loaded, model, (loaded.cvimodel.parent, Path()))
     subject = read_subject(loaded, float_model)
     simulator = Simulator(find_compiler(settings, terminal), settings.cache_dir / "tmp")
-    comparison = compare(subject, pictures, simulator, terminal, limit)
+    meter = None
+    if layers:
+        meter = _meter(loaded, simulator, settings.cache_dir, terminal, layer_images)
+    comparison = compare(subject, pictures, simulator, terminal, limit, meter)
     write_atomically(target, render(comparison).encode())
     if comparison.detects and not comparison.agreement.reference:
         terminal.warn(
@@ -78,6 +97,24 @@ def verify(
             "use pictures that show what it should find"
         )
     terminal.result(comparison.as_json(target), _lines(comparison, target))
+
+
+def _meter(
+    artifact: Artifact, simulator: Simulator, cache_dir: Path, terminal: Terminal, images: int
+) -> LayerMeter:
+    """Measures the network compiled apart, else the few layers that the cvimodel itself shows."""
+    from ..conversion.apart import compile_apart
+    from ..report.layers import LayerMeter
+
+    apart = compile_apart(artifact, simulator.compiler, cache_dir, terminal)
+    if apart is None:
+        terminal.warn(
+            "what the conversion made is no longer in the cache, so only the few layers that the "
+            "cvimodel itself shows are compared; run `recam convert` again to see them all"
+        )
+        return LayerMeter(simulator, artifact.cvimodel, images)
+    table = apart.quantize_table
+    return LayerMeter(simulator, apart.cvimodel, images, apart=True, quantize_table=table)
 
 
 def _report_path(report: Path | None, cvimodel: Path) -> Path:
@@ -110,5 +147,19 @@ def _lines(comparison: Comparison, target: Path) -> list[str]:
         f"compared on {pictures}",
         f"least cosine {least.cosine:.4f} ({least.name})",
         *([detections] if comparison.detects else []),
+        *([f"mean mask IoU {comparison.mask_iou:.3f}"] if comparison.mask_iou is not None else []),
+        *_layer_lines(comparison),
         f"report: {target}",
+    ]
+
+
+def _layer_lines(comparison: Comparison) -> list[str]:
+    errors = comparison.layers
+    if errors is None:
+        return []
+    compared = f"layers: {len(errors.layers)} of {errors.operators} operators compared"
+    worst = errors.worst(3)
+    return [
+        compared + (", those that lose most:" if worst else ""),
+        *(f"  +{100 * layer.added:.1f} % {layer.name}" for layer in worst),
     ]

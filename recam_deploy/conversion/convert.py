@@ -169,6 +169,8 @@ class Converter:
                 self._progress.say(f"{command.tool}: {warning}")
             if step.name == "search" and self._plan.options.search:
                 finish_search(folder, done.tail, self._plan.options.search.max_float_layers)
+            if step.name == "compile":
+                given -= {folder / TABLE_FILE, folder / QUANTIZE_TABLE_FILE}
             for file in given:
                 file.unlink()
             keep_only(folder, step.name)

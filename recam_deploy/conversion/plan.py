@@ -27,7 +27,7 @@ from .options import ConversionOptions
 from .step_cache import step_key
 
 # Raise a step's number when our own part of it changes its result.
-_PREPARE, _TRANSFORM, _CALIBRATE, _SEARCH, _COMPILE, _VERIFY = 3, 1, 1, 2, 1, 2
+_PREPARE, _TRANSFORM, _CALIBRATE, _SEARCH, _COMPILE, _VERIFY = 3, 1, 1, 2, 2, 2
 
 
 @dataclass(frozen=True)

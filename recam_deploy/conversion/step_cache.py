@@ -37,8 +37,13 @@ class StepResult:
     cached: bool
 
     def as_json(self) -> dict[str, Any]:
-        """As `convert --json` and the manifest show it."""
-        return {"name": self.name, "seconds": round(self.seconds, 2), "cached": self.cached}
+        """As `convert --json` and the manifest show it; by the key it is found in the cache."""
+        return {
+            "name": self.name,
+            "key": self.folder.name,
+            "seconds": round(self.seconds, 2),
+            "cached": self.cached,
+        }
 
 
 def step_key(name: str, version: int, inputs: dict[str, Any]) -> str:
@@ -77,6 +82,11 @@ class StepCache:
                     self._build(folder, build)
         (folder / _RECORD).touch()
         return StepResult(name, folder, time.monotonic() - started, cached)
+
+    def find(self, key: str) -> Path | None:
+        """The folder of the finished step under `key`; None when it is not, or no longer, there."""
+        folder = self._root / key
+        return folder if _is_whole(folder) else None
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

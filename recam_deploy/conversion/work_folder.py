@@ -22,7 +22,7 @@ _KEPT = {
     "transform": ("*.mlir", "*.npz"),
     "calibrate": (TABLE_FILE,),
     "search": (QUANTIZE_TABLE_FILE, LOSS_TABLE_FILE),
-    "compile": (CVIMODEL_FILE,),
+    "compile": (CVIMODEL_FILE, TABLE_FILE, QUANTIZE_TABLE_FILE),
 }
 _NOT_NEEDED = "no need for mix"
 """What run_qtable says when INT8 alone is good enough; it then ends with 0 and writes no table."""

@@ -1,13 +1,15 @@
-"""Two small charts as inline SVG; colours are the style sheet's, and shapes say the same."""
+"""Three small charts as inline SVG; colours are the style sheet's, and shapes say the same."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from ..detection.types import Detection
 from .comparison import ComparedPicture, OutputError
-from .text import shortened
+from .layers import LayerError
+from .text import number, shortened
 
 _Axis: TypeAlias = Callable[[float], float]
 
@@ -48,6 +50,62 @@ def cosine_chart(outputs: Sequence[OutputError]) -> str:
             f'<text class="value" x="{right + 14}" y="{y + 4}">{output.cosine:.4f}</text></g>'
         )
     return "".join([*parts, "</svg>"])
+
+
+def layer_chart(layers: Sequence[LayerError], marked: Sequence[LayerError]) -> str:
+    """The error of each layer in the network's order; `marked` ones carry their number."""
+    left, right, top, bottom = 52, 1020, 24, 224
+    most = max(layer.error for layer in layers)
+    steps, high = _steps(most)
+
+    def x(index: int) -> float:
+        return left + 12 + index / max(1, len(layers) - 1) * (right - left - 24)
+
+    def y(error: float) -> float:
+        return bottom - min(error, high) / high * (bottom - top)
+
+    parts = [
+        f'<svg class="chart wide" viewBox="0 0 1040 {bottom + 40}" role="img" '
+        'aria-labelledby="c3"><title id="c3">Relative error of each layer, in the order of the '
+        f"network, from 0 to {number(100 * most)} %</title>"
+    ]
+    for step in range(steps + 1):
+        tick = high * step / steps
+        parts.append(
+            f'<line class="grid" x1="{left}" y1="{y(tick):.1f}" x2="{right}" y2="{y(tick):.1f}"/>'
+            f'<text class="tick" x="{left - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">'
+            f"{100 * tick:.3g} %</text>"
+        )
+    parts.append(
+        f'<text class="axis" x="{(left + right) / 2}" y="{bottom + 30}" text-anchor="middle">'
+        "layers, from the picture to the outputs</text>"
+    )
+    for index, layer in enumerate(layers):
+        across, up = x(index), y(layer.error)
+        told = f"{shortened(layer.name)}: error {100 * layer.error:.2f} %, {layer.precision}"
+        kind = "lossy" if layer in marked else "plain" if layer.precision == "int8" else "exact"
+        mark = (
+            f'<text class="value" x="{across:.1f}" y="{up - 10:.1f}" text-anchor="middle">'
+            f"{marked.index(layer) + 1}</text>"
+            if layer in marked
+            else ""
+        )
+        parts.append(
+            f'<g><title>{told}</title><line class="stem thin" x1="{across:.1f}" y1="{bottom}" '
+            f'x2="{across:.1f}" y2="{up:.1f}"/><circle class="{kind}" cx="{across:.1f}" '
+            f'cy="{up:.1f}" r="{5 if mark else 3.5}"/>{mark}</g>'
+        )
+    return "".join([*parts, "</svg>"])
+
+
+def _steps(most: float) -> tuple[int, float]:
+    """How many steps of a round size reach `most`, three to six, and where they end."""
+    scale = 10.0 ** math.floor(math.log10(max(most, 1e-6)))
+    for size in (0.2, 0.25, 0.5, 1.0, 2.0):
+        steps = max(1, math.ceil(most / (size * scale) - 1e-9))
+        if steps <= 6:
+            return steps, steps * size * scale
+    return 5, 10 * scale
 
 
 def score_chart(pictures: Sequence[ComparedPicture]) -> str:

@@ -20,6 +20,7 @@ from ..errors import InputError
 from ..network.model import RAW
 from ..network.preparing import prepare
 from ..progress import Progress
+from .layers import LayerErrors, LayerMeter
 from .pictures import draw_pair
 from .subject import Subject
 
@@ -64,15 +65,28 @@ class ComparedPicture:
     float_jpeg: bytes
     tpu_jpeg: bytes
 
+    @property
+    def mask_ious(self) -> tuple[float, ...]:
+        """Intersection over union of the masks of each match; empty for models without masks."""
+        return tuple(
+            reference.mask.iou(found.mask)
+            for reference, found in self.pairing.matched
+            if reference.mask and found.mask
+        )
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """A cvimodel against its float model on pictures; `available` counts all that were there."""
+    """A cvimodel against its float model on pictures; `available` counts all that were there.
+
+    `layers` is there when it was asked for.
+    """
 
     subject: Subject
     outputs: tuple[OutputError, ...]
     pictures: tuple[ComparedPicture, ...]
     available: int
+    layers: LayerErrors | None = None
 
     @property
     def detects(self) -> bool:
@@ -84,9 +98,20 @@ class Comparison:
         """The counts over all pictures."""
         return sum((picture.pairing.agreement for picture in self.pictures), Agreement())
 
+    @property
+    def mask_iou(self) -> float | None:
+        """The mean over the masks of all matches; None where there are none."""
+        ious = [iou for picture in self.pictures for iou in picture.mask_ious]
+        return math.fsum(ious) / len(ious) if ious else None
+
     def as_json(self, report: Path) -> dict[str, Any]:
-        """What `verify --json` prints."""
+        """What `verify --json` prints; masks and layers only where they were compared."""
         counts = self.agreement
+        more: dict[str, Any] = {}
+        if self.mask_iou is not None:
+            more["mask_iou"] = round(self.mask_iou, 4)
+        if self.layers:
+            more["layers"] = [layer.as_json() for layer in self.layers.layers]
         return {
             "images": len(self.pictures),
             "outputs": [
@@ -98,34 +123,47 @@ class Comparison:
                 "missed": counts.reference - counts.matched,
                 "extra": counts.extra,
             },
+            **more,
             "report": str(report.absolute()),
         }
 
 
 def compare(
-    subject: Subject, pictures: Sequence[Path], tpu: Tpu, progress: Progress, limit: int
+    subject: Subject,
+    pictures: Sequence[Path],
+    tpu: Tpu,
+    progress: Progress,
+    limit: int,
+    meter: LayerMeter | None = None,
 ) -> Comparison:
-    """Run the float model and the cvimodel on the first `limit` pictures.
+    """Run the float model and the cvimodel on the first `limit` pictures, and on the first of those
+    measure the layers with `meter`.
 
     Raises InputError for a picture that cannot be read, and SimulatorError when the cvimodel cannot
     be run.
     """
     if not pictures:
         raise InputError("there are no pictures to compare on", "Give a folder of pictures.")
-    prepared = prepare(subject.graph, subject.network)
+    network = subject.network
+    prepared = prepare(subject.graph, network)
     model = FloatModel(prepared.SerializeToString())
     chosen = pictures[:limit]
-    sums = [_Sums() for _ in subject.network.cut_at]
+    sums = [_Sums() for _ in network.cut_at]
     compared: list[ComparedPicture] = []
     for start in range(0, len(chosen), _BATCH):
-        compared += _batch(subject, model, chosen[start : start + _BATCH], tpu, progress, sums)
+        paths = chosen[start : start + _BATCH]
+        for sample, on_tpu in _run_both(subject, model, paths, tpu, progress):
+            for total, a, b in zip(sums, sample.outputs, on_tpu, strict=True):
+                total.add(a.ravel(), b.ravel())
+            if meter:
+                meter.add(network, subject.graph, prepared, sample.image, on_tpu, progress)
+            compared.append(_compared(subject, sample, on_tpu))
     outputs = tuple(
         total.error(name, shape)
-        for name, shape, total in zip(
-            subject.network.cut_at, subject.network.output_shapes, sums, strict=True
-        )
+        for name, shape, total in zip(network.cut_at, network.output_shapes, sums, strict=True)
     )
-    return Comparison(subject, outputs, tuple(compared), len(pictures))
+    layers = meter.result() if meter else None
+    return Comparison(subject, outputs, tuple(compared), len(pictures), layers)
 
 
 @dataclass(frozen=True)
@@ -136,24 +174,17 @@ class _Sample:
     outputs: list[Array]
 
 
-def _batch(
-    subject: Subject,
-    model: FloatModel,
-    paths: Sequence[Path],
-    tpu: Tpu,
-    progress: Progress,
-    sums: Sequence[_Sums],
-) -> Iterator[ComparedPicture]:
+def _run_both(
+    subject: Subject, model: FloatModel, paths: Sequence[Path], tpu: Tpu, progress: Progress
+) -> Iterator[tuple[_Sample, list[Array]]]:
+    """Each picture with the float model's outputs, and those on the TPU."""
     samples = []
     with progress.step("Running the float model", "images") as step:
         for index, path in enumerate(paths):
             step.update(index, len(paths))
             samples.append(_sample(subject, model, path))
     on_tpu = tpu.run(subject.artifact.cvimodel, [sample.image for sample in samples], progress)
-    for sample, outputs in zip(samples, on_tpu, strict=True):
-        for total, a, b in zip(sums, sample.outputs, outputs, strict=True):
-            total.add(a.ravel(), b.ravel())
-        yield _compared(subject, sample, outputs)
+    yield from zip(samples, on_tpu, strict=True)
 
 
 def _sample(subject: Subject, model: FloatModel, path: Path) -> _Sample:

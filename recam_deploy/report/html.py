@@ -7,9 +7,10 @@ import math
 
 from .. import __version__
 from ..detection.types import Detection
-from ..network.model import CLASSIFY, YOLO11_SEG
+from ..network.model import CLASSIFY
 from .charts import cosine_chart, score_chart
 from .comparison import ComparedPicture, Comparison
+from .layer_section import layer_section
 from .origin import origin
 from .style import STYLE
 from .text import counted, escaped, number, shortened, sizes
@@ -26,6 +27,7 @@ def render(comparison: Comparison) -> str:
         _summary(comparison),
         _outputs(comparison),
         _detections(comparison) if comparison.detects else "",
+        layer_section(comparison),
         _pictures(comparison),
         origin(comparison.subject),
     ]
@@ -53,6 +55,8 @@ def _summary(comparison: Comparison) -> str:
             ("missed on TPU", str(counts.reference - counts.matched)),
             ("extra on TPU", str(counts.extra)),
         ]
+    if comparison.mask_iou is not None:
+        tiles.append(("mean mask IoU", f"{comparison.mask_iou:.3f}"))
     tiles += [
         ("cvimodel", f"{artifact.size / 1e6:.2f} MB"),
         ("ION memory", f"{subject.ion_bytes / 2**20:.1f} MiB"),
@@ -136,6 +140,11 @@ def _detections(comparison: Comparison) -> str:
         change = math.fsum(abs(a.score - b.score) for a, b in matches) / len(matches)
         largest = max(abs(a.score - b.score) for a, b in matches)
         facts.append(("change of score", f"{change:.3f} on average, {largest:.3f} at most"))
+    ious = [iou for picture in comparison.pictures for iou in picture.mask_ious]
+    if ious:
+        facts.append(
+            ("mask IoU", f"{comparison.mask_iou:.3f} on average, {min(ious):.3f} at least")
+        )
     listed = "".join(f"<dt>{what}</dt><dd>{value}</dd>" for what, value in facts)
     return (
         '<section><h2>Detections</h2><div class="two">'
@@ -154,7 +163,10 @@ def _rule(comparison: Comparison) -> str:
             "best class on the TPU is the same and scores 0.4 at least; another one that scores "
             "0.5 is extra."
         )
-    masks = " Masks are not drawn; their outputs are compared above." * (family == YOLO11_SEG)
+    masks = (
+        " Its mask does not decide that; how well both masks agree is told as their own "
+        "intersection over union."
+    ) * (comparison.mask_iou is not None)
     return (
         "A detection of the float model counts from a score of 0.5. It is matched by one of the "
         "same class that overlaps it by 0.7 (intersection over union) and scores 0.4 at least. "
@@ -188,6 +200,8 @@ def _card(index: int, picture: ComparedPicture, detects: bool) -> str:
     name = shortened(picture.name)
     width, height = picture.size
     facts = f"{width}×{height}, least cosine {picture.cosine:.4f}"
+    if picture.mask_ious:
+        facts += f", mean mask IoU {math.fsum(picture.mask_ious) / len(picture.mask_ious):.3f}"
     if detects:
         figures = (
             f'<div class="two">{_figure("Float", picture.float_jpeg, name)}'

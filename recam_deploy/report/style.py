@@ -58,6 +58,7 @@ dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
 code, pre { font: 0.8125rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+pre.long { max-height: 20em; overflow: auto; white-space: pre; overflow-wrap: normal; }
 pre + pre { margin-top: 10px; padding-top: 10px; border-top: 1px solid var(--line); }
 .key { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 12px 0 0; padding: 0;
   list-style: none; font-size: 0.875rem; }
@@ -71,7 +72,11 @@ pre + pre { margin-top: 10px; padding-top: 10px; border-top: 1px solid var(--lin
 .axis { fill: var(--ink); }
 .value { fill: var(--ink); font-variant-numeric: tabular-nums; }
 .stem { stroke: var(--matched); stroke-width: 3; opacity: 0.5; }
-.dot { fill: var(--matched); }
+.dot, .plain { fill: var(--matched); }
+.thin { stroke-width: 1.5; opacity: 0.35; }
+.lossy { fill: var(--missed); }
+.exact { fill: var(--card); stroke: var(--good); stroke-width: 1.5; }
+.wide { max-width: none; min-width: 640px; }
 circle.matched { fill: var(--matched); fill-opacity: 0.65; }
 circle.borderline { fill: none; stroke: var(--soft); stroke-width: 1.5; }
 path.missed { fill: none; stroke: var(--missed); stroke-width: 2.5; }

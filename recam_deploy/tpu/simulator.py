@@ -25,6 +25,14 @@ _SECONDS_AN_IMAGE = 120
 
 
 @dataclass(frozen=True)
+class Value:
+    """A tensor's values as float32; `dtype` is the type that the chip keeps it in."""
+
+    dtype: str
+    array: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Simulator:
     """The TPU simulator that `compiler` brings along, on this machine or in a container.
 
@@ -45,6 +53,24 @@ class Simulator:
 
         Raises SimulatorError when the model cannot be loaded or run.
         """
+        return [
+            [value.array for _, value in image] for image in self._run(model, images, progress, [])
+        ]
+
+    def run_layers(
+        self, model: Path, images: Sequence[Array], progress: Progress
+    ) -> list[dict[str, Value]]:
+        """All tensors of `model` by name for each image: the outputs, and those inside it whose
+        memory is not used again by a later one.
+
+        Images and errors are those of `run`.
+        """
+        found = self._run(model, images, progress, ["--every-tensor"])
+        return [dict(image) for image in found]
+
+    def _run(
+        self, model: Path, images: Sequence[Array], progress: Progress, options: Sequence[str]
+    ) -> list[list[tuple[str, Value]]]:
         if self.scratch:
             self.scratch.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="recam-tpu-", dir=self.scratch) as name:
@@ -58,21 +84,26 @@ class Simulator:
                         step.update(float(head.rsplit(maxsplit=1)[-1]), float(total))
 
                 step.update(0, len(images))
-                report = self._run_script(model.absolute(), inputs, folder, on_line)
+                report = self._run_script(model.absolute(), inputs, options, folder, on_line)
             tensors = report["outputs"]
             return [
                 [
-                    _read(Path(file), tensor)
+                    (tensor["name"], _read(Path(file), tensor))
                     for file, tensor in zip(image["outputs"], tensors, strict=True)
                 ]
                 for image in report["images"]
             ]
 
     def _run_script(
-        self, model: Path, inputs: Sequence[Path], folder: Path, on_line: Callable[[str], None]
+        self,
+        model: Path,
+        inputs: Sequence[Path],
+        options: Sequence[str],
+        folder: Path,
+        on_line: Callable[[str], None],
     ) -> dict[str, Any]:
         script = resource("device/tpu_run.py")
-        words: list[str | Path] = [self.compiler.python, script, model]
+        words: list[str | Path] = [self.compiler.python, script, model, *options]
         for path in inputs:
             words += ["--input", path]
         words += ["--output-dir", folder / "out", "--progress"]
@@ -99,12 +130,13 @@ def _write(path: Path, image: Array) -> Path:
     return path
 
 
-def _read(path: Path, tensor: dict[str, Any]) -> npt.NDArray[np.float32]:
-    values: npt.NDArray[Any] = np.fromfile(path, dtype=np.dtype(tensor["dtype"]))
-    values = values.reshape(tensor["shape"])
-    if values.dtype == np.float32:
-        return values
-    scaled: npt.NDArray[np.float32] = (
-        (values.astype(np.float32) - tensor["zero_point"]) * tensor["qscale"]
-    ).astype(np.float32)
-    return scaled
+def _read(path: Path, tensor: dict[str, Any]) -> Value:
+    dtype, shape = tensor["dtype"], tensor["shape"]
+    if dtype == "bfloat16":
+        # The upper half of a float32.
+        bits = np.fromfile(path, np.uint16).astype(np.uint32) << 16
+        return Value(dtype, bits.view(np.float32).reshape(shape))
+    values: npt.NDArray[Any] = np.fromfile(path, np.dtype(dtype)).reshape(shape)
+    if dtype != "float32":
+        values = (values.astype(np.float32) - tensor["zero_point"]) * tensor["qscale"]
+    return Value(dtype, values.astype(np.float32, copy=False))

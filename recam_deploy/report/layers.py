@@ -1,0 +1,249 @@
+"""What each layer of a cvimodel loses: its own tensors against those of the float model.
+
+The compiler names a tensor by its ONNX name and, after `_`, the operator that made it. Operators
+that it fuses into others have no tensor of their own and cannot be compared.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto
+
+from ..conversion.reference import Array, FloatModel, normalized
+from ..errors import InputError
+from ..network.model import Network
+from ..progress import Progress
+from ..tpu.simulator import Value
+
+_PRECISIONS = {"bfloat16": "bf16", "float32": "f32"}
+
+
+class LayerTpu(Protocol):
+    """What runs a cvimodel and shows its tensors; `tpu.simulator.Simulator` does."""
+
+    def run_layers(
+        self, model: Path, images: Sequence[npt.NDArray[Any]], progress: Progress
+    ) -> list[dict[str, Value]]:
+        """All tensors by name for each image, uint8 [H, W, 3]."""
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """How far one layer's result is from the float model's.
+
+    `name` is the one that quantization tables use, `op` the ONNX operator, `precision` "int8",
+    "bf16" or "f32". `error` is the norm of the difference as a share of the float tensor's norm, 1
+    where that is undefined; `inherited` is the largest one of the compared layers that it reads.
+    """
+
+    name: str
+    op: str
+    precision: str
+    cosine: float
+    error: float
+    inherited: float
+
+    @property
+    def added(self) -> float:
+        """What the layer itself loses, as far as that can be told."""
+        return self.error - self.inherited
+
+    def as_json(self) -> dict[str, Any]:
+        """As `verify --json` shows it."""
+        return {
+            "name": self.name,
+            "op": self.op,
+            "precision": self.precision,
+            "cosine": round(self.cosine, 6),
+            "error": round(self.error, 6),
+            "added": round(self.added, 6),
+        }
+
+
+@dataclass(frozen=True)
+class LayerErrors:
+    """The layers that could be compared, in the network's order, on `images` pictures.
+
+    `operators` counts those of the ONNX graph. `apart` tells whether the network was compiled anew
+    to see them all; else they are what can be seen of the cvimodel itself. `quantize_table` holds
+    the lines of the layers already kept in BF16 by a table.
+    """
+
+    layers: tuple[LayerError, ...]
+    operators: int
+    images: int
+    apart: bool
+    quantize_table: tuple[str, ...] = ()
+
+    def worst(self, count: int) -> tuple[LayerError, ...]:
+        """The layers in INT8 that add most, the worst first."""
+        losing = [layer for layer in self.layers if layer.precision == "int8" and layer.added > 0]
+        return tuple(sorted(losing, key=lambda layer: -layer.added)[:count])
+
+
+class LayerMeter:
+    """Measures layers picture by picture, on the first `images` of those that are compared.
+
+    `cvimodel` is the artifact's own, or its network compiled apart: `apart`, with its
+    `quantize_table`.
+    """
+
+    def __init__(
+        self,
+        tpu: LayerTpu,
+        cvimodel: Path,
+        images: int = 1,
+        *,
+        apart: bool = False,
+        quantize_table: str = "",
+    ) -> None:
+        self._tpu = tpu
+        self._cvimodel = cvimodel
+        self._left = images
+        self._apart = apart
+        self._table = quantize_table
+        self._done = 0
+        self._sums: dict[str, _Sums] = {}
+        self._graph: onnx.ModelProto | None = None
+
+    def add(
+        self,
+        network: Network,
+        graph: onnx.ModelProto,
+        prepared: onnx.ModelProto,
+        image: npt.NDArray[np.uint8],
+        outputs: Sequence[Array],
+        progress: Progress,
+    ) -> None:
+        """Measure one more picture, uint8 [H, W, 3], unless enough were; `graph` knows the types
+        of all tensors of `prepared`, and `outputs` are what the artifact gives on the TPU.
+
+        Raises InputError when the cvimodel measured is not the same network.
+        """
+        if not self._left:
+            return
+        self._left -= 1
+        (found,) = self._tpu.run_layers(self._cvimodel, [image], progress)
+        _check_same(found, outputs)
+        self._graph = prepared
+        named = {tensor: name for name, tensor, _ in _named(prepared) if name in found}
+        kept = [tensor for tensor in named if tensor in _float_tensors(graph)]
+        with progress.step("Measuring the layers", "layers") as step:
+            model = FloatModel(_exposed(prepared, kept).SerializeToString())
+            values = model.run(normalized(image, network.preprocessing))
+            for index, (tensor, value) in enumerate(zip(kept, values, strict=True)):
+                step.update(index, len(kept))
+                on_tpu = found[named[tensor]]
+                if on_tpu.array.size == value.size:
+                    sums = self._sums.setdefault(tensor, _Sums(on_tpu.dtype))
+                    sums.add(value.ravel(), on_tpu.array.ravel())
+        self._done += 1
+
+    def result(self) -> LayerErrors | None:
+        """What was measured; None before the first picture."""
+        if self._graph is None:
+            return None
+        return LayerErrors(
+            layers=_errors(self._graph, self._sums),
+            operators=sum(node.op_type != "Constant" for node in self._graph.graph.node),
+            images=self._done,
+            apart=self._apart,
+            quantize_table=tuple(line for line in self._table.splitlines() if line.strip()),
+        )
+
+
+class _Sums:
+    """What the error of one layer is made of, picture by picture, in float64."""
+
+    def __init__(self, dtype: str) -> None:
+        self.precision = _PRECISIONS.get(dtype, dtype)
+        self._product = self._float = self._tpu = self._difference = 0.0
+
+    def add(self, a: Array, b: Array) -> None:
+        a64, b64 = a.astype(np.float64), b.astype(np.float64)
+        self._product += float(a64 @ b64)
+        self._float += float(a64 @ a64)
+        self._tpu += float(b64 @ b64)
+        a64 -= b64
+        self._difference += float(a64 @ a64)
+
+    def cosine(self) -> float:
+        if not self._float and not self._tpu:
+            return 1.0
+        norm = math.sqrt(self._float) * math.sqrt(self._tpu)
+        cosine = self._product / norm if norm else 0.0
+        return cosine if math.isfinite(cosine) else 0.0
+
+    def error(self) -> float:
+        if not self._difference:
+            return 0.0
+        error = math.sqrt(self._difference / self._float) if self._float else math.nan
+        return error if math.isfinite(error) else 1.0
+
+
+def _check_same(found: Mapping[str, Value], outputs: Sequence[Array]) -> None:
+    """Every output of the artifact must be among the tensors found, bit for bit."""
+    for output in outputs:
+        same = (value.array for value in found.values() if value.array.shape == output.shape)
+        if not any(np.array_equal(array, output, equal_nan=True) for array in same):
+            raise InputError(
+                "the cvimodel is not the one that its manifest's steps give: their outputs differ",
+                "Run `recam convert` again.",
+            )
+
+
+def _named(model: onnx.ModelProto) -> list[tuple[str, str, str]]:
+    """The compiler's name, the ONNX name and the operator of every tensor that a model computes."""
+    return [
+        (f"{tensor}_{node.op_type}", tensor, node.op_type)
+        for node in model.graph.node
+        for tensor in node.output
+    ]
+
+
+def _float_tensors(model: onnx.ModelProto) -> frozenset[str]:
+    values = (*model.graph.value_info, *model.graph.output)
+    return frozenset(v.name for v in values if v.type.tensor_type.elem_type == TensorProto.FLOAT)
+
+
+def _exposed(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
+    """The model with these tensors as its outputs, in their order."""
+    exposed = onnx.ModelProto()
+    exposed.CopyFrom(model)
+    del exposed.graph.output[:]
+    for tensor in tensors:
+        value = onnx.helper.make_tensor_value_info(tensor, TensorProto.FLOAT, None)
+        exposed.graph.output.append(value)
+    return exposed
+
+
+def _errors(model: onnx.ModelProto, sums: Mapping[str, _Sums]) -> tuple[LayerError, ...]:
+    """The errors in the order of the graph, in which every tensor is made before it is read."""
+    carried: dict[str, float] = {}
+    layers = []
+    for node in model.graph.node:
+        inherited = max((carried.get(name, 0.0) for name in node.input), default=0.0)
+        for tensor in node.output:
+            carried[tensor] = inherited
+            if tensor in sums:
+                total = sums[tensor]
+                carried[tensor] = total.error()
+                layers.append(
+                    LayerError(
+                        name=f"{tensor}_{node.op_type}",
+                        op=node.op_type,
+                        precision=total.precision,
+                        cosine=total.cosine(),
+                        error=total.error(),
+                        inherited=inherited,
+                    )
+                )
+    return tuple(layers)
