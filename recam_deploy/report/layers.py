@@ -23,6 +23,7 @@ from ..network.model import Network
 from ..progress import Progress
 from ..tpu.simulator import Value
 
+_RESHAPING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 _PRECISIONS = {"bfloat16": "bf16", "float32": "f32"}
 
 
@@ -227,6 +228,7 @@ def _exposed(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
 
 def _errors(model: onnx.ModelProto, sums: Mapping[str, _Sums]) -> tuple[LayerError, ...]:
     """The errors in the order of the graph, in which every tensor is made before it is read."""
+    makers = {tensor: node for node in model.graph.node for tensor in node.output}
     carried: dict[str, float] = {}
     layers = []
     for node in model.graph.node:
@@ -236,10 +238,11 @@ def _errors(model: onnx.ModelProto, sums: Mapping[str, _Sums]) -> tuple[LayerErr
             if tensor in sums:
                 total = sums[tensor]
                 carried[tensor] = total.error()
+                name, op = _computed(tensor, makers, sums)
                 layers.append(
                     LayerError(
-                        name=f"{tensor}_{node.op_type}",
-                        op=node.op_type,
+                        name=name,
+                        op=op,
                         precision=total.precision,
                         cosine=total.cosine(),
                         error=total.error(),
@@ -247,3 +250,20 @@ def _errors(model: onnx.ModelProto, sums: Mapping[str, _Sums]) -> tuple[LayerErr
                     )
                 )
     return tuple(layers)
+
+
+def _computed(
+    tensor: str, makers: Mapping[str, onnx.NodeProto], compared: Mapping[str, _Sums]
+) -> tuple[str, str]:
+    """The compiler's name and the operator of the layer that computed a tensor's values.
+
+    That of a reshaped tensor is the one before it, unless it is compared itself: the compiler
+    reshapes in place, and to keep the reshaping in BF16 would help nobody.
+    """
+    node = makers[tensor]
+    while node.op_type in _RESHAPING:
+        before = makers.get(node.input[0])
+        if before is None or node.input[0] in compared:
+            break
+        tensor, node = node.input[0], before
+    return f"{tensor}_{node.op_type}", node.op_type
