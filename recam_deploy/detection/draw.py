@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from .mask import Bitmap
 from .types import Detection
 
 # Distinct on light and dark pictures alike, and under the common kinds of colour blindness
@@ -40,7 +41,16 @@ def _with_masks(image: Image.Image, detections: Sequence[Detection]) -> Image.Im
             ink = np.array(ImageColor.getrgb(_colour(detection)))
             blended = pixels[inside] * (1 - _MASK_WEIGHT) + ink * _MASK_WEIGHT
             pixels[inside] = blended.round().astype(np.uint8)
+            pixels[_edge(inside)] = ink
     return Image.fromarray(pixels)
+
+
+def _edge(inside: Bitmap) -> Bitmap:
+    """The pixels inside that have a neighbour outside; the picture's sides count as inside."""
+    padded = np.pad(inside, 1, mode="edge")
+    around = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    edge: Bitmap = inside & ~around
+    return edge
 
 
 def _colour(detection: Detection) -> str:

@@ -80,16 +80,20 @@ def layer_chart(layers: Sequence[LayerError], marked: Sequence[LayerError]) -> s
         f'<text class="axis" x="{(left + right) / 2}" y="{bottom + 30}" text-anchor="middle">'
         "layers, from the picture to the outputs</text>"
     )
+    label = (0.0, 0.0)
     for index, layer in enumerate(layers):
         across, up = x(index), y(layer.error)
         told = f"{shortened(layer.name)}: error {100 * layer.error:.2f} %, {layer.precision}"
         kind = "lossy" if layer in marked else "plain" if layer.precision == "int8" else "exact"
-        mark = (
-            f'<text class="value" x="{across:.1f}" y="{up - 10:.1f}" text-anchor="middle">'
-            f"{marked.index(layer) + 1}</text>"
-            if layer in marked
-            else ""
-        )
+        mark = ""
+        if layer in marked:
+            # Above its dot, or above the last number where it would touch that.
+            close = across - label[0] < 18 and abs(up - 10 - label[1]) < 14
+            label = (across, label[1] - 14 if close else up - 10)
+            mark = (
+                f'<text class="value" x="{label[0]:.1f}" y="{label[1]:.1f}" text-anchor="middle">'
+                f"{marked.index(layer) + 1}</text>"
+            )
         parts.append(
             f'<g><title>{told}</title><line class="stem thin" x1="{across:.1f}" y1="{bottom}" '
             f'x2="{across:.1f}" y2="{up:.1f}"/><circle class="{kind}" cx="{across:.1f}" '

@@ -92,7 +92,7 @@ def _advice(errors: LayerErrors, worst: Sequence[LayerError]) -> str:
         return "<p>No layer in INT8 adds to the error; there is nothing to keep in BF16.</p>"
     known = {line.split()[0] for line in errors.quantize_table}
     added = [f"{layer.name} BF16" for layer in worst[:_KEPT] if layer.name not in known]
-    lines = "\n".join(escaped(line) for line in (*errors.quantize_table, *added))
+    lines = "\n".join(escaped(line) for line in (*added, *errors.quantize_table))
     kept = " with those that are in BF16 already" * bool(errors.quantize_table)
     return (
         f'<div class="card"><p>To keep the worst {len(added)} in BF16, put these lines{kept} into '

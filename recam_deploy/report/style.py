@@ -34,10 +34,10 @@ a { color: var(--matched); }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(136px, 1fr)); gap: 12px;
   margin: 24px 0 0; padding: 0; list-style: none; }
 .tiles li, .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
-.tiles li { padding: 12px 14px; }
+.tiles li { padding: 12px; }
 .tiles b { display: block; font-size: 1.5rem; line-height: 1.25;
   font-variant-numeric: tabular-nums; }
-.tiles span { color: var(--soft); font-size: 0.875rem; }
+.tiles span { color: var(--soft); font-size: 0.8125rem; white-space: nowrap; }
 .card { padding: 16px; margin: 0 0 16px; }
 .two { display: grid; gap: 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px),
   1fr)); align-items: start; margin-bottom: 16px; }
@@ -76,7 +76,7 @@ pre + pre { margin-top: 10px; padding-top: 10px; border-top: 1px solid var(--lin
 .thin { stroke-width: 1.5; opacity: 0.35; }
 .lossy { fill: var(--missed); }
 .exact { fill: var(--card); stroke: var(--good); stroke-width: 1.5; }
-.wide { max-width: none; min-width: 640px; }
+.wide { max-width: none; min-width: 860px; }
 circle.matched { fill: var(--matched); fill-opacity: 0.65; }
 circle.borderline { fill: none; stroke: var(--soft); stroke-width: 1.5; }
 path.missed { fill: none; stroke: var(--missed); stroke-width: 2.5; }

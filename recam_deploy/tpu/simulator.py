@@ -88,7 +88,7 @@ class Simulator:
             tensors = report["outputs"]
             return [
                 [
-                    (tensor["name"], _read(Path(file), tensor))
+                    (tensor["name"], read_tensor(Path(file), tensor))
                     for file, tensor in zip(image["outputs"], tensors, strict=True)
                 ]
                 for image in report["images"]
@@ -130,7 +130,8 @@ def _write(path: Path, image: Array) -> Path:
     return path
 
 
-def _read(path: Path, tensor: dict[str, Any]) -> Value:
+def read_tensor(path: Path, tensor: dict[str, Any]) -> Value:
+    """A tensor's raw bytes as `tpu_run.py` describes them; integers by their scale."""
     dtype, shape = tensor["dtype"], tensor["shape"]
     if dtype == "bfloat16":
         # The upper half of a float32.

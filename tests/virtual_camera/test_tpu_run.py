@@ -107,6 +107,25 @@ def test_several_images_run_on_one_load(simulator: str, shared: Path, tmp_path: 
 
 
 @pytest.mark.toolchain
+def test_tensors_inside_the_model_are_outputs_when_asked_for(
+    simulator: str, shared: Path, tmp_path: Path
+) -> None:
+    model = shared / "data" / "cvimodels" / "yolo11n_classify_cv181x_int8.cvimodel"
+    (tmp_path / "in").write_bytes(bytes(150528))
+    tensors = {}
+    for option in ((), ("--every-tensor",)):
+        words = (model, "--input", tmp_path / "in", "--output-dir", tmp_path / str(len(option)))
+        document = json.loads(run(*words, *option, libraries=simulator).stdout)
+        files = document["images"][0]["outputs"]
+        names = [output["name"] for output in document["outputs"]]
+        tensors[len(option)] = {
+            name: Path(file).read_bytes() for name, file in zip(names, files, strict=True)
+        }
+    assert len(tensors[1]) > len(tensors[0]) == 1
+    assert tensors[0].items() <= tensors[1].items()
+
+
+@pytest.mark.toolchain
 def test_an_input_of_the_wrong_size_is_refused(
     simulator: str, shared: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,86 @@
+"""A manifest may hold anything: only what is harmless is taken from it and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cvimodels import write_cvimodel
+
+from recam_deploy.artifact import Artifact, load_artifact
+from recam_deploy.conversion.apart import compile_apart
+from recam_deploy.conversion.step_cache import StepCache
+from recam_deploy.progress import SilentProgress
+from recam_deploy.toolchain import Call
+
+KEYS = {"transform": "transform-" + "0" * 24, "compile": "compile-" + "a" * 24}
+COMMAND = "model_deploy.py --mlir network.mlir --quantize BF16 --model network.cvimodel"
+
+
+class CalledError(Exception):
+    """The compiler was asked to run this."""
+
+
+@dataclass(frozen=True)
+class NoCompiler:
+    """Stops where the compiler would be started."""
+
+    version: str = "1.7"
+    python: Path = Path("python")
+
+    def script(self, tool: str) -> Path:
+        return Path(f"{tool}.py")
+
+    def calling(
+        self,
+        words: Sequence[str | Path],
+        work_dir: Path,
+        environ: Mapping[str, str],
+        reads: Sequence[Path] = (),
+    ) -> AbstractContextManager[Call]:
+        raise CalledError(*map(str, words))
+
+
+def made(tmp_path: Path, **provenance: Any) -> Artifact:
+    """An artifact whose conversion is in the cache, with these changes to its manifest."""
+    cache = StepCache(tmp_path / "steps")
+    for name, key in KEYS.items():
+        cache.run(name, key, lambda folder: None)
+    steps = [{"name": name, "key": key} for name, key in KEYS.items()]
+    document = {"steps": steps, "commands": [COMMAND], **provenance}
+    bare = load_artifact(write_cvimodel(tmp_path / "m.cvimodel"))
+    return Artifact(**{**vars(bare), "provenance": document})
+
+
+def test_the_manifests_own_command_is_run_with_a_tensor_each(tmp_path: Path) -> None:
+    with pytest.raises(CalledError) as called:
+        compile_apart(made(tmp_path), NoCompiler(), tmp_path, SilentProgress())
+    python, script, tool, *arguments = called.value.args
+    assert (python, script, tool) == ("python", "apart.py", "model_deploy.py")
+    assert arguments == [*COMMAND.split()[1:], "--disable_layer_group"]
+
+
+@pytest.mark.parametrize(
+    "provenance",
+    [
+        {"commands": [COMMAND + " --model_version 'x; touch CANARY'"]},
+        {"commands": [COMMAND + " --chip '$(touch CANARY)'"]},
+        {"commands": [COMMAND.replace("network.cvimodel", "../out.cvimodel")]},
+        {"commands": ["model_deploy.py --model"]},
+        {"commands": ["model_deploy.py 'unclosed"]},
+        {"commands": ["rm.py -r x"]},
+        {"commands": None},
+        {"commands": 7},
+        {"steps": None},
+        {"steps": ["compile", {"name": "compile"}, {"name": "compile", "key": 3}]},
+        {"steps": [{"name": "compile", "key": "../../compile-" + "a" * 24}]},
+        {"steps": [{"name": "compile", "key": "compile-" + "b" * 24}]},
+    ],
+)
+def test_anything_else_is_not_compiled(tmp_path: Path, provenance: dict[str, Any]) -> None:
+    artifact = made(tmp_path, **provenance)
+    assert compile_apart(artifact, NoCompiler(), tmp_path, SilentProgress()) is None
