@@ -8,6 +8,7 @@ on tpu_mlir 1.7) and all that lies between.
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 import shutil
@@ -141,7 +142,7 @@ def _arguments(commands: Any) -> tuple[str, ...]:
 
 def _kept(words: list[str]) -> list[str]:
     kept = []
-    for word, value in zip(words, [*words[1:], ""], strict=True):
+    for word, value in itertools.zip_longest(words, words[1:], fillvalue=""):
         if word in _FLAGS:
             kept.append(word)
         elif word in _OPTIONS:

@@ -18,7 +18,9 @@ from recam_deploy.progress import SilentProgress
 from recam_deploy.toolchain import Call
 
 KEYS = {"transform": "transform-" + "0" * 24, "compile": "compile-" + "a" * 24}
-COMMAND = "model_deploy.py --mlir network.mlir --quantize BF16 --model network.cvimodel"
+OPTIONS = "--mlir network.mlir --quantize BF16 --quant_input --op_divide"
+COMMAND = f"model_deploy.py {OPTIONS} --model network.cvimodel"
+OWN = ["--disable_layer_group", "--model", "network.cvimodel"]
 
 
 class CalledError(Exception):
@@ -56,21 +58,40 @@ def made(tmp_path: Path, **provenance: Any) -> Artifact:
     return Artifact(**{**vars(bare), "provenance": document})
 
 
-def test_the_manifests_own_command_is_run_with_a_tensor_each(tmp_path: Path) -> None:
+def asked(artifact: Artifact, cache_dir: Path) -> list[str]:
+    """The words with which the compiler would be started."""
     with pytest.raises(CalledError) as called:
-        compile_apart(made(tmp_path), NoCompiler(), tmp_path, SilentProgress())
-    python, script, tool, *arguments = called.value.args
-    assert (python, script, tool) == ("python", "apart.py", "model_deploy.py")
-    assert arguments == [*COMMAND.split()[1:], "--disable_layer_group"]
+        compile_apart(artifact, NoCompiler(), cache_dir, SilentProgress())
+    return list(called.value.args)
+
+
+def test_the_manifests_own_command_is_run_with_a_tensor_each(tmp_path: Path) -> None:
+    words = asked(made(tmp_path), tmp_path)
+    assert words == ["python", "apart.py", "model_deploy.py", *OPTIONS.split(), *OWN]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "--test_input test_input.jpg --excepts /a/b,c --compare_all",
+        "--model ../out.cvimodel",
+        "--model_version 'x; touch CANARY'",
+        "--disable_layer_group --addr_mode '$(touch CANARY)'",
+    ],
+)
+def test_checks_and_what_is_unknown_are_left_out(tmp_path: Path, more: str) -> None:
+    words = asked(made(tmp_path, commands=[f"{COMMAND} {more}"]), tmp_path)
+    assert words[3:] == [*OPTIONS.split(), *OWN]
 
 
 @pytest.mark.parametrize(
     "provenance",
     [
-        {"commands": [COMMAND + " --model_version 'x; touch CANARY'"]},
+        {"commands": [COMMAND + " --quantize_table 'x; touch CANARY'"]},
         {"commands": [COMMAND + " --chip '$(touch CANARY)'"]},
-        {"commands": [COMMAND.replace("network.cvimodel", "../out.cvimodel")]},
-        {"commands": ["model_deploy.py --model"]},
+        {"commands": [COMMAND + " --chip"]},
+        {"commands": [COMMAND.replace("network.mlir", "../network.mlir")]},
+        {"commands": ["model_deploy.py"]},
         {"commands": ["model_deploy.py 'unclosed"]},
         {"commands": ["rm.py -r x"]},
         {"commands": None},
