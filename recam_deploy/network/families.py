@@ -233,7 +233,11 @@ def _segmenter(
         )
     made_by_boxes = graph.needed_for(graph.outputs[0])
     own = {s: [t for t in found if t in made_by_boxes] for s, found in by_stride.items()}
-    tail = frozenset(_tail(graph, own))
+    # The convolutions that make the masks' coefficients lose more in INT8 than any other layer.
+    coefficients = {
+        t for found in own.values() for t in found if graph.shapes[t][1] == MASK_CHANNELS
+    }
+    tail = coefficients.union(_tail(graph, own))
     return Identity(
         family=YOLO11_SEG,
         cut_at=tuple(graph.outputs),
