@@ -28,7 +28,7 @@ class EngineError(Exception):
     """The model could not be loaded or run."""
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Linux: the simulator ends when this program is killed, however it is killed."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -64,7 +64,7 @@ class Engine:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=environment,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
                 check=False,
             )
         if result.returncode != 0:

@@ -35,11 +35,12 @@ class Box:
 
 @dataclass(frozen=True)
 class Pose:
-    """A box and its keypoints (x, y), as fractions of the letterboxed input. The camera
-    decodes how visible a point is and prints nothing of it."""
+    """A box and its keypoints (x, y), as fractions of the letterboxed input, and how visible
+    each is, which ``sscma-model`` does not print."""
 
     box: Box
     points: tuple[tuple[float, float], ...]
+    visible: tuple[float, ...] = ()
 
     def lines(self) -> str:
         return self.box.lines() + "".join(f"x: {x:f}, y: {y:f}\n" for x, y in self.points)

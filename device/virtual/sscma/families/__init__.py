@@ -3,8 +3,8 @@ recognised by the factory and then refused with a line saying so."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -20,9 +20,22 @@ from . import (
     yolov8,
     yolov8_pose,
 )
+from .boxes import Thresholds
 
-Decoder = Callable[[Model, Sequence[NDArray[Any]], bool], Sequence[Result]]
-"""(model, output arrays in model order, firmware mended?) -> finds as the camera sorts them."""
+
+class Decoder(Protocol):
+    """Output arrays in model order to finds as the camera sorts them. With no thresholds given,
+    those that ``sscma-model`` decodes with."""
+
+    def __call__(
+        self,
+        model: Model,
+        arrays: Sequence[NDArray[Any]],
+        mended: bool,
+        thresholds: Thresholds = ...,
+        /,
+    ) -> Sequence[Result]: ...
+
 
 DECODERS: dict[str, Decoder] = {
     "YOLOv5": yolov5.decode,

@@ -11,6 +11,7 @@ its rows stand in the order in which the camera scans the outputs.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,10 +21,19 @@ from ..results import Box
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SCORE_THRESHOLD = 0.25
-IOU_THRESHOLD = 0.45
-
 _f32 = np.float32
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The least score of a find, and the overlap (IoU) above which the weaker of two goes.
+    The defaults are those of the camera's decoders; its model node sets others."""
+
+    score: float = 0.25
+    iou: float = 0.45
+
+
+STANDARD = Thresholds()
 
 
 def inverse_sigmoid(probability: float) -> np.float32:
@@ -66,7 +76,9 @@ def overlaps(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[n
     return result
 
 
-def suppress(found: NDArray[np.float32], *, per_class: bool = False) -> NDArray[np.intp]:
+def suppress(
+    found: NDArray[np.float32], iou: float, *, per_class: bool = False
+) -> NDArray[np.intp]:
     """Non-maximum suppression: the rows kept, best score first.
 
     The camera pushes each find to the front of its list, so of equal scores the one
@@ -80,7 +92,7 @@ def suppress(found: NDArray[np.float32], *, per_class: bool = False) -> NDArray[
     while len(order):
         first, rest = order[0], order[1:]
         kept.append(first)
-        hidden = overlaps(found[first], found[rest]) > _f32(IOU_THRESHOLD)
+        hidden = overlaps(found[first], found[rest]) > _f32(iou)
         if per_class:
             hidden &= found[rest, 5] == found[first, 5]
         order = rest[~hidden]
@@ -92,10 +104,10 @@ def box(row: NDArray[np.float32]) -> Box:
     return Box(x, y, w, h, score, int(target))
 
 
-def by_x(found: NDArray[np.float32]) -> list[Box]:
+def by_x(found: NDArray[np.float32], iou: float) -> list[Box]:
     """Suppressed over all classes together, then sorted by x, as detectors list them."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        kept = found[suppress(found)]
+        kept = found[suppress(found, iou)]
     return [box(row) for row in kept[np.argsort(kept[:, 0], kind="stable")]]
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..results import Label
 from ..tensors import UnsupportedTypeError
+from .boxes import Thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
 
     from ..tensors import Model
 
-SCORE_THRESHOLD = float(np.float32(0.1))
+STANDARD = Thresholds(score=0.1)
 PERCENT_SCALE = 0.1
 
 
-def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[Label]:
+def decode(
+    model: Model,
+    arrays: Sequence[NDArray[Any]],
+    mended: bool,
+    thresholds: Thresholds = STANDARD,
+) -> list[Label]:
     """Every class above the threshold, best first; of equal scores the later class
     first. UnsupportedTypeError when the output is not float32, int8, uint8 or uint16."""
     del mended
@@ -43,7 +49,7 @@ def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[L
     labels = [
         Label(float(score), target)
         for target, score in enumerate(scores)
-        if float(score) > SCORE_THRESHOLD
+        if float(score) > float(np.float32(thresholds.score))
     ]
     labels.reverse()
     labels.sort(key=lambda label: -label.score)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..results import Box
+    from .boxes import Thresholds
 
 Sides = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
 """Box channels [n, channels] to left, top, right, bottom [n, 4] in strides."""
@@ -46,7 +47,7 @@ def _real(values: NDArray[Any], scale: tuple[float, int] | None) -> NDArray[np.f
 
 
 def candidates(
-    level: Level, num_classes: int, height: int, width: int, sides_of: Sides
+    level: Level, num_classes: int, height: int, width: int, sides_of: Sides, least: float
 ) -> NDArray[np.float32]:
     """Boxes of one stride above the score threshold, in scanning order.
 
@@ -58,7 +59,7 @@ def candidates(
     raw = level.scores.reshape(channels, cells)[:num_classes]
     best = num_classes - 1 - np.argmax(raw[::-1], axis=0)
     top = _real(raw[best, np.arange(cells)], level.score_scale)
-    chosen = np.flatnonzero(top > boxes.inverse_sigmoid(boxes.SCORE_THRESHOLD))
+    chosen = np.flatnonzero(top > boxes.inverse_sigmoid(least))
 
     rows = level.boxes.reshape(level.boxes.shape[1], cells)[:, chosen].T
     sides = sides_of(_real(rows, level.box_scale))
@@ -85,9 +86,17 @@ def candidates(
 
 
 def decode(
-    levels: Sequence[Level], num_classes: int, height: int, width: int, sides_of: Sides
+    levels: Sequence[Level],
+    num_classes: int,
+    height: int,
+    width: int,
+    sides_of: Sides,
+    thresholds: Thresholds,
 ) -> list[Box]:
     """Detections sorted by x, as the camera lists them."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        scanned = [candidates(level, num_classes, height, width, sides_of) for level in levels]
-    return boxes.by_x(np.concatenate(scanned))
+        scanned = [
+            candidates(level, num_classes, height, width, sides_of, thresholds.score)
+            for level in levels
+        ]
+    return boxes.by_x(np.concatenate(scanned), thresholds.iou)

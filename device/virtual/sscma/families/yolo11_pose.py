@@ -37,11 +37,11 @@ def _whole(values: NDArray[np.float32]) -> NDArray[np.int32]:
 
 
 def _reading(
-    tensor: Tensor, array: NDArray[Any], mended: bool
+    tensor: Tensor, array: NDArray[Any], mended: bool, threshold: float
 ) -> tuple[NDArray[Any], Convert, np.float32]:
     """Values [5 + 3K, N], how a value becomes a number, and the least raw score."""
     shape = tensor.shape[1], tensor.shape[2]
-    least = np.float32(boxes.SCORE_THRESHOLD)
+    least = np.float32(threshold)
     if tensor.dtype == "float32":
         return boxes.leading(array, *shape), np.asarray, least
     if tensor.dtype != "int8":
@@ -56,25 +56,34 @@ def _reading(
     def convert(values: NDArray[Any]) -> NDArray[np.float32]:
         return boxes.dequantize(_whole(values), scale, zero_point)
 
-    return mistaken, convert, boxes.inverse_sigmoid(boxes.SCORE_THRESHOLD)
+    return mistaken, convert, boxes.inverse_sigmoid(threshold)
 
 
-def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[Pose]:
+def decode(
+    model: Model,
+    arrays: Sequence[NDArray[Any]],
+    mended: bool,
+    thresholds: boxes.Thresholds = boxes.STANDARD,
+) -> list[Pose]:
     """Poses, the least certain first, as the camera lists them. UnsupportedTypeError when the
     output is neither float32 nor int8."""
-    values, convert, least = _reading(model.outputs[0], arrays[0], mended)
+    values, convert, least = _reading(model.outputs[0], arrays[0], mended, thresholds.score)
     with np.errstate(over="ignore", invalid="ignore"):
         chosen = np.flatnonzero(~(values[4] <= least))
         picked = convert(values[:, chosen])
         found = np.zeros((len(chosen), 6), np.float32)
         found[:, :4] = boxes.fractions(picked[:4], model.width, model.height)
         found[:, 4] = picked[4]
-        kept = boxes.suppress(found, per_class=True)[::-1]
+        kept = boxes.suppress(found, thresholds.iou, per_class=True)[::-1]
     # Per keypoint x, y and how visible it is.
     keypoints = picked[5:].reshape((len(values) - 5) // 3, 3, len(chosen))
     x = keypoints[:, 0] / np.float32(model.width)
     y = keypoints[:, 1] / np.float32(model.height)
     return [
-        Pose(boxes.box(found[row]), tuple(zip(x[:, row].tolist(), y[:, row].tolist(), strict=True)))
+        Pose(
+            boxes.box(found[row]),
+            tuple(zip(x[:, row].tolist(), y[:, row].tolist(), strict=True)),
+            tuple(keypoints[:, 2, row].tolist()),
+        )
         for row in kept
     ]

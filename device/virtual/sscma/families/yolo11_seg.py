@@ -48,7 +48,12 @@ def _mask(
     return inside
 
 
-def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[Segment]:
+def decode(
+    model: Model,
+    arrays: Sequence[NDArray[Any]],
+    mended: bool,
+    thresholds: boxes.Thresholds = boxes.STANDARD,
+) -> list[Segment]:
     """Segments, the least certain first, as the camera lists them. UnsupportedTypeError when the
     rows are not float32."""
     del mended
@@ -65,14 +70,14 @@ def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[S
     # Of equal class scores the later class wins; the threshold itself passes.
     best = num_classes - 1 - np.argmax(scores[::-1], axis=0)
     top = scores[best, np.arange(scores.shape[1])]
-    chosen = np.flatnonzero(top >= np.float32(boxes.SCORE_THRESHOLD))
+    chosen = np.flatnonzero(top >= np.float32(thresholds.score))
     found = np.empty((len(chosen), 6), np.float32)
     found[:, :4] = boxes.fractions(values[:4, chosen], model.width, model.height)
     found[:, 4] = top[chosen]
     found[:, 5] = best[chosen]
     segments = []
     with np.errstate(over="ignore", invalid="ignore"):
-        for row in boxes.suppress(found, per_class=True)[::-1]:
+        for row in boxes.suppress(found, thresholds.iou, per_class=True)[::-1]:
             box = boxes.box(found[row])
             coefficients = values[4 + num_classes :, chosen[row]]
             segments.append(Segment(box, _mask(box, coefficients, prototypes)))

@@ -34,7 +34,12 @@ def _distances(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return rows
 
 
-def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[Box]:
+def decode(
+    model: Model,
+    arrays: Sequence[NDArray[Any]],
+    mended: bool,
+    thresholds: boxes.Thresholds = boxes.STANDARD,
+) -> list[Box]:
     """Detections from six maps. UnsupportedTypeError when they are neither float32 nor int8."""
     dtype = model.outputs[0].dtype
     if dtype not in ("float32", "int8"):
@@ -54,4 +59,4 @@ def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[B
             continue
         box_scale = (box.scale, box.zero_point)
         levels.append(Level(box_map, score_map, box_scale, (classes.scale, classes.zero_point)))
-    return grids.decode(levels, num_classes, model.height, model.width, _distances)
+    return grids.decode(levels, num_classes, model.height, model.width, _distances, thresholds)

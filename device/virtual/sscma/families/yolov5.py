@@ -35,7 +35,12 @@ def _first_best(classes: NDArray[Any], floor: float) -> NDArray[np.intp]:
     return np.where(classes[np.arange(len(classes)), best] > floor, best, 0)
 
 
-def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[Box]:
+def decode(
+    model: Model,
+    arrays: Sequence[NDArray[Any]],
+    mended: bool,
+    thresholds: boxes.Thresholds = boxes.STANDARD,
+) -> list[Box]:
     """Detections sorted by x. UnsupportedTypeError when the output is neither float32 nor int8."""
     tensor = model.outputs[0]
     raw = boxes.leading(arrays[0], tensor.shape[1], tensor.shape[2])
@@ -50,7 +55,7 @@ def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[B
     scores = rows[:, 4]
     if not normalized and not mended:
         scores = scores / np.float32(100)
-    chosen = np.flatnonzero(~(scores <= np.float32(boxes.SCORE_THRESHOLD)))
+    chosen = np.flatnonzero(~(scores <= np.float32(thresholds.score)))
     places = rows[chosen, :4]
     if not normalized:
         places = boxes.fractions(places.T, model.width, model.height)
@@ -58,4 +63,4 @@ def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[B
     found[:, :4] = np.clip(places, 0, 1)
     found[:, 4] = scores[chosen]
     found[:, 5] = _first_best(raw[chosen, FIRST_CLASS:], floor)
-    return boxes.by_x(found)
+    return boxes.by_x(found, thresholds.iou)

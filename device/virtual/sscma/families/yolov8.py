@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..tensors import UnsupportedTypeError
-from . import dfl, grids
+from . import boxes, dfl, grids
 from .grids import Level
 
 if TYPE_CHECKING:
@@ -34,7 +34,12 @@ def _overread(scores: NDArray[Any], channels: int) -> NDArray[Any]:
     return np.concatenate([scores, np.zeros((1, channels - own, height, width), scores.dtype)], 1)
 
 
-def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[Box]:
+def decode(
+    model: Model,
+    arrays: Sequence[NDArray[Any]],
+    mended: bool,
+    thresholds: boxes.Thresholds = boxes.STANDARD,
+) -> list[Box]:
     """Detections from six maps. UnsupportedTypeError when they are neither float32 nor int8."""
     num_classes = model.outputs[3 if mended else 1].shape[1]
     dtype = model.outputs[0].dtype
@@ -42,15 +47,15 @@ def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[B
         raise UnsupportedTypeError(f"outputs of type {dtype}")
     levels = []
     for index in range(3):
-        boxes, scores = model.outputs[index], model.outputs[index + 3]
+        sides, scores = model.outputs[index], model.outputs[index + 3]
         score_map = _overread(arrays[index + 3], num_classes)
         if dtype == "float32":
             box_map = arrays[index] if mended else _overread(score_map, 64)[:, :64]
             levels.append(Level(box_map, score_map))
             continue
-        box_scale = (boxes.scale, boxes.zero_point)
+        box_scale = (sides.scale, sides.zero_point)
         score_scale = (scores.scale, scores.zero_point)
         if not mended:
             box_scale, score_scale = score_scale, box_scale
         levels.append(Level(arrays[index], score_map, box_scale, score_scale))
-    return grids.decode(levels, num_classes, model.height, model.width, dfl.distances)
+    return grids.decode(levels, num_classes, model.height, model.width, dfl.distances, thresholds)

@@ -29,11 +29,15 @@ BINS = 64
 
 
 def _stride(
-    scores: Tensor, score_array: NDArray[Any], distances: Tensor, distance_array: NDArray[Any]
+    scores: Tensor,
+    score_array: NDArray[Any],
+    distances: Tensor,
+    distance_array: NDArray[Any],
+    threshold: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """A table of finds, in cells, and the cell of each."""
     raw = score_array.reshape(-1)
-    least = np.floor(boxes.inverse_sigmoid(boxes.SCORE_THRESHOLD) / np.float32(scores.scale))
+    least = np.floor(boxes.inverse_sigmoid(threshold) / np.float32(scores.scale))
     chosen = np.flatnonzero(raw >= int(least) + scores.zero_point)
     rows = distance_array.reshape(-1, BINS)[chosen]
     sides = dfl.distances(boxes.dequantize(rows, distances.scale, distances.zero_point))
@@ -48,7 +52,12 @@ def _stride(
     return found, chosen
 
 
-def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[Pose]:
+def decode(
+    model: Model,
+    arrays: Sequence[NDArray[Any]],
+    mended: bool,
+    thresholds: boxes.Thresholds = boxes.STANDARD,
+) -> list[Pose]:
     """Poses, the least certain first, as the camera lists them. UnsupportedTypeError unless all
     seven outputs are int8."""
     del mended
@@ -62,17 +71,26 @@ def decode(model: Model, arrays: Sequence[NDArray[Any]], mended: bool) -> list[P
             size = (model.width // stride) ** 2
             score, distance = by_shape[(size, 1)], by_shape[(size, BINS)]
             found, chosen = _stride(
-                model.outputs[score], arrays[score], model.outputs[distance], arrays[distance]
+                model.outputs[score],
+                arrays[score],
+                model.outputs[distance],
+                arrays[distance],
+                thresholds.score,
             )
             tables.append(found)
             cells.append(chosen + start)
             start += size
         table, cell = np.concatenate(tables), np.concatenate(cells)
-        kept = boxes.suppress(table, per_class=True)[::-1]
+        kept = boxes.suppress(table, thresholds.iou, per_class=True)[::-1]
     tensor = model.outputs[points]
     rows = boxes.dequantize(arrays[points][0, cell], tensor.scale, tensor.zero_point)
     keypoints = rows.reshape(len(cell), rows.shape[1] // 3, 3)
+    visible = boxes.sigmoid(keypoints[:, :, 2])
     return [
-        Pose(boxes.box(table[row]), tuple((x, y) for x, y, _ in keypoints[row].tolist()))
+        Pose(
+            boxes.box(table[row]),
+            tuple((x, y) for x, y, _ in keypoints[row].tolist()),
+            tuple(visible[row].tolist()),
+        )
         for row in kept
     ]
