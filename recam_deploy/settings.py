@@ -62,6 +62,10 @@ class CameraSettings(_Section):
     known_hosts: Path | None = None
     timeout: float = Field(default=15.0, gt=0)
     run_timeout: float = Field(default=120.0, gt=0)
+    http_port: int = Field(default=80, ge=1, le=65535)
+    mqtt_port: int = Field(default=1883, ge=1, le=65535)
+    node_red_port: int = Field(default=1880, ge=1, le=65535)
+    preview_port: int = Field(default=8090, ge=1, le=65535)
 
 
 def _split(value: Any) -> Any:

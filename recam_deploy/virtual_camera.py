@@ -22,6 +22,7 @@ from . import process
 from .errors import VirtualCameraError
 from .resources import resource
 
+_EXTRA = ("asyncssh", "aiohttp", "aiomqtt", "amqtt")  # what `recam-deploy[virtual]` brings
 _READY_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.05
@@ -35,6 +36,9 @@ class VirtualCamera:
     pid: int
     host: str
     ssh_port: int
+    http_url: str
+    mqtt_port: int
+    preview_ws: str
     user: str
     settings: Path
     log: Path
@@ -44,6 +48,9 @@ class VirtualCamera:
         return {
             "host": self.host,
             "ssh_port": self.ssh_port,
+            "http_url": self.http_url,
+            "mqtt_port": self.mqtt_port,
+            "preview_ws": self.preview_ws,
             "user": self.user,
             "settings": str(self.settings),
             "folder": str(self.folder),
@@ -61,6 +68,9 @@ def running(folder: Path) -> VirtualCamera | None:
             pid=int(state["pid"]),
             host=str(state["host"]),
             ssh_port=int(state["ssh_port"]),
+            http_url=str(state["http_url"]),
+            mqtt_port=int(state["mqtt_port"]),
+            preview_ws=str(state["preview_ws"]),
             user=str(state["user"]),
             settings=Path(state["settings"]),
             log=Path(state["log"]),
@@ -76,7 +86,7 @@ def start(folder: Path, simulator_libraries: tuple[Path, ...]) -> VirtualCamera:
 
     Raises VirtualCameraError when it cannot start, or its extra is not installed.
     """
-    if importlib.util.find_spec("asyncssh") is None:
+    if any(importlib.util.find_spec(name) is None for name in _EXTRA):
         raise VirtualCameraError(
             "the virtual camera is not installed", "Run: pip install 'recam-deploy[virtual]'"
         )

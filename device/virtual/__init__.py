@@ -1,4 +1,4 @@
-"""A virtual reCamera: a real SSH server, the camera's files, and its ``sscma-model``.
+"""A virtual reCamera: a real SSH server, the camera's files, ``sscma-model``, its services.
 
 It lets a deployment be tried with no hardware. It needs no root and no container, and
 listens on 127.0.0.1 only. Start it with the folder of this package on ``PYTHONPATH``:
@@ -17,6 +17,11 @@ What it plays, each as far as the public sources of the camera's software show i
 - ``sscma-model``: loads the model in the TPU simulator, chooses the model family and
   decodes by the camera's own rules, prints its lines and draws its picture. A RISC-V
   program that a client uploaded and runs is played by this same ``sscma-model``.
+- ``supervisor``: the calls of its HTTP API about models, the device and login.
+- ``sscma-node``: the camera, model, save and stream nodes over MQTT, behind a real
+  mosquitto where one is installed and an embedded broker elsewhere. The camera sees the
+  pictures of a folder in turn; the model runs on each in the simulator and its results
+  are sent as events, over MQTT and to the preview websocket.
 
 What it does not play:
 
@@ -29,7 +34,9 @@ What it does not play:
 - Processes that outlive their session: on the camera they may, here everything
   that a command started ends with its channel.
 - Modes that scp sends along without ``-p``: uploaded files are 0644 here.
-- Model families other than YOLOv8 and YOLO11 detection: they are recognised by the
+- Model families without a decoder in ``sscma/families``: they are recognised by the
   camera's rules and then refused with a line of our own.
-- HTTP, MQTT, Node-RED and video.
+- Video and sound: no H.264 websocket (port 8080), no RTSP, no recordings, and the camera's
+  own source is pictures only.
+- The rest of the HTTP API, the web page, mDNS, and limits of memory when a model is large.
 """

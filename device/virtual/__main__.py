@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import pictures
 from .layout import SetupError
 from .server import METHODS, Options, serve
 
@@ -38,6 +39,21 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         metavar="METHODS",
         help="login methods offered, of password,publickey",
     )
+    command.add_argument("--http-port", type=int, default=0, help="of the supervisor's API")
+    command.add_argument("--mqtt-port", type=int, default=0, help="of the MQTT broker")
+    command.add_argument("--preview-port", type=int, default=0, help="of the model's websocket")
+    command.add_argument(
+        "--broker",
+        choices=("auto", "mosquitto", "embedded"),
+        default="auto",
+        help="auto: mosquitto where it is installed, else the embedded one",
+    )
+    command.add_argument(
+        "--pictures", type=Path, default=pictures.DEFAULT, help="a folder: what the camera sees"
+    )
+    command.add_argument(
+        "--hold", type=float, default=pictures.HOLD_SECONDS, help="seconds that it sees each"
+    )
     values = parser.parse_args(arguments)
     methods = frozenset(values.auth.split(","))
     if not methods <= METHODS:
@@ -50,6 +66,12 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         factory_model=values.factory_model,
         factory_info=values.factory_info,
         firmware=values.firmware_quirks,
+        http_port=values.http_port,
+        mqtt_port=values.mqtt_port,
+        preview_port=values.preview_port,
+        broker=values.broker,
+        pictures=values.pictures,
+        hold=values.hold,
         methods=methods,
     )
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,8 +108,24 @@ class Layout:
         return self.base / "password"
 
     @property
-    def port(self) -> Path:
-        return self.base / "ssh_port"
+    def presets(self) -> Path:
+        return self.root / "usr" / "share" / "supervisor" / "models"
+
+    @property
+    def ports(self) -> Path:
+        return self.base / "ports.json"
+
+    @property
+    def mosquitto_configuration(self) -> Path:
+        return self.base / "mosquitto.conf"
+
+    @property
+    def mosquitto_log(self) -> Path:
+        return self.base / "mosquitto.log"
+
+    @property
+    def simulator_log(self) -> Path:
+        return self.base / "simulator.log"
 
     @property
     def lock(self) -> Path:
@@ -161,6 +178,7 @@ def create(layout: Layout) -> None:
     folders = ("etc", "root", "tmp", "usr/bin", "userdata/Models", *LIBRARY_FOLDERS)
     for folder in folders:
         (layout.root / folder).mkdir(parents=True, exist_ok=True)
+    layout.presets.mkdir(parents=True, exist_ok=True)
     layout.authorized_keys.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.rmtree(layout.scratch, ignore_errors=True)
     layout.scratch.mkdir()
@@ -222,7 +240,7 @@ def link_libraries(layout: Layout, sources: list[Path]) -> None:
 
 
 def install_factory_model(layout: Layout, model: Path | None, info: Path | None) -> None:
-    """The model a new camera has. An installed model is never replaced."""
+    """The model a new camera has, among the presets too. An installed model is never replaced."""
     target = layout.models / "model.cvimodel"
     if model is None or target.exists():
         return
@@ -248,8 +266,9 @@ def install_factory_model(layout: Layout, model: Path | None, info: Path | None)
             )
     except OSError as error:
         raise SetupError(f"the factory model: {error}") from error
-    target.write_bytes(data)
-    (layout.models / "model.json").write_text(text, encoding="utf-8")
+    for path in (target, layout.presets / "factory.cvimodel"):
+        path.write_bytes(data)
+        path.with_suffix(".json").write_text(text, encoding="utf-8")
 
 
 def install_password(layout: Layout, file: Path | None) -> None:
@@ -267,11 +286,12 @@ def install_password(layout: Layout, file: Path | None) -> None:
         write_private(layout.password, FACTORY_PASSWORD + "\n")
 
 
-def settings_text(layout: Layout, port: int) -> str:
-    """``recam.toml`` for a client of this camera. JSON strings are valid TOML strings."""
+def settings_text(layout: Layout, ports: Mapping[str, int]) -> str:
+    """``recam.toml`` for a client of this camera; ``ports`` by the names of their settings. JSON
+    strings are valid TOML strings."""
     values = {
         "host": HOST,
-        "port": port,
+        **ports,
         "user": USER,
         "models": str(layout.models),
         "work": str(layout.work),

@@ -16,9 +16,14 @@ from pathlib import Path
 import asyncssh
 
 from . import layout as setup
+from . import services
 from .commands import Commands
 from .layout import HOST, USER, Layout, SetupError
+from .pictures import DEFAULT as DEFAULT_PICTURES
+from .pictures import HOLD_SECONDS
+from .ports import Ports, cannot_use
 from .processes import start_of
+from .services import Addresses
 from .ssh import listen
 
 log = logging.getLogger("virtual")
@@ -37,6 +42,12 @@ class Options:
     factory_model: Path | None = None
     factory_info: Path | None = None
     firmware: str = "stock"
+    http_port: int = 0
+    mqtt_port: int = 0
+    preview_port: int = 0
+    broker: str = "auto"
+    pictures: Path = DEFAULT_PICTURES
+    hold: float = HOLD_SECONDS
     methods: frozenset[str] = METHODS
 
 
@@ -92,29 +103,35 @@ def prepare(layout: Layout, options: Options) -> None:
         raise SetupError(str(error)) from error
 
 
-async def open_port(layout: Layout, options: Options, commands: Commands) -> asyncssh.SSHAcceptor:
+async def open_ssh(
+    layout: Layout, options: Options, commands: Commands, ports: Ports
+) -> asyncssh.SSHAcceptor:
     """The port asked for; else the one of the last run; else any free one."""
     if options.port:
         try:
-            return await listen(layout, options.port, commands, options.methods)
+            acceptor = await listen(layout, options.port, commands, options.methods)
         except OSError as error:
-            raise SetupError(f"port {options.port} cannot be used: {error.strerror}") from error
-    with contextlib.suppress(OSError, ValueError):
-        previous = int(layout.port.read_text(encoding="utf-8"))
-        return await listen(layout, previous, commands, options.methods)
-    return await listen(layout, 0, commands, options.methods)
+            raise cannot_use(options.port, error) from error
+    else:
+        try:
+            acceptor = await listen(layout, ports.previous("ssh"), commands, options.methods)
+        except OSError:
+            acceptor = await listen(layout, 0, commands, options.methods)
+    ports.remember("ssh", acceptor.get_port())
+    return acceptor
 
 
-def publish(layout: Layout, port: int, public_key: str) -> None:
+def publish(layout: Layout, port: int, public_key: str, addresses: Addresses) -> None:
     """Write what clients read; the state last, in one step: it says "ready"."""
-    setup.write_private(layout.port, f"{port}\n")
     setup.write_private(layout.known_hosts, setup.known_hosts_text(public_key, port))
-    setup.write_private(layout.settings, setup.settings_text(layout, port))
+    settings = setup.settings_text(layout, {"port": port, **addresses.settings()})
+    setup.write_private(layout.settings, settings)
     state = {
         "pid": os.getpid(),
         "started": start_of(os.getpid()),
         "host": HOST,
         "ssh_port": port,
+        **addresses.state(),
         "user": USER,
         "settings": str(layout.settings),
         "known_hosts": str(layout.known_hosts),
@@ -131,12 +148,15 @@ async def _run(layout: Layout, options: Options) -> None:
         loop.add_signal_handler(number, stopped.set)
     commands = Commands(layout)
     public_key = public_host_key(layout)
-    acceptor = await open_port(layout, options, commands)
+    ports = Ports(layout.ports)
+    acceptor = await open_ssh(layout, options, commands, ports)
     try:
-        port = acceptor.get_port()
-        publish(layout, port, public_key)
-        log.info("ready on %s port %s", HOST, port)
-        await stopped.wait()
+        async with services.running(layout, options, ports) as addresses:
+            port = acceptor.get_port()
+            publish(layout, port, public_key, addresses)
+            log.info("ready on %s port %s", HOST, port)
+            await stopped.wait()
+            layout.state.unlink(missing_ok=True)
     finally:
         layout.state.unlink(missing_ok=True)
         acceptor.close()

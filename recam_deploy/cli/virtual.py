@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="A virtual reCamera on this machine: real SSH, the camera's files and sudo, and its "
-    "sscma-model on a bit-exact simulator of the TPU.",
+    help="A virtual reCamera on this machine: real SSH, the camera's files and sudo, its "
+    "sscma-model on a bit-exact simulator of the TPU, its HTTP API, and its camera and model "
+    "nodes over MQTT.",
 )
 
 Folder = Annotated[
@@ -103,6 +104,7 @@ def _place(folder: Path | None, cache_dir: Path) -> Path:
 def _lines(camera: VirtualCamera) -> list[str]:
     return [
         f"the virtual camera runs at {camera.host}, SSH port {camera.ssh_port}, user {camera.user}",
+        f"  HTTP API {camera.http_url}, MQTT port {camera.mqtt_port}, preview {camera.preview_ws}",
         "use it with:",
         f"  export RECAM_SETTINGS={camera.settings} RECAM_PASSWORD=recamera",
     ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from virtual.sscma import main as program
 from virtual.sscma.engine import Engine, EngineError, Run
+from virtual.sscma.letterbox import input_bytes
 from virtual.sscma.tensors import Model, Tensor
 
 GREEN, RED, END = "\033[32mI ", "\033[31mE ", "\033[0m\r\n"
@@ -214,6 +215,6 @@ def test_an_unknown_picture_format_aborts(files: Path) -> None:
 def test_planar_and_signed_inputs_get_the_cameras_bytes() -> None:
     pixels = np.arange(2 * 2 * 3, dtype=np.uint8).reshape(2, 2, 3)
     planar = Model((Tensor("in", (1, 3, 2, 2), "uint8", 12),), ())
-    assert program.input_bytes(planar, pixels) == bytes([0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11])
+    assert input_bytes(planar, pixels) == bytes([0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11])
     signed = Model((Tensor("in", (1, 2, 2, 3), "int8", 12),), ())
-    assert program.input_bytes(signed, pixels) == bytes((n - 128) % 256 for n in range(12))
+    assert input_bytes(signed, pixels) == bytes((n - 128) % 256 for n in range(12))

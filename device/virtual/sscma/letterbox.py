@@ -20,6 +20,8 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .tensors import Model
+
 ONE = 2048  # 1.0 in the interpolation's fixed point
 
 
@@ -96,3 +98,20 @@ def letterbox(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
     canvas = np.zeros((height, width, 3), np.uint8)
     canvas[top : top + new_h, left : left + new_w] = resize(image, new_w, new_h)
     return canvas
+
+
+def input_bytes(model: Model, pixels: NDArray[np.uint8], *, signed: bool = True) -> bytes:
+    """What the camera leaves in the input tensor: pixels packed or planar by the tensor's
+    shape, one byte each whatever the type, minus 128 for int8 if ``signed``, as
+    ``sscma-model``'s ``preprocess`` does."""
+    tensor = model.inputs[0]
+    if model.channels == 1:
+        weights = np.array([299, 587, 114])
+        pixels = ((pixels @ weights) // 1000).astype(np.uint8)[:, :, None]
+    data = pixels if model.packed else pixels.transpose(2, 0, 1)
+    raw = np.zeros(tensor.size, np.uint8)
+    flat = np.ascontiguousarray(data).reshape(-1)[: tensor.size]
+    raw[: len(flat)] = flat
+    if signed and tensor.dtype == "int8":
+        raw -= np.uint8(128)
+    return raw.tobytes()

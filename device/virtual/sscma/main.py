@@ -19,14 +19,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
-
 from . import drawing, factory
 from .engine import LIBRARY, Engine, EngineError
 from .families import DECODERS
-from .letterbox import letterbox, read_image
+from .letterbox import input_bytes, letterbox, read_image
 from .results import Result
-from .tensors import Model, UnsupportedTypeError
+from .tensors import UnsupportedTypeError
 
 ROOT_MARK = "VIRTUAL_CAMERA_ROOT"
 LIBRARY_PATH = "VIRTUAL_CAMERA_LIBRARY_PATH"
@@ -78,22 +76,6 @@ def fail(text: str) -> NoReturn:
 def _abort(text: str) -> NoReturn:
     sys.stderr.buffer.write(os.fsencode(text + "\n"))
     raise ProgramExitError(ABORTED)
-
-
-def input_bytes(model: Model, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
-    """What the camera's ``preprocess`` leaves in the input tensor: pixels packed or
-    planar by the tensor's shape, minus 128 for int8, one byte each whatever the type."""
-    tensor = model.inputs[0]
-    if model.channels == 1:
-        weights = np.array([299, 587, 114])
-        pixels = ((pixels @ weights) // 1000).astype(np.uint8)[:, :, None]
-    data = pixels if model.packed else pixels.transpose(2, 0, 1)
-    raw = np.zeros(tensor.size, np.uint8)
-    flat = np.ascontiguousarray(data).reshape(-1)[: tensor.size]
-    raw[: len(flat)] = flat
-    if tensor.dtype == "int8":
-        raw -= np.uint8(128)
-    return raw.tobytes()
 
 
 def _check_start(program: str, arguments: Sequence[str], engine: Engine, root: bool) -> None:

@@ -1,0 +1,76 @@
+"""What all nodes have in common. Source: ``solutions/sscma-node/main/node/node.h``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from .messages import Code, Json, Kind, encode
+
+if TYPE_CHECKING:
+    from ..pictures import Pictures
+    from ..sscma.engine import Engine
+    from .preview import Preview
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What nodes use of the camera around them."""
+
+    publish: Callable[[str, bytes], None]
+    """Sends a message from the node with this id; never waits."""
+    host_path: Callable[[str], Path]
+    """The host's path of a file that the camera names so."""
+    pictures: Pictures
+    engine: Engine
+    preview: Preview
+    mended: bool
+    """Whether the firmware's known decoding faults are mended."""
+
+
+class Node(ABC):
+    """A node of the service, by the id of its node in Node-RED.
+
+    ``dependencies`` and ``dependents`` hold None for nodes that are not there yet.
+    """
+
+    kind: ClassVar[str]
+    singleton: ClassVar[bool] = False
+
+    def __init__(self, id_: str, around: Surroundings) -> None:
+        self.id = id_
+        self.around = around
+        self.started = False
+        self.enabled = True
+        self.dependencies: dict[str, Node | None] = {}
+        self.dependents: dict[str, Node | None] = {}
+
+    def respond(self, name: str, data: Json, code: Code = Code.OK) -> None:
+        self.around.publish(self.id, encode(Kind.RESPONSE, name, data, code))
+
+    @abstractmethod
+    async def create(self, config: dict[str, Json]) -> None:
+        """Take the settings and answer ``create``. Raises NodeError; then nothing is left."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Begin to work; all dependencies and dependents are there. Raises NodeError."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Stop working. Safe when not started."""
+
+    async def destroy(self) -> None:
+        """Give everything back; called once, stopped or not."""
+        await self.stop()
+
+    async def control(self, name: str, data: Json) -> None:
+        """Carry out and answer any other request. Raises NodeError."""
+        if name == "enabled" and isinstance(data, bool):
+            self.enabled = data
+            self.respond(name, self.enabled)
+        else:
+            self.respond(name, "Not supported", Code.NOT_SUPPORTED)
