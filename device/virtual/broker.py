@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("virtual")
 
-ATTEMPTS = 60
-ATTEMPT_SECONDS = 0.1
+ATTEMPTS = 300
+ATTEMPT_SECONDS = 0.02
 END_SECONDS = 3.0
 
 # Started by root it would otherwise become a user who may not read our folder; started by

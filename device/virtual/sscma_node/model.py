@@ -131,6 +131,7 @@ class ModelNode(Node):
         if self._debug:
             camera.jpeg_size = self._preview_size
         self.started = True
+        self.respond("enabled", self.enabled)
         self._working = asyncio.ensure_future(self._work(camera))
 
     async def stop(self) -> None:
@@ -171,7 +172,6 @@ class ModelNode(Node):
         self.respond(name, data)
 
     async def _work(self, camera: CameraNode) -> None:
-        self.respond("enabled", self.enabled)
         last = -1
         while True:
             frame = await camera.next_frame(last)

@@ -76,6 +76,7 @@ class SaveNode(Node):
             return
         camera = camera_of(self)
         self.started = True
+        self.respond("enabled", self.enabled)
         self._working = asyncio.ensure_future(self._work(camera))
 
     async def stop(self) -> None:
@@ -95,7 +96,6 @@ class SaveNode(Node):
             self.respond(name, "Save node not enabled", Code.BUSY)
 
     async def _work(self, camera: CameraNode) -> None:
-        self.respond("enabled", self.enabled)
         if self._mode == "video":
             log.info("save node %s: the virtual camera records no videos", self.id)
             return
