@@ -57,13 +57,21 @@ def cannot_use(port: int, error: OSError) -> SetupError:
 
 
 def _bound(port: int) -> socket.socket:
-    """Refused where anything listens: two sockets that only bind may share a port."""
+    """Bound by number: the kernel takes a port that it chose itself away again from a socket
+    that stops to listen. Raises OSError when another socket listens there."""
     bound = socket.socket()
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((HOST, port))
+        bound.bind((HOST, port or _free()))
         bound.setblocking(False)
     except BaseException:
         bound.close()
         raise
     return bound
+
+
+def _free() -> int:
+    with socket.socket() as chosen:
+        chosen.bind((HOST, 0))
+        port: int = chosen.getsockname()[1]
+        return port

@@ -37,6 +37,7 @@ class NodeClient:
     def __init__(self, client: aiomqtt.Client) -> None:
         self._client = client
         self._messages = aiter(client.messages)
+        self.abandoned = False
 
     async def send(self, id_: str, name: str, data: Any) -> None:
         await self.send_raw(id_, json.dumps({"type": 3, "name": name, "data": data}).encode())
@@ -84,6 +85,10 @@ class NodeClient:
         data: dict[str, Any] = message["data"]
         return data
 
+    def abandon(self) -> None:
+        """The camera is gone, and nothing is left to be cleared."""
+        self.abandoned = True
+
     async def clear(self) -> None:
         await self.send("", "clear", "")
         await self.answer("", "clear")
@@ -99,12 +104,17 @@ class NodeClient:
 @contextlib.asynccontextmanager
 async def nodes(state: dict[str, Any]) -> AsyncIterator[NodeClient]:
     """A connected client; the camera has no nodes when it begins and ends."""
-    async with aiomqtt.Client(state["host"], state["mqtt_port"]) as client:
+    async with contextlib.AsyncExitStack() as stack:
+        client = aiomqtt.Client(state["host"], state["mqtt_port"], timeout=SECONDS)
+        await stack.enter_async_context(client)
         await client.subscribe(f"{TOPICS}/out/+")
         connected = NodeClient(client)
         await connected.clear()
         yield connected
-        await connected.clear()
+        if connected.abandoned:
+            stack.pop_all()  # a farewell to nobody would wait for its time to run out
+        else:
+            await connected.clear()
 
 
 def picture_of(data: dict[str, Any]) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,9 +14,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import paramiko
 import pytest
+from virtual import broker
 from virtual.layout import Layout, SetupError, known_hosts_text
 from virtual.processes import start_of
 
@@ -45,6 +48,11 @@ def refused(*options: str) -> str:
     return done.stderr
 
 
+def ports(state: dict[str, Any]) -> list[int]:
+    """Those that listen from the start: SSH, HTTP, MQTT."""
+    return [state["ssh_port"], int(state["http_url"].rpartition(":")[2]), state["mqtt_port"]]
+
+
 def test_everything_is_published_when_it_says_ready(serve: Serve, tmp_path: Path) -> None:
     camera = serve(tmp_path / "d")
     state = camera.state
@@ -53,9 +61,14 @@ def test_everything_is_published_when_it_says_ready(serve: Serve, tmp_path: Path
     assert (state["host"], state["user"]) == ("127.0.0.1", "recamera")
     with socket.create_connection((state["host"], state["ssh_port"]), 5) as connection:
         assert connection.recv(4) == b"SSH-"
+    for port in ports(state):
+        socket.create_connection((state["host"], port), 5).close()
     settings = Path(state["settings"]).read_text(encoding="utf-8")
     assert settings.startswith("[camera]\n")
-    assert f"port = {state['ssh_port']}\n" in settings
+    assert f"\nport = {state['ssh_port']}\n" in settings
+    assert f"http_port = {state['http_url'].rpartition(':')[2]}\n" in settings
+    assert f"mqtt_port = {state['mqtt_port']}\n" in settings
+    assert f"preview_port = {state['preview_ws'].rpartition(':')[2]}\n" in settings
     assert f"models = {json.dumps(str(camera.root / 'userdata/Models'))}\n" in settings
     assert "password" not in settings.lower()
     assert not (camera.root / "userdata" / "recam").exists()
@@ -70,18 +83,20 @@ def test_secrets_are_for_the_owner_only(serve: Serve, tmp_path: Path) -> None:
 
 def test_it_listens_on_the_loopback_only(serve: Serve, tmp_path: Path) -> None:
     camera = serve(tmp_path / "d")
-    port = f"{camera.state['ssh_port']:04X}"
+    expected = {f"0100007F:{port:04X}" for port in ports(camera.state)}
+    numbers = {address.rpartition(":")[2] for address in expected}
     listening = []
     for table in ("tcp", "tcp6"):
         lines = Path(f"/proc/{camera.process.pid}/net/{table}").read_text(encoding="utf-8")
         for line in lines.splitlines()[1:]:
             _, local, _, status = line.split()[:4]
-            if status == "0A" and local.endswith(f":{port}"):
-                listening.append(local.partition(":")[0])
-    assert listening == ["0100007F"]
+            if status == "0A" and local.rpartition(":")[2] in numbers:
+                listening.append(local)
+    assert len(expected) == 3
+    assert sorted(listening) == sorted(expected)
 
 
-def test_a_restart_keeps_key_port_password_and_models(serve: Serve, tmp_path: Path) -> None:
+def test_a_restart_keeps_key_ports_password_and_models(serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "pw").write_text("other\n", encoding="utf-8")
     first = serve(tmp_path / "d", "--password-file", str(tmp_path / "pw"))
     (first.root / "userdata" / "Models" / "model.cvimodel").write_bytes(b"mine")
@@ -89,7 +104,8 @@ def test_a_restart_keeps_key_port_password_and_models(serve: Serve, tmp_path: Pa
     assert first.stop() == 0
     second = serve(tmp_path / "d")
     assert (second.folder / "known_hosts").read_text(encoding="utf-8") == known
-    assert second.state["ssh_port"] == first.state["ssh_port"]
+    assert ports(second.state) == ports(first.state)
+    assert second.state["preview_ws"] == first.state["preview_ws"]
     assert (second.root / "userdata" / "Models" / "model.cvimodel").read_bytes() == b"mine"
     second.connect(password="other").close()
 
@@ -97,12 +113,14 @@ def test_a_restart_keeps_key_port_password_and_models(serve: Serve, tmp_path: Pa
 def test_a_taken_port_is_given_up_for_a_free_one(serve: Serve, tmp_path: Path) -> None:
     first = serve(tmp_path / "d")
     first.stop()
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", first.state["ssh_port"]))
-        taken.listen()
+    with contextlib.ExitStack() as stack:
+        for port in ports(first.state):
+            taken = stack.enter_context(socket.socket())
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", port))
+            taken.listen()
         second = serve(tmp_path / "d")
-        assert second.state["ssh_port"] != first.state["ssh_port"]
+        assert not set(ports(second.state)) & set(ports(first.state))
         second.connect().close()
 
 
@@ -181,8 +199,28 @@ def test_a_library_that_does_not_load_is_said_so(tmp_path: Path) -> None:
 def test_a_port_in_use_is_said_so(serve: Serve, tmp_path: Path, hollow_libraries: Path) -> None:
     port = str(serve(tmp_path / "a").state["ssh_port"])
     options = ("--dir", str(tmp_path / "b"), "--tpu-libraries", str(hollow_libraries))
-    assert f"port {port} cannot be used" in refused(*options, "--port", port)
-    assert not (tmp_path / "b" / "state.json").exists()
+    for asked in ("--port", "--http-port", "--mqtt-port", "--preview-port"):
+        assert f"port {port} cannot be used" in refused(*options, asked, port)
+        assert not (tmp_path / "b" / "state.json").exists()
+
+
+def test_a_camera_with_nothing_to_see_does_not_start(
+    tmp_path: Path, hollow_libraries: Path
+) -> None:
+    options = ("--dir", str(tmp_path / "d"), "--tpu-libraries", str(hollow_libraries))
+    (tmp_path / "empty").mkdir()
+    assert "holds no pictures" in refused(*options, "--pictures", str(tmp_path / "empty"))
+    assert "No such file" in refused(*options, "--pictures", str(tmp_path / "none"))
+
+
+def test_without_mosquitto_the_broker_is_the_embedded_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "mosquitto_program", lambda: None)
+    layout = Layout.at(tmp_path / "d")
+    assert isinstance(broker.choose(layout, "auto"), broker.Embedded)
+    with pytest.raises(SetupError, match="mosquitto is not installed"):
+        broker.choose(layout, "mosquitto")
 
 
 def test_a_folder_with_a_colon_is_refused(tmp_path: Path) -> None:
