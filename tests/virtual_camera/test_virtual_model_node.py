@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import Iterator
@@ -11,12 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from virtual.pictures import DEFAULT, Frame, Pictures
 from virtual.sscma.engine import Engine, Run
 from virtual.sscma.tensors import Model, Tensor
 from virtual.sscma_node import model as node_module
 from virtual.sscma_node.factory import Nodes
-from virtual.sscma_node.messages import Code, NodeError
+from virtual.sscma_node.messages import Code, NodeError, decode
 from virtual.sscma_node.node import Surroundings
 from virtual.sscma_node.preview import Preview
 
@@ -147,3 +151,67 @@ async def test_a_signed_input_gets_the_scalers_bytes_as_they_are(
     await service.create(monkeypatch, model)
     await service.frame()
     assert set(model.given[0]) == {100}
+
+
+SETTINGS = (
+    *("uri", "labels", "tscore", "tiou", "debug", "websocket", "trace", "counting", "splitter"),
+    *("previewResolution", "option", "fps", "preview", "mirror", "storage", "slice", "saveMode"),
+    *("duration", "enabled", "port", "session", "username"),
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["local", "image", "auto", "0x0", "9999999999x1", "640x480"])
+    | st.text(),
+    lambda values: st.lists(values, max_size=5) | st.dictionaries(st.text(), values, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    kind=st.sampled_from(["camera", "model", "save", "stream"]),
+    config=st.dictionaries(st.sampled_from(SETTINGS), VALUES, max_size=6),
+    control=st.sampled_from(["config", "enabled", "light", "preview", "capture", "x"]),
+    data=VALUES | st.dictionaries(st.sampled_from(SETTINGS), VALUES, max_size=6),
+)
+def test_no_settings_and_no_control_end_the_service(
+    service: Service,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    config: Any,
+    control: str,
+    data: Any,
+) -> None:
+    async def go() -> None:
+        async def load(_engine: Engine, _path: Path) -> Loaded:
+            return loaded(CLASSIFIER)
+
+        monkeypatch.setattr(node_module, "load", load)
+        with contextlib.suppress(NodeError):
+            await service.nodes.create("n", {"type": kind, "config": config})
+        with contextlib.suppress(NodeError):
+            if node := service.nodes.find("n"):
+                await node.control(control, data)
+        await service.nodes.clear()
+
+    try:
+        config, data = (decode(json.dumps(value).encode()) for value in (config, data))
+    except ValueError:
+        return  # refused before it reaches a node
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" * 400])
+def test_numbers_that_are_none_are_no_json(number: str) -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        decode(f"[{number}]".encode())
+
+
+def test_whole_numbers_beyond_64_bits_are_floats() -> None:
+    assert decode(b"[12, -3, 10000000000000000000]") == [12, -3, 1e19]
+    assert isinstance(decode(b"10000000000000000000"), float)

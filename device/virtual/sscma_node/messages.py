@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from enum import IntEnum
 from typing import Any, TypeGuard
 
 Json = Any  # whatever json.loads returns
+
+_DIGITS_OF_64_BITS = 19
 
 
 class Kind(IntEnum):
@@ -50,6 +53,24 @@ def encode(kind: Kind, name: str, data: Json, code: Code = Code.OK) -> bytes:
     """A message as the camera writes it: no spaces, keys in alphabetical order."""
     message = {"type": int(kind), "name": name, "code": int(code), "data": data}
     return json.dumps(message, separators=(",", ":"), sort_keys=True).encode()
+
+
+def decode(payload: bytes) -> Json:
+    """What a payload says. ValueError for what the camera's JSON library does not take either:
+    numbers that are none, or too large for any."""
+    return json.loads(payload, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is out of range")
+    return value
+
+
+def _whole(text: str) -> int | float:
+    """Beyond 64 bits a whole number is kept as a float."""
+    return int(text) if len(text) < _DIGITS_OF_64_BITS else _finite(text)
 
 
 def _kind_of(value: Json) -> str:

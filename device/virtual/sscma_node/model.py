@@ -48,6 +48,7 @@ log = logging.getLogger("virtual")
 
 DEFAULT_MODEL = "/userdata/Models/model.cvimodel"
 PREVIEW_SIZE = (640, 640)
+LARGEST_SIDE = 4096
 CLASSIFIER_SCORE = 0.5
 FRAME_SECONDS = 0.1  # at least, while pictures are sent along
 
@@ -258,9 +259,14 @@ def _preview_size(resolution: Json, model: Model) -> tuple[int, int]:
         return model.width, model.height
     if isinstance(resolution, str):
         width, cross, height = resolution.partition("x")
-        if cross and width.isdecimal() and height.isdecimal() and int(width) and int(height):
+        if cross and _is_side(width) and _is_side(height):
             return int(width), int(height)
     return PREVIEW_SIZE
+
+
+def _is_side(text_: str) -> bool:
+    """A length in pixels that the camera's scaler can make."""
+    return text_.isdecimal() and len(text_) <= 4 and 1 <= int(text_) <= LARGEST_SIDE
 
 
 def _ms(seconds: float) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ import aiomqtt
 
 from ..layout import HOST, SetupError
 from .factory import Nodes
-from .messages import Code, Json, Kind, NodeError, encode
+from .messages import Code, Json, Kind, NodeError, decode, encode
 from .node import Surroundings
 from .preview import Preview
 
@@ -88,12 +87,12 @@ class NodeService:
     def _host_path(self, name: str) -> Path:
         """A path as the camera names it, or as its clients do; never outside the camera."""
         root = self._layout.root
-        path = (root / name.lstrip("/")).resolve()
-        if name.startswith(f"{root}/"):
-            path = (root / name[len(str(root)) :].lstrip("/")).resolve()
-        if not path.is_relative_to(root):
-            raise NodeError(Code.NO_ENTITY, f"Model file not found {name}")
-        return path
+        inside = name[len(str(root)) :] if name.startswith(f"{root}/") else name
+        with contextlib.suppress(OSError, ValueError, RuntimeError):  # no path at all, or a circle
+            path = (root / inside.lstrip("/")).resolve()
+            if path.is_relative_to(root):
+                return path
+        raise NodeError(Code.NO_ENTITY, f"Model file not found {name}")
 
     async def _stay_connected(self, port: int) -> None:
         while True:
@@ -162,7 +161,7 @@ def _request(message: aiomqtt.Message) -> tuple[str, bytes]:
 def _parse(payload: bytes) -> dict[str, Json]:
     """A request. Raises NodeError when it has no name or no data."""
     try:
-        request = json.loads(payload)
+        request = decode(payload)
     except (ValueError, RecursionError) as error:
         raise NodeError(Code.INVALID, "Invalid payload") from error
     if not isinstance(request, dict) or "name" not in request or "data" not in request:
