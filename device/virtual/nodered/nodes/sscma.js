@@ -6,6 +6,7 @@ const messages = require("./lib/messages");
 const { neighbours } = require("./lib/wiring");
 
 const END_MS = 2000;
+const UNKNOWN = -1; // nothing was reported of a node yet
 const word = (name) => `node-red:common.status.${name}`;
 const DISCONNECTED = { fill: "red", shape: "ring", text: word("disconnected") };
 const CONNECTING = { fill: "yellow", shape: "ring", text: word("connecting") };
@@ -40,13 +41,25 @@ module.exports = function (RED) {
                 username: definition.username || undefined,
                 password: definition.password || undefined,
             });
+            let trouble = "";
             connection.on("connect", () => {
+                trouble = "";
                 connection.subscribe(messages.reportTopics(definition.clientid));
             });
             connection.on("message", hear);
             connection.on("reconnect", () => showAll(CONNECTING));
-            connection.on("close", () => showAll(DISCONNECTED));
-            connection.on("error", (error) => node.warn(`MQTT: ${error.message || error.code}`));
+            connection.on("close", () => {
+                users.forEach((user) => (user.code = UNKNOWN));
+                showAll(DISCONNECTED);
+            });
+            // It tries again every second; the same trouble is told once.
+            connection.on("error", (error) => {
+                const told = error.message || error.code;
+                if (told !== trouble) {
+                    node.warn(`MQTT: ${told}`);
+                }
+                trouble = told;
+            });
         }
 
         function hear(topic, payload) {
@@ -87,7 +100,7 @@ module.exports = function (RED) {
             if (users.size === 1) {
                 node.request("", "clear", "");
             }
-            user.code = -1;
+            user.code = UNKNOWN;
             user.status(CONNECTING);
             const around = neighbours(RED, user, node.id);
             node.request(user.id, "create", { type: user.type, config: user.config, ...around });

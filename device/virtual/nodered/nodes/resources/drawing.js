@@ -10,9 +10,11 @@
         [6, 8], [8, 10], [5, 11], [6, 12], [11, 12], [11, 13], [13, 15], [12, 14], [14, 16],
     ];
 
-    function element(type, attributes, text = "") {
+    // Looks go into the style: as attributes they would lose to the editor's own style sheet.
+    function element(type, place, look = {}, text = "") {
         const made = document.createElementNS("http://www.w3.org/2000/svg", type);
-        Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
+        Object.entries(place).forEach(([name, value]) => made.setAttribute(name, value));
+        Object.assign(made.style, { stroke: "none" }, look);
         made.textContent = text;
         return made;
     }
@@ -23,24 +25,30 @@
     }
 
     function outlined(index) {
-        return { fill: "none", stroke: colour(index), "stroke-width": 2 };
+        return { fill: "none", stroke: colour(index), strokeWidth: "2px" };
+    }
+
+    function letters(size, fill = "white") {
+        return { fill, font: `${size}px sans-serif` };
+    }
+
+    function nameOf(data, index, target) {
+        return data.labels?.[index] ?? `NA-${target}`;
     }
 
     function* labelledBox([x, y, width, height, score, target], index, data) {
         const [left, top] = [x - width / 2, y - height / 2];
-        const name = data.labels?.[index] ?? `NA-${target}`;
         const track = data.tracks ? `#${data.tracks[index]}: ` : "";
-        const label = `${track}${name}(${score})`;
-        yield element("rect", { x: left, y: top, width, height, ...outlined(target) });
-        yield element("rect", {
+        const label = `${track}${nameOf(data, index, target)}(${score})`;
+        yield element("rect", { x: left, y: top, width, height }, outlined(target));
+        const behind = {
             x: left - 1,
             y: top - LABEL_HEIGHT,
             width: Math.max(width + 2, label.length * 8 + 8),
             height: LABEL_HEIGHT,
-            fill: colour(target),
-        });
-        const style = { "font-size": 13, "font-family": "sans-serif", fill: "white" };
-        yield element("text", { x: left + 4, y: top - 4, ...style }, label);
+        };
+        yield element("rect", behind, { fill: colour(target) });
+        yield element("text", { x: left + 4, y: top - 4 }, letters(13), label);
     }
 
     function* boxes(data) {
@@ -52,8 +60,8 @@
     function* segments(data) {
         for (const [index, [box, outline]] of data.segments.entries()) {
             yield* labelledBox(box, index, data);
-            const style = { ...outlined(box[5]), fill: colour(box[5], 0.3) };
-            yield element("polygon", { points: outline.join(" "), ...style });
+            const look = { ...outlined(box[5]), fill: colour(box[5], 0.3) };
+            yield element("polygon", { points: outline.join(" ") }, look);
         }
     }
 
@@ -66,14 +74,13 @@
             for (const [from, to] of points.length === 17 ? SKELETON : []) {
                 const [a, b] = [points[from], points[to]];
                 if (inside(a) && inside(b)) {
-                    const ends = { x1: a[0], y1: a[1], x2: b[0], y2: b[1] };
-                    yield element("line", { ...ends, ...outlined(box[5]) });
+                    yield element("line", { x1: a[0], y1: a[1], x2: b[0], y2: b[1] }, outlined(to));
                 }
             }
             for (const [number, point] of points.entries()) {
                 if (inside(point)) {
-                    const fill = colour(number);
-                    yield element("circle", { cx: point[0], cy: point[1], r: 3, fill });
+                    const place = { cx: point[0], cy: point[1], r: 3 };
+                    yield element("circle", place, { fill: colour(number) });
                 }
             }
         }
@@ -85,24 +92,18 @@
         for (const [index, [score, target]] of data.classes.entries()) {
             const x = column * index;
             const bar = { x, y: 0, width: column, height: height / 16 };
-            yield element("rect", { ...bar, fill: colour(target, 0.6) });
-            const style = { "font-size": height / 24, "font-family": "sans-serif", fill: "white" };
-            const label = `${data.labels?.[index] ?? `NA-${target}`}: ${score}`;
-            yield element("text", { x: x + 2, y: height / 22, ...style }, label);
+            yield element("rect", bar, { fill: colour(target, 0.6) });
+            const label = `${nameOf(data, index, target)}: ${score}`;
+            yield element("text", { x: x + 4, y: height / 22 }, letters(height / 24), label);
         }
     }
 
     // Ends of the lines that are counted across, in percent of the picture.
     function* lines(data) {
-        const [width, height] = data.resolution;
+        const [width, height] = data.resolution.map((pixels) => pixels / 100);
         for (const [index, [x1, y1, x2, y2]] of data.lines.entries()) {
-            const ends = {
-                x1: (x1 * width) / 100,
-                y1: (y1 * height) / 100,
-                x2: (x2 * width) / 100,
-                y2: (y2 * height) / 100,
-            };
-            yield element("line", { ...ends, ...outlined(index) });
+            const ends = { x1: x1 * width, y1: y1 * height, x2: x2 * width, y2: y2 * height };
+            yield element("line", ends, outlined(index));
         }
     }
 
@@ -111,10 +112,9 @@
             yield element("image", { href: `data:image/jpeg;base64,${data.image}` });
         } else if (data.resolution) {
             const [width, height] = data.resolution;
-            yield element("rect", { width, height, fill: "black" });
-            const style = { "font-size": 16, "font-family": "sans-serif", fill: "gold" };
+            yield element("rect", { width, height }, { fill: "black" });
             const hint = "No picture: switch on the model node's pictures (debug).";
-            yield element("text", { x: 10, y: 24, ...style }, hint);
+            yield element("text", { x: 10, y: 24 }, letters(16, "gold"), hint);
         }
     }
 

@@ -161,3 +161,15 @@ def live_boxes(**model: Any) -> list[dict[str, Any]]:
     """camera → model → preview with the ports of a real camera; `model` changes that node."""
     flows: list[dict[str, Any]] = json.loads(LIVE_BOXES.read_text(encoding="utf-8"))
     return [{**node, **model} if node["id"] == MODEL else node for node in flows]
+
+
+def invoke(picture: str) -> dict[str, Any]:
+    """An event's data: two boxes in a picture of 320 × 240."""
+    return {
+        "count": 2,
+        "resolution": [320, 240],
+        "perf": [[5, 60, 3]],
+        "image": picture,
+        "labels": ["circle", "square"],
+        "boxes": [[80, 100, 60, 40, 93, 0], [220, 150, 80, 90, 71, 1]],
+    }
