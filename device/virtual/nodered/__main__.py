@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -39,9 +38,6 @@ async def install(cache: Path) -> None:
 
 
 async def serve(values: argparse.Namespace) -> None:
-    here = asyncio.current_task()
-    if here:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, here.cancel)
     runtime = NodeRed(
         folder=values.dir,
         mqtt_port=values.mqtt_port,
@@ -58,11 +54,20 @@ async def serve(values: argparse.Namespace) -> None:
         await runtime.stop()
 
 
+async def act(values: argparse.Namespace) -> None:
+    """What was asked for; SIGTERM ends it as Ctrl-C does."""
+    here = asyncio.current_task()
+    if here:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, here.cancel)
+    await (install(values.cache_dir) if values.action == "install" else serve(values))
+
+
 def main() -> int:
     values = parse()
     try:
-        with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-            asyncio.run(install(values.cache_dir) if values.action == "install" else serve(values))
+        asyncio.run(act(values))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return 130 if values.action == "install" else 0
     except SetupError as error:
         print(f"virtual.nodered: {error}", file=sys.stderr)
         return 1
