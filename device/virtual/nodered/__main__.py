@@ -68,7 +68,7 @@ def main() -> int:
         asyncio.run(act(values))
     except (KeyboardInterrupt, asyncio.CancelledError):
         return 130 if values.action == "install" else 0
-    except SetupError as error:
+    except (SetupError, OSError) as error:
         print(f"virtual.nodered: {error}", file=sys.stderr)
         return 1
     return 0

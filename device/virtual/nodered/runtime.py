@@ -76,9 +76,9 @@ class NodeRed:
         Raises SetupError when any of it fails; nothing is left running then.
         """
         package = nodes_package(self._nodes)
-        node = await nodejs.ensure(self._cache, self._say)
-        installed = await installation.ensure(self._cache, node, self._say)
         try:
+            node = await nodejs.ensure(self._cache, self._say)
+            installed = await installation.ensure(self._cache, node, self._say)
             self.folder.prepare(self._factory_flows)
             return await self._start(node.program, installed, package)
         except OSError as error:
