@@ -44,6 +44,18 @@ class UnsupportedModelError(InputError):
     kind = "unsupported_model"
 
 
+class ExportError(RecamError):
+    """A model of another framework could not be turned into ONNX."""
+
+    kind = "export"
+
+
+class ConsentError(RecamError):
+    """A model can run code of its own when it is loaded, and nobody has said that it may."""
+
+    kind = "consent"
+
+
 class ToolchainError(RecamError):
     """The compiler cannot be installed or started on this machine."""
 

@@ -80,6 +80,12 @@ def _nested(value: Any) -> Any:
     return [_split(value.strip("[] "))] if isinstance(value, str) else value
 
 
+def _square(value: Any) -> Any:
+    """One number means a square."""
+    sides = _split(str(value) if isinstance(value, int) else value)
+    return sides * 2 if isinstance(sides, list) and len(sides) == 1 else sides
+
+
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 # The compiler's scripts paste these into a command line for a shell.
@@ -88,6 +94,7 @@ _Tensors = Annotated[tuple[_Tensor, ...], BeforeValidator(_split)]
 _Triple = Annotated[tuple[float, float, float], BeforeValidator(_split)]
 _Tolerance = Annotated[tuple[_Share, _Share], BeforeValidator(_split)]
 _Sides = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_split)]
+_Size = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_square)]
 _Shapes = Annotated[tuple[tuple[PositiveInt, ...]], BeforeValidator(_nested)]
 
 
@@ -128,6 +135,7 @@ class ConvertSettings(_Section):
     family: Literal["auto", "raw"] = "auto"
     model_name: str = Field(default="network", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}$")
     input_shapes: _Shapes | None = None
+    imgsz: _Size | None = None
     input_types: Annotated[tuple[Literal["float32"]], BeforeValidator(_split)] = ("float32",)
     output_names: _Words = ()
     resize_dims: _Sides | None = None

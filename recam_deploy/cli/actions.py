@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
@@ -28,6 +28,7 @@ from ..conversion.step_cache import StepCache
 from ..detection.pictures import read_picture
 from ..errors import CacheBusyError, InputError
 from ..files import copy_atomically
+from ..frameworks import Exported
 from ..network.labels import read_labels
 from ..network.reading import read_network, read_raw_network
 from ..progress import Progress
@@ -37,15 +38,21 @@ from ..toolchain import TPU_MLIR_VERSION, Compiler, ensure, ensure_docker
 
 @dataclass(frozen=True)
 class Prepared:
-    """A conversion whose inputs have all been read and found good."""
+    """A conversion whose inputs have all been read and found good; `export` is the one that the
+    ONNX model comes from, if the user gave a model of another framework."""
 
     plan: ConversionPlan
     graph: onnx.ModelProto
     output: Path
+    export: Exported | None = None
 
 
 def prepare_conversion(
-    settings: Settings, model: Path, output: Path | None, labels: Path | None
+    settings: Settings,
+    model: Path,
+    output: Path | None,
+    labels: Path | None,
+    export: Exported | None = None,
 ) -> Prepared:
     """Read and check everything a conversion takes, before anything is spent on it."""
     convert = settings.convert
@@ -68,13 +75,21 @@ def prepare_conversion(
         quantization=quantization,
         tpu_mlir=TPU_MLIR_VERSION,
     )
-    return Prepared(plan, graph, target)
+    return Prepared(plan, graph, target, export)
 
 
 def run_conversion(settings: Settings, progress: Progress, prepared: Prepared) -> ConversionResult:
     """Install the compiler if need be, then convert."""
     compiler = find_compiler(settings, progress)
-    converter = Converter(prepared.plan, prepared.graph, compiler, settings.cache_dir, progress)
+    export = prepared.export
+    converter = Converter(
+        prepared.plan,
+        prepared.graph,
+        compiler,
+        settings.cache_dir,
+        progress,
+        origin=export.origin if export else None,
+    )
     thresholds = Thresholds(settings.convert.min_cosine, settings.convert.min_matched)
     result = converter.run(prepared.output, thresholds)
     for wanted, step, file in (
@@ -83,6 +98,8 @@ def run_conversion(settings: Settings, progress: Progress, prepared: Prepared) -
     ):
         if wanted:
             copy_result(result, step, file, wanted.expanduser())
+    if export:
+        result = replace(result, steps=(export.step, *result.steps))
     with contextlib.suppress(CacheBusyError):
         step_cache(settings).clean(max(1, settings.general.cache_limit_mb) * 1_000_000)
     return result

@@ -48,8 +48,9 @@ class PixelFormat(str, Enum):
 Model = Annotated[
     Path,
     typer.Argument(
-        metavar="MODEL.onnx",
-        help="A YOLO11, YOLOv8, YOLO26 or YOLOv5 model; others with --family raw.",
+        metavar="MODEL",
+        help="A YOLO11, YOLOv8, YOLO26 or YOLOv5 model; others with --family raw. ONNX; or a .pt "
+        "of Ultralytics' or TorchScript, a .tflite, or a .prototxt, made into ONNX first.",
         show_default=False,
     ),
 ]

@@ -9,6 +9,7 @@ import typer
 
 from .boundary import bounded
 from .conversion_options import ConversionFlags, Model
+from .foreign import ForeignFlags
 from .groups import grouped
 from .options import AsJson, DryRun
 
@@ -32,29 +33,38 @@ Output = Annotated[
 def convert(
     model: Model,
     flags: ConversionFlags,
+    foreign: ForeignFlags,
     output: Output = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Convert an ONNX model to a quantized cvimodel and check it in the TPU simulator.
+    """Convert a model to a quantized cvimodel and check it in the TPU simulator.
 
     The heads are found by the model's structure, cut and put in the order that the camera needs;
     class names and input size come from the model's metadata. The result is compared with the
     float model before it is handed out. Steps whose inputs did not change are not run again.
     With --dry-run the compiler's command lines are printed, in order, as they would be run.
+    Models of other frameworks are exported to ONNX first, in an environment of their own.
 
     Example: recam convert yolo11n.onnx --calibration pictures/
     """
     from ..console import Terminal
     from ..settings import load_settings
     from .actions import prepare_conversion, run_conversion
+    from .foreign import as_onnx, missing_export
 
     terminal = Terminal(as_json=as_json)
-    settings = flags.over(load_settings())
-    prepared = prepare_conversion(settings, model, output, flags.labels)
+    settings = foreign.over(flags.over(load_settings()))
+    if dry_run and (export := missing_export(settings, terminal, model, foreign)):
+        terminal.warn("what follows depends on the exported model, which is not there yet")
+        terminal.result({"commands": [export], "exported": False}, [export])
+        return
+    source = as_onnx(settings, terminal, model, foreign)
+    prepared = prepare_conversion(settings, source.onnx, output, flags.labels, source.export)
     if dry_run:
         plan = prepared.plan
-        commands = [command.display() for command in plan.commands]
+        exporting = [source.export.command] if source.export else []
+        commands = [*exporting, *(command.display() for command in plan.commands)]
         document = {
             "family": plan.network.family,
             "quantization": plan.quantization,

@@ -11,6 +11,7 @@ import typer
 
 from .boundary import bounded
 from .conversion_options import ConversionFlags, Model
+from .foreign import ForeignFlags
 from .groups import grouped
 from .options import AcceptHostKey, AsJson, Host, Key, ModelOutput, Output, Port, Runner, User
 
@@ -29,6 +30,7 @@ def up(
     model: Model,
     image: Annotated[Path, typer.Option(help="A picture to try the model on.", show_default=False)],
     flags: ConversionFlags,
+    foreign: ForeignFlags,
     output: Output = Path("Out.jpg"),
     model_output: ModelOutput = None,
     runner: Runner = None,
@@ -47,12 +49,16 @@ def up(
     """
     from ..console import Terminal
     from .actions import prepare_conversion, prepare_smoke_test
+    from .foreign import as_onnx
     from .login import camera_settings
 
     terminal = Terminal(as_json=as_json)
-    settings = flags.over(camera_settings(host, port, user, key))
-    conversion = prepare_conversion(settings, model, model_output, flags.labels)
+    settings = foreign.over(flags.over(camera_settings(host, port, user, key)))
     smoke = prepare_smoke_test(settings, image, runner, output)
+    source = as_onnx(settings, terminal, model, foreign)
+    conversion = prepare_conversion(
+        settings, source.onnx, model_output, flags.labels, source.export
+    )
     journey = run_journey(settings, terminal, conversion, smoke, accept_host_key=accept_host_key)
     print_journey(terminal, journey)
 

@@ -70,6 +70,7 @@ def verify(
     from ..console import Terminal
     from ..detection.pictures import list_pictures
     from ..files import write_atomically
+    from ..frameworks import exported_folders
     from ..network.labels import read_labels
     from ..report.comparison import compare
     from ..report.html import render
@@ -83,7 +84,8 @@ def verify(
     loaded = load_artifact(artifact, read_labels(labels) if labels else ())
     target = _report_path(report, loaded.cvimodel)
     pictures = list_pictures(images)
-    float_model = find_float_model(loaded, model, (loaded.cvimodel.parent, Path()))
+    exported = exported_folders(settings.cache_dir / "steps")
+    float_model = find_float_model(loaded, model, (loaded.cvimodel.parent, Path(), *exported))
     subject = read_subject(loaded, float_model)
     simulator = Simulator(find_compiler(settings, terminal), settings.cache_dir / "tmp")
     meter = None

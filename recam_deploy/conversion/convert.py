@@ -69,7 +69,8 @@ class ConversionResult:
 
 
 class Converter:
-    """Runs the steps of one plan; `log_folder` receives the compiler's whole logs."""
+    """Runs the steps of one plan. `origin` says which model of another framework the ONNX model
+    was exported from, and how; the manifest keeps it."""
 
     def __init__(
         self,
@@ -78,7 +79,10 @@ class Converter:
         compiler: Compiler,
         cache_dir: Path,
         progress: Progress,
+        *,
+        origin: dict[str, Any] | None = None,
     ) -> None:
+        self._origin = origin
         self._plan = plan
         self._model = model
         self._compiler = compiler
@@ -250,6 +254,7 @@ class Converter:
                     "cut_at": list(plan.network.cut_at),
                     "input_shape": list(plan.network.input.shape),
                 },
+                **({"original": self._origin} if self._origin else {}),
                 "calibration": [
                     {"file": path.name, "sha256": digest}
                     for path, digest in plan.calibration.pictures

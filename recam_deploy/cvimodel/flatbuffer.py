@@ -91,6 +91,16 @@ class Table:
             int(struct.unpack_from("<q", self._data, at)[0]) for at in self._elements(field, 8)
         )
 
+    def ints(self, field: int) -> tuple[int, ...]:
+        """A list of signed 32-bit integers."""
+        return tuple(
+            int(struct.unpack_from("<i", self._data, at)[0]) for at in self._elements(field, 4)
+        )
+
+    def count(self, field: int) -> int:
+        """How many elements a list of 32-bit values has."""
+        return len(self._elements(field, 4))
+
     def _at(self, field: int) -> int:
         offset = int(self._table.Offset(4 + 2 * field))
         return offset + int(self._table.Pos) if offset else 0

@@ -79,12 +79,15 @@ def find_uv(environ: Mapping[str, str], runner: Run = process.run) -> Uv:
 
 
 def uv_environment(base: Mapping[str, str]) -> dict[str, str]:
-    """The environment of uv: the caller's, less what would misdirect it, with pip's index and
-    certificates where uv has none of its own."""
+    """The environment of uv: the caller's, less what would misdirect it, with pip's index, folders
+    of packages and certificates where uv has none of its own."""
     environ = {name: value for name, value in base.items() if name not in _UNWANTED}
     index = base.get("PIP_INDEX_URL")
     if index and not base.get("UV_INDEX_URL") and not base.get("UV_DEFAULT_INDEX"):
         environ["UV_DEFAULT_INDEX"] = index
+    links = base.get("PIP_FIND_LINKS", "").split()
+    if links and not base.get("UV_FIND_LINKS"):
+        environ["UV_FIND_LINKS"] = ",".join(links)
     certificates = base.get("PIP_CERT") or base.get("REQUESTS_CA_BUNDLE")
     if certificates and not base.get("SSL_CERT_FILE") and not base.get("SSL_CERT_DIR"):
         name = "SSL_CERT_DIR" if Path(certificates).is_dir() else "SSL_CERT_FILE"
@@ -118,8 +121,8 @@ _INSTALL_FAILURES: tuple[tuple[str, str, str], ...] = (
     (
         r"No space left on device|os error 28",
         "there is no space left on the disk",
-        "The compiler needs 1.5 GB while it is installed; free some, or let RECAM_CACHE_DIR (and "
-        "UV_CACHE_DIR) name a folder on a larger disk.",
+        "Free 2 GB or more, or let RECAM_CACHE_DIR (and UV_CACHE_DIR) name a folder on a larger "
+        "disk.",
     ),
     (
         r"(?i)hash mismatch",
@@ -147,13 +150,13 @@ _INSTALL_FAILURES: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def install_error(done: process.Completed) -> ToolchainError:
-    """The error for a uv that failed to install, with its cause where that is known."""
+def install_error(done: process.Completed, what: str = "the compiler") -> ToolchainError:
+    """The error for a uv that failed to install `what`, with its cause where that is known."""
     for pattern, cause, hint in _INSTALL_FAILURES:
         if re.search(pattern, done.output):
-            return ToolchainError(f"the compiler could not be installed: {cause}", hint)
+            return ToolchainError(f"{what} could not be installed: {cause}", hint)
     return ToolchainError(
-        f"the compiler could not be installed: uv ended with exit code {done.returncode}: "
+        f"{what} could not be installed: uv ended with exit code {done.returncode}: "
         f"{last_lines(done.output)}",
-        "Run `recam toolchain install` again; if it keeps failing, report these lines.",
+        "Run this again; if it keeps failing, report these lines.",
     )

@@ -1,0 +1,20 @@
+"""Models of other frameworks: what they are, read without loading them, and their way to ONNX.
+
+From the exported ONNX model on, everything is as if the user had given that.
+"""
+
+from .export import Exported, Exporter
+from .model import ForeignModel, Refusal
+from .plan import ExportPlan, exported_folders, plan_export
+from .recognition import recognise
+
+__all__ = [
+    "ExportPlan",
+    "Exported",
+    "Exporter",
+    "ForeignModel",
+    "Refusal",
+    "exported_folders",
+    "plan_export",
+    "recognise",
+]

@@ -1,0 +1,276 @@
+"""The environments that exporters run in: each installed at first need, apart from everything else.
+
+Look up, lock, look up again, build beside, publish last, as the compiler's own environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from .. import process
+from ..errors import ProcessError, ToolchainError
+from ..files import building
+from ..progress import Progress
+from ..toolchain import Run, Uv, find_uv, install_error
+
+PYTHON = "3.11"
+
+_MANIFEST = "environment.json"
+_INSTALL_SECONDS = 7200.0
+_START_SECONDS = 300.0
+_OWN_PYTHON = Path("Scripts/python.exe") if os.name == "nt" else Path("bin/python")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What one exporter needs: the packages of `lock`, whose hashes are checked, and `unlocked`,
+    whose files differ from index to index. `sizes` is told before anything is downloaded."""
+
+    name: str
+    title: str
+    lock: str
+    unlocked: tuple[str, ...]
+    start_check: str
+    sizes: str
+
+    @property
+    def lock_path(self) -> Path:
+        return Path(__file__).with_name(self.lock)
+
+    @property
+    def digest(self) -> str:
+        """Names all that is installed."""
+        text = f"{PYTHON}\0{' '.join(self.unlocked)}\0".encode()
+        return hashlib.sha256(text + self.lock_path.read_bytes()).hexdigest()
+
+
+TORCH = Environment(
+    name="torch",
+    title="PyTorch 2.13 and Ultralytics' exporter",
+    lock="torch.lock",
+    unlocked=("torch==2.13.0", "torchvision==0.28.0"),
+    start_check="import torch, onnx, ultralytics",
+    sizes="about 0.3 GB to download, 1.1 GB on disk",
+)
+TFLITE = Environment(
+    name="tflite",
+    title="TensorFlow 2.21 and tf2onnx",
+    lock="tflite.lock",
+    unlocked=(),
+    start_check="import tensorflow, tf2onnx",
+    sizes="about 0.4 GB to download, 1.6 GB on disk",
+)
+ENVIRONMENTS = {environment.name: environment for environment in (TORCH, TFLITE)}
+
+_WITHOUT_CPU_BUILD = (
+    "PyTorch's own index of CPU builds (download.pytorch.org) could not be used; taking torch from "
+    "the package index. On Linux that build is for GPUs: about 3 GB to download, 7 GB on disk."
+)
+
+
+def folder(cache_dir: Path) -> Path:
+    """The folder of all these environments in the user's cache."""
+    return cache_dir / "frameworks"
+
+
+def root(cache_dir: Path, environment: Environment) -> Path:
+    """The folder of one, whether it is there or not."""
+    return folder(cache_dir) / f"{environment.name}-{environment.digest[:12]}"
+
+
+def find(cache_dir: Path, environment: Environment, run: Run = process.run) -> Path | None:
+    """The interpreter of an installed environment; None when there is none that starts."""
+    place = root(cache_dir, environment)
+    try:
+        manifest = json.loads((place / _MANIFEST).read_text(encoding="utf-8"))
+        if manifest["digest"] != environment.digest:
+            return None
+        python = place / "env" / _OWN_PYTHON
+        done = run([python, "-I", "-S", "-c", ""], timeout=_START_SECONDS)
+    except (OSError, ValueError, KeyError, TypeError, ProcessError):
+        return None
+    return python if done.returncode == 0 else None
+
+
+def ensure(
+    cache_dir: Path,
+    environment: Environment,
+    progress: Progress,
+    *,
+    environ: Mapping[str, str] | None = None,
+    run: Run = process.run,
+) -> Path:
+    """The interpreter of an environment, installed now if it is not there.
+
+    Raises ToolchainError when it cannot be installed or does not start.
+    """
+    found = find(cache_dir, environment, run)
+    if found is not None:
+        return found
+    with _locked(cache_dir, progress):
+        found = find(cache_dir, environment, run)
+        if found is not None:
+            return found
+        place = root(cache_dir, environment)
+        _clear(place)
+        uv = find_uv(os.environ if environ is None else environ, run)
+        with building(place) as new:
+            _build(new, environment, uv, progress)
+        return place / "env" / _OWN_PYTHON
+
+
+@contextlib.contextmanager
+def _locked(cache_dir: Path, progress: Progress) -> Iterator[None]:
+    """One installation at a time; whoever comes second waits and says so."""
+    place = folder(cache_dir)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ToolchainError(
+            f"{place} cannot be created: {error.strerror}",
+            "Let RECAM_CACHE_DIR name a folder that you may write to.",
+        ) from error
+    lock = FileLock(place / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        with progress.step("Waiting for another recam that installs an exporter") as step:
+            step.update(note=f"it holds {lock.lock_file}")
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _clear(place: Path) -> None:
+    """Remove a broken environment and what died while it was built. Only under the lock."""
+    for leftover in (place, *place.parent.glob(f".{place.name}-*")):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _build(new: Path, environment: Environment, uv: Uv, progress: Progress) -> None:
+    """Install into the empty folder `new`, the manifest last."""
+    python = new / "env" / _OWN_PYTHON
+    venv: list[str | Path] = ["venv", "--no-project", "--python", PYTHON, new / "env"]
+    install: list[str | Path] = ["pip", "install", "--python", python]
+    exactly = ["--no-deps", "--require-hashes", "--requirements"]
+    locked: list[str | Path] = [*install, *exactly, environment.lock_path]
+    progress.say(f"{environment.title}: {environment.sizes}")
+    with progress.step(f"Installing {environment.title}", "MiB") as step:
+        for arguments in (venv, locked):
+            done = uv.run(arguments, timeout=_INSTALL_SECONDS, step=step)
+            if done.returncode != 0:
+                raise install_error(done, environment.title)
+        if environment.unlocked:
+            cpu = [*install, "--torch-backend", "cpu", *environment.unlocked]
+            done = uv.run(cpu, timeout=_INSTALL_SECONDS, step=step)
+            if done.returncode != 0:
+                progress.say(_WITHOUT_CPU_BUILD)
+                any_build = [*install, *environment.unlocked]
+                done = uv.run(any_build, timeout=_INSTALL_SECONDS, step=step)
+            if done.returncode != 0:
+                raise install_error(done, environment.title)
+        step.update(note="checking that it starts")
+        check = uv.runner(
+            [python, "-c", environment.start_check],
+            env=exporter_environment(new),
+            cwd=new,
+            timeout=_START_SECONDS,
+        )
+    if check.returncode != 0:
+        raise ToolchainError(
+            f"{environment.title} do not start here: {check.tail(1)}",
+            "Convert the model to ONNX (opset 17, fixed shapes) where they run, and give that.",
+        )
+    manifest = {"environment": environment.name, "digest": environment.digest}
+    (new / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+# A system needs these to start programs at all; nothing else of the caller's, least of all its
+# secrets, reaches code that came with a model.
+_INHERITED = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "OMP_NUM_THREADS")
+
+
+def exporter_environment(scratch: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The whole environment of a process that loads a model: its home is `scratch`, and the
+    libraries are told to look for nothing on the network."""
+    base = os.environ if environ is None else environ
+    kept = {name: base[name] for name in _INHERITED if name in base}
+    return kept | {
+        "PATH": os.defpath,
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
+        "PYTHONWARNINGS": "ignore",
+        "CUDA_VISIBLE_DEVICES": "",
+        "HF_HUB_OFFLINE": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "YOLO_AUTOINSTALL": "false",
+        "YOLO_CONFIG_DIR": str(scratch),
+        "YOLO_OFFLINE": "true",
+    }
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment as `recam toolchain status` shows it; `size` is in bytes."""
+
+    name: str
+    title: str
+    installed: bool
+    size: int
+
+
+def status(cache_dir: Path) -> list[Installed]:
+    """All environments of this release, and whether they are installed."""
+    return [
+        Installed(e.name, e.title, (root(cache_dir, e) / _MANIFEST).is_file(), _size(place))
+        for e in ENVIRONMENTS.values()
+        for place in (root(cache_dir, e),)
+    ]
+
+
+def remove(cache_dir: Path) -> int:
+    """Remove all environments, also of other releases; returns the bytes freed.
+
+    Raises ToolchainError while one is being installed.
+    """
+    place = folder(cache_dir)
+    if not place.is_dir():
+        return 0
+    lock = FileLock(place / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ToolchainError(
+            "another recam is installing an exporter", "Wait until it has ended, or end it."
+        ) from error
+    try:
+        found = [entry for entry in place.iterdir() if entry.is_dir() and not entry.is_symlink()]
+        freed = sum(map(_size, found))
+        for entry in found:
+            shutil.rmtree(entry)
+        return freed
+    finally:
+        lock.release()
+
+
+def _size(place: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(place):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += (Path(parent) / name).lstat().st_size
+    return total

@@ -1,0 +1,184 @@
+"""Carrying out an export plan, and proving that the ONNX model computes what the original does."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import process
+from ..conversion.reference import FloatModel
+from ..conversion.step_cache import StepCache, StepResult
+from ..errors import ExportError, ProcessError, UnsupportedModelError
+from ..progress import Progress
+from ..toolchain import Compiler, Run, last_lines
+from . import environments
+from .plan import MADE, SCRIPTS, ExportPlan
+
+MAX_DIFFERENCE = 1e-3
+"""Between the framework's outputs and onnxruntime's, as a share of the largest value (or of 1)."""
+
+_RECORD = "export.json"
+_REPORT, _PROOF = "report.json", "proof.npz"
+_MOST_REPORT_BYTES = 1_000_000
+_SECONDS = 3600.0
+_ELSEWHERE = "Export the model to ONNX yourself (opset 17, fixed shapes), and give that."
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The ONNX model of a foreign one, the command line that made it, what the manifest says of
+    where it comes from, and what it cost this time."""
+
+    onnx: Path
+    command: str
+    origin: dict[str, Any]
+    step: StepResult
+
+
+class Exporter:
+    """Runs exports with what it needs installed at first need; `compiler` gives the compiler, for
+    exports that run in its environment."""
+
+    def __init__(
+        self,
+        cache_dir: Path,
+        compiler: Callable[[], Compiler],
+        progress: Progress,
+        run: Run = process.run,
+    ) -> None:
+        self._cache_dir = cache_dir
+        self._cache = StepCache(cache_dir / "steps")
+        self._compiler = compiler
+        self._progress = progress
+        self._run = run
+
+    def is_done(self, plan: ExportPlan) -> bool:
+        """Whether the export is in the cache, so that nothing would be loaded for it."""
+        return self._cache.find(plan.key) is not None
+
+    def export(self, plan: ExportPlan) -> Exported:
+        """Export, or take the earlier export of the same files with the same versions.
+
+        Raises ExportError when it fails or computes something else, and UnsupportedModelError when
+        the exporter says why it cannot be done.
+        """
+        with self._cache.in_use():
+            step = self._cache.run("export", plan.key, lambda folder: self._build(plan, folder))
+        record = json.loads((step.folder / _RECORD).read_text(encoding="utf-8"))
+        origin = {
+            "kind": plan.model.kind,
+            "files": [{"file": path.name, "sha256": digest} for _, path, digest in plan.files],
+            "command": plan.display(),
+            **record,
+        }
+        return Exported(step.folder / plan.result, plan.display(), origin, step)
+
+    def _build(self, plan: ExportPlan, folder: Path) -> None:
+        (self._cache_dir / "tmp").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._cache_dir / "tmp", prefix="export-") as name:
+            work = Path(name)
+            for script in plan.scripts:
+                shutil.copyfile(SCRIPTS / script, work / script)
+            for plain, path, _ in plan.files:
+                shutil.copyfile(path, work / plain)
+            log = self._log()
+            done = self._call(plan, work, log)
+            versions = _read_report(work, done, plan, log)
+            made = work / MADE
+            if made.is_symlink() or not made.is_file():
+                raise ExportError(f"exporting {plan.model.path.name} left no model", _see(log))
+            with self._progress.step("Comparing the ONNX model with the original"):
+                difference = _difference(made, work / _PROOF)
+            if difference is not None and not difference <= MAX_DIFFERENCE:
+                raise ExportError(
+                    f"the ONNX model of {plan.model.path.name} computes something else: its "
+                    f"outputs differ by {difference:.2g}",
+                    f"{_ELSEWHERE} Please report the model.",
+                )
+            shutil.copyfile(made, folder / plan.result)
+        record = {"versions": versions, "difference": difference}
+        (folder / _RECORD).write_text(json.dumps(record), encoding="utf-8")
+
+    def _call(self, plan: ExportPlan, work: Path, log: Path) -> process.Completed:
+        environ = os.environ
+        with contextlib.ExitStack() as stack:
+            if plan.environment is None:
+                compiler = self._compiler()
+                words = (str(compiler.python), plan.scripts[0], *plan.arguments)
+                call = stack.enter_context(compiler.calling(words, work, environ))
+                words, environment = call.words, dict(call.environment)
+            else:
+                python = environments.ensure(
+                    self._cache_dir, plan.environment, self._progress, run=self._run
+                )
+                words = (str(python), plan.scripts[0], *plan.arguments)
+                environment = environments.exporter_environment(work)
+            stack.enter_context(self._progress.step(f"Exporting {plan.title} to ONNX"))
+            try:
+                return self._run(words, cwd=work, env=environment, timeout=_SECONDS, log=log)
+            except ProcessError as error:
+                raise ExportError(f"the export failed: {error.message}", error.hint) from error
+
+    def _log(self) -> Path:
+        folder = self._cache_dir / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-export"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / "export.log"
+
+
+def _see(log: Path) -> str:
+    return f"{_ELSEWHERE} The exporter's whole output is in {log}."
+
+
+def _read_report(
+    work: Path, done: process.Completed, plan: ExportPlan, log: Path
+) -> dict[str, str]:
+    """The versions of what was used. The report was written beside a model's own code: it is taken
+    for text, and nothing more."""
+    try:
+        with (work / _REPORT).open("rb") as file:
+            report = json.loads(file.read(_MOST_REPORT_BYTES))
+        if "error" in report:
+            raise UnsupportedModelError(
+                f"{plan.model.path.name} cannot be exported: {report['error']}",
+                str(report["hint"]),
+            )
+        if done.returncode == 0:
+            return {str(name): str(version) for name, version in report["versions"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    raise ExportError(
+        f"exporting {plan.model.path.name} ended with exit code {done.returncode}: "
+        f"{last_lines(done.output) or 'without a word'}",
+        _see(log),
+    )
+
+
+def _difference(model: Path, proof: Path) -> float | None:
+    """How far onnxruntime's outputs are from the framework's own; None where there is no proof."""
+    if not proof.is_file():
+        return None
+    try:
+        with np.load(proof, allow_pickle=False) as arrays:
+            picture = np.asarray(arrays["input"], np.float32)
+            count = len(arrays.files) - 1
+            wanted = [np.asarray(arrays[f"output_{i}"], np.float32) for i in range(count)]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ExportError("the exporter's own results cannot be read", _ELSEWHERE) from error
+    found = FloatModel(model).run(picture)
+    if [array.size for array in found] != [array.size for array in wanted]:
+        return float("inf")
+    return max(
+        float(np.abs(a.ravel() - b.ravel()).max()) / max(1.0, float(np.abs(b).max()))
+        for a, b in zip(found, wanted, strict=True)
+    )

@@ -1,0 +1,81 @@
+"""Translate a Caffe network to ONNX, in the compiler's own environment.
+
+It has Caffe's message definitions, ONNX, and an OpenCV that still runs Caffe networks by code of
+its own: that is what the translation is compared with. Caffe itself (the wheel's `_caffe.so`) needs
+libraries of Ubuntu 22.04 that pip cannot bring.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import onnx
+from caffe_network import Translator
+from exporting import ExportRefusedError, arguments, noise, run, write_proof
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError
+
+# The definitions by themselves: importing the package around them would load Caffe.
+_CAFFE = importlib.util.find_spec("caffe")
+sys.path.extend(str(Path(p, "proto")) for p in (_CAFFE and _CAFFE.submodule_search_locations) or ())
+import caffe_pb2  # noqa: E402
+
+
+def main() -> dict[str, str]:
+    parser = arguments(str(__doc__))
+    parser.add_argument("--weights", type=Path, required=True)
+    options = parser.parse_args()
+    network = read(options.model, options.weights)
+    translator = Translator(network)
+    model = translator.model()
+    onnx.checker.check_model(model)
+    onnx.save(model, options.output)
+    prove(options.model, options.weights, translator)
+    return {"opencv": cv2.__version__, "onnx": onnx.__version__}
+
+
+def read(prototxt: Path, caffemodel: Path) -> Any:
+    """The network of the .prototxt, each layer with its weights from the .caffemodel."""
+    network, weights = caffe_pb2.NetParameter(), caffe_pb2.NetParameter()
+    try:
+        text_format.Parse(prototxt.read_text(encoding="utf-8"), network)
+    except text_format.ParseError as error:
+        raise ExportRefusedError(
+            f"the .prototxt cannot be read: {error}", "Correct it there, or get it anew."
+        ) from error
+    try:
+        weights.ParseFromString(caffemodel.read_bytes())
+    except DecodeError as error:
+        raise ExportRefusedError(
+            "the .caffemodel is damaged or is none", "Copy it again."
+        ) from error
+    blobs = {layer.name: layer.blobs for layer in weights.layer}
+    for layer in network.layer:
+        if layer.name in blobs:
+            del layer.blobs[:]
+            layer.blobs.extend(blobs[layer.name])
+    return network
+
+
+def prove(prototxt: Path, caffemodel: Path, translator: Translator) -> None:
+    """Keep what OpenCV computes of the same two files."""
+    try:
+        network = cv2.dnn.readNetFromCaffe(str(prototxt), str(caffemodel))
+        picture = noise(*translator.image_size)
+        network.setInput(picture)
+        outputs = network.forward(translator.output_layers)
+    except cv2.error as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ExportRefusedError(
+            f"OpenCV, which checks the translation, cannot run the network: {reason}",
+            "Convert the network to ONNX yourself, and give that.",
+        ) from error
+    write_proof(picture, list(outputs))
+
+
+if __name__ == "__main__":
+    run(main)
