@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..console import Terminal
     from ..cvimodel import CviModel, Program, Section, Tensor
+    from ..frameworks import ForeignModel
 
 _Cell: TypeAlias = "str | list[str]"
 _MOST_NAMES = 12
@@ -26,7 +27,12 @@ _MOST_NAMES = 12
 def inspect(
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="An .onnx or a .cvimodel file.", show_default=False),
+        typer.Argument(
+            metavar="FILE",
+            help="A .cvimodel or .onnx file, or a model of another framework that `recam convert` "
+            "takes.",
+            show_default=False,
+        ),
     ],
     full: Annotated[
         bool,
@@ -38,14 +44,18 @@ def inspect(
 
     Of an ONNX model it says whether `recam convert` would take it and, if not, why. Of a cvimodel
     it reads all that Sophgo's own tool prints, without the compiler. --json always prints all.
+    Models of other frameworks are looked at without being loaded: none of their code is run.
 
     Example: recam inspect yolo11n_int8.cvimodel --full
     """
     from ..console import Terminal
+    from ..frameworks import recognise
 
     terminal = Terminal(as_json=as_json)
     if _is_cvimodel(file):
         _inspect_cvimodel(terminal, file, full=full)
+    elif foreign := recognise(file):
+        _inspect_foreign(terminal, foreign)
     else:
         _inspect_onnx(terminal, file)
 
@@ -281,6 +291,40 @@ def _print_maps(terminal: Terminal, model: CviModel) -> None:
             for index, w in enumerate(model.weights)
         ],
     )
+
+
+def _inspect_foreign(terminal: Terminal, model: ForeignModel) -> None:
+    refusal = dataclasses.asdict(model.refusal) if model.refusal else None
+    if terminal.as_json:
+        terminal.result(
+            {"kind": model.kind, **model.facts, "runs_code": model.runs_code, "refusal": refusal}
+        )
+        return
+    rows: list[tuple[_Cell, ...]] = [("file", str(model.path)), ("kind", model.kind)]
+    rows += [(name.replace("_", " "), _fact(value)) for name, value in model.facts.items()]
+    if refusal:
+        rows += [("convert", "would refuse it"), ("reason", refusal["reason"])]
+        rows.append(("hint", refusal["hint"]))
+    else:
+        rows.append(("convert", "would export it to ONNX, and then look at that"))
+    if model.runs_code:
+        rows.append(("to load it", "runs any code that it carries: trust its maker, or leave it"))
+    _table(terminal, "", ("", "model of another framework"), rows)
+
+
+def _fact(value: Any) -> _Cell:
+    """A few words on what a file says of itself: tensors and names a line each."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return {True: "yes", False: "no"}.get(value, str(value))
+    lines = [
+        f"{part['name']}, {_sizes(part['shape'])} {part['dtype']}"
+        if isinstance(part, dict)
+        else str(part)
+        for part in value
+    ]
+    return lines[:_MOST_NAMES] + ([f"and {len(lines) - _MOST_NAMES} more"] * (len(lines) > 12))
 
 
 def _inspect_onnx(terminal: Terminal, file: Path) -> None:

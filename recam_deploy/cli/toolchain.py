@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from .boundary import bounded
@@ -37,12 +39,16 @@ def status(as_json: AsJson = False) -> None:
     import dataclasses
 
     from ..console import Terminal
+    from ..frameworks import environments
     from ..settings import load_settings
     from ..toolchain import status as find_status
 
     terminal = Terminal(as_json=as_json)
-    found = find_status(load_settings().cache_dir)
-    document = dataclasses.asdict(found) | {"path": str(found.path)}
+    cache_dir = load_settings().cache_dir
+    found = find_status(cache_dir)
+    exporters = environments.status(cache_dir)
+    document: dict[str, Any] = dataclasses.asdict(found) | {"path": str(found.path)}
+    document["exporters"] = [dataclasses.asdict(exporter) for exporter in exporters]
     rows = [
         ("installed", "yes" if found.installed else "no"),
         ("version", f"tpu_mlir {found.version}"),
@@ -50,6 +56,10 @@ def status(as_json: AsJson = False) -> None:
         ("size", f"{found.size / 1e6:.0f} MB"),
         ("Python", found.python or "-"),
         ("this machine", found.obstacle or "can run it"),
+        *(
+            (e.title, f"installed, {e.size / 1e6:.0f} MB" if e.installed else "not needed so far")
+            for e in exporters
+        ),
     ]
     terminal.table("", ("", "toolchain"), rows)
     if as_json:
@@ -59,11 +69,14 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 @bounded
 def remove(as_json: AsJson = False) -> None:
-    """Remove the compiler's environment; it is made again when it is next needed."""
+    """Remove the compiler's environment and those of exporters; each is made again when it is next
+    needed."""
     from ..console import Terminal
+    from ..frameworks import environments
     from ..settings import load_settings
     from ..toolchain import remove as remove_toolchain
 
     terminal = Terminal(as_json=as_json)
-    freed = remove_toolchain(load_settings().cache_dir)
+    cache_dir = load_settings().cache_dir
+    freed = remove_toolchain(cache_dir) + environments.remove(cache_dir)
     terminal.result({"freed_bytes": freed}, [f"{freed / 1e6:.0f} MB freed"])

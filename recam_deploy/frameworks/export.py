@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import process
+from ..artifact import sha256_of
 from ..conversion.reference import FloatModel
 from ..conversion.step_cache import StepCache, StepResult
 from ..errors import ExportError, ProcessError, UnsupportedModelError
@@ -90,8 +91,8 @@ class Exporter:
             work = Path(name)
             for script in plan.scripts:
                 shutil.copyfile(SCRIPTS / script, work / script)
-            for plain, path, _ in plan.files:
-                shutil.copyfile(path, work / plain)
+            for plain, path, digest in plan.files:
+                _copy(path, work / plain, digest)
             log = self._log()
             done = self._call(plan, work, log)
             versions = _read_report(work, done, plan, log)
@@ -134,6 +135,13 @@ class Exporter:
         folder = self._cache_dir / "logs" / f"{time.strftime('%Y%m%d-%H%M%S')}-export"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / "export.log"
+
+
+def _copy(path: Path, target: Path, digest: str) -> None:
+    """Copy one of the model's files; what is kept under its hash must come from these very bytes."""
+    shutil.copyfile(path, target)
+    if sha256_of(target) != digest:
+        raise ExportError(f"{path} changed while it was read", "Wait until it is written.")
 
 
 def _see(log: Path) -> str:

@@ -63,9 +63,18 @@ def _named(artifact: Artifact, name: Any, folders: Sequence[Path]) -> list[Path]
         raise InputError(
             f"{name}, from which {artifact.cvimodel.name} was made, is neither beside it nor in "
             "this folder",
-            "Give its path with --model.",
+            _lost_export(artifact) or "Give its path with --model.",
         )
     return found
+
+
+def _lost_export(artifact: Artifact) -> str:
+    """The hint for a model that was exported from another framework's, and is in no cache now."""
+    original = _mapping(_mapping(artifact.provenance.get("sources")).get("original"))
+    files = original.get("files")
+    first = _mapping(files[0]) if isinstance(files, list) and files else {}
+    name = first.get("file")
+    return f"It was exported from {name}: run `recam convert` on that again." if name else ""
 
 
 def read_subject(artifact: Artifact, model: Path) -> Subject:
