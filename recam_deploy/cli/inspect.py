@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from ..console import Terminal
     from ..cvimodel import CviModel, Program, Section, Tensor
-    from ..frameworks import ForeignModel
 
 _Cell: TypeAlias = "str | list[str]"
 _MOST_NAMES = 12
@@ -50,12 +49,13 @@ def inspect(
     """
     from ..console import Terminal
     from ..frameworks import recognise
+    from .inspect_foreign import inspect_foreign
 
     terminal = Terminal(as_json=as_json)
     if _is_cvimodel(file):
         _inspect_cvimodel(terminal, file, full=full)
     elif foreign := recognise(file):
-        _inspect_foreign(terminal, foreign)
+        inspect_foreign(terminal, foreign)
     else:
         _inspect_onnx(terminal, file)
 
@@ -291,40 +291,6 @@ def _print_maps(terminal: Terminal, model: CviModel) -> None:
             for index, w in enumerate(model.weights)
         ],
     )
-
-
-def _inspect_foreign(terminal: Terminal, model: ForeignModel) -> None:
-    refusal = dataclasses.asdict(model.refusal) if model.refusal else None
-    if terminal.as_json:
-        terminal.result(
-            {"kind": model.kind, **model.facts, "runs_code": model.runs_code, "refusal": refusal}
-        )
-        return
-    rows: list[tuple[_Cell, ...]] = [("file", str(model.path)), ("kind", model.kind)]
-    rows += [(name.replace("_", " "), _fact(value)) for name, value in model.facts.items()]
-    if refusal:
-        rows += [("convert", "would refuse it"), ("reason", refusal["reason"])]
-        rows.append(("hint", refusal["hint"]))
-    else:
-        rows.append(("convert", "would export it to ONNX, and then look at that"))
-    if model.runs_code:
-        rows.append(("to load it", "runs any code that it carries: trust its maker, or leave it"))
-    _table(terminal, "", ("", "model of another framework"), rows)
-
-
-def _fact(value: Any) -> _Cell:
-    """A few words on what a file says of itself: tensors and names a line each."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, list):
-        return {True: "yes", False: "no"}.get(value, str(value))
-    lines = [
-        f"{part['name']}, {_sizes(part['shape'])} {part['dtype']}"
-        if isinstance(part, dict)
-        else str(part)
-        for part in value
-    ]
-    return lines[:_MOST_NAMES] + ([f"and {len(lines) - _MOST_NAMES} more"] * (len(lines) > 12))
 
 
 def _inspect_onnx(terminal: Terminal, file: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -16,16 +16,30 @@ app = typer.Typer(
 )
 
 
+Exporters = Annotated[
+    bool,
+    typer.Option(
+        "--exporters",
+        help="Also install what exports PyTorch and TFLite models (0.7 GB to download, 2.7 GB on "
+        "disk), each in an environment of its own; else that is done at first need.",
+    ),
+]
+
+
 @app.command()
 @bounded
-def install(as_json: AsJson = False) -> None:
+def install(exporters: Exporters = False, as_json: AsJson = False) -> None:
     """Install the compiler into its own Python 3.10 environment, if it is not there yet."""
     from ..console import Terminal
+    from ..frameworks import environments
     from ..settings import load_settings
     from ..toolchain import ensure
 
     terminal = Terminal(as_json=as_json)
-    toolchain = ensure(load_settings().cache_dir, terminal)
+    cache_dir = load_settings().cache_dir
+    toolchain = ensure(cache_dir, terminal)
+    for environment in environments.ENVIRONMENTS.values() if exporters else ():
+        environments.ensure(cache_dir, environment, terminal)
     terminal.result(
         {"installed": True, "path": str(toolchain.root), "version": toolchain.version},
         [f"tpu_mlir {toolchain.version} is installed in {toolchain.root}"],

@@ -138,7 +138,7 @@ class Exporter:
 
 
 def _copy(path: Path, target: Path, digest: str) -> None:
-    """Copy one of the model's files; what is kept under its hash must come from these very bytes."""
+    """Copy a file of the model's: what is kept under its hash must come from these very bytes."""
     shutil.copyfile(path, target)
     if sha256_of(target) != digest:
         raise ExportError(f"{path} changed while it was read", "Wait until it is written.")
