@@ -26,6 +26,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     cache = home / "cache"
     cache.mkdir()
     (cache / "toolchain").symlink_to(toolchain.root.parent)
+    exporters = load_settings().cache_dir / "frameworks"
+    if exporters.is_dir():
+        (cache / "frameworks").symlink_to(exporters)
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     return kept | {
         "HOME": str(home),

@@ -34,7 +34,7 @@ def main() -> dict[str, str]:
     model = translator.model()
     onnx.checker.check_model(model)
     onnx.save(model, options.output)
-    prove(options.model, options.weights, translator)
+    prove(network, options.weights, translator)
     return {"opencv": cv2.__version__, "onnx": onnx.__version__}
 
 
@@ -61,20 +61,36 @@ def read(prototxt: Path, caffemodel: Path) -> Any:
     return network
 
 
-def prove(prototxt: Path, caffemodel: Path, translator: Translator) -> None:
-    """Keep what OpenCV computes of the same two files."""
+def prove(network: Any, caffemodel: Path, translator: Translator) -> None:
+    """Keep what OpenCV computes of the same network and the same file of weights."""
+    picture = noise(*translator.image_size)
     try:
-        network = cv2.dnn.readNetFromCaffe(str(prototxt), str(caffemodel))
-        picture = noise(*translator.image_size)
-        network.setInput(picture)
-        outputs = network.forward(translator.output_layers)
+        other = cv2.dnn.readNetFromCaffe(description(network).encode(), caffemodel.read_bytes())
+        other.setInput(picture)
+        made = other.forwardAndRetrieve([layer for layer, _ in translator.ends])
     except cv2.error as error:
         reason = str(error).strip().splitlines()[-1]
         raise ExportRefusedError(
             f"OpenCV, which checks the translation, cannot run the network: {reason}",
             "Convert the network to ONNX yourself, and give that.",
         ) from error
-    write_proof(picture, list(outputs))
+    write_proof(picture, [made[i][index] for i, (_, index) in enumerate(translator.ends)])
+
+
+def description(network: Any) -> str:
+    """The .prototxt again, without weights, and with the sizes of both directions wherever one is
+    named: OpenCV takes no notice of one alone."""
+    plain = caffe_pb2.NetParameter()
+    plain.CopyFrom(network)
+    for layer in plain.layer:
+        del layer.blobs[:]
+        for settings in (layer.convolution_param, layer.pooling_param):
+            for name in ("kernel", "pad", "stride"):
+                one, other = f"{name}_h", f"{name}_w"
+                if settings.HasField(one) != settings.HasField(other):
+                    for side in (one, other):
+                        setattr(settings, side, getattr(settings, side))
+    return str(text_format.MessageToString(plain))
 
 
 if __name__ == "__main__":

@@ -118,6 +118,8 @@ def _overhang(layer: Any, side: int, kernel: int, stride: int, pad: int, *, aver
     count = math.ceil((side + 2 * pad - kernel) / stride) + 1
     if pad and (count - 1) * stride >= side + pad:
         count -= 1
+    if (count - 1) * stride >= side + pad:
+        raise unsupported(layer, "has a window that lies outside of its input")
     needed = (count - 1) * stride + kernel - side - pad
     if average and pad and needed > pad:
         raise unsupported(layer, "averages windows that hang over the padded edge")

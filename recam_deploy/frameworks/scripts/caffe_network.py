@@ -21,8 +21,8 @@ _SMALL = 64
 class Translator:
     """Translates one network, a `caffe_pb2.NetParameter` with its weights, layer by layer.
 
-    `image_size` is the height and width of its one input, `output_layers` the layers that make
-    the ONNX model's outputs, in their order.
+    `image_size` is the height and width of its one input. `ends` are the layers that make the ONNX
+    model's outputs, in their order, each with the place among its own outputs.
     """
 
     def __init__(self, network: Any) -> None:
@@ -30,7 +30,7 @@ class Translator:
         self._weights: list[onnx.TensorProto] = []
         # A blob's name to the tensor that holds it now: layers may work in place.
         self._blobs: dict[str, str] = {}
-        self._made_by: dict[str, str] = {}
+        self._made_by: dict[str, tuple[str, int]] = {}
         self._used: set[str] = set()
         self._input, shape = _input_of(network)
         self._shape = (1, *shape[1:])
@@ -41,7 +41,7 @@ class Translator:
                 self._translate(layer)
         ends = [name for name in self._blobs.values() if name not in self._used]
         self._outputs = [name for name in dict.fromkeys(ends) if name != self._input]
-        self.output_layers = [self._made_by[name] for name in self._outputs]
+        self.ends = [self._made_by[name] for name in self._outputs]
 
     def model(self) -> onnx.ModelProto:
         """The whole ONNX model, with the shapes of its outputs."""
@@ -82,7 +82,7 @@ class Translator:
         for index, (top, name) in enumerate(zip(layer.top, names, strict=True)):
             self._blobs.pop(top, None)
             self._blobs[top] = name
-            self._made_by[name] = layer.name if index == 0 else f"{layer.name}.{index}"
+            self._made_by[name] = (layer.name, index)
 
     def add(
         self, operator: str, inputs: Sequence[str], outputs: Sequence[str], **more: Any
