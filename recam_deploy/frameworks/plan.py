@@ -117,4 +117,4 @@ def plan_export(model: ForeignModel, size: Sequence[int] | None = None) -> Expor
 
 def exported_folders(steps: Path) -> list[Path]:
     """The folders in the step cache that hold exported models."""
-    return sorted(steps.glob(f"{STEP}-*")) if steps.is_dir() else []
+    return sorted(path for path in steps.glob(f"{STEP}-*") if path.is_dir())

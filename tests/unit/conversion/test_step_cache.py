@@ -140,3 +140,12 @@ def test_a_run_that_died_does_not_block_cleaning(tmp_path: Path) -> None:
     (tmp_path / ".runs").mkdir()
     (tmp_path / ".runs" / "dead.lock").touch()
     assert cache.clean() > 0
+
+
+def test_a_step_is_found_only_when_it_is_whole(tmp_path: Path) -> None:
+    cache = StepCache(tmp_path)
+    assert cache.find("a-1") is None
+    folder = cache.run("a", "a-1", Builds()).folder
+    assert cache.find("a-1") == folder
+    next(path for path in folder.iterdir() if path.name != "step.json").write_text("spoilt")
+    assert cache.find("a-1") is None

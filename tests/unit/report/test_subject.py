@@ -67,6 +67,14 @@ def test_a_manifest_that_names_no_file_needs_the_flag(artifact: Artifact, source
     assert "--model" in caught.value.hint
 
 
+def test_an_exported_model_that_is_gone_is_exported_again(artifact: Artifact) -> None:
+    sources = artifact.provenance["sources"] | {"original": {"files": [{"file": "things.pt"}]}}
+    exported = replace(artifact, provenance={"sources": sources})
+    with pytest.raises(InputError) as caught:
+        find_float_model(exported, None, [])
+    assert "exported from things.pt" in caught.value.hint
+
+
 def test_a_model_that_is_nowhere_needs_the_flag(artifact: Artifact, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neither beside it") as caught:
         find_float_model(artifact, None, [tmp_path / "none"])

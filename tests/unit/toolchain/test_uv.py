@@ -101,3 +101,13 @@ def test_an_unknown_failure_shows_the_last_lines() -> None:
     error = install_error(completed(2, output="a\nb\nerror: the sky fell\n"))
     assert "exit code 2" in error.message
     assert "the sky fell" in error.message
+
+
+def test_folders_of_packages_that_pip_looks_in_are_looked_in_by_uv_too() -> None:
+    assert uv_environment({"PIP_FIND_LINKS": "/a https://b"})["UV_FIND_LINKS"] == "/a,https://b"
+    own = uv_environment({"PIP_FIND_LINKS": "/a", "UV_FIND_LINKS": "/c"})
+    assert own["UV_FIND_LINKS"] == "/c"
+
+
+def test_a_failure_names_what_could_not_be_installed() -> None:
+    assert install_error(completed(1), "PyTorch").message.startswith("PyTorch could not be")
