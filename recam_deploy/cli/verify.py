@@ -30,7 +30,8 @@ def verify(
         typer.Option(
             metavar="MODEL.onnx",
             help="The float model that the artifact was made from. "
-            "(default: the one that the manifest names, beside it or in this folder)",
+            "(default: the one that the manifest names, beside it, in this folder, or among the "
+            "models that recam has exported)",
         ),
     ] = None,
     report: Annotated[
