@@ -56,8 +56,8 @@ open(sys.argv[1], "wb").write(converter.convert())
 _CAFFE = """
 import importlib.util, json, os, sys
 import numpy as np
-caffe = importlib.util.find_spec("caffe")
-sys.path.append(os.path.join(caffe.submodule_search_locations[0], "proto"))
+package = importlib.util.find_spec("tpu_mlir").submodule_search_locations[0]
+sys.path.append(os.path.join(package, "python", "caffe", "proto"))
 import caffe_pb2
 from google.protobuf import text_format
 prototxt, shapes = sys.argv[1], json.loads(sys.argv[2])
@@ -88,17 +88,15 @@ def make_tflite(python: Path, path: Path, precision: str = "float32") -> Path:
     return _make(python, _TFLITE, path, precision)
 
 
-def make_caffe(
-    python: Path, package: Path, path: Path, text: str, shapes: dict[str, list[list[int]]]
-) -> Path:
+def make_caffe(python: Path, path: Path, text: str, shapes: dict[str, list[list[int]]]) -> Path:
     """Write `text` to `path` and, beside it, random weights of the given `shapes` by layer;
-    `package` is the folder of tpu_mlir, which brings Caffe's message definitions."""
+    `python` is the compiler's, which has Caffe's message definitions."""
     path.write_text(text)
-    return _make(python, _CAFFE, path, json.dumps(shapes), PYTHONPATH=str(package / "python"))
+    return _make(python, _CAFFE, path, json.dumps(shapes))
 
 
-def _make(python: Path, script: str, path: Path, *more: str, **variables: str) -> Path:
-    environment = exporter_environment(path.parent, os.environ) | variables
+def _make(python: Path, script: str, path: Path, *more: str) -> Path:
+    environment = exporter_environment(path.parent, os.environ)
     # In a file: torch.jit.script reads the source of what it is given.
     program = path.parent / "make_model.py"
     program.write_text(script)

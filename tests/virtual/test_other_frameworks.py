@@ -153,9 +153,7 @@ def test_a_quantized_tflite_model_is_refused(run: Run, tensorflow: Path, tmp_pat
 def test_a_caffe_network_converts_and_is_verified(
     run: Run, toolchain: Toolchain, tmp_path: Path
 ) -> None:
-    make_caffe(
-        toolchain.python, toolchain.package, tmp_path / "net.prototxt", PLAIN_CAFFE, PLAIN_WEIGHTS
-    )
+    make_caffe(toolchain.python, tmp_path / "net.prototxt", PLAIN_CAFFE, PLAIN_WEIGHTS)
     words = ("--family", "raw", "--pixel-format", "bgr", "--mean", "104,117,123")
     done = run("convert", "net.prototxt", *WORDS, *words, cwd=tmp_path)
     assert done.code == 0, done.err + done.out
@@ -181,9 +179,7 @@ def test_every_layer_of_caffes_computes_what_opencv_does(
     toolchain: Toolchain, tmp_path: Path
 ) -> None:
     """The comparison is part of every export, so that it ended tells that it held."""
-    make_caffe(
-        toolchain.python, toolchain.package, tmp_path / "odd.prototxt", ODD_CAFFE, ODD_WEIGHTS
-    )
+    make_caffe(toolchain.python, tmp_path / "odd.prototxt", ODD_CAFFE, ODD_WEIGHTS)
     exported = export(tmp_path / "odd.prototxt", tmp_path, toolchain)
     assert exported.origin["difference"] < 1e-4
 
@@ -201,7 +197,7 @@ def test_a_broken_caffe_network_is_refused_by_name(
     toolchain: Toolchain, tmp_path: Path, before: str, after: str, said: str
 ) -> None:
     path = tmp_path / "net.prototxt"
-    make_caffe(toolchain.python, toolchain.package, path, PLAIN_CAFFE, PLAIN_WEIGHTS)
+    make_caffe(toolchain.python, path, PLAIN_CAFFE, PLAIN_WEIGHTS)
     path.write_text(PLAIN_CAFFE.replace(before, after))
     with pytest.raises(UnsupportedModelError, match=re.escape(said)):
         export(path, tmp_path, toolchain)

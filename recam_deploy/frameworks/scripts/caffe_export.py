@@ -19,9 +19,10 @@ from exporting import ExportRefusedError, arguments, noise, run, write_proof
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
-# The definitions by themselves: importing the package around them would load Caffe.
-_CAFFE = importlib.util.find_spec("caffe")
-sys.path.extend(str(Path(p, "proto")) for p in (_CAFFE and _CAFFE.submodule_search_locations) or ())
+# The definitions by themselves: importing the packages around them would load Caffe.
+_COMPILER = importlib.util.find_spec("tpu_mlir")
+for _folder in (_COMPILER and _COMPILER.submodule_search_locations) or ():
+    sys.path.append(str(Path(_folder, "python", "caffe", "proto")))
 import caffe_pb2  # noqa: E402
 
 
