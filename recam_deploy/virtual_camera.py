@@ -20,10 +20,12 @@ from typing import Any
 
 from . import process
 from .errors import VirtualCameraError
+from .progress import Progress
 from .resources import resource
 
 _EXTRA = ("asyncssh", "aiohttp", "aiomqtt", "amqtt")  # what `recam-deploy[virtual]` brings
-_READY_SECONDS = 30.0
+_READY_SECONDS = 120.0  # Node-RED takes 2 s on an idle machine, and a busy one is not broken
+_INSTALL_SECONDS = 1800.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 
@@ -39,6 +41,7 @@ class VirtualCamera:
     http_url: str
     mqtt_port: int
     preview_ws: str
+    node_red_url: str | None
     user: str
     settings: Path
     log: Path
@@ -51,6 +54,7 @@ class VirtualCamera:
             "http_url": self.http_url,
             "mqtt_port": self.mqtt_port,
             "preview_ws": self.preview_ws,
+            "node_red_url": self.node_red_url,
             "user": self.user,
             "settings": str(self.settings),
             "folder": str(self.folder),
@@ -71,6 +75,7 @@ def running(folder: Path) -> VirtualCamera | None:
             http_url=str(state["http_url"]),
             mqtt_port=int(state["mqtt_port"]),
             preview_ws=str(state["preview_ws"]),
+            node_red_url=state["node_red_url"] and str(state["node_red_url"]),
             user=str(state["user"]),
             settings=Path(state["settings"]),
             log=Path(state["log"]),
@@ -81,15 +86,34 @@ def running(folder: Path) -> VirtualCamera | None:
     return camera if alive else None
 
 
-def start(folder: Path, simulator_libraries: tuple[Path, ...]) -> VirtualCamera:
+@dataclass(frozen=True)
+class NodeRedOptions:
+    """The virtual camera's Node-RED: `cache` is where it is installed; `nodes` a clone of Seeed's
+    own nodes, to be used instead of the stand-ins."""
+
+    cache: Path
+    nodes: Path | None = None
+
+
+def start(
+    folder: Path,
+    simulator_libraries: tuple[Path, ...],
+    progress: Progress,
+    node_red: NodeRedOptions | None = None,
+    pictures: Path | None = None,
+) -> VirtualCamera:
     """Start a virtual camera in `folder` and wait until it can be reached.
 
-    Raises VirtualCameraError when it cannot start, or its extra is not installed.
+    It has a Node-RED where `node_red` is given, and sees the `pictures` of a folder, by default
+    those of the demo. Raises VirtualCameraError when it cannot start, or its extra is not
+    installed.
     """
     if any(importlib.util.find_spec(name) is None for name in _EXTRA):
         raise VirtualCameraError(
             "the virtual camera is not installed", "Run: pip install 'recam-deploy[virtual]'"
         )
+    if node_red:
+        _install_node_red(node_red.cache, progress)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     factory = resource("device/virtual/factory")
     command = [
@@ -99,15 +123,42 @@ def start(folder: Path, simulator_libraries: tuple[Path, ...]) -> VirtualCamera:
         *("--factory-model", str(factory / "model.cvimodel")),
         *("--factory-info", str(factory / "model.json")),
     ]
+    if node_red:
+        command += ["--node-red-cache", str(node_red.cache)]
+        command += ["--nodes", str(node_red.nodes.absolute())] if node_red.nodes else []
+    if pictures:
+        command += ["--pictures", str(pictures.absolute())]
     log = folder / "start.log"
     log.unlink(missing_ok=True)
-    environment = {key: value for key, value in os.environ.items() if key != "RECAM_PASSWORD"}
-    pid = process.start_detached(command, cwd=resource("device"), env=environment, log=log)
-    try:
-        return _ready(folder, pid, log)
-    except BaseException:
-        process.end_group(pid)
-        raise
+    with progress.step("Starting the virtual camera"):
+        pid = process.start_detached(command, cwd=resource("device"), env=_environment(), log=log)
+        try:
+            return _ready(folder, pid, log)
+        except BaseException:
+            process.end_group(pid)
+            raise
+
+
+def _install_node_red(cache: Path, progress: Progress) -> None:
+    """Install Node-RED, if it is not there yet, before the camera's start: it may take a while."""
+    command = [sys.executable, "-m", "virtual.nodered", "install", "--cache-dir", str(cache)]
+    with progress.step("Preparing Node-RED") as step:
+        done = process.run(
+            command,
+            cwd=resource("device"),
+            env=_environment(),
+            on_line=lambda line: step.update(note=line),
+            timeout=_INSTALL_SECONDS,
+        )
+    if done.returncode != 0:
+        raise VirtualCameraError(
+            f"the virtual camera's Node-RED cannot be installed: {done.tail(1)}",
+            "Mend that and try again, or go without it: `recam virtual up --no-node-red`.",
+        )
+
+
+def _environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key != "RECAM_PASSWORD"}
 
 
 def _ready(folder: Path, pid: int, log: Path) -> VirtualCamera:

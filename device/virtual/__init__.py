@@ -22,6 +22,8 @@ What it plays, each as far as the public sources of the camera's software show i
   mosquitto where one is installed and an embedded broker elsewhere. The camera sees the
   pictures of a folder in turn; the model runs on each in the simulator and its results
   are sent as events, over MQTT and to the preview websocket.
+- Node-RED 4.0, a real one, with stand-ins for the camera's nodes that draw boxes in the
+  editor, or Seeed's own nodes from a clone (``--nodes``).
 
 What it does not play:
 

@@ -42,6 +42,16 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     command.add_argument("--http-port", type=int, default=0, help="of the supervisor's API")
     command.add_argument("--mqtt-port", type=int, default=0, help="of the MQTT broker")
     command.add_argument("--preview-port", type=int, default=0, help="of the model's websocket")
+    command.add_argument("--node-red-port", type=int, default=0, help="of Node-RED's editor")
+    command.add_argument(
+        "--node-red-cache",
+        type=Path,
+        metavar="DIR",
+        help="run Node-RED, and install it there when it is not yet; default: no Node-RED",
+    )
+    command.add_argument(
+        "--nodes", type=Path, help="a clone of Seeed's nodes, instead of the stand-ins"
+    )
     command.add_argument(
         "--broker",
         choices=("auto", "mosquitto", "embedded"),
@@ -69,6 +79,9 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         http_port=values.http_port,
         mqtt_port=values.mqtt_port,
         preview_port=values.preview_port,
+        node_red_port=values.node_red_port,
+        node_red_cache=values.node_red_cache,
+        nodes=values.nodes,
         broker=values.broker,
         pictures=values.pictures,
         hold=values.hold,

@@ -45,6 +45,9 @@ class Options:
     http_port: int = 0
     mqtt_port: int = 0
     preview_port: int = 0
+    node_red_port: int = 0
+    node_red_cache: Path | None = None
+    nodes: Path | None = None
     broker: str = "auto"
     pictures: Path = DEFAULT_PICTURES
     hold: float = HOLD_SECONDS

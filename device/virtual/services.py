@@ -10,9 +10,11 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from . import broker as brokers
 from .layout import HOST
+from .nodered.runtime import NodeRed
 from .pictures import Pictures
 from .sscma.engine import Engine
 from .sscma_node.preview import Preview
@@ -30,11 +32,12 @@ NORMAL, FAILED = 0, 2
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the services can be reached, on the loopback."""
+    """Where the services can be reached, on the loopback; Node-RED may be left out (0)."""
 
     http_port: int
     mqtt_port: int
     preview_port: int
+    node_red_port: int = 0
 
     def state(self) -> dict[str, object]:
         """As ``state.json`` tells it."""
@@ -42,6 +45,7 @@ class Addresses:
             "http_url": f"http://{HOST}:{self.http_port}",
             "mqtt_port": self.mqtt_port,
             "preview_ws": f"ws://{HOST}:{self.preview_port}",
+            "node_red_url": f"http://{HOST}:{self.node_red_port}" if self.node_red_port else None,
         }
 
     def settings(self) -> dict[str, int]:
@@ -50,6 +54,7 @@ class Addresses:
             "http_port": self.http_port,
             "mqtt_port": self.mqtt_port,
             "preview_port": self.preview_port,
+            **({"node_red_port": self.node_red_port} if self.node_red_port else {}),
         }
 
 
@@ -81,9 +86,35 @@ async def running(layout: Layout, options: Options, ports: Ports) -> AsyncIterat
         nodes = NodeService(layout, engine, pictures, preview, mended)
         await _begin(stack, nodes.start(mqtt_port), nodes.stop)
 
-        def status() -> dict[str, int]:
-            return {"sscmaNode": NORMAL if nodes.connected else FAILED, "nodeRed": FAILED}
+        http_socket = ports.bind("http", options.http_port)
+        http_port = int(http_socket.getsockname()[1])
+        node_red = _node_red(layout, options, mqtt_port, http_port)
 
-        supervisor = Supervisor(layout, ports.bind("http", options.http_port), status)
+        def status() -> dict[str, int]:
+            flows_run = node_red is not None and node_red.pid and not node_red.failure
+            return {
+                "sscmaNode": NORMAL if nodes.connected else FAILED,
+                "nodeRed": NORMAL if flows_run else FAILED,
+            }
+
+        supervisor = Supervisor(layout, http_socket, status)
         await _begin(stack, supervisor.start(), supervisor.stop)
-        yield Addresses(supervisor.port, mqtt_port, preview.port)
+        node_red_port = 0
+        if node_red:
+            stack.push_async_callback(node_red.stop)
+            node_red_port = urlsplit(await node_red.start()).port or 0
+        yield Addresses(http_port, mqtt_port, preview.port, node_red_port)
+
+
+def _node_red(layout: Layout, options: Options, mqtt_port: int, http_port: int) -> NodeRed | None:
+    """The camera's Node-RED, where it was asked for; flows find both ports by the camera's own."""
+    if options.node_red_cache is None:
+        return None
+    return NodeRed(
+        folder=layout.base,
+        mqtt_port=mqtt_port,
+        http_port=http_port,
+        cache_dir=options.node_red_cache,
+        port=options.node_red_port,
+        nodes=options.nodes,
+    )

@@ -49,8 +49,7 @@ def demo(
     toolchain = ensure(cache_dir, terminal)
     with tempfile.TemporaryDirectory(prefix="recam-camera-") as name:
         folder = Path(name)
-        with terminal.step("Starting the virtual camera"):
-            camera = start(folder, toolchain.simulator_libraries)
+        camera = start(folder, toolchain.simulator_libraries, terminal)
         try:
             # Nothing of the caller's own camera may lead the demo to it.
             settings = load_settings(

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     help="A virtual reCamera on this machine: real SSH, the camera's files and sudo, its "
-    "sscma-model on a bit-exact simulator of the TPU, its HTTP API, and its camera and model "
-    "nodes over MQTT.",
+    "sscma-model on a bit-exact simulator of the TPU, its HTTP API, its camera and model nodes "
+    "over MQTT, and a real Node-RED.",
 )
 
 Folder = Annotated[
@@ -35,6 +35,27 @@ def up(
         bool,
         typer.Option("--detach", help="Return when it is ready; `recam virtual down` ends it."),
     ] = False,
+    node_red: Annotated[
+        bool,
+        typer.Option(
+            "--node-red/--no-node-red",
+            help="With a real Node-RED, installed from npm the first time (95 MB on disk).",
+        ),
+    ] = True,
+    nodes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A clone of Seeed-Studio/node-red-contrib-sscma, whose nodes Node-RED loads "
+            "instead of the stand-ins.",
+        ),
+    ] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="What the camera sees, one after the other. (default: shapes)"
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Start the virtual camera; it runs until Ctrl-C, or in the background with --detach.
@@ -46,14 +67,20 @@ def up(
     from ..console import Terminal
     from ..settings import load_settings
     from ..toolchain import ensure
-    from ..virtual_camera import running, start, stop
+    from ..virtual_camera import NodeRedOptions, running, start, stop
 
     terminal = Terminal(as_json=as_json)
     settings = load_settings()
     place = _place(folder, settings.cache_dir)
     camera = running(place)
     if camera is None:
-        camera = start(place, ensure(settings.cache_dir, terminal).simulator_libraries)
+        camera = start(
+            place,
+            ensure(settings.cache_dir, terminal).simulator_libraries,
+            terminal,
+            NodeRedOptions(settings.cache_dir, nodes) if node_red else None,
+            pictures,
+        )
     terminal.result(camera.as_json(), _lines(camera))
     if detach:
         return
@@ -102,8 +129,10 @@ def _place(folder: Path | None, cache_dir: Path) -> Path:
 
 
 def _lines(camera: VirtualCamera) -> list[str]:
+    editor = [f"  Node-RED: {camera.node_red_url}"] if camera.node_red_url else []
     return [
         f"the virtual camera runs at {camera.host}, SSH port {camera.ssh_port}, user {camera.user}",
+        *editor,
         f"  HTTP API {camera.http_url}, MQTT port {camera.mqtt_port}, preview {camera.preview_ws}",
         "use it with:",
         f"  export RECAM_SETTINGS={camera.settings} RECAM_PASSWORD=recamera",

@@ -26,9 +26,11 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     cache = home / "cache"
     cache.mkdir()
     (cache / "toolchain").symlink_to(toolchain.root.parent)
-    exporters = load_settings().cache_dir / "frameworks"
-    if exporters.is_dir():
-        (cache / "frameworks").symlink_to(exporters)
+    # So are exporters and Node-RED, or they are installed once for all tests of this machine.
+    for name in ("frameworks", "node-red"):
+        installed = load_settings().cache_dir / name
+        installed.mkdir(exist_ok=True)
+        (cache / name).symlink_to(installed)
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     return kept | {
         "HOME": str(home),

@@ -17,6 +17,7 @@ def test_up_status_and_down_tell_the_truth(run: Run, tmp_path: Path) -> None:
     assert up.code == 0, up.err + up.out
     assert {"host", "ssh_port", "user", "settings"} <= set(up.document)
     assert {"http_url", "mqtt_port", "preview_ws"} <= set(up.document)
+    assert up.document["node_red_url"].startswith("http://127.0.0.1:")
     assert run("virtual", "up", "--detach", *words, cwd=tmp_path).document == up.document
     status = run("virtual", "status", *words, cwd=tmp_path).document
     assert (status["running"], status["pid"]) == (True, up.document["pid"])
