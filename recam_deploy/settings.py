@@ -123,7 +123,8 @@ class ConvertSettings(_Section):
 
     # The search for mixed precision.
     expected_cos: float | None = Field(default=None, gt=0, le=1)
-    min_layer_cos: float = Field(default=0.99, gt=0, le=1)
+    search: Literal["auto", "recam", "run_qtable"] = "auto"
+    min_layer_cos: float | None = Field(default=None, gt=0, le=1)
     max_float_layers: int | None = Field(default=None, ge=0)
     search_images: int = Field(default=10, ge=1)
     fp_type: Literal["auto", "BF16"] = "auto"

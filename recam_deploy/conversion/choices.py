@@ -14,6 +14,7 @@ from ..toolchain import read_calibration_table
 from .calibration import CalibrationSet, read_calibration_set, read_data_list
 from .options import (
     DEFAULT_EXPECTED_COS,
+    DEFAULT_MIN_LAYER_COS,
     CalibrationOptions,
     CheckPicture,
     ConversionOptions,
@@ -93,14 +94,29 @@ def read_options(convert: ConvertSettings, network: Network) -> ConversionOption
 
 
 def _search(convert: ConvertSettings, network: Network) -> SearchOptions | None:
-    """The search for mixed precision: where it was asked for, or nothing else names the layers."""
+    """The search for mixed precision: where it was asked for, or nothing else names the layers.
+
+    Raises InputError for parameters of run_qtable where recam is to search.
+    """
     if convert.expected_cos is None and network.float_tail:
         return None
+    its_own = {
+        "min_layer_cos": convert.min_layer_cos is not None,
+        "global_compare_layers": bool(convert.global_compare_layers),
+        "debug_cmd": bool(convert.debug_cmd),
+    }
+    given = [name for name, is_given in its_own.items() if is_given]
+    if convert.search == "recam" and given:
+        raise InputError(
+            f"{given[0]} is a parameter of run_qtable, and recam is to search",
+            f'Leave {given[0]} out, or say search = "run_qtable".',
+        )
     return SearchOptions(
         expected_cos=convert.expected_cos or DEFAULT_EXPECTED_COS,
-        min_layer_cos=convert.min_layer_cos,
         images=convert.search_images,
         max_float_layers=convert.max_float_layers,
+        by_compiler=convert.search == "run_qtable" or bool(given),
+        min_layer_cos=convert.min_layer_cos or DEFAULT_MIN_LAYER_COS,
         fp_type=convert.fp_type,
         global_compare_layers=convert.global_compare_layers,
         debug_cmd=convert.debug_cmd,

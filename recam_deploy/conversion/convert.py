@@ -24,6 +24,7 @@ from ..tpu.simulator import Simulator
 from .commands import (
     BF16,
     CVIMODEL_FILE,
+    LOSS_TABLE_FILE,
     MIXED,
     ONNX_FILE,
     QUANTIZE_TABLE_FILE,
@@ -33,6 +34,7 @@ from .commands import (
 from .layout import check_layout
 from .plan import ConversionPlan, PlannedStep
 from .reference import largest_difference
+from .sensitivity import search_layers
 from .step_cache import StepCache, StepResult
 from .verification import Verification, verify
 from .work_folder import (
@@ -108,7 +110,7 @@ class Converter:
         if self._plan.calibrate:
             made.append(self._tool(self._plan.calibrate, [transformed]))
         if self._plan.search:
-            made.append(self._tool(self._plan.search, made))
+            made.append(self._search(self._plan.search, prepared, made))
         compiled = self._tool(self._plan.compile, made)
         layout = cvimodel.read_model(compiled.folder / CVIMODEL_FILE)
         check_layout(layout, self._plan.network)
@@ -178,6 +180,32 @@ class Converter:
             for file in given:
                 file.unlink()
             keep_only(folder, step.name)
+
+        return self._cache.run(step.name, step.key, build)
+
+    def _search(
+        self, step: PlannedStep, prepared: StepResult, made: list[StepResult]
+    ) -> StepResult:
+        """The layers that must stay in BF16, found by the compiler's search or by ours."""
+        options = self._plan.options.search
+        if step.command or options is None:
+            return self._tool(step, made)
+
+        def build(folder: Path) -> None:
+            given = {file for result in made for file in copy_files(result.folder, folder)}
+            given |= self._put_inputs(step.name, folder)
+            found = search_layers(
+                self._plan.network,
+                folder / TABLE_FILE,
+                prepared.folder / ONNX_FILE,
+                self._plan.calibration.paths[: options.images],
+                options,
+                self._progress,
+            )
+            for file in given:
+                file.unlink()
+            write(folder / QUANTIZE_TABLE_FILE, found.table())
+            write(folder / LOSS_TABLE_FILE, found.loss_table())
 
         return self._cache.run(step.name, step.key, build)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_EXPECTED_COS = 0.99
+DEFAULT_MIN_LAYER_COS = 0.99
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,19 @@ class CalibrationOptions:
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """`run_qtable`: layers are moved to BF16 until the outputs' similarity reaches `expected_cos`,
-    among those whose own is below `min_layer_cos`, on `images` pictures; at most
-    `max_float_layers` of them are kept, those that lose most.
+    """Layers are moved to BF16 until the outputs' cosine reaches `expected_cos`, on `images`
+    pictures; at most `max_float_layers` of them are kept, those that lose most.
 
-    `global_compare_layers` are compared instead of the outputs.
+    `by_compiler` searches with `run_qtable`, among the layers whose own similarity is below
+    `min_layer_cos`; `global_compare_layers` are compared instead of the outputs. Its similarity is
+    0.5 + 0.5 * cosine, and promises more than the cvimodel keeps; see `sensitivity`.
     """
 
     expected_cos: float = DEFAULT_EXPECTED_COS
-    min_layer_cos: float = 0.99
     images: int = 10
     max_float_layers: int | None = None
+    by_compiler: bool = False
+    min_layer_cos: float = DEFAULT_MIN_LAYER_COS
     fp_type: str = "auto"
     global_compare_layers: tuple[str, ...] = ()
     debug_cmd: str = ""

@@ -23,7 +23,7 @@ from .commands import (
     search_command,
     transform_command,
 )
-from .options import ConversionOptions
+from .options import ConversionOptions, SearchOptions
 from .step_cache import step_key
 
 # Raise a step's number when our own part of it changes its result.
@@ -123,17 +123,11 @@ def plan_conversion(
         )
     table = {"table": given} if quantization != BF16 and given is not None else {}
     if quantization == MIXED and options.quantize_table is None and options.search:
-        search = _step(
-            "search",
-            _SEARCH,
-            search_command(count, options.search),
+        search = _search_step(
+            options.search,
+            count,
             tpu_mlir,
-            {
-                "from": (calibrate or transform).key,
-                "pictures": digests,
-                "most": options.search.max_float_layers,
-                **table,
-            },
+            {"from": (calibrate or transform).key, "pictures": digests, **table},
         )
     kept = {"bf16": options.quantize_table or network.float_tail} if quantization == MIXED else {}
     compiled = _step(
@@ -164,6 +158,17 @@ def plan_conversion(
         compile=compiled,
         verify=PlannedStep("verify", verify),
     )
+
+
+def _search_step(
+    options: SearchOptions, images: int, release: str, inputs: dict[str, Any]
+) -> PlannedStep:
+    """The compiler's search by its tool, or ours, which has no command line."""
+    inputs = {**inputs, "most": options.max_float_layers}
+    if options.by_compiler:
+        return _step("search", _SEARCH, search_command(images, options), release, inputs)
+    inputs |= {"expected": options.expected_cos, "images": options.images}
+    return PlannedStep("search", step_key("search", _SEARCH, inputs))
 
 
 def _step(

@@ -41,13 +41,18 @@ _FAILURES = (
 class FloatModel:
     """A float32 model with one image input."""
 
-    def __init__(self, model: Path | bytes) -> None:
-        """Load an ONNX file or a serialized model.
+    def __init__(self, model: Path | bytes, *, as_written: bool = False) -> None:
+        """Load an ONNX file or a serialized model. `as_written` keeps onnxruntime from joining or
+        dropping operators, which roundings would not survive, and to the thread that calls it.
 
         Raises InputError when onnxruntime cannot run it.
         """
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _FATAL_ONLY
+        if as_written:
+            level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+            options.graph_optimization_level = level
+            options.intra_op_num_threads = 1
         source = str(model) if isinstance(model, Path) else model
         try:
             self._session: Any = onnxruntime.InferenceSession(
@@ -144,3 +149,27 @@ def largest_difference(
         float(np.abs(a - b).max()) / max(1.0, float(np.abs(a).max()))
         for a, b in zip(scaled, second, strict=True)
     )
+
+
+def cosine(a: Array, b: Array) -> float:
+    """Cosine similarity of two flat tensors; 1 for two tensors of zeros."""
+    a64, b64 = a.astype(np.float64), b.astype(np.float64)
+    norm = float(np.linalg.norm(a64) * np.linalg.norm(b64))
+    if norm == 0:
+        return 1.0 if not a64.any() and not b64.any() else 0.0
+    return float(a64 @ b64) / norm
+
+
+def output_cosines(
+    expected: Sequence[Sequence[Array]], found: Sequence[Sequence[Array]]
+) -> tuple[float, ...]:
+    """The cosine of each output over all pictures; both hold the outputs of each picture."""
+    return tuple(
+        cosine(np.concatenate([o.ravel() for o in a]), np.concatenate([o.ravel() for o in b]))
+        for a, b in zip(zip(*expected, strict=True), zip(*found, strict=True), strict=True)
+    )
+
+
+def least_cosine(expected: Sequence[Sequence[Array]], found: Sequence[Sequence[Array]]) -> float:
+    """The least of `output_cosines`."""
+    return min(output_cosines(expected, found))

@@ -36,7 +36,7 @@ from ..network.model import (
 )
 from ..progress import Progress
 from ..tpu.simulator import Simulator
-from .reference import Array, FloatModel, float_input, network_image
+from .reference import Array, FloatModel, float_input, network_image, output_cosines
 
 _CANDIDATES = 16
 
@@ -118,13 +118,7 @@ def verify(
             decode(network, sample.outputs, sample.letterbox),
             decode(network, outputs, sample.letterbox),
         )
-    cosines = tuple(
-        cosine(
-            np.concatenate([sample.outputs[index].ravel() for sample in samples]),
-            np.concatenate([outputs[index].ravel() for outputs in on_tpu]),
-        )
-        for index in range(len(samples[0].outputs))
-    )
+    cosines = output_cosines([sample.outputs for sample in samples], on_tpu)
     return Verification(cosines, counts, tuple(sample.path.name for sample in samples))
 
 
@@ -176,12 +170,3 @@ def decode(
         prototypes=outputs[1] if network.family == YOLO11_SEG else None,
         score_threshold=score_threshold,
     )
-
-
-def cosine(a: Array, b: Array) -> float:
-    """Cosine similarity of two flat tensors; 1 for two tensors of zeros."""
-    a64, b64 = a.astype(np.float64), b.astype(np.float64)
-    norm = float(np.linalg.norm(a64) * np.linalg.norm(b64))
-    if norm == 0:
-        return 1.0 if not a64.any() and not b64.any() else 0.0
-    return float(a64 @ b64) / norm

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..conversion.reference import Array, FloatModel, float_input, network_image
-from ..conversion.verification import cosine, decode
+from ..conversion.reference import Array, FloatModel, cosine, float_input, network_image
+from ..conversion.verification import decode
 from ..detection.letterbox import Letterbox
 from ..detection.match import Agreement, Pairing, pair
 from ..detection.pictures import read_picture

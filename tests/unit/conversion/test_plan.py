@@ -208,17 +208,30 @@ def test_folders_without_usable_pictures_are_refused(tmp_path: Path) -> None:
 
 
 def test_mixed_precision_without_a_table_searches_for_its_layers() -> None:
-    search = SearchOptions(expected_cos=0.998, min_layer_cos=0.99, images=10)
-    plan = planned(quantization="mixed", search=search)
-    assert [command.tool for command in plan.commands] == [
-        "model_transform",
-        "run_calibration",
-        "run_qtable",
-        "model_deploy",
-    ]
-    assert plan.commands[2].option("--expected_cos") == "0.998"
-    assert plan.commands[2].option("--input_num") == "2"
+    search = SearchOptions(expected_cos=0.998, images=10)
+    ours = planned(quantization="mixed", search=search)
+    tools = ["model_transform", "run_calibration", "model_deploy"]
+    assert [command.tool for command in ours.commands] == tools
+    assert ours.search and ours.search.command is None
+    by_tool = planned(quantization="mixed", search=replace(search, by_compiler=True))
+    tools.insert(2, "run_qtable")
+    assert [command.tool for command in by_tool.commands] == tools
+    assert by_tool.commands[2].option("--expected_cos") == "0.998"
+    assert by_tool.commands[2].option("--input_num") == "2"
     assert planned(quantization="mixed", quantize_table="a BF16\n").search is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"expected_cos": 0.9}, {"images": 1}, {"max_float_layers": 3}, {"by_compiler": True}]
+)
+def test_another_search_compiles_again(change: dict[str, Any]) -> None:
+    search = SearchOptions(expected_cos=0.998, images=10)
+    base = planned(quantization="mixed", search=search)
+    other = planned(quantization="mixed", search=replace(search, **change))
+    assert base.search and other.search
+    assert base.search.key != other.search.key
+    assert base.compile.key != other.compile.key
+    assert base.calibrate == other.calibrate
 
 
 def test_a_raw_network_brings_its_own_preprocessing() -> None:
@@ -250,7 +263,13 @@ def test_every_option_reaches_its_tool() -> None:
         transform=TransformOptions("mine", picture, (0.9, 0.8), ("a", "b")),
         calibration=CalibrationOptions(tune_num=0, histogram_bin_num=1024),
         search=SearchOptions(
-            0.99, 0.98, 3, fp_type="BF16", global_compare_layers=("c", "d"), debug_cmd="debug_log"
+            expected_cos=0.99,
+            images=3,
+            by_compiler=True,
+            min_layer_cos=0.98,
+            fp_type="BF16",
+            global_compare_layers=("c", "d"),
+            debug_cmd="debug_log",
         ),
         deploy=DeployOptions(
             op_divide=True,
