@@ -9,7 +9,7 @@ is carried to the end, by running the network as `network.quantizing` writes it.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +89,7 @@ def search_layers(
         [float_input(network, network_image(network, read_picture(p))[1]) for p in pictures],
         progress,
         expected_cos=options.expected_cos,
+        always=network.float_tail,
         max_float_layers=options.max_float_layers,
     )
     reached = f"{found.int8_cosine:.4f} in INT8, {found.bf16_cosine:.4f} all in BF16"
@@ -97,13 +98,10 @@ def search_layers(
         f"about {found.cosine:.4f} ({reached})"
     )
     if found.cosine < options.expected_cos:
-        limit = "more layers than allowed" if _is_capped(found) else "more than BF16 can reach"
-        progress.say(f"A cosine of {options.expected_cos} needs {limit} with this network")
+        capped = found.bf16_cosine >= options.expected_cos
+        limit = "more layers than are allowed" if capped else "more than BF16 gives this network"
+        progress.say(f"A cosine of {options.expected_cos} needs {limit}")
     return found
-
-
-def _is_capped(found: FloatLayers) -> bool:
-    return found.cosine < found.bf16_cosine - 2 * _NEAR
 
 
 def find_float_layers(
@@ -113,10 +111,12 @@ def find_float_layers(
     progress: Progress,
     *,
     expected_cos: float,
+    always: Collection[str] = (),
     max_float_layers: int | None = None,
 ) -> FloatLayers:
     """The fewest layers to keep in BF16 so that the outputs' cosine reaches `expected_cos`, or what
-    BF16 can reach where that is less; at most `max_float_layers` tensors.
+    BF16 can reach where that is less; at most `max_float_layers` tensors, but in any case the
+    layers that make the tensors `always`.
 
     `thresholds` are those of a calibration table; `images` are inputs as the network takes them.
     Raises InputError when onnxruntime cannot run the network.
@@ -124,14 +124,16 @@ def find_float_layers(
     trial = _Trial(model, thresholds, images)
     everything = trial.cosine(trial.network.layers)
     none_float = trial.cosine(())
-    if none_float >= expected_cos:
-        return FloatLayers((), none_float, none_float, everything, ())
+    kept = [layer for layer in trial.network.layers if not set(always).isdisjoint(layer.tensors)]
+    at_first = trial.cosine(kept) if kept else none_float
+    if at_first >= expected_cos:
+        return FloatLayers(tuple(kept), at_first, none_float, everything, ())
     losses = _ranked(trial, progress)
-    order = [entry.layer for entry in losses]
-    most = _fitting(order, max_float_layers)
+    order = kept + [entry.layer for entry in losses if entry.layer not in kept]
+    most = max(len(kept), _fitting(order, max_float_layers))
     with progress.step("Trying mixed precision", "trials") as step:
-        target = min(expected_cos, everything - _NEAR)
-        fewest, enough, tried = 0, most, 0
+        target = expected_cos if everything >= expected_cos else everything - _NEAR
+        fewest, enough, tried = len(kept), most, 0
         while fewest < enough:
             step.update(tried, tried + (enough - fewest).bit_length())
             middle = (fewest + enough) // 2

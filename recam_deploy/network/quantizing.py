@@ -3,7 +3,9 @@
 It is close enough to tell which layers lose most, and costs no compilation: an INT8 layer has its
 weights rounded to 255 levels an output channel, reads its inputs and writes its output in 255
 levels between the thresholds of a calibration table; a BF16 layer has 8 bits of mantissa. What the
-chip adds to that (tables instead of functions, integer rescaling) is left out.
+chip adds to that (tables instead of functions, integer rescaling) is left out: measured on
+YOLOX-nano, whose SiLUs come from tables with twice the error of rounding, cosines are 0.001 to
+0.002 above those of the simulator.
 """
 
 from __future__ import annotations

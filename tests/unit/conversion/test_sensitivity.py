@@ -80,6 +80,23 @@ def test_no_more_layers_are_kept_than_allowed(most: int, kept: int) -> None:
     assert len(find(0.9999, wide, most).layers) == kept
 
 
+def test_a_family_keeps_its_float_tail_whatever_the_cosine() -> None:
+    found = find_float_layers(
+        chain(), thresholds(), IMAGES, SilentProgress(), expected_cos=0.5, always=("relu2", "gone")
+    )
+    assert found.names == ("conv2_Conv", "relu2_Relu")
+    limited = find_float_layers(
+        chain(),
+        thresholds(conv1_Conv=100),
+        IMAGES,
+        SilentProgress(),
+        expected_cos=0.999,
+        always=("relu2",),
+        max_float_layers=4,
+    )
+    assert limited.names == ("conv2_Conv", "relu2_Relu", "conv1_Conv", "relu1_Relu")
+
+
 def test_losses_are_told_in_the_compilers_form() -> None:
     found = find(0.99, thresholds(conv1_Conv=100))
     words = found.loss_table().splitlines()[0].split()
