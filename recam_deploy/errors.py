@@ -128,6 +128,46 @@ class SmokeTestError(CameraError):
     kind = "smoke_test"
 
 
+class InterruptedExchangeError(ConnectionFailedError):
+    """The connection was lost after something was asked for: it may have been done, or not."""
+
+
+class CameraApiError(CameraError):
+    """The camera's HTTP API refused, or answered with something that is not to be understood."""
+
+    kind = "camera_api"
+
+
+class NodeRedError(CameraError):
+    """Node-RED on the camera refused, or answered with something that is not to be understood."""
+
+    kind = "node_red"
+
+
+class FlowConflictError(NodeRedError):
+    """Someone else keeps changing the flows while they are pushed."""
+
+    kind = "flow_conflict"
+
+
+class FlowError(InputError):
+    """A flow document is not well formed, or cannot be joined with the one on the camera."""
+
+    kind = "flow"
+
+
+class LiveError(CameraError):
+    """The camera's live results cannot be read, or none came."""
+
+    kind = "live"
+
+
+class PartlyDoneError(CameraError):
+    """The model is in place, but what comes after it could not be done."""
+
+    kind = "partly_done"
+
+
 class VirtualCameraError(RecamError):
     """The virtual camera could not be started or stopped."""
 

@@ -66,6 +66,9 @@ class CameraSettings(_Section):
     mqtt_port: int = Field(default=1883, ge=1, le=65535)
     node_red_port: int = Field(default=1880, ge=1, le=65535)
     preview_port: int = Field(default=8090, ge=1, le=65535)
+    node_red_user: str | None = None
+    node_red_password: SecretStr | None = None
+    node_red_token: SecretStr | None = None
 
 
 def _split(value: Any) -> Any:

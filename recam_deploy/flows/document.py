@@ -1,0 +1,239 @@
+"""A flow document: the list of nodes that Node-RED keeps, and what must hold of one.
+
+Node-RED itself takes almost anything that is sent to it, and may fail on it afterwards; so what
+we send is checked here first. Nodes stay plain dicts: whatever fields they have, they keep.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import FlowError
+
+Node = dict[str, Any]
+
+SIZE_LIMIT = 5_000_000  # Node-RED's own limit on a request, `apiMaxLength` in its settings.js
+_DEPTH_LIMIT = 60
+_ID = re.compile(r"[^\x00-\x20\x7f]{1,128}")
+# Names that every JavaScript object has: as an id, they confuse Node-RED's own tables.
+_TAKEN = frozenset({"__proto__", "constructor", "hasOwnProperty", "toString", "valueOf"})
+CONTAINERS = ("tab", "subflow", "group")
+
+# The nodes whose work is done by the camera's own service; each is told of its neighbours when it
+# is made (node-red-contrib-sscma, nodes/sscma.js, `register`).
+CAMERA_TYPES = frozenset({"sscma", "camera", "model", "stream", "save", "qrcode"})
+# Of these a camera can hold one (the same package, `nodes:add` in their .html files).
+SINGLE_TYPES = frozenset({"camera", "model", "save"})
+
+
+@dataclass(frozen=True)
+class FlowDocument:
+    """All nodes, in order, and the revision that Node-RED gave them ("" for a file)."""
+
+    nodes: tuple[Node, ...]
+    rev: str = ""
+
+    @property
+    def canonical(self) -> bytes:
+        """The nodes as JSON with sorted keys: the same bytes for the same flows."""
+        return canonical(self.nodes)
+
+    def as_json(self) -> dict[str, Any]:
+        """As `flow show --json` shows it, and as the Admin API takes it."""
+        return {"rev": self.rev, "flows": list(self.nodes)}
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces, in UTF-8."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON: unlike in Python, 1 and true are not."""
+    return one == other and canonical(one) == canonical(other)
+
+
+def targets(node: Node) -> Iterator[str]:
+    """The ids that a node's outputs are wired to."""
+    for port in node.get("wires", ()):
+        yield from port
+
+
+def read_document(path: Path) -> tuple[Node, ...]:
+    """A flow file: a list of nodes, or an object with such a list as `flows`.
+
+    Raises FlowError when it cannot be read or is not well formed.
+    """
+    try:
+        size = path.stat().st_size
+        if size > SIZE_LIMIT:
+            raise FlowError(
+                f"{path} has {size} bytes; Node-RED takes at most {SIZE_LIMIT}",
+                "Export only the flows that are needed.",
+            )
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise FlowError(
+            f"{path} cannot be read: {reason}", "Give a flow file that Node-RED exported."
+        ) from error
+    return parse_document(text, str(path))
+
+
+def parse_document(text: str, where: str) -> tuple[Node, ...]:
+    """Nodes from JSON text. Raises FlowError, naming `where` and the first thing wrong."""
+    try:
+        value = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_number, parse_int=_number
+        )
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise FlowError(
+            f"{where} is not JSON: {reason}", "Export the flow again in Node-RED's editor."
+        ) from error
+    return checked_nodes(value.get("flows") if isinstance(value, dict) else value, where)
+
+
+def checked_nodes(value: Any, where: str) -> tuple[Node, ...]:
+    """The nodes of a document that came from elsewhere, each well formed by itself.
+
+    Ids that occur twice are let through: the camera's factory flows have some. Raises FlowError.
+    """
+    if not isinstance(value, list):
+        raise _malformed(where, "it is not a list of nodes")
+    for place, node in enumerate(value, 1):
+        problem = _problem(node)
+        if problem:
+            named = (
+                f" ({node['type']})" if isinstance(node, dict) and _is_name(node, "type") else ""
+            )
+            raise _malformed(where, f"node {place}{named} {problem}")
+    if len(canonical(value)) > SIZE_LIMIT:
+        raise _malformed(where, f"it is larger than the {SIZE_LIMIT} bytes that Node-RED takes")
+    return tuple(value)
+
+
+def check_own(nodes: Sequence[Node], where: str) -> None:
+    """What must hold besides of a flow that is to be added: ids once, wires that lead somewhere.
+
+    Raises FlowError.
+    """
+    if not nodes:
+        raise _malformed(where, "it has no nodes")
+    kinds: dict[str, str] = {}
+    for node in nodes:
+        if node["id"] in kinds:
+            raise _malformed(where, f"the id {node['id']!r} occurs twice")
+        kinds[node["id"]] = node["type"]
+    for node in nodes:
+        for target in targets(node):
+            if target not in kinds:
+                raise _malformed(
+                    where, f"{described(node)} is wired to {target!r}, which is missing"
+                )
+        home = node.get("z", "")
+        if home and kinds.get(home) not in ("tab", "subflow"):
+            raise _malformed(where, f"{described(node)} lies on {home!r}, which is no tab")
+    for kind in SINGLE_TYPES:
+        if sum(node["type"] == kind for node in nodes) > 1:
+            raise _malformed(where, f"it has more than one {kind} node; a camera can hold one")
+
+
+def described(node: Node) -> str:
+    """A node in a message: its type, and its name or id."""
+    name = node.get("name") or node.get("label")
+    return f"{node['type']} {name if isinstance(name, str) and name else node['id']!r}"
+
+
+def _problem(node: Any) -> str:
+    """What is wrong with one node; nothing when it is well formed."""
+    if not isinstance(node, dict):
+        return "is not an object"
+    for key in ("id", "type"):
+        if not _is_name(node, key):
+            return f"has no usable `{key}`"
+    if not _ID.fullmatch(node["id"]) or node["id"] in _TAKEN:
+        return "has an `id` that Node-RED cannot use"
+    for key in ("z", "g"):
+        if key in node and not isinstance(node[key], str):
+            return f"has a `{key}` that is not text"
+    return (
+        _nesting_problem(node)
+        or _wires_problem(node)
+        or _model_problem(node)
+        or _container_problem(node)
+    )
+
+
+def _wires_problem(node: Node) -> str:
+    wires = node.get("wires", [])
+    if node["type"] in CONTAINERS:
+        return ""
+    if not isinstance(wires, list) or not all(isinstance(port, list) for port in wires):
+        return "has `wires` that are not a list of lists"
+    if not all(isinstance(target, str) and target for port in wires for target in port):
+        return "has `wires` that do not name nodes"
+    return ""
+
+
+def _model_problem(node: Node) -> str:
+    """The camera's model node splits these two, and throws when they are not text."""
+    if node["type"] != "model":
+        return ""
+    for key in ("classes", "splitter"):
+        if not isinstance(node.get(key, ""), str):
+            return f"has a `{key}` that is not text"
+    return ""
+
+
+def _container_problem(node: Node) -> str:
+    """Lists that Node-RED goes through without looking at what they are."""
+    for key, kind in (("env", dict), ("nodes", str), ("in", dict), ("out", dict)):
+        if node["type"] in CONTAINERS and key in node:
+            value = node[key]
+            if not isinstance(value, list) or not all(isinstance(v, kind) for v in value):
+                return f"has `{key}` that is not a list of {'objects' if kind is dict else 'ids'}"
+    return ""
+
+
+def _is_name(node: Node, key: str) -> bool:
+    return isinstance(node.get(key), str) and bool(node[key])
+
+
+def _nesting_problem(node: Node) -> str:
+    """What JavaScript would trip over: very deep nesting, and a field that is an object's own."""
+    level: list[Any] = [node]
+    for _ in range(_DEPTH_LIMIT):
+        if any(isinstance(outer, dict) and "__proto__" in outer for outer in level):
+            return "has a field `__proto__`"
+        inner = [v for o in level for v in (o.values() if isinstance(o, dict) else o)]
+        level = [value for value in inner if isinstance(value, (dict, list))]
+        if not level:
+            return ""
+    return "is nested too deeply"
+
+
+def _number(text: str) -> float | int:
+    """A number as JavaScript has it: one kind, so that what it sends back compares equal."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _malformed(where: str, problem: str) -> FlowError:
+    return FlowError(
+        f"{where} is not a flow that can be sent: {problem}",
+        "Export it again in Node-RED's editor (menu, Export).",
+    )

@@ -1,0 +1,225 @@
+"""The one door to HTTP: short exchanges with the camera, each bounded in time and in size.
+
+Nothing else imports requests. No redirect is followed, no proxy and no `.netrc` of the user's is
+consulted (a camera is on the local network, and its passwords are nobody else's business), and
+nothing is tried twice: only the caller knows whether that would be right.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import requests
+from urllib3.exceptions import HTTPError, NewConnectionError
+
+from .errors import CameraApiError, ConnectionFailedError, InterruptedExchangeError
+
+_T = TypeVar("_T")
+
+_CHUNK = 1 << 16
+JSON_LIMIT = 16 << 20
+_GRACE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: a status and at most the agreed number of bytes."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ValueError when it is none, or nested too deeply."""
+        try:
+            return json.loads(self.body)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a multipart form; a file where it has a file name."""
+
+    name: str
+    content: bytes
+    filename: str | None = None
+
+    def as_requests(self) -> tuple[str, tuple[str | None, bytes]]:
+        """In the form that the library takes."""
+        return self.name, (self.filename, self.content)
+
+
+class HttpService:
+    """One HTTP server of the camera's. `what` names it in messages: "Node-RED", "the web API".
+
+    `timeout` is how many seconds an exchange may take in all, unless the call says otherwise.
+    """
+
+    def __init__(self, host: str, port: int, what: str, *, timeout: float, hint: str) -> None:
+        self._base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._where = f"{what} ({host} port {port})"
+        self._timeout = timeout
+        self._hint = hint
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    @property
+    def where(self) -> str:
+        """The service, as messages name it."""
+        return self._where
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._session.close()
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        form: tuple[Part, ...] = (),
+        limit: int = JSON_LIMIT,
+        timeout: float | None = None,
+    ) -> Reply:
+        """Send one request and read the whole reply, whatever its status.
+
+        Raises ConnectionFailedError when nothing was sent, InterruptedExchangeError when the
+        connection ended or the time was up after that, and CameraApiError for a reply that is
+        larger than `limit` bytes, is compressed, or leads elsewhere.
+        """
+        seconds = self._timeout if timeout is None else timeout
+
+        def send() -> Reply:
+            return self._exchange(method, path, headers or {}, body, form, limit, seconds)
+
+        return _within(seconds + _GRACE_SECONDS, send, self._too_slow(seconds))
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        form: tuple[Part, ...],
+        limit: int,
+        seconds: float,
+    ) -> Reply:
+        until = time.monotonic() + seconds
+        try:
+            with self._session.request(
+                method,
+                self._base + path,
+                headers={"Accept-Encoding": "identity", **headers},
+                data=body,
+                files=[part.as_requests() for part in form] or None,
+                timeout=seconds,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                self._refuse_strange(response)
+                return Reply(response.status_code, self._read(response, limit, until, seconds))
+        except requests.ConnectionError as error:
+            raise self._lost(error) from error
+        except (requests.RequestException, HTTPError, OSError) as error:
+            if isinstance(error, requests.exceptions.InvalidURL | UnicodeError):
+                raise ConnectionFailedError(
+                    f"{self._where} has no usable address", "Check the spelling of the host."
+                ) from error
+            raise self._interrupted(_reason(error)) from error
+        except ValueError as error:
+            raise ConnectionFailedError(
+                f"{self._where} has no usable address", "Check the spelling of the host."
+            ) from error
+
+    def _refuse_strange(self, response: requests.Response) -> None:
+        if 300 <= response.status_code < 400:
+            raise CameraApiError(
+                f"{self._where} leads to another address (status {response.status_code}), which "
+                "recam does not follow",
+                "Check the host and the port: is this the camera itself?",
+            )
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise CameraApiError(
+                f"{self._where} answers in a form that was not asked for", "Check the port."
+            )
+
+    def _read(self, response: requests.Response, limit: int, until: float, seconds: float) -> bytes:
+        received = bytearray()
+        for block in response.raw.stream(_CHUNK, decode_content=False):
+            received += block
+            if len(received) > limit:
+                raise CameraApiError(
+                    f"{self._where} sends more than the {limit} bytes expected",
+                    "That is no answer to the question; check the port.",
+                )
+            if time.monotonic() > until:
+                raise self._too_slow(seconds)
+        return bytes(received)
+
+    def _lost(self, error: requests.ConnectionError) -> ConnectionFailedError:
+        inner = error.args[0] if error.args else error
+        cause = getattr(inner, "reason", inner)
+        if isinstance(error, requests.ConnectTimeout):
+            return ConnectionFailedError(f"{self._where} does not answer", self._hint)
+        if isinstance(cause, NewConnectionError):
+            return ConnectionFailedError(
+                f"{self._where} cannot be reached: {_reason(cause)}", self._hint
+            )
+        return self._interrupted(_reason(cause))
+
+    def _interrupted(self, reason: str) -> InterruptedExchangeError:
+        return InterruptedExchangeError(
+            f"the connection to {self._where} was lost ({reason})", self._hint
+        )
+
+    def _too_slow(self, seconds: float) -> InterruptedExchangeError:
+        return InterruptedExchangeError(
+            f"{self._where} did not answer within {seconds:g} s", self._hint
+        )
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in its own words, without addresses and object names."""
+    cause: BaseException = error
+    while True:
+        inner = cause.__cause__ or cause.__context__
+        if inner is None or (isinstance(cause, OSError) and cause.strerror):
+            break
+        cause = inner
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    return " ".join(str(cause).split())[:200] or type(cause).__name__
+
+
+def _within(seconds: float, act: Callable[[], _T], late: Exception) -> _T:
+    """What `act` returns or raises; `late` is raised when it takes longer.
+
+    A socket's own timeout begins anew with each byte, so that a peer which sends one now and then
+    could hold us for ever.
+    """
+    result: list[_T] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            result.append(act())
+        except BaseException as error:  # handed to the caller as it is
+            failure.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failure:
+        raise failure[0]
+    if not result:
+        raise late
+    return result[0]

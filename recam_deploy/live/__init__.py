@@ -1,0 +1,1 @@
+"""What the camera finds while it looks: its live results."""
