@@ -265,9 +265,15 @@ def _section(
         if key not in cls.model_fields:
             raise _unknown_key(table, key, str(path))
     from_file = _validated(cls, table, values, str(path))
-    variables = {field: environment.get(cls.prefix + field.upper()) for field in cls.model_fields}
+    variables = {field: _variable(cls, field, environment) for field in cls.model_fields}
     given = {field: value for field, value in variables.items() if value}
     return _validated(cls, table, dict(from_file) | given, "the environment")
+
+
+def _variable(cls: type[_Section], field: str, environment: Mapping[str, str]) -> str | None:
+    """A field's environment variable; Node-RED's may also be spelled RECAM_NODERED_…"""
+    name = cls.prefix + field.upper()
+    return environment.get(name) or environment.get(name.replace("NODE_RED", "NODERED"))
 
 
 def _validated(cls: type[_S], table: str, values: Mapping[str, Any], where: str) -> _S:

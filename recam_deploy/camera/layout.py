@@ -70,6 +70,15 @@ class CameraLayout:
         """Where a new test binary is written before it is renamed."""
         return self.runner.with_name(f"{OWN_PREFIX}{_short(sha256)}.runner.part")
 
+    @property
+    def flows(self) -> PurePosixPath:
+        """Where Node-RED's flows are kept before they are replaced."""
+        return self.work / "flows"
+
+    def staged_flow(self, sha256: str) -> PurePosixPath:
+        """Where such a document is written before it is renamed."""
+        return self.work / f"{OWN_PREFIX}{_short(sha256)}.flow.part"
+
     def run_folder(self, token: str) -> PurePosixPath:
         """The folder of one test run; `token` is lower-case hex, fresh for every run."""
         if not _TOKEN.fullmatch(token):

@@ -75,6 +75,24 @@ mv -f "$1" "$2"
 """
 )
 
+# Puts an uploaded document ($2, whose sha256 is $4) into the folder $1 as $3; of those that are
+# there, the last $5 by name stay.
+KEEP = (
+    DIGEST
+    + f"""
+set -eu
+umask 077
+if [ -L "$1" ]; then echo "$1: is a symbolic link" >&2; exit {INSTALL_IN_THE_WAY}; fi
+if [ "$(digest "$2")" != "$4" ]; then echo "$2: damaged" >&2; exit {INSTALL_DAMAGED}; fi
+mkdir -p "$1"
+chmod 600 "$2"
+mv -f "$2" "$1/$3"
+keep=$5
+set -- "$1"/[0-9]*-*.json
+while [ $# -gt "$keep" ]; do rm -f "$1"; shift; done
+"""
+)
+
 # Removes the folders of earlier test runs in the folder $1, and makes this run's, $2.
 NEW_RUN = """
 for folder in "$1"/.recam-run-*; do

@@ -305,7 +305,7 @@ def _agrees(name: str, there: Any, wanted: Any) -> bool:
     if same(there, wanted):
         return True
     if name == "d":
-        return bool(there) == wanted
+        return bool(there) == bool(wanted)
     if name == "uri":
         return all(value in ("", None, ACTIVE_MODEL) for value in (there, wanted))
     if name in ("tscore", "tiou"):

@@ -1,0 +1,41 @@
+"""Keeping Node-RED's flows on the camera itself, before they are replaced.
+
+So they can be put back by hand, or from another machine, with nothing but the camera.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import PurePosixPath
+
+from ..errors import CameraError
+from .facts import CameraFacts
+from .layout import CameraLayout
+from .quoting import RemoteCommand
+from .remote import Remote
+from .scripts import KEEP
+from .work import make_work_folder
+
+_KEPT = 20
+
+
+def keep_flows(
+    remote: Remote, facts: CameraFacts, layout: CameraLayout, name: str, data: bytes
+) -> PurePosixPath:
+    """Store a document in the work folder's `flows`, readable for its owner only; its path there.
+
+    `name` is a file name of ours (`<number>-<hash>.json`). Raises CameraError when it cannot be
+    stored whole.
+    """
+    make_work_folder(remote, facts, layout)
+    digest = hashlib.sha256(data).hexdigest()
+    staged = layout.staged_flow(digest)
+    remote.upload(data, staged, mode=0o600)
+    command = RemoteCommand.script(KEEP, layout.flows, staged, name, digest, str(_KEPT))
+    result = remote.run(command, check=False)
+    if not result.ok:
+        raise CameraError(
+            f"the flows could not be kept on the camera: {result.tail() or 'no reason was given'}",
+            f"Look at {layout.flows} there.",
+        )
+    return layout.flows / name

@@ -1,0 +1,169 @@
+"""The camera's HTTP API, as far as models go: for cameras whose SSH is switched off.
+
+Read in sscma-example-sg200x, solutions/supervisor/main/src/api_device.cpp: replies are
+`{"code", "msg", "data"}` with status 200 whether or not it worked; `uploadModel` needs no login,
+writes beside and renames, and checks nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import CameraApiError
+from ..http import HttpService, Part, Reply
+from ..progress import Step
+from ..settings import CameraSettings
+
+CHUNK = 512 * 1024  # what the camera's own web page sends at a time (www/src/api/device/index.ts)
+MODEL_LIMIT = 64 << 20  # more than the TPU's memory holds
+_UPLOAD_SECONDS = 120.0
+_HINT = (
+    "Check the address, and that the camera has finished starting. The port is the setting "
+    "camera.http_port."
+)
+_API = "/api/deviceMgr/"
+
+
+@dataclass(frozen=True)
+class ActiveInfo:
+    """The camera's `model.json`: its text, and the class names in it (None: no such list)."""
+
+    text: str
+    name: str
+    classes: tuple[str, ...] | None
+
+    @classmethod
+    def parse(cls, text: str) -> ActiveInfo:
+        """From the file's text; one that is not JSON has neither name nor classes."""
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        value = value if isinstance(value, dict) else {}
+        name, classes = value.get("model_name"), value.get("classes")
+        labels = None
+        if isinstance(classes, list) and all(isinstance(label, str) for label in classes):
+            labels = tuple(classes)
+        return cls(text, name if isinstance(name, str) else "", labels)
+
+
+class CameraApi:
+    """The API of one camera; a context manager.
+
+    Calls raise ConnectionFailedError when it cannot be reached, and CameraApiError when it
+    refuses or answers with something else.
+    """
+
+    def __init__(self, camera: CameraSettings) -> None:
+        self._http = HttpService(
+            str(camera.host),
+            camera.http_port,
+            "the camera's web API",
+            timeout=camera.timeout,
+            hint=_HINT,
+        )
+
+    def __enter__(self) -> CameraApi:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def device(self) -> dict[str, Any]:
+        """What the camera says of itself: name, `osVersion`, and so on."""
+        return self._data(self._http.exchange("GET", _API + "queryDeviceInfo"), "queryDeviceInfo")
+
+    def model_info(self) -> str | None:
+        """The text of `model.json`; None where there is none."""
+        data = self._data(self._http.exchange("GET", _API + "getModelInfo"), "getModelInfo")
+        text = data.get("model_info")
+        if not isinstance(text, str):
+            raise self._unclear("getModelInfo", "it has no model_info")
+        return text or None
+
+    def model_file(self) -> bytes | None:
+        """The active cvimodel; None where there is none."""
+        reply = self._http.exchange(
+            "GET", _API + "getModelFile", limit=MODEL_LIMIT, timeout=_UPLOAD_SECONDS
+        )
+        if reply.status == 404:
+            return None
+        if reply.status != 200:
+            raise self._refused("getModelFile", f"status {reply.status}")
+        return reply.body
+
+    def upload(self, model: bytes, info: str, step: Step) -> bool:
+        """Send a model and its `model.json`; True when it went in pieces.
+
+        A model that fits in one piece, or a firmware that knows no pieces (before 2026), gets it
+        all in one request. The first piece tells: it goes without `model_info`, and an older
+        firmware refuses a model without one, before anything active is touched.
+        """
+        total = len(model)
+        if total > CHUNK and self._piece(model, 0, None):
+            for offset in range(CHUNK, total, CHUNK):
+                step.update(done=offset, total=total)
+                last = offset + CHUNK >= total
+                if not self._piece(model, offset, info if last else None):
+                    raise self._refused("uploadModel", f"the piece at {offset} was refused")
+            step.update(done=total, total=total)
+            return True
+        form = (_model_part(model), Part("model_info", info.encode()))
+        self._data(self._post(form), "uploadModel")
+        step.update(done=total, total=total)
+        return False
+
+    def _piece(self, model: bytes, offset: int, info: str | None) -> bool:
+        """Send one piece; whether the camera took it as one."""
+        piece = model[offset : offset + CHUNK]
+        form = [
+            _model_part(piece),
+            Part("offset", str(offset).encode()),
+            Part("size", str(len(model)).encode()),
+        ]
+        if info is not None:
+            form.append(Part("model_info", info.encode()))
+        code, message, data = self._answer(self._post(tuple(form)), "uploadModel")
+        if code != 0 and offset == 0:
+            return False
+        if code != 0:
+            raise self._refused("uploadModel", message)
+        return isinstance(data, dict) and data.get("received") == offset + len(piece)
+
+    def _post(self, form: tuple[Part, ...]) -> Reply:
+        return self._http.exchange("POST", _API + "uploadModel", form=form, timeout=_UPLOAD_SECONDS)
+
+    def _data(self, reply: Reply, call: str) -> dict[str, Any]:
+        code, message, data = self._answer(reply, call)
+        if code != 0:
+            raise self._refused(call, message)
+        return data if isinstance(data, dict) else {}
+
+    def _answer(self, reply: Reply, call: str) -> tuple[int, str, Any]:
+        """The three fields of a reply."""
+        if reply.status != 200:
+            raise self._refused(call, f"status {reply.status}")
+        try:
+            value = reply.json()
+        except ValueError as error:
+            raise self._unclear(call, "it is not JSON") from error
+        if not isinstance(value, dict) or type(value.get("code")) is not int:
+            raise self._unclear(call, "it has no code")
+        return value["code"], str(value.get("msg", ""))[:200], value.get("data")
+
+    def _refused(self, call: str, why: str) -> CameraApiError:
+        return CameraApiError(
+            f"{self._http.where} refused {call}: {why or 'no reason was given'}",
+            "Look at the camera's own web page; deploying over SSH (--via ssh) is another way.",
+        )
+
+    def _unclear(self, call: str, why: str) -> CameraApiError:
+        return CameraApiError(
+            f"the answer of {self._http.where} to {call} is not to be understood: {why}", _HINT
+        )
+
+
+def _model_part(content: bytes) -> Part:
+    return Part("model_file", content, "model.cvimodel")

@@ -1,0 +1,128 @@
+"""Putting a model in place through the camera's HTTP API, and proving that it is.
+
+The API renames what arrived without checking it, so the model is read back and hashed after. When
+it is not what was sent, the one that was active before is sent back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ..artifact import Artifact
+from ..errors import CameraError, ConnectionFailedError, DeploymentError, InputError
+from ..progress import Progress
+from .deployment import Deployment, PlanStep, model_info
+from .http import MODEL_LIMIT, CameraApi
+from .layout import CameraLayout
+
+
+@dataclass(frozen=True)
+class HttpPlan:
+    """What a deployment over HTTP will do; no steps: all is in place already.
+
+    `before` and `info_before` are the model and the `model.json` that are active now.
+    """
+
+    artifact: Artifact
+    active: str
+    info: str
+    before: bytes | None
+    info_before: str | None
+    steps: tuple[PlanStep, ...]
+
+    @property
+    def previous(self) -> str | None:
+        """The sha256 of the model that is active now."""
+        return None if self.before is None else hashlib.sha256(self.before).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        """As `deploy --via http --dry-run` shows it."""
+        return {
+            "active": self.active,
+            "sha256": self.artifact.sha256,
+            "previous": self.previous,
+            "upload_bytes": self.artifact.size if self.steps else 0,
+            "steps": [{"action": s.action, "path": s.path, "reason": s.reason} for s in self.steps],
+        }
+
+
+def plan_http_deployment(
+    artifact: Artifact, api: CameraApi, layout: CameraLayout, progress: Progress
+) -> HttpPlan:
+    """Read what is active, and see what has to be done.
+
+    The API can write `model.json` only together with a model, so both are sent when either
+    differs. Raises InputError for a model that is larger than the API could ever give back.
+    """
+    if artifact.size > MODEL_LIMIT:
+        raise InputError(
+            f"{artifact.cvimodel} has {artifact.size} bytes, more than a camera can run",
+            "Convert a smaller model.",
+        )
+    info = json.dumps(model_info(artifact), indent=4, ensure_ascii=False) + "\n"
+    with progress.step("Reading the active model"):
+        before, info_before = api.model_file(), api.model_info()
+    steps = []
+    if before is None or hashlib.sha256(before).hexdigest() != artifact.sha256:
+        why = "another model is active" if before else "no readable model is there"
+        steps.append(PlanStep("switch-model", str(layout.active_model), why))
+    if not _same_info(info_before, info):
+        why = "class names or the model's checksum differ" if info_before else "it does not exist"
+        steps.append(PlanStep("write-info", str(layout.active_info), why))
+    return HttpPlan(artifact, str(layout.active_model), info, before, info_before, tuple(steps))
+
+
+def apply_http(plan: HttpPlan, api: CameraApi, progress: Progress) -> Deployment:
+    """Carry out a plan.
+
+    Raises DeploymentError when what is in place afterwards is not what was sent: the model before
+    is sent back then, as far as there was one.
+    """
+    artifact = plan.artifact
+    if not plan.steps:
+        return Deployment(plan.active, artifact.sha256, 0, plan.previous)
+    model = artifact.cvimodel.read_bytes()
+    if hashlib.sha256(model).hexdigest() != artifact.sha256:
+        raise InputError(f"{artifact.cvimodel} has changed since it was read", "Deploy it again.")
+    with progress.step(f"Uploading {artifact.cvimodel.name}", unit="bytes") as step:
+        api.upload(model, plan.info, step)
+    with progress.step("Reading it back"):
+        there, info = api.model_file(), api.model_info()
+    if there != model or not _same_info(info, plan.info):
+        raise _put_back(plan, api, progress)
+    return Deployment(plan.active, artifact.sha256, len(model), plan.previous)
+
+
+def _put_back(plan: HttpPlan, api: CameraApi, progress: Progress) -> DeploymentError:
+    """Send the model before again; the error that tells how that went."""
+    message = "what the camera has now is not what was sent (its sha256 differs)"
+    if plan.before is None:
+        return DeploymentError(
+            f"{message}, and there was no model before", "Run the command again."
+        )
+    try:
+        with progress.step("Putting the model before back", unit="bytes") as step:
+            api.upload(plan.before, plan.info_before or "{}", step)
+        restored = api.model_file() == plan.before
+    except ConnectionFailedError:
+        raise
+    except CameraError:
+        restored = False
+    after = (
+        "the model that was active before is in place again"
+        if restored
+        else "and the model before could not be put back"
+    )
+    return DeploymentError(
+        f"{message}; {after}", "Run the command again; if it happens again, deploy over SSH."
+    )
+
+
+def _same_info(text: str | None, wanted: str) -> bool:
+    try:
+        return text is not None and bool(json.loads(text) == json.loads(wanted))
+    except (ValueError, RecursionError):
+        return False
