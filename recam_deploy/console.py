@@ -11,9 +11,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -30,6 +31,8 @@ from rich.text import Text
 
 from .errors import RecamError
 from .progress import Step
+
+_SHOWN_ROWS = 30
 
 
 class Terminal:
@@ -63,9 +66,7 @@ class Terminal:
     def error(self, error: RecamError) -> None:
         """One clear line and the next step, or the JSON error document."""
         if self.as_json:
-            self._print_json(
-                {"error": {"kind": error.kind, "message": error.message, "hint": error.hint}}
-            )
+            self._print_json({"error": error.as_json()})
             return
         self._err.print(Text("error: ", style="bold red") + Text(one_line(error.message)))
         if error.hint:
@@ -101,9 +102,43 @@ class Terminal:
         if self._shows_progress:
             self._err.print(f"{title} … {time.monotonic() - started:.1f} s", markup=False)
 
+    @contextmanager
+    def live(self, title: str) -> Iterator[Screen]:
+        """A table that is drawn anew for as long as the block lasts, on a terminal only."""
+        if self.as_json or not self._err.is_terminal:
+            yield _Dark()
+            return
+        with Live(Text(one_line(title)), console=self._err, transient=True) as live:
+            yield _Lit(live)
+
     def _print_json(self, document: dict[str, Any]) -> None:
         sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         sys.stdout.flush()
+
+
+class Screen(Protocol):
+    """Something that shows a table in place of the one before."""
+
+    def show(self, title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+        """Show these rows: a label, a score and a box each."""
+
+
+class _Dark:
+    def show(self, title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+        pass
+
+
+class _Lit:
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def show(self, title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+        table = Table(title=one_line(title), title_justify="left", title_style="bold")
+        for column in ("object", "score", "box"):
+            table.add_column(column, overflow="fold")
+        for row in rows[:_SHOWN_ROWS]:
+            table.add_row(*(Text(one_line(cell)) for cell in row))
+        self._live.update(table)
 
 
 def one_line(text: str) -> str:

@@ -22,6 +22,10 @@ class RecamError(Exception):
         self.message = message
         self.hint = hint
 
+    def as_json(self) -> dict[str, str]:
+        """As scripts read it."""
+        return {"kind": self.kind, "message": self.message, "hint": self.hint}
+
     def __str__(self) -> str:
         return self.message
 

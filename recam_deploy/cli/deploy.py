@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .boundary import bounded
+from .flow_options import Via, Way
 from .options import (
     AcceptHostKey,
     ArtifactPath,
@@ -24,14 +25,17 @@ from .options import (
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
-    from ..camera.deployment import Deployment
+    from ..camera.deployment import Deployment, PlanStep
     from ..camera.smoke import SmokeReport
+    from ..console import Terminal
+    from ..settings import Settings
 
 
 @bounded
 def deploy(
     artifact: ArtifactPath,
     labels: Labels = None,
+    via: Via = Way.ssh,
     dry_run: DryRun = False,
     host: Host = None,
     port: Port = None,
@@ -55,14 +59,39 @@ def deploy(
     terminal = Terminal(as_json=as_json)
     settings = camera_settings(host, port, user, key)
     model = _read_artifact(artifact, labels)
+    if via is Way.http:
+        _deploy_over_http(terminal, settings, model, dry_run=dry_run)
+        return
     with open_remote(settings, accept_host_key=accept_host_key, as_json=as_json) as remote:
         plan = plan_for(remote, settings, model)
         if dry_run:
-            steps = [f"{step.action} {step.path}: {step.reason}" for step in plan.steps]
-            terminal.result(plan.as_json(), steps or ["nothing to do: it is in place already"])
+            terminal.result(plan.as_json(), _step_lines(plan.steps))
             return
         deployment = apply(plan, remote, terminal)
     terminal.result(deployment.as_json(), deployment_lines(deployment))
+
+
+def _deploy_over_http(
+    terminal: Terminal, settings: Settings, model: Artifact, *, dry_run: bool
+) -> None:
+    from ..camera.http import CameraApi
+    from ..camera.http_deployment import apply_http, plan_http_deployment
+    from ..camera.layout import CameraLayout
+
+    layout = CameraLayout.from_settings(settings.camera)
+    with CameraApi(settings.camera) as api:
+        plan = plan_http_deployment(model, api, layout, terminal)
+        if dry_run:
+            terminal.result(plan.as_json(), _step_lines(plan.steps))
+            return
+        deployment = apply_http(plan, api, terminal)
+    terminal.result(deployment.as_json(), deployment_lines(deployment))
+
+
+def _step_lines(steps: tuple[PlanStep, ...]) -> list[str]:
+    if not steps:
+        return ["nothing to do: it is in place already"]
+    return [f"{step.action} {step.path}: {step.reason}" for step in steps]
 
 
 @bounded

@@ -1,27 +1,33 @@
-"""`recam up`: convert, deploy and test in one command."""
+"""`recam up`: convert, deploy, test and show live, in one command."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .boundary import bounded
+from .boundary import FAILED, bounded
 from .conversion_options import ConversionFlags, Model
+from .flow_options import FlowFile, NoFlow, Template
 from .foreign import ForeignFlags
 from .groups import grouped
 from .options import AcceptHostKey, AsJson, Host, Key, ModelOutput, Output, Port, Runner, User
 
 if TYPE_CHECKING:
     from ..camera.deployment import Deployment
+    from ..camera.remote import Remote
     from ..camera.smoke import SmokeReport
     from ..console import Terminal
     from ..conversion.convert import ConversionResult
+    from ..errors import RecamError
+    from ..flows.push import Pushed
+    from ..live.watching import LiveReport
     from ..settings import Settings
     from .actions import Prepared, SmokeInputs
+    from .flow_actions import FlowChoice
 
 
 @bounded
@@ -34,6 +40,9 @@ def up(
     output: Output = Path("Out.jpg"),
     model_output: ModelOutput = None,
     runner: Runner = None,
+    template: Template = None,
+    flow: FlowFile = None,
+    no_flow: NoFlow = False,
     host: Host = None,
     port: Port = None,
     user: User = None,
@@ -41,36 +50,52 @@ def up(
     accept_host_key: AcceptHostKey = False,
     as_json: AsJson = False,
 ) -> None:
-    """Convert a model, put it in place on the camera, and try it there with a picture.
+    """Convert a model, put it in place on the camera, try it there, and show it live.
 
-    What did not change since the last time is not done again.
+    The last step adds a flow to the camera's Node-RED (`recam flow restore` undoes it) and waits
+    for its first results. What did not change since the last time is not done again.
 
     Example: recam up yolo11n.onnx --calibration pictures/ --image bus.jpg --host 192.168.42.1
     """
     from ..console import Terminal
     from .actions import prepare_conversion, prepare_smoke_test
+    from .flow_actions import FlowChoice
     from .foreign import as_onnx
     from .login import camera_settings
 
     terminal = Terminal(as_json=as_json)
     settings = foreign.over(flags.over(camera_settings(host, port, user, key)))
+    choice = None if no_flow else FlowChoice(template.value if template else "preview", flow)
+    if choice:
+        choice.check()
     smoke = prepare_smoke_test(settings, image, runner, output)
     source = as_onnx(settings, terminal, model, foreign)
     conversion = prepare_conversion(
         settings, source.onnx, model_output, flags.labels, source.export
     )
-    journey = run_journey(settings, terminal, conversion, smoke, accept_host_key=accept_host_key)
+    journey = run_journey(
+        settings, terminal, conversion, smoke, accept_host_key=accept_host_key, flow=choice
+    )
     print_journey(terminal, journey)
+    if journey.problem:
+        raise typer.Exit(FAILED)
 
 
 @dataclass(frozen=True)
 class Journey:
-    """What the three steps gave, and the seconds each took."""
+    """What the steps gave, and the seconds each took.
+
+    `problem` is what kept the flow from being pushed or from giving results, once the model was
+    deployed and tested.
+    """
 
     conversion: ConversionResult
     deployment: Deployment
     smoke: SmokeReport
     seconds: dict[str, float] = field(default_factory=dict)
+    flow: Pushed | None = None
+    live: LiveReport | None = None
+    problem: RecamError | None = None
 
 
 def run_journey(
@@ -80,8 +105,12 @@ def run_journey(
     smoke: SmokeInputs,
     *,
     accept_host_key: bool,
+    flow: FlowChoice | None = None,
 ) -> Journey:
-    """Log in first, so that a wrong password costs no conversion; then one step after the other."""
+    """Log in first, so that a wrong password costs no conversion; then one step after the other.
+
+    With `flow`, that is pushed at the end, and its first results are waited for.
+    """
     from ..camera.deployment import apply
     from .actions import plan_for, run_conversion, smoke_test
     from .login import open_remote
@@ -94,18 +123,49 @@ def run_journey(
         marks.append(time.monotonic())
         report = smoke_test(remote, settings, converted.artifact, smoke, terminal)
         marks.append(time.monotonic())
-    names = ("convert", "deploy", "test")
+        journey = Journey(converted, deployed, report)
+        if flow:
+            journey = _go_live(settings, terminal, journey, flow, remote)
+            marks.append(time.monotonic())
+    names = ("convert", "deploy", "test", "live")
     seconds = {
         name: round(end - start, 2)
         for name, start, end in zip(names, marks, marks[1:], strict=False)
     }
-    return Journey(converted, deployed, report, seconds)
+    return replace(journey, seconds=seconds)
+
+
+def _go_live(
+    settings: Settings, terminal: Terminal, journey: Journey, flow: FlowChoice, remote: Remote
+) -> Journey:
+    """Push the flow and wait for results; a failure leaves what was done before as it is."""
+    from ..errors import CameraError, FlowError, PartlyDoneError
+    from .flow_actions import push_template
+
+    try:
+        pushed, live = push_template(
+            settings,
+            terminal,
+            journey.conversion.artifact,
+            flow,
+            remote,
+            restart=journey.deployment.uploaded_bytes > 0,
+        )
+    except (CameraError, FlowError) as error:
+        problem = PartlyDoneError(
+            f"the model is deployed and tested, but it is not live: {error.message}",
+            f"{error.hint} Then run `recam flow push`; --no-flow leaves this step out.".strip(),
+        )
+        return replace(journey, problem=problem)
+    return replace(journey, flow=pushed, live=live)
 
 
 def print_journey(terminal: Terminal, journey: Journey) -> None:
     """A summary table and the pictures' paths, or the documents of all three steps."""
     from .convert import conversion_document, warn_of_empty_check
     from .deploy import smoke_lines
+    from .flow import pushed_lines
+    from .watch import live_lines
 
     warn_of_empty_check(terminal, journey.conversion)
     if terminal.as_json:
@@ -117,10 +177,19 @@ def print_journey(terminal: Terminal, journey: Journey) -> None:
             "smoke": journey.smoke.as_json(),
             "seconds": journey.seconds,
         }
+        if journey.flow and journey.live:
+            document["flow"] = journey.flow.as_json()
+            document["live"] = journey.live.summary()
+        if journey.problem:
+            document["error"] = journey.problem.as_json()
         terminal.result(document)
         return
     terminal.table("", ("step", "result", "seconds"), _rows(journey))
     terminal.result({}, smoke_lines(journey.smoke))
+    if journey.flow and journey.live:
+        terminal.result({}, [*pushed_lines(journey.flow), *live_lines(journey.live)])
+    if journey.problem:
+        terminal.error(journey.problem)
 
 
 def _rows(journey: Journey) -> list[tuple[str, str, str]]:
@@ -136,4 +205,9 @@ def _rows(journey: Journey) -> list[tuple[str, str, str]]:
         + ("" if deployment.uploaded_bytes else "; unchanged, nothing sent"),
         "test": f"{len(smoke.detections)} objects found on the camera",
     }
+    if journey.live:
+        speed = "" if journey.live.fps is None else f", {journey.live.fps:.1f} a second"
+        results["live"] = f"{journey.live.count} pictures{speed}"
+    elif journey.problem:
+        results["live"] = "not done"
     return [(name, text, f"{journey.seconds[name]:.1f}") for name, text in results.items()]

@@ -11,7 +11,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +54,24 @@ class PushPlan:
 
 @dataclass(frozen=True)
 class Pushed:
-    """What was done. `backup` is the document before, None where nothing was replaced.
+    """What was done: `nodes` are there now.
 
-    `restarted` says that the flows were started anew though they did not change.
+    `backup` is the document before, None where nothing was replaced. `restarted` says that the
+    flows were started anew though they did not change.
     """
 
     rev: str
+    nodes: tuple[Node, ...]
     changes: Changes
     backup: Path | None = None
     kind: DeploymentType | None = None
     restarted: bool = False
     nodes_ready: bool = False
-    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def camera_restarted(self) -> bool:
+        """Whether the nodes of the camera's service were made anew."""
+        return self.kind == "full" or self.restarted
 
     def as_json(self) -> dict[str, Any]:
         """As `flow push --json` shows it."""
@@ -113,6 +119,19 @@ def missing_types(nodes: Sequence[Node], installed: frozenset[str]) -> list[str]
     return sorted({node["type"] for node in nodes} - own - installed)
 
 
+def service_nodes(nodes: Sequence[Node]) -> set[str]:
+    """The ids under which the camera's service knows the camera and model nodes that run.
+
+    Those in subflows have ids made at run time, so they are not among them.
+    """
+    tabs = {node["id"] for node in nodes if node["type"] == "tab" and not node.get("disabled")}
+    return {
+        node["id"]
+        for node in nodes
+        if node["type"] in ("camera", "model") and not node.get("d") and node.get("z") in tabs
+    }
+
+
 def duplicates(nodes: Sequence[Node]) -> list[str]:
     """The ids that occur more than once."""
     return [node_id for node_id, count in Counter(n["id"] for n in nodes).items() if count > 1]
@@ -158,7 +177,7 @@ def push(
             document = node_red.read_when_back()
             continue
         _check(node_red.read_when_back(), plan, target, rev)
-        return Pushed(rev, plan.changes, backup, plan.kind)
+        return Pushed(rev, plan.nodes, plan.changes, backup, plan.kind)
     raise FlowConflictError(
         f"the flows on the camera changed {1 + _RETRIES} times before they could be written",
         "Someone else is deploying there; nothing was overwritten. Try again later.",
@@ -185,7 +204,7 @@ def _unchanged(node_red: NodeRed, plan: PushPlan, progress: Progress, *, restart
     if restart:
         with progress.step("Restarting the flows"):
             node_red.restart()
-    return Pushed(plan.document.rev, plan.changes, restarted=restart)
+    return Pushed(plan.document.rev, plan.nodes, plan.changes, restarted=restart)
 
 
 def _write(node_red: NodeRed, plan: PushPlan) -> str | None:

@@ -33,18 +33,22 @@ SENDERS: Mapping[str, str] = {"debug": "debug", "mqtt": "mqtt out", "http": "htt
 class ModelChoice:
     """What the model node is to run. `uri` is "" for the model that is in place on the camera.
 
-    A threshold that is None stays what it is.
+    What is None stays what it is.
     """
 
     uri: str = ""
-    name: str = ""
-    labels: tuple[str, ...] = ()
+    name: str | None = None
+    labels: tuple[str, ...] | None = None
     tscore: float | None = None
     tiou: float | None = None
 
     def fields(self) -> dict[str, str]:
         """The model node's fields; numbers as text, as the editor writes them."""
-        chosen = {"uri": self.uri, "model": self.name, "classes": as_classes(self.labels)}
+        chosen = {"uri": self.uri}
+        if self.name is not None:
+            chosen["model"] = self.name
+        if self.labels is not None:
+            chosen["classes"] = as_classes(self.labels)
         if self.tscore is not None:
             chosen["tscore"] = f"{self.tscore:g}"
         if self.tiou is not None:

@@ -7,16 +7,16 @@ docs/sscma-node-protocol.md).
 from __future__ import annotations
 
 import queue
-import re
 import time
 from typing import Any
 
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 from ..errors import ConnectionFailedError
 from .events import MESSAGE_LIMIT, Message, parse_message
 
-CLIENT_ID = "recamera"
+_TOPIC = "sscma/v0/+/node/out/+"  # the client id is whatever the flow's `sscma` node says
 _WAITING = 1000
 
 
@@ -27,12 +27,10 @@ class MqttSource:
     let us in, or the connection ends.
     """
 
-    def __init__(self, host: str, port: int, *, timeout: float, client_id: str = CLIENT_ID) -> None:
+    def __init__(self, host: str, port: int, *, timeout: float) -> None:
         self._where = f"the camera's MQTT broker ({host} port {port})"
-        prefix = client_id if re.fullmatch(r"[^/+#\x00]{1,60}", client_id) else CLIENT_ID
-        self._topic = f"sscma/v0/{prefix}/node/out/+"
         self._waiting: queue.Queue[Message | str] = queue.Queue(_WAITING)
-        self._client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
         self._client.connect_timeout = timeout
         self._client.on_connect = self._connected
         self._client.on_subscribe = self._subscribed
@@ -87,7 +85,7 @@ class MqttSource:
         if reason.is_failure:
             self._ready.put(f"refused the connection: {reason}")
         else:
-            client.subscribe(self._topic)
+            client.subscribe(_TOPIC)
 
     def _subscribed(self, _: paho.Client, __: Any, ___: int, reasons: Any, ____: Any) -> None:
         refused = any(reason.is_failure for reason in reasons)
@@ -95,7 +93,7 @@ class MqttSource:
 
     def _received(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
         if len(message.payload) <= MESSAGE_LIMIT:
-            content = parse_message(message.payload, message.topic.rpartition("/")[2])
+            content = parse_message(bytes(message.payload), message.topic.rpartition("/")[2])
             if content:
                 self._put(content)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,8 +13,10 @@ from ..errors import ConnectionFailedError, LiveError
 from ..progress import Progress
 from ..settings import CameraSettings
 from .events import LiveEvent, Message, NodeReply, Timings
-from .mqtt import CLIENT_ID, MqttSource
+from .mqtt import MqttSource
 from .preview import PreviewSource
+
+_KEPT = 1000
 
 
 class LiveSource(Protocol):
@@ -31,17 +34,19 @@ class LiveSource(Protocol):
 
 @dataclass(frozen=True)
 class LiveReport:
-    """What was seen. `seconds` are those between the first event and the last."""
+    """What was seen: the last events, how many there were in all, and the seconds between the
+    first and the last."""
 
     events: tuple[LiveEvent, ...]
+    count: int
     seconds: float
 
     @property
     def fps(self) -> float | None:
         """Events a second; None for fewer than two."""
-        if len(self.events) < 2 or self.seconds <= 0:
+        if self.count < 2 or self.seconds <= 0:
             return None
-        return (len(self.events) - 1) / self.seconds
+        return (self.count - 1) / self.seconds
 
     @property
     def timings(self) -> Timings | None:
@@ -63,7 +68,7 @@ class LiveReport:
     def summary(self) -> dict[str, Any]:
         """As `up --json` shows it."""
         return {
-            "events": len(self.events),
+            "events": self.count,
             "fps": None if self.fps is None else round(self.fps, 2),
             "timings_ms": self.timings.as_json() if self.timings else None,
             "resolution": list(self.events[0].resolution) if self.events else None,
@@ -72,14 +77,36 @@ class LiveReport:
 
     def as_json(self) -> dict[str, Any]:
         """As `watch --json` shows it: the summary, with all events."""
-        return {**self.summary(), "events": [event.as_json() for event in self.events]}
+        events = [event.as_json() for event in self.events]
+        return {**self.summary(), "events": events, "count": self.count}
 
 
-def open_source(camera: CameraSettings, client_id: str = CLIENT_ID) -> LiveSource:
+class Collector:
+    """Gathers events as they come; however long that takes, it keeps only the last ones."""
+
+    def __init__(self) -> None:
+        self._events: deque[LiveEvent] = deque(maxlen=_KEPT)
+        self._first = self._last = 0.0
+        self.count = 0
+
+    def add(self, event: LiveEvent) -> None:
+        """Take an event that has just come."""
+        self._last = time.monotonic()
+        if not self.count:
+            self._first = self._last
+        self.count += 1
+        self._events.append(event)
+
+    def report(self) -> LiveReport:
+        """What has come so far."""
+        return LiveReport(tuple(self._events), self.count, self._last - self._first)
+
+
+def open_source(camera: CameraSettings) -> LiveSource:
     """The broker where it lets us in, else the preview socket, which is opened when it is read."""
     host = str(camera.host)
     try:
-        return MqttSource(host, camera.mqtt_port, timeout=camera.timeout, client_id=client_id)
+        return MqttSource(host, camera.mqtt_port, timeout=camera.timeout)
     except ConnectionFailedError:
         return PreviewSource(host, camera.preview_port, timeout=camera.timeout)
 
@@ -113,38 +140,33 @@ def collect(
     count: int | None,
     seconds: float | None,
     first_within: float,
-    show: Callable[[LiveEvent], None] = lambda _: None,
+    show: Callable[[Collector, LiveEvent], None] = lambda _, __: None,
 ) -> LiveReport:
     """Events, until there are `count` of them or `seconds` have passed since the first.
 
-    With neither, until the caller is interrupted. Raises LiveError when none comes in
-    `first_within` seconds, or a node of the camera's reports an error meanwhile.
+    `show` is called after each. With neither limit, this goes on until it is interrupted or none
+    comes for `first_within` seconds. Raises LiveError when none comes at all in that time, or a
+    node of the camera's reports an error before.
     """
-    events: list[LiveEvent] = []
+    collector = Collector()
     until = time.monotonic() + first_within
-    began = ended = 0.0
-    while count is None or len(events) < count:
+    while count is None or collector.count < count:
         message = source.next(until)
         if message is None:
-            if not events:
+            if not collector.count:
                 raise _silent(first_within)
-            if seconds is not None:
-                break
-            until = time.monotonic() + first_within
-            continue
+            break
         if isinstance(message.content, NodeReply):
-            if message.content.code != 0 and not events:
+            if message.content.code != 0 and not collector.count:
                 raise node_failed(message.content)
             continue
-        ended = time.monotonic()
-        if not events:
-            began = ended
-            until = began + (first_within if seconds is None else seconds)
-        events.append(message.content)
-        show(message.content)
+        collector.add(message.content)
+        show(collector, message.content)
         if seconds is None:
-            until = ended + first_within
-    return LiveReport(tuple(events), ended - began)
+            until = time.monotonic() + first_within
+        elif collector.count == 1:
+            until = time.monotonic() + seconds
+    return collector.report()
 
 
 def node_failed(reply: NodeReply) -> LiveError:

@@ -1,0 +1,329 @@
+"""The work behind `recam flow`, `watch` and the end of `up`: joins the camera, flows and live."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from pydantic import SecretStr
+
+from ..artifact import Artifact
+from ..camera.facts import gather_facts
+from ..camera.flow_backups import keep_flows
+from ..camera.http import ActiveInfo, CameraApi
+from ..camera.layout import CameraLayout
+from ..camera.remote import Remote
+from ..errors import (
+    AuthenticationError,
+    CameraApiError,
+    CameraError,
+    ConnectionFailedError,
+    FlowError,
+    LiveError,
+    NodeRedError,
+)
+from ..flows.backups import Backups, content
+from ..flows.client import Login, NodeRed
+from ..flows.document import FlowDocument
+from ..flows.merge import ACTIVE_MODEL, merge
+from ..flows.push import Pushed, PushPlan, Target, duplicates, push, service_nodes, wait_until_up
+from ..flows.templates import (
+    Addition,
+    ModelChoice,
+    Parameters,
+    fill,
+    load_flow_file,
+    load_template,
+)
+from ..live.mqtt import MqttSource
+from ..live.watching import LiveReport, LiveSource, collect, open_source, wait_until_made
+from ..settings import Settings
+from .login import open_remote
+
+if TYPE_CHECKING:
+    from ..console import Terminal
+
+_MADE_SECONDS = 90.0  # the camera loads the model, and its Node-RED may be busy
+_FIRST_SECONDS = 60.0
+_LIVE_EVENTS = 10
+_LIVE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class FlowChoice:
+    """What the user wants to have pushed: one of our templates, or a file."""
+
+    template: str = "preview"
+    file: Path | None = None
+    parameters: Parameters = field(default_factory=Parameters)
+
+    def check(self) -> None:
+        """Read it, before anything is spent. Raises FlowError."""
+        self.addition(ModelChoice())
+
+    def addition(self, model: ModelChoice) -> Addition:
+        """Read it and fill it in. Raises FlowError."""
+        if self.file:
+            return fill(str(self.file), load_flow_file(self.file), model, self.parameters)
+        return fill(self.template, load_template(self.template), model, self.parameters)
+
+
+def node_red(settings: Settings, terminal: Terminal, *, ask_token: bool = False) -> NodeRed:
+    """The camera's Node-RED. A login is asked for on a terminal only, and never with --json."""
+    camera = settings.camera
+    may_ask = sys.stdin.isatty() and not terminal.as_json
+
+    def ask() -> Login | None:
+        if not may_ask:
+            return None
+        user = camera.node_red_user or typer.prompt("Node-RED user", default="admin", err=True)
+        password = getpass.getpass(f"Password of {user} for Node-RED: ")
+        return Login(user=user, password=SecretStr(password))
+
+    if ask_token:
+        if not may_ask:
+            raise AuthenticationError(
+                "nobody can be asked for the Node-RED token", "Set RECAM_NODERED_TOKEN instead."
+            )
+        token = SecretStr(getpass.getpass("Node-RED access token: ").strip())
+        camera = camera.model_copy(update={"node_red_token": token})
+    return NodeRed.from_settings(camera, ask)
+
+
+def choose_model(
+    settings: Settings,
+    artifact: Artifact | None,
+    remote: Callable[[], Remote],
+    tscore: float | None = None,
+    tiou: float | None = None,
+) -> ModelChoice:
+    """What the model node is to run: the model that is in place, named as its `model.json` says.
+
+    Where there is none, the flow keeps the names that it has.
+    Raises FlowError when `artifact` is given and is not the one in place.
+    """
+    layout = CameraLayout.from_settings(settings.camera)
+    uri = "" if str(layout.active_model) == ACTIVE_MODEL else str(layout.active_model)
+    text = _active_info(settings, layout, remote)
+    active = ActiveInfo.parse(text or "")
+    choice = ModelChoice(uri, active.name or None, active.classes, tscore, tiou)
+    if artifact is None:
+        return choice
+    if f'"recam-{artifact.sha256[:12]}"' not in (text or ""):
+        raise FlowError(
+            f"the model in place on the camera is not {artifact.name}",
+            "Deploy it first: `recam deploy` with the same artifact.",
+        )
+    return replace(choice, name=artifact.name, labels=artifact.labels)
+
+
+def _active_info(
+    settings: Settings, layout: CameraLayout, remote: Callable[[], Remote]
+) -> str | None:
+    """The camera's `model.json`, over HTTP or else over SSH."""
+    try:
+        with CameraApi(settings.camera) as api:
+            return api.model_info()
+    except (ConnectionFailedError, CameraApiError):
+        return gather_facts(remote(), layout).info
+
+
+class Connections:
+    """One SSH connection for the whole command, made at first need; a context manager."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        terminal: Terminal,
+        *,
+        accept_host_key: bool,
+        remote: Remote | None = None,
+    ) -> None:
+        self._settings, self._terminal = settings, terminal
+        self._accept = accept_host_key
+        self._remote = remote
+        self._failed: CameraError | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Connections:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def remote(self) -> Remote:
+        """The connection. What kept it from being made once is raised again: it is tried once."""
+        if self._failed:
+            raise self._failed
+        if self._remote is None:
+            try:
+                self._remote = self._stack.enter_context(
+                    open_remote(
+                        self._settings,
+                        accept_host_key=self._accept,
+                        as_json=self._terminal.as_json,
+                    )
+                )
+            except CameraError as error:
+                self._failed = error
+                raise
+        return self._remote
+
+    def keep(self, document: FlowDocument) -> Path:
+        """Keep a document here and, where SSH lets us, on the camera; returns the file here."""
+        camera = self._settings.camera
+        path = Backups(str(camera.host), camera.node_red_port).keep(document)
+        try:
+            layout = CameraLayout.from_settings(camera)
+            remote = self.remote()
+            keep_flows(remote, gather_facts(remote, layout), layout, path.name, content(document))
+        except (ConnectionFailedError, AuthenticationError) as error:
+            self._terminal.warn(f"the flows before are kept here only: {error.message}")
+        return path
+
+
+def plan_lines(plan: PushPlan) -> list[str]:
+    """What a push would change, for people."""
+    if not plan.changes:
+        return ["nothing to change: the flow is there already"]
+    repeated = duplicates(plan.document.nodes)
+    notes = (
+        [f"  ({len(repeated)} ids occur twice in these flows; they stay as they are)"]
+        if repeated
+        else []
+    )
+    return [*plan.changes.lines(), *notes]
+
+
+def approval(terminal: Terminal, *, yes: bool) -> Callable[[PushPlan], None]:
+    """Show a plan, and ask unless `yes`. Raises typer.Abort, or FlowError where none can answer."""
+
+    def approve(plan: PushPlan) -> None:
+        if not plan.changes:
+            return
+        if terminal.as_json:
+            for line in plan_lines(plan):
+                terminal.say(line)
+        else:
+            terminal.result({}, plan_lines(plan))
+        if yes:
+            return
+        if terminal.as_json or not sys.stdin.isatty():
+            raise FlowError(
+                "the flows on the camera would be changed, and nobody can be asked",
+                "Add --yes to change them, or --dry-run to see what would be changed.",
+            )
+        typer.confirm("Change the flows on the camera like this?", abort=True, err=True)
+
+    return approve
+
+
+def push_and_wait(
+    settings: Settings,
+    terminal: Terminal,
+    client: NodeRed,
+    target: Target,
+    connections: Connections,
+    *,
+    yes: bool,
+    restart: bool,
+    exact: bool = False,
+) -> tuple[Pushed, LiveSource | None]:
+    """Push, and wait until the nodes are up; also the messages since, where the broker lets us.
+
+    Raises LiveError when the flow was pushed, and the camera's service could not make a node.
+    """
+    source = _broker(settings)
+    try:
+        if source:
+            source.drain()
+        pushed = push(
+            client,
+            target,
+            terminal,
+            approve=approval(terminal, yes=yes),
+            keep=connections.keep,
+            restart=restart,
+            exact=exact,
+        )
+        ready = wait_until_up(client, terminal)
+        if ready and source and pushed.camera_restarted:
+            ready = _made(source, pushed, terminal)
+    except BaseException:
+        if source:
+            source.close()
+        raise
+    return replace(pushed, nodes_ready=ready), source
+
+
+def _broker(settings: Settings) -> MqttSource | None:
+    camera = settings.camera
+    try:
+        return MqttSource(str(camera.host), camera.mqtt_port, timeout=camera.timeout)
+    except ConnectionFailedError:
+        return None
+
+
+def _made(source: LiveSource, pushed: Pushed, terminal: Terminal) -> bool:
+    try:
+        return wait_until_made(source, service_nodes(pushed.nodes), _MADE_SECONDS, terminal)
+    except LiveError as error:
+        raise LiveError(f"the flow is pushed, but {error.message}", error.hint) from error
+    except ConnectionFailedError:
+        return False
+
+
+def first_results(settings: Settings, terminal: Terminal, source: LiveSource | None) -> LiveReport:
+    """Wait for the first events, and a few more to tell the speed by. Raises LiveError."""
+    live = source or open_source(settings.camera)
+    try:
+        with terminal.step("Waiting for live results") as step:
+            return collect(
+                live,
+                count=_LIVE_EVENTS,
+                seconds=_LIVE_SECONDS,
+                first_within=_FIRST_SECONDS,
+                show=lambda seen, _: step.update(done=seen.count, total=_LIVE_EVENTS),
+            )
+    finally:
+        live.close()
+
+
+def push_template(
+    settings: Settings,
+    terminal: Terminal,
+    artifact: Artifact,
+    choice: FlowChoice,
+    remote: Remote,
+    *,
+    restart: bool,
+) -> tuple[Pushed, LiveReport]:
+    """The end of `up`: the flow for this artifact, running, with its first results."""
+    layout = CameraLayout.from_settings(settings.camera)
+    uri = "" if str(layout.active_model) == ACTIVE_MODEL else str(layout.active_model)
+    addition = choice.addition(ModelChoice(uri, artifact.name, artifact.labels))
+    connections = Connections(settings, terminal, accept_host_key=False, remote=remote)
+    with connections, node_red(settings, terminal) as client:
+        pushed, source = push_and_wait(
+            settings,
+            terminal,
+            client,
+            lambda nodes: merge(nodes, addition),
+            connections,
+            yes=True,
+            restart=restart,
+        )
+        if not pushed.nodes_ready:
+            if source:
+                source.close()
+            raise NodeRedError(
+                "the flow is pushed, but its nodes are not up yet",
+                "Look at it in the editor; `recam watch` shows its results when there are any.",
+            )
+        return pushed, first_results(settings, terminal, source)
