@@ -168,14 +168,13 @@ def _problem(node: Any) -> str:
         _nesting_problem(node)
         or _wires_problem(node)
         or _model_problem(node)
+        or _links_problem(node)
         or _container_problem(node)
     )
 
 
 def _wires_problem(node: Node) -> str:
     wires = node.get("wires", [])
-    if node["type"] in CONTAINERS:
-        return ""
     if not isinstance(wires, list) or not all(isinstance(port, list) for port in wires):
         return "has `wires` that are not a list of lists"
     if not all(isinstance(target, str) and target for port in wires for target in port):
@@ -190,6 +189,16 @@ def _model_problem(node: Node) -> str:
     for key in ("classes", "splitter"):
         if not isinstance(node.get(key, ""), str):
             return f"has a `{key}` that is not text"
+    return ""
+
+
+def _links_problem(node: Node) -> str:
+    """Node-RED goes through the links of link nodes without looking at what they are."""
+    links = node.get("links", [])
+    if not node["type"].startswith("link "):
+        return ""
+    if not isinstance(links, list) or not all(isinstance(link, str) for link in links):
+        return "has `links` that do not name nodes"
     return ""
 
 

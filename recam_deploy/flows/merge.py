@@ -66,8 +66,10 @@ def _map(current: Sequence[Node], addition: Addition) -> _Mapping:
             if found:
                 adopted[node["id"]] = found["id"]
                 singles[node["id"]] = found
-        elif node["type"] != "tab" and kinds.get(node["id"]) == node["type"]:
-            adopted[node["id"]] = node["id"]
+        elif node["type"] != "tab":
+            candidate = _own_id(node, kinds)
+            if candidate in kinds:
+                adopted[node["id"]] = candidate
     client = _client(current, singles)
     for node in addition.nodes:
         if node["type"] == "sscma" and client:
@@ -77,7 +79,7 @@ def _map(current: Sequence[Node], addition: Addition) -> _Mapping:
     for node in addition.nodes:
         if node["type"] == "tab" and node["id"] != tab and kinds.get(node["id"]) == "tab":
             adopted[node["id"]] = node["id"]
-    ids = {node["id"]: adopted.get(node["id"], _free(node["id"], kinds)) for node in addition.nodes}
+    ids = {n["id"]: adopted.get(n["id"]) or _own_id(n, kinds, free=True) for n in addition.nodes}
     if tab:
         ids[tab] = home
     return _Mapping(adopted, ids, tab, home)
@@ -158,13 +160,16 @@ def _home(addition: Addition, singles: Mapping[str, Node]) -> tuple[str, str]:
     return "", ""
 
 
-def _free(node_id: str, taken: Mapping[str, str]) -> str:
-    """An id that no other node has: the node's own, or one made from it."""
-    free, turn = node_id, 0
-    while free in taken:
+def _own_id(node: Node, kinds: Mapping[str, str], *, free: bool = False) -> str:
+    """The id under which a node of ours is there from an earlier push, else one that is `free`.
+
+    It is the node's own, or one made from it where a node of another type has that.
+    """
+    candidate, turn = node["id"], 0
+    while candidate in kinds and (free or kinds[candidate] != node["type"]):
         turn += 1
-        free = hashlib.sha256(f"{node_id} {turn}".encode()).hexdigest()[:16]
-    return free
+        candidate = hashlib.sha256(f"{node['id']} {turn}".encode()).hexdigest()[:16]
+    return str(candidate)
 
 
 def _placed(current: Sequence[Node], addition: Addition, mapping: _Mapping) -> list[Node]:

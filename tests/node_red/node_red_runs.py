@@ -1,0 +1,223 @@
+"""A real Node-RED on loopback, with stub nodes that do nothing but exist."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+from recam_deploy.flows.client import Login, NodeRed
+from recam_deploy.flows.document import Node
+
+VERSION = "4.0.9"
+CAMERA_TYPES = ("sscma", "camera", "model", "preview", "stream", "save")
+FACTORY_TYPES = (
+    *("ui-base", "ui-page", "ui-group", "ui-theme", "ui-text", "ui-template", "ui-gauge"),
+    *("ui-chart", "ui-slider", "ui-dropdown", "OS", "Uptime", "CPUs", "Memory", "light"),
+)
+NO_LOGIN = Login()
+USER, PASSWORD, TOKEN = "admin", "flowers for the camera", "a-token-made-for-tests"
+SHARED_FACTORY = Path(__file__).resolve().parents[3] / "shared" / "data/flows/factory.json"
+
+_STUB = """
+module.exports = function (RED) {
+    function Stub(config) { RED.nodes.createNode(this, config); }
+    for (const type of %s) RED.nodes.registerType(type, Stub);
+};
+"""
+_LOGIN = """
+adminAuth: {
+    type: "credentials",
+    users: async (name) => allowed(name === %(user)s),
+    authenticate: async (name, word) => allowed(name === %(user)s && word === %(password)s),
+    tokens: async (token) => allowed(token === %(token)s),
+},
+"""
+
+
+def program() -> Path:
+    """Node-RED's main file, installed once into a cache of the tests'; skips where it cannot."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not node or not npm:
+        pytest.skip("Node.js with npm is not installed, so there is no Node-RED to test against")
+    folder = user_cache_path("recam-tests") / f"node-red-{VERSION}"
+    main = folder / "node_modules" / "node-red" / "red.js"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not (folder / "complete").exists():
+            options = ("--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional")
+            done = subprocess.run(
+                [npm, "install", *options, f"node-red@{VERSION}"],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode != 0:
+                pytest.skip(f"Node-RED could not be installed: {done.stderr[-300:]}")
+            (folder / "complete").touch()
+    return main
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class Runtime:
+    """A running Node-RED."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    folder: Path
+
+    def client(self, login: Login = NO_LOGIN, timeout: float = 15.0) -> NodeRed:
+        return NodeRed("127.0.0.1", self.port, login, timeout=timeout)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+    def set(self, nodes: Iterable[Node]) -> None:
+        """Make these its flows, whatever they were."""
+        with self.client() as client:
+            client.write(tuple(nodes), client.read().rev)
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+
+@contextmanager
+def node_red(
+    folder: Path, *, types: Iterable[str] = (*CAMERA_TYPES, *FACTORY_TYPES), login: bool = False
+) -> Iterator[Runtime]:
+    """Start a Node-RED in `folder`, with stubs for `types`; ends it in the end."""
+    main, port = program(), free_port()
+    nodes = folder / "stubs"
+    nodes.mkdir(parents=True)
+    (nodes / "stubs.js").write_text(_STUB % json.dumps(list(types)))
+    html = "".join(f'<script data-template-name="{kind}"></script>\n' for kind in types)
+    (nodes / "stubs.html").write_text(html)
+    words = {"user": USER, "password": PASSWORD, "token": TOKEN}
+    secured = _LOGIN % {name: json.dumps(word) for name, word in words.items()} if login else ""
+    (folder / "settings.js").write_text(
+        f"""const allowed = (is) => (is ? {{ username: "{USER}", permissions: "*" }} : null);
+        module.exports = {{
+            uiHost: "127.0.0.1", uiPort: {port}, flowFile: "flows.json",
+            nodesDir: {json.dumps([str(nodes)])}, {secured}
+            runtimeState: {{ enabled: true }}, telemetry: {{ enabled: false }},
+            externalModules: {{ autoInstall: false, palette: {{ allowInstall: false }} }},
+        }};"""
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            ["node", str(main), "-u", str(folder), "-s", str(folder / "settings.js")],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            start_new_session=True,
+        )
+    runtime = Runtime(process, port, folder)
+    try:
+        _wait_for(lambda: "Started flows" in runtime.log() or not runtime.alive())
+        assert runtime.alive(), runtime.log()
+        yield runtime
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+
+def _wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
+        time.sleep(0.05)
+
+
+class Proxy:
+    """A TCP proxy that can cut the connection once, after a request with `trigger` went through.
+
+    With `before`, it is cut before the request reaches the other side. A context manager.
+    """
+
+    def __init__(self, port: int, trigger: bytes, *, before: bool = False) -> None:
+        self._target, self._trigger, self._before = port, trigger, before
+        self._armed = True
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+
+    def __enter__(self) -> Proxy:
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                inside, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._pass_on, args=(inside,), daemon=True).start()
+
+    def _pass_on(self, inside: socket.socket) -> None:
+        with inside, socket.create_connection(("127.0.0.1", self._target)) as outside:
+            answers = threading.Thread(target=_copy, args=(outside, inside), daemon=True)
+            cut = False
+            while data := _received(inside):
+                cut = cut or (self._armed and data.startswith(self._trigger))
+                if cut and self._armed:
+                    self._armed = False
+                    if self._before:
+                        return
+                    outside.sendall(data)
+                    self._swallow(inside, outside)
+                    return
+                outside.sendall(data)
+                if not answers.is_alive() and answers.ident is None:
+                    answers.start()
+
+    @staticmethod
+    def _swallow(inside: socket.socket, outside: socket.socket) -> None:
+        """Let the request end and the answer come, and give none of that back."""
+        inside.settimeout(0.3)
+        while data := _received(inside):
+            outside.sendall(data)
+        outside.settimeout(10)
+        _received(outside)
+
+
+def _received(link: socket.socket) -> bytes:
+    try:
+        return link.recv(1 << 16)
+    except OSError:
+        return b""
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    try:
+        while data := _received(source):
+            target.sendall(data)
+    except OSError:
+        pass
+
+
+def document(path: Path) -> list[dict[str, Any]]:
+    nodes: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return nodes
