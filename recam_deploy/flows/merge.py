@@ -58,31 +58,31 @@ def merge(current: Sequence[Node], addition: Addition) -> tuple[Node, ...]:
 
 def _map(current: Sequence[Node], addition: Addition) -> _Mapping:
     kinds = {node["id"]: node["type"] for node in current}
-    adopted: dict[str, str] = {}
-    singles: dict[str, Node] = {}
-    for node in addition.nodes:
-        if node["type"] in SINGLE_TYPES:
-            found = _the_one(current, node["type"])
-            if found:
-                adopted[node["id"]] = found["id"]
-                singles[node["id"]] = found
-        elif node["type"] != "tab":
-            candidate = _own_id(node, kinds)
-            if candidate in kinds:
-                adopted[node["id"]] = candidate
-    client = _client(current, singles)
-    for node in addition.nodes:
-        if node["type"] == "sscma" and client:
-            adopted[node["id"]] = client
-    _adopt_preview(current, addition, adopted)
+    singles = {
+        node["id"]: found
+        for node in addition.nodes
+        if node["type"] in SINGLE_TYPES and (found := _the_one(current, node["type"]))
+    }
     tab, home = _home(addition, singles)
-    for node in addition.nodes:
-        if node["type"] == "tab" and node["id"] != tab and kinds.get(node["id"]) == "tab":
-            adopted[node["id"]] = node["id"]
+    adopted = _earlier(addition, kinds, tab) | {own: n["id"] for own, n in singles.items()}
+    client = _client(current, singles)
+    if client:
+        adopted |= {node["id"]: client for node in addition.nodes if node["type"] == "sscma"}
+    adopted |= _preview(current, addition, adopted)
     ids = {n["id"]: adopted.get(n["id"]) or _own_id(n, kinds, free=True) for n in addition.nodes}
     if tab:
         ids[tab] = home
     return _Mapping(adopted, ids, tab, home)
+
+
+def _earlier(addition: Addition, kinds: Mapping[str, str], tab: str) -> dict[str, str]:
+    """Nodes of ours that an earlier push has left there; not the tab that is not needed."""
+    found = {}
+    for node in addition.nodes:
+        own = _own_id(node, kinds)
+        if own in kinds and node["id"] != tab and node["type"] not in SINGLE_TYPES:
+            found[node["id"]] = own
+    return found
 
 
 def _the_one(current: Sequence[Node], kind: str) -> Node | None:
@@ -133,11 +133,13 @@ def _client(current: Sequence[Node], singles: Mapping[str, Node]) -> str | None:
     return next((client for client in used if client in known), known[0] if known else None)
 
 
-def _adopt_preview(current: Sequence[Node], addition: Addition, adopted: dict[str, str]) -> None:
+def _preview(
+    current: Sequence[Node], addition: Addition, adopted: Mapping[str, str]
+) -> dict[str, str]:
     """A preview that shows the model's pictures already is enough."""
     model = addition.only("model")
     if model is None or model["id"] not in adopted:
-        return
+        return {}
     previews = {n["id"] for n in current if n["type"] == "preview" and not n.get("d")}
     there = [
         target
@@ -146,9 +148,8 @@ def _adopt_preview(current: Sequence[Node], addition: Addition, adopted: dict[st
         for target in targets(node)
         if target in previews
     ]
-    for node in addition.nodes:
-        if node["type"] == "preview" and node["id"] in set(targets(model)) and there:
-            adopted[node["id"]] = there[0]
+    ours = [n["id"] for n in addition.nodes if n["type"] == "preview"]
+    return {own: there[0] for own in ours if there and own in set(targets(model))}
 
 
 def _home(addition: Addition, singles: Mapping[str, Node]) -> tuple[str, str]:

@@ -1,0 +1,82 @@
+"""Listening: when it begins, when it ends, and what it makes of what it heard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import pytest
+
+from recam_deploy.errors import LiveError
+from recam_deploy.live.events import LiveEvent, Message, NodeReply, Timings
+from recam_deploy.live.watching import Collector, LiveReport, collect, wait_until_made
+from recam_deploy.progress import SilentProgress
+
+
+class Script:
+    """A source that tells what it was given, and then nothing."""
+
+    def __init__(self, contents: Iterable[LiveEvent | NodeReply], node: str = "model") -> None:
+        self._waiting = [Message(node, content) for content in contents]
+
+    def next(self, until: float) -> Message | None:
+        return self._waiting.pop(0) if self._waiting else None
+
+    def drain(self) -> None:
+        self._waiting.clear()
+
+    def close(self) -> None:
+        pass
+
+
+def seen(count: int) -> LiveEvent:
+    return LiveEvent(count, (640, 480), (), Timings(1, count, 3))
+
+
+MADE = NodeReply("create", 0, "")
+FAILED = NodeReply("create", 6, "Model not supported")
+
+
+def test_so_many_events_are_enough() -> None:
+    report = collect(Script(map(seen, range(9))), count=3, seconds=None, first_within=1)
+    assert [event.count for event in report.events] == [0, 1, 2]
+    assert report.timings == Timings(1, 1, 3)
+
+
+def test_silence_is_an_error_with_a_next_step() -> None:
+    with pytest.raises(LiveError, match="no live results") as caught:
+        collect(Script([]), count=3, seconds=None, first_within=0.1)
+    assert "green" in caught.value.hint
+
+
+def test_an_error_of_a_node_ends_the_wait_in_its_words() -> None:
+    with pytest.raises(LiveError, match="Model not supported"):
+        collect(Script([FAILED, seen(1)]), count=1, seconds=None, first_within=1)
+    with pytest.raises(LiveError, match="Model not supported"):
+        wait_until_made(Script([FAILED]), {"model"}, 1, SilentProgress())
+
+
+def test_events_of_the_old_model_do_not_make_the_new_one_ready() -> None:
+    assert not wait_until_made(Script([seen(1), seen(2)]), {"model"}, 0.1, SilentProgress())
+    assert wait_until_made(Script([seen(1), MADE]), {"model"}, 0.1, SilentProgress())
+
+
+def test_other_nodes_are_not_waited_for() -> None:
+    assert not wait_until_made(Script([MADE], "other"), {"model"}, 0.1, SilentProgress())
+    assert wait_until_made(Script([FAILED], "other"), set(), 0.1, SilentProgress())
+
+
+def test_the_speed_is_told_from_the_second_picture_on() -> None:
+    assert LiveReport((seen(1),), 1, 0.0).fps is None
+    assert LiveReport((seen(1), seen(2), seen(3)), 3, 0.5).fps == 4
+
+
+def test_a_long_watch_keeps_the_last_pictures_and_counts_all() -> None:
+    collector = Collector()
+    for count in range(3000):
+        collector.add(seen(count))
+    report = collector.report()
+    assert report.count == 3000
+    assert len(report.events) <= 1000
+    assert report.events[-1].count == 2999
+    assert 0 < report.seconds < time.monotonic()
