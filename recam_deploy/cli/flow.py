@@ -9,29 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .boundary import FAILED, bounded
-from .flow_options import (
-    BackupName,
-    FlowFile,
-    HttpUrl,
-    IouThreshold,
-    Line,
-    ModelArtifact,
-    MqttTopic,
-    NoderedToken,
-    NoderedUser,
-    ScoreThreshold,
-    SendTo,
-    Template,
-    Yes,
-)
-from .options import AcceptHostKey, AsJson, DryRun, Host, Key, Labels, Port, User
+from .flow_options import BackupName, FlowFlags, NodeRedFlags, SshFlags, Yes
+from .groups import grouped
+from .options import AsJson, DryRun, Host
 
 if TYPE_CHECKING:
     from ..console import Terminal
+    from ..flows.backups import Backups
     from ..flows.client import NodeRed
     from ..flows.push import Pushed, Target
     from ..settings import Settings
-    from .flow_actions import Connections, FlowChoice
+    from .flow_actions import Connections
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -41,44 +29,39 @@ app = typer.Typer(
 
 @app.command()
 @bounded
-def show(
-    host: Host = None,
-    nodered_user: NoderedUser = None,
-    nodered_token: NoderedToken = False,
-    as_json: AsJson = False,
-) -> None:
-    """Show what runs in the camera's Node-RED: its tabs, with the nodes on each.
+@grouped
+def show(reach: NodeRedFlags, as_json: AsJson = False) -> None:
+    """Show what runs in the camera's Node-RED: its tabs, with the camera's own nodes on each.
 
     With --json: the whole document, {"rev", "flows"}.
     """
     from ..console import Terminal
-    from ..flows.document import described
+    from ..flows.document import CAMERA_TYPES, described
     from .flow_actions import node_red
 
     terminal = Terminal(as_json=as_json)
-    with node_red(_settings(host, nodered_user), terminal, ask_token=nodered_token) as client:
+    with node_red(reach.settings(), terminal, ask_token=reach.nodered_token) as client:
         document = client.read()
     lines = []
     for home in [n for n in document.nodes if n["type"] in ("tab", "subflow")]:
         inside = [node for node in document.nodes if node.get("z") == home["id"]]
         lines.append(f"{described(home)}: {len(inside)} nodes")
-        ours = ("camera", "model", "preview", "stream", "save")
-        lines += [f"    {described(node)}" for node in inside if node["type"] in ours]
+        shown = [n for n in inside if n["type"] in CAMERA_TYPES or n["type"] == "preview"]
+        lines += [f"    {described(node)}" for node in shown]
     lines.append(f"{len(document.nodes)} nodes in all, revision {document.rev[:12]}")
     terminal.result(document.as_json(), lines)
 
 
 @app.command()
 @bounded
+@grouped
 def pull(
+    reach: NodeRedFlags,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="The file to write; the editor can import it."),
     ] = Path("flows.json"),
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
-    host: Host = None,
-    nodered_user: NoderedUser = None,
-    nodered_token: NoderedToken = False,
     as_json: AsJson = False,
 ) -> None:
     """Save the camera's flows in a file."""
@@ -93,7 +76,7 @@ def pull(
         raise InputError(f"{output} is there already", "Choose another name, or add --force.")
     if not output.absolute().parent.is_dir():
         raise InputError(f"the folder {output.parent} does not exist", "Make it first.")
-    with node_red(_settings(host, nodered_user), terminal, ask_token=nodered_token) as client:
+    with node_red(reach.settings(), terminal, ask_token=reach.nodered_token) as client:
         document = client.read()
     write_atomically(output, content(document), 0o600)
     terminal.result(
@@ -104,72 +87,41 @@ def pull(
 
 @app.command()
 @bounded
+@grouped
 def diff(
-    template: Template = None,
-    flow: FlowFile = None,
+    wanted: FlowFlags,
+    reach: NodeRedFlags,
+    ssh: SshFlags,
     backup: Annotated[
         str | None,
         typer.Option(help="Compare with this backup instead: what `restore` would change."),
     ] = None,
-    model: ModelArtifact = None,
-    labels: Labels = None,
-    tscore: ScoreThreshold = None,
-    tiou: IouThreshold = None,
-    line: Line = None,
-    to: SendTo = None,
-    mqtt_topic: MqttTopic = None,
-    http_url: HttpUrl = None,
-    host: Host = None,
-    port: Port = None,
-    user: User = None,
-    key: Key = None,
-    accept_host_key: AcceptHostKey = False,
-    nodered_user: NoderedUser = None,
-    nodered_token: NoderedToken = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a push (or, with --backup, a restore) would change; nothing is sent."""
     from ..console import Terminal
-    from ..flows.backups import Backups
     from .flow_actions import Connections, node_red
 
     terminal = Terminal(as_json=as_json)
-    settings = _settings(host, nodered_user, port, user, key)
-    if backup is not None:
-        camera = settings.camera
-        _, kept = Backups(str(camera.host), camera.node_red_port).read(backup)
-        with node_red(settings, terminal, ask_token=nodered_token) as client:
+    settings = ssh.over(reach.settings())
+    connections = Connections(settings, terminal, accept_host_key=ssh.accept_host_key)
+    with connections, node_red(settings, terminal, ask_token=reach.nodered_token) as client:
+        if backup is None:
+            _show_plan(terminal, client, _target(settings, connections, wanted))
+        else:
+            _, kept = _backups(settings).read(backup)
             _show_plan(terminal, client, lambda _: kept.nodes)
-        return
-    choice = _choice(template, flow, line, to, mqtt_topic, http_url)
-    connections = Connections(settings, terminal, accept_host_key=accept_host_key)
-    with connections, node_red(settings, terminal, ask_token=nodered_token) as client:
-        target = _target(settings, connections, choice, model, labels, tscore, tiou)
-        _show_plan(terminal, client, target)
 
 
 @app.command("push")
 @bounded
+@grouped
 def push_flow(
-    template: Template = None,
-    flow: FlowFile = None,
-    model: ModelArtifact = None,
-    labels: Labels = None,
-    tscore: ScoreThreshold = None,
-    tiou: IouThreshold = None,
-    line: Line = None,
-    to: SendTo = None,
-    mqtt_topic: MqttTopic = None,
-    http_url: HttpUrl = None,
+    wanted: FlowFlags,
+    reach: NodeRedFlags,
+    ssh: SshFlags,
     dry_run: DryRun = False,
     yes: Yes = False,
-    host: Host = None,
-    port: Port = None,
-    user: User = None,
-    key: Key = None,
-    accept_host_key: AcceptHostKey = False,
-    nodered_user: NoderedUser = None,
-    nodered_token: NoderedToken = False,
     as_json: AsJson = False,
 ) -> None:
     """Add a flow to the camera's Node-RED and start it.
@@ -184,11 +136,10 @@ def push_flow(
     from .flow_actions import Connections, node_red, push_and_wait
 
     terminal = Terminal(as_json=as_json)
-    settings = _settings(host, nodered_user, port, user, key)
-    choice = _choice(template, flow, line, to, mqtt_topic, http_url)
-    connections = Connections(settings, terminal, accept_host_key=accept_host_key)
-    with connections, node_red(settings, terminal, ask_token=nodered_token) as client:
-        target = _target(settings, connections, choice, model, labels, tscore, tiou)
+    settings = ssh.over(reach.settings())
+    connections = Connections(settings, terminal, accept_host_key=ssh.accept_host_key)
+    with connections, node_red(settings, terminal, ask_token=reach.nodered_token) as client:
+        target = _target(settings, connections, wanted)
         if dry_run:
             _show_plan(terminal, client, target, check=True)
             return
@@ -205,39 +156,28 @@ def push_flow(
 def backups(host: Host = None, as_json: AsJson = False) -> None:
     """List the flows of this camera that are kept on this machine, the newest first."""
     from ..console import Terminal
-    from ..flows.backups import Backups
 
     terminal = Terminal(as_json=as_json)
-    camera = _settings(host, None).camera
-    store = Backups(str(camera.host), camera.node_red_port)
+    store = _backups(NodeRedFlags(host=host).settings())
     kept = store.all()
-    if not kept:
-        terminal.result({"folder": str(store.folder), "backups": []}, ["none are kept yet"])
-        return
-    terminal.table(
-        "",
-        ("backup", "kept at", "nodes"),
-        [(one.name, one.written, str(one.nodes)) for one in kept],
-    )
+    if kept:
+        rows = [(one.name, one.written, str(one.nodes)) for one in kept]
+        terminal.table("", ("backup", "kept at", "nodes"), rows)
     terminal.result(
         {"folder": str(store.folder), "backups": [one.as_json() for one in kept]},
-        [f"in {store.folder}"],
+        [f"in {store.folder}" if kept else "none are kept yet"],
     )
 
 
 @app.command()
 @bounded
+@grouped
 def restore(
+    reach: NodeRedFlags,
+    ssh: SshFlags,
     backup: BackupName = None,
     dry_run: DryRun = False,
     yes: Yes = False,
-    host: Host = None,
-    port: Port = None,
-    user: User = None,
-    key: Key = None,
-    accept_host_key: AcceptHostKey = False,
-    nodered_user: NoderedUser = None,
-    nodered_token: NoderedToken = False,
     as_json: AsJson = False,
 ) -> None:
     """Put back flows that were there before, exactly as they were.
@@ -245,16 +185,14 @@ def restore(
     What is there now is kept first, so a second restore undoes the first.
     """
     from ..console import Terminal
-    from ..flows.backups import Backups
     from .flow_actions import Connections, node_red, push_and_wait
 
     terminal = Terminal(as_json=as_json)
-    settings = _settings(host, nodered_user, port, user, key)
-    camera = settings.camera
-    path, kept = Backups(str(camera.host), camera.node_red_port).read(backup)
+    settings = ssh.over(reach.settings())
+    path, kept = _backups(settings).read(backup)
     terminal.say(f"Restoring {path}")
-    connections = Connections(settings, terminal, accept_host_key=accept_host_key)
-    with connections, node_red(settings, terminal, ask_token=nodered_token) as client:
+    connections = Connections(settings, terminal, accept_host_key=ssh.accept_host_key)
+    with connections, node_red(settings, terminal, ask_token=reach.nodered_token) as client:
         if dry_run:
             _show_plan(terminal, client, lambda _: kept.nodes)
             return
@@ -273,65 +211,26 @@ def restore(
     _print_pushed(terminal, pushed, {"restored": str(path)})
 
 
-def _settings(
-    host: str | None,
-    nodered_user: str | None,
-    port: int | None = None,
-    user: str | None = None,
-    key: Path | None = None,
-) -> Settings:
-    from .login import camera_settings
+def _backups(settings: Settings) -> Backups:
+    from ..flows.backups import Backups
 
-    settings = camera_settings(host, port, user, key)
-    return settings.with_flags(camera={"node_red_user": nodered_user})
+    return Backups(str(settings.camera.host), settings.camera.node_red_port)
 
 
-def _choice(
-    template: Template,
-    flow: FlowFile,
-    line: Line,
-    to: SendTo,
-    mqtt_topic: MqttTopic,
-    http_url: HttpUrl,
-) -> FlowChoice:
-    """What is to be pushed, read and checked before anything is asked of the camera."""
-    from ..errors import FlowError
-    from ..flows.templates import Parameters
-    from .flow_actions import FlowChoice
-
-    if template and flow:
-        raise FlowError("--template and --flow exclude each other", "Give one of them.")
-    parameters = Parameters(
-        line=line,
-        send_to=tuple(sender.value for sender in to or ()),
-        mqtt_topic=mqtt_topic,
-        http_url=http_url,
-    )
-    choice = FlowChoice(template.value if template else "preview", flow, parameters)
-    choice.check()
-    return choice
-
-
-def _target(
-    settings: Settings,
-    connections: Connections,
-    choice: FlowChoice,
-    model: ModelArtifact,
-    labels: Labels,
-    tscore: ScoreThreshold,
-    tiou: IouThreshold,
-) -> Target:
+def _target(settings: Settings, connections: Connections, wanted: FlowFlags) -> Target:
+    """The wanted flow, for the model that is in place on the camera."""
     from ..artifact import load_artifact
     from ..flows.merge import merge
     from ..network.labels import read_labels
     from .flow_actions import choose_model
 
-    names = read_labels(labels) if labels else ()
-    artifact = load_artifact(model, names) if model else None
-    chosen = choose_model(settings, artifact, connections.remote, tscore, tiou)
+    choice = wanted.choice()
+    names = read_labels(wanted.labels) if wanted.labels else ()
+    artifact = load_artifact(wanted.model, names) if wanted.model else None
+    model = choose_model(settings, artifact, connections.remote, wanted.tscore, wanted.tiou)
     if names:
-        chosen = dataclasses.replace(chosen, labels=names)
-    addition = choice.addition(chosen)
+        model = dataclasses.replace(model, labels=names)
+    addition = choice.addition(model)
     return lambda nodes: merge(nodes, addition)
 
 
@@ -346,10 +245,9 @@ def _show_plan(terminal: Terminal, client: NodeRed, target: Target, *, check: bo
 
 
 def _print_pushed(terminal: Terminal, pushed: Pushed, more: dict[str, str] | None = None) -> None:
-    lines = pushed_lines(pushed)
     if not pushed.nodes_ready:
         terminal.warn("the nodes are not up yet; look at the flow in Node-RED's editor")
-    terminal.result({**pushed.as_json(), **(more or {})}, lines)
+    terminal.result({**pushed.as_json(), **(more or {})}, pushed_lines(pushed))
     if not pushed.nodes_ready:
         raise typer.Exit(FAILED)
 
@@ -358,10 +256,8 @@ def pushed_lines(pushed: Pushed) -> list[str]:
     """What was pushed, for people."""
     changes = pushed.changes
     if not changes:
-        return [
-            "the flow was there already"
-            + ("; the flows were restarted" if pushed.restarted else "")
-        ]
+        again = "; the flows were restarted" if pushed.restarted else ""
+        return [f"the flow was there already{again}"]
     return [
         f"the flows are pushed: {len(changes.changed)} nodes changed, {len(changes.added)} added, "
         f"{len(changes.removed)} removed",

@@ -48,6 +48,7 @@ from .login import open_remote
 
 if TYPE_CHECKING:
     from ..console import Terminal
+    from .flow_options import TemplateName
 
 _MADE_SECONDS = 90.0  # the camera loads the model, and its Node-RED may be busy
 _FIRST_SECONDS = 60.0
@@ -63,15 +64,23 @@ class FlowChoice:
     file: Path | None = None
     parameters: Parameters = field(default_factory=Parameters)
 
-    def check(self) -> None:
-        """Read it, before anything is spent. Raises FlowError."""
-        self.addition(ModelChoice())
-
     def addition(self, model: ModelChoice) -> Addition:
         """Read it and fill it in. Raises FlowError."""
         if self.file:
             return fill(str(self.file), load_flow_file(self.file), model, self.parameters)
         return fill(self.template, load_template(self.template), model, self.parameters)
+
+
+def choose_flow(
+    template: TemplateName | None, file: Path | None, parameters: Parameters | None = None
+) -> FlowChoice:
+    """What the flags say, read once to see that it can be. Raises FlowError."""
+    if template and file:
+        raise FlowError("--template and --flow exclude each other", "Give one of them.")
+    name = template.value if template else "preview"
+    choice = FlowChoice(name, file, parameters or Parameters())
+    choice.addition(ModelChoice())
+    return choice
 
 
 def node_red(settings: Settings, terminal: Terminal, *, ask_token: bool = False) -> NodeRed:

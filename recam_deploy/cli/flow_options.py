@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .options import AcceptHostKey, Host, Key, Labels, Port, User
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+    from .flow_actions import FlowChoice
 
 _WHAT, _FILLED = "What is pushed", "How it is filled in"
 
@@ -154,3 +161,65 @@ BackupName = Annotated[
         show_default=False,
     ),
 ]
+
+
+@dataclass(frozen=True)
+class NodeRedFlags:
+    """Which camera's Node-RED, as one value; see `groups.grouped`."""
+
+    host: Host = None
+    nodered_user: NoderedUser = None
+    nodered_token: NoderedToken = False
+
+    def settings(self) -> Settings:
+        """The settings with these flags over them. Raises SettingsError."""
+        from .login import camera_settings
+
+        settings = camera_settings(self.host, None, None, None)
+        return settings.with_flags(camera={"node_red_user": self.nodered_user})
+
+
+@dataclass(frozen=True)
+class SshFlags:
+    """How the camera is reached over SSH, where flows are kept as well."""
+
+    port: Port = None
+    user: User = None
+    key: Key = None
+    accept_host_key: AcceptHostKey = False
+
+    def over(self, settings: Settings) -> Settings:
+        """The settings with these flags over them. Raises SettingsError."""
+        return settings.with_flags(camera={"port": self.port, "user": self.user, "key": self.key})
+
+
+@dataclass(frozen=True)
+class FlowFlags:
+    """What is pushed, and how it is filled in."""
+
+    template: Template = None
+    flow: FlowFile = None
+    model: ModelArtifact = None
+    labels: Labels = None
+    tscore: ScoreThreshold = None
+    tiou: IouThreshold = None
+    line: Line = None
+    to: SendTo = None
+    mqtt_topic: MqttTopic = None
+    http_url: HttpUrl = None
+
+    def choice(self) -> FlowChoice:
+        """The template or file, read and checked before anything is asked of the camera.
+
+        Raises FlowError.
+        """
+        from ..flows.templates import Parameters
+        from .flow_actions import choose_flow
+
+        parameters = Parameters(
+            line=self.line,
+            send_to=tuple(sender.value for sender in self.to or ()),
+            mqtt_topic=self.mqtt_topic,
+            http_url=self.http_url,
+        )
+        return choose_flow(self.template, self.flow, parameters)

@@ -59,15 +59,13 @@ def up(
     """
     from ..console import Terminal
     from .actions import prepare_conversion, prepare_smoke_test
-    from .flow_actions import FlowChoice
+    from .flow_actions import choose_flow
     from .foreign import as_onnx
     from .login import camera_settings
 
     terminal = Terminal(as_json=as_json)
     settings = foreign.over(flags.over(camera_settings(host, port, user, key)))
-    choice = None if no_flow else FlowChoice(template.value if template else "preview", flow)
-    if choice:
-        choice.check()
+    choice = None if no_flow else choose_flow(template, flow)
     smoke = prepare_smoke_test(settings, image, runner, output)
     source = as_onnx(settings, terminal, model, foreign)
     conversion = prepare_conversion(
