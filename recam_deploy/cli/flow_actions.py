@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import typer
@@ -118,10 +118,9 @@ def choose_model(
     Raises FlowError when `artifact` is given and is not the one in place.
     """
     layout = CameraLayout.from_settings(settings.camera)
-    uri = "" if str(layout.active_model) == ACTIVE_MODEL else str(layout.active_model)
     text = _active_info(settings, layout, remote)
     active = ActiveInfo.parse(text or "")
-    choice = ModelChoice(uri, active.name or None, active.classes, tscore, tiou)
+    choice = ModelChoice(_uri(layout), active.name or None, active.classes, tscore, tiou)
     if artifact is None:
         return choice
     if f'"recam-{artifact.sha256[:12]}"' not in (text or ""):
@@ -130,6 +129,16 @@ def choose_model(
             "Deploy it first: `recam deploy` with the same artifact.",
         )
     return replace(choice, name=artifact.name, labels=artifact.labels)
+
+
+def _uri(layout: CameraLayout) -> str:
+    """What the model node has to load: nothing said is the camera's usual place.
+
+    SSH may show the camera's files below another root than its own services see.
+    """
+    usual = PurePosixPath(ACTIVE_MODEL).parts[1:]
+    path = layout.active_model
+    return "" if path.parts[-len(usual) :] == usual else str(path)
 
 
 def _active_info(
@@ -314,8 +323,7 @@ def push_template(
     restart: bool,
 ) -> tuple[Pushed, LiveReport]:
     """The end of `up`: the flow for this artifact, running, with its first results."""
-    layout = CameraLayout.from_settings(settings.camera)
-    uri = "" if str(layout.active_model) == ACTIVE_MODEL else str(layout.active_model)
+    uri = _uri(CameraLayout.from_settings(settings.camera))
     addition = choice.addition(ModelChoice(uri, artifact.name, artifact.labels))
     connections = Connections(settings, terminal, accept_host_key=False, remote=remote)
     with connections, node_red(settings, terminal) as client:
