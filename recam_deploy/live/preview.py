@@ -7,6 +7,7 @@ node/model.cpp, `onCreate`), and sends each event as one text.
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, ExitStack
 
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
@@ -28,6 +29,7 @@ class PreviewSource:
         self._where = f"the camera's preview socket ({host} port {port})"
         self._timeout = timeout
         self._link: ClientConnection | None = None
+        self._stack = ExitStack()
         self._problem = "does not answer"
 
     def __enter__(self) -> PreviewSource:
@@ -38,9 +40,8 @@ class PreviewSource:
 
     def close(self) -> None:
         """End the connection."""
-        if self._link:
-            self._link.close()
         self._link = None
+        self._stack.close()
 
     def drain(self) -> None:
         """Begin anew: what comes on the old connection is of the old model."""
@@ -54,7 +55,7 @@ class PreviewSource:
         while (left := until - time.monotonic()) > 0:
             try:
                 if self._link is None:
-                    self._link = self._open(min(self._timeout, left))
+                    self._link = self._stack.enter_context(self._open(min(self._timeout, left)))
                 found = parse_message(self._link.recv(timeout=left))
                 if found:
                     return found
@@ -63,7 +64,7 @@ class PreviewSource:
                     return None
             except (OSError, WebSocketException) as error:
                 self._problem = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-                self._link = None
+                self.close()
                 time.sleep(min(_AGAIN_SECONDS, max(0.0, until - time.monotonic())))
         if self._link is None:
             raise ConnectionFailedError(
@@ -73,7 +74,7 @@ class PreviewSource:
             )
         return None
 
-    def _open(self, seconds: float) -> ClientConnection:
+    def _open(self, seconds: float) -> AbstractContextManager[ClientConnection]:
         return connect(
             self._uri,
             open_timeout=seconds,
