@@ -182,7 +182,8 @@ def test_the_version_is_printed() -> None:
 def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys; from recam_deploy.cli import main\n"
-        "heavy = {'onnx', 'onnxruntime', 'numpy', 'paramiko', 'PIL', 'pydantic', 'asyncssh'}\n"
+        "heavy = {'onnx', 'onnxruntime', 'numpy', 'paramiko', 'PIL', 'pydantic', 'asyncssh',\n"
+        " 'requests', 'paho', 'websockets'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -207,6 +208,13 @@ COMMANDS = [
     ["runner", "fetch"],
     ["cache", "info"],
     ["cache", "clean"],
+    ["flow", "show"],
+    ["flow", "pull"],
+    ["flow", "diff"],
+    ["flow", "push"],
+    ["flow", "backups"],
+    ["flow", "restore"],
+    ["watch"],
 ]
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from recam_deploy.flows.document import check_own, checked_nodes
+from recam_deploy.flows.templates import TEMPLATES as NAMES
+from recam_deploy.flows.templates import load_template
 from recam_deploy.resources import resource
 
 TEMPLATES = sorted(resource("noderedflows").glob("*.json"))
@@ -47,5 +50,22 @@ def test_the_model_node_has_the_strings_that_it_splits(flow: list[dict[str, Any]
 
 
 def test_pictures_run_from_the_camera_to_the_preview(flow: list[dict[str, Any]]) -> None:
-    assert one(flow, "camera")["wires"] == [[one(flow, "model")["id"]]]
-    assert one(flow, "model")["wires"] == [[one(flow, "preview")["id"]]]
+    assert one(flow, "model")["id"] in one(flow, "camera")["wires"][0]
+    assert one(flow, "preview")["id"] in one(flow, "model")["wires"][0]
+
+
+def test_every_flow_is_well_formed_and_known_by_name(flow: list[dict[str, Any]]) -> None:
+    check_own(checked_nodes(flow, "it"), "it")
+    assert {path.stem for path in TEMPLATES} == set(NAMES)
+
+
+def test_the_camera_records_only_what_is_seen() -> None:
+    nodes = list(load_template("record"))
+    assert one(nodes, "save")["id"] in one(nodes, "camera")["wires"][0]
+    assert one(nodes, "save")["start"] is False
+
+
+def test_nothing_is_sent_anywhere_until_it_is_asked_for() -> None:
+    nodes = list(load_template("detections"))
+    assert one(nodes, "mqtt out")["d"] is True
+    assert one(nodes, "http request")["d"] is True

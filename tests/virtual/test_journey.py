@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 from recam_runs import DEMO, SHARED, Run
 
+from recam_deploy.artifact import sha256_of
 from recam_deploy.conversion.reference import FloatModel, normalized
 from recam_deploy.detection.decode import decode_heads, interleaved
 from recam_deploy.detection.letterbox import Letterbox
@@ -63,7 +65,7 @@ def test_the_demo_draws_boxes_on_the_shapes(run: Run, tmp_path: Path) -> None:
 def test_a_second_run_does_nothing_again(run: Run, camera: dict[str, Any], tmp_path: Path) -> None:
     words = (
         *("up", DEMO / "shapes.onnx", "--calibration", DEMO / "calibration", "--images", "8"),
-        *("--image", min((DEMO / "test").glob("*.jpg")), "--json"),
+        *("--image", min((DEMO / "test").glob("*.jpg")), "--no-flow", "--json"),
     )
     first = run(*words, cwd=tmp_path, RECAM_SETTINGS=camera["settings"])
     assert first.code == 0, first.err + first.out
@@ -73,6 +75,27 @@ def test_a_second_run_does_nothing_again(run: Run, camera: dict[str, Any], tmp_p
     assert again["deployment"]["sha256"] == again["artifact"]["sha256"]
     assert not again["smoke"]["runner"]["uploaded"]
     assert again["smoke"]["detections"] == first.document["smoke"]["detections"]
+
+
+def test_node_red_that_is_down_leaves_the_model_deployed_and_says_so(
+    run: Run, camera: dict[str, Any], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed = str(listener.getsockname()[1])
+    done = run(
+        *("up", DEMO / "shapes.onnx", "--calibration", DEMO / "calibration", "--images", "8"),
+        *("--image", min((DEMO / "test").glob("*.jpg")), "--json"),
+        cwd=tmp_path,
+        RECAM_SETTINGS=camera["settings"],
+        RECAM_NODE_RED_PORT=closed,
+    )
+    assert done.code == 1
+    assert done.document["error"]["kind"] == "partly_done"
+    assert "deployed and tested" in done.document["error"]["message"]
+    active = Path(done.document["deployment"]["active"])
+    assert sha256_of(active) == done.document["artifact"]["sha256"]
+    assert done.document["smoke"]["detections"]
+    assert "flow" not in done.document
 
 
 def test_new_class_names_reach_the_camera_without_a_new_conversion(
@@ -134,7 +157,8 @@ def test_an_ultralytics_export_finds_on_the_camera_what_float_finds(
     if not source.is_file():
         pytest.skip("the Ultralytics export and its pictures lie beside the project, not in it")
     pictures = list_pictures(SHARED / "shapes" / "images" / "test")
-    words = ("up", source, "--calibration", SHARED / "shapes" / "images" / "calib", "--json")
+    calibration = SHARED / "shapes" / "images" / "calib"
+    words = ("up", source, "--calibration", calibration, "--no-flow", "--json")
     settings = {"RECAM_SETTINGS": camera["settings"]}
     done = run(*words, "--image", pictures[0], cwd=tmp_path, **settings)
     assert done.code == 0, done.err + done.out

@@ -139,3 +139,36 @@ def test_abilities_are_told_and_read(run: Run) -> None:
 def test_a_shell_that_says_something_else_is_no_camera(said: str) -> None:
     with pytest.raises(CameraError, match="plain command"):
         scripts.parse_abilities(said)
+
+
+def keep(run: Run, folder: Path, name: str, data: bytes, limit: int = 20) -> int:
+    staged = folder.parent / "staged"
+    staged.write_bytes(data)
+    return run(scripts.KEEP, folder, staged, name, sha(data), str(limit)).returncode
+
+
+def test_flows_are_kept_for_their_owner_only_and_the_last_ones_stay(
+    run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my flows"
+    for number in range(1, 6):
+        assert keep(run, folder, f"{number:04d}-abc.json", b"%d" % number, limit=3) == 0
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"{number:04d}-abc.json" for number in (3, 4, 5)
+    ]
+    assert (folder / "0005-abc.json").stat().st_mode & 0o077 == 0
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_damaged_flows_are_not_kept_and_nothing_is_written_through_a_link(
+    run: Run, tmp_path: Path
+) -> None:
+    folder, elsewhere = tmp_path / "flows", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "staged").write_bytes(b"cut o")
+    done = run(scripts.KEEP, folder, tmp_path / "staged", "0001-a.json", sha(b"cut off"), "20")
+    assert done.returncode == scripts.INSTALL_DAMAGED
+    assert not folder.exists()
+    folder.symlink_to(elsewhere)
+    assert keep(run, folder, "0001-a.json", b"x") == scripts.INSTALL_IN_THE_WAY
+    assert not list(elsewhere.iterdir())

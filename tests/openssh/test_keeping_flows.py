@@ -1,0 +1,46 @@
+"""Flows kept on the camera before they are replaced, over a real OpenSSH server."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import SecretStr
+
+from recam_deploy.camera.facts import gather_facts
+from recam_deploy.camera.flow_backups import keep_flows
+from recam_deploy.camera.remote import connect
+from recam_deploy.errors import CameraError
+
+if TYPE_CHECKING:
+    from tests.openssh.conftest import Server
+
+PASSWORD = SecretStr("recamera")
+
+
+@pytest.mark.parametrize("server", ["plain", "camera"])
+def test_flows_are_kept_in_the_work_folder(server: str, request: pytest.FixtureRequest) -> None:
+    reached: Server = request.getfixturevalue(server)
+    with connect(reached.settings, password=PASSWORD) as remote:
+        facts = gather_facts(remote, reached.layout)
+        path = keep_flows(remote, facts, reached.layout, "0001-abc.json", b"[1]")
+        keep_flows(remote, facts, reached.layout, "0002-abc.json", b"[2]")
+    assert path == reached.layout.work / "flows" / "0001-abc.json"
+    kept = reached.inside(PurePosixPath(path))
+    assert kept.read_bytes() == b"[1]"
+    assert kept.stat().st_mode & 0o077 == 0
+    assert [p.name for p in sorted(kept.parent.parent.iterdir())] == ["flows"]
+
+
+def test_flows_are_not_kept_through_a_link(plain: Server) -> None:
+    work = plain.inside(plain.layout.work)
+    elsewhere = work.parent / "elsewhere"
+    elsewhere.mkdir()
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "flows").symlink_to(elsewhere)
+    with connect(plain.settings, password=PASSWORD) as remote:
+        facts = gather_facts(remote, plain.layout)
+        with pytest.raises(CameraError, match="could not be kept"):
+            keep_flows(remote, facts, plain.layout, "0001-abc.json", b"[1]")
+    assert not list(elsewhere.iterdir())
