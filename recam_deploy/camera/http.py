@@ -71,10 +71,6 @@ class CameraApi:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def device(self) -> dict[str, Any]:
-        """What the camera says of itself: name, `osVersion`, and so on."""
-        return self._data(self._http.exchange("GET", _API + "queryDeviceInfo"), "queryDeviceInfo")
-
     def model_info(self) -> str | None:
         """The text of `model.json`; None where there is none."""
         data = self._data(self._http.exchange("GET", _API + "getModelInfo"), "getModelInfo")

@@ -319,10 +319,11 @@ def push_template(
     artifact: Artifact,
     choice: FlowChoice,
     remote: Remote,
-    *,
-    restart: bool,
 ) -> tuple[Pushed, LiveReport]:
-    """The end of `up`: the flow for this artifact, running, with its first results."""
+    """The end of `up`: the flow for this artifact, running, with its first results.
+
+    Flows that need no change are restarted: nothing tells which model they have loaded.
+    """
     uri = _uri(CameraLayout.from_settings(settings.camera))
     addition = choice.addition(ModelChoice(uri, artifact.name, artifact.labels))
     connections = Connections(settings, terminal, accept_host_key=False, remote=remote)
@@ -334,7 +335,7 @@ def push_template(
             lambda nodes: merge(nodes, addition),
             connections,
             yes=True,
-            restart=restart,
+            restart=True,
         )
         if not pushed.nodes_ready:
             if source:

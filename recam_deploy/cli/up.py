@@ -147,7 +147,6 @@ def _go_live(
             journey.conversion.artifact,
             flow,
             remote,
-            restart=journey.deployment.uploaded_bytes > 0,
         )
     except (CameraError, FlowError) as error:
         problem = PartlyDoneError(

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from ..errors import (
     AuthenticationError,
     ConnectionFailedError,
+    FlowError,
     NodeRedError,
 )
 from ..http import HttpService, Reply
@@ -115,8 +116,11 @@ class NodeRed:
         rev = document.get("rev")
         if not isinstance(rev, str) or not rev:
             raise self._unclear("its flows have no revision")
-        text = json.dumps(document.get("flows"))
-        return FlowDocument(parse_document(text, "what Node-RED sends"), rev)
+        try:
+            nodes = parse_document(json.dumps(document.get("flows")), "what Node-RED has")
+        except FlowError as error:
+            raise NodeRedError(error.message, "Mend it in Node-RED's editor first.") from error
+        return FlowDocument(nodes, rev)
 
     def write(self, nodes: tuple[Node, ...], rev: str, kind: DeploymentType = "full") -> str:
         """Replace all flows, if they are still those of `rev`; returns the new revision.

@@ -27,7 +27,7 @@ from .diff import Changes, compare
 from .document import CAMERA_TYPES, FlowDocument, Node, same
 
 _RETRIES = 3
-_UP_SECONDS = 60.0
+_STARTED_SECONDS = 10.0  # a Node-RED that answers may still be starting
 _POLL_SECONDS = 0.25
 _OLDEST = (1, 0)
 
@@ -158,6 +158,11 @@ def push(
     `NodeRed` raises; the flows then are as they were, or wholly as planned, which the message says.
     """
     facts = None if exact else node_red.facts()
+    if facts and not wait_until_up(node_red, progress, _STARTED_SECONDS):
+        raise NodeRedError(
+            "the flows of the camera's Node-RED are stopped",
+            "Start them in the editor (the menu beside Deploy), and push again.",
+        )
     document = node_red.read()
     approved = b""
     for _ in range(1 + _RETRIES):
@@ -184,11 +189,11 @@ def push(
     )
 
 
-def wait_until_up(node_red: NodeRed, progress: Progress) -> bool:
-    """Whether the flows run, after at most a minute. Where Node-RED does not tell, an answer is
+def wait_until_up(node_red: NodeRed, progress: Progress, seconds: float = 60.0) -> bool:
+    """Whether the flows run, after at most `seconds`. Where Node-RED does not tell, an answer is
     all that can be had."""
-    until = time.monotonic() + _UP_SECONDS
-    with progress.step("Waiting for the nodes"):
+    until = time.monotonic() + seconds
+    with progress.step("Waiting for Node-RED to run its flows"):
         while time.monotonic() < until:
             try:
                 runs = node_red.runs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -269,6 +270,27 @@ def test_node_red_that_is_down_is_a_connection_error(editor: Editor) -> None:
     ):
         do_push(client, adding(), editor)
     assert "two minutes" in caught.value.hint
+
+
+def test_flows_that_are_stopped_are_told_and_stay_as_they_are(
+    runtime: Runtime, editor: Editor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recam_deploy.flows.push._STARTED_SECONDS", 0.5)
+    runtime.set(own_flows())
+    with runtime.client() as client:
+        _set_state(client, "stop")
+        try:
+            with pytest.raises(NodeRedError, match="are stopped"):
+                do_push(client, adding(), editor)
+        finally:
+            _set_state(client, "start")
+    assert flows_of(runtime) == own_flows()
+
+
+def _set_state(client: NodeRed, state: str) -> None:
+    body, headers = json.dumps({"state": state}).encode(), {"Content-Type": "application/json"}
+    reply = client._http.exchange("POST", "/flows/state", headers=headers, body=body)
+    assert reply.status == 200
 
 
 @pytest.fixture(scope="module")
