@@ -361,7 +361,7 @@ def test_a_node_red_that_answers_a_byte_at_a_time_is_given_up(editor: Editor) ->
             do_push(client, adding(), editor)
 
 
-def test_a_slow_answer_after_the_write_is_looked_into_and_the_push_is_done(
+def test_a_connection_lost_after_the_write_is_looked_into_and_the_push_is_done(
     runtime: Runtime, editor: Editor
 ) -> None:
     runtime.set(own_flows())

@@ -186,6 +186,7 @@ class Proxy:
                     self._armed = False
                     if self._before:
                         return
+                    inside.shutdown(socket.SHUT_WR)
                     outside.sendall(data)
                     self._swallow(inside, outside)
                     return
@@ -195,12 +196,11 @@ class Proxy:
 
     @staticmethod
     def _swallow(inside: socket.socket, outside: socket.socket) -> None:
-        """Let the request end and the answer come, and give none of that back."""
+        """Let the request end and be dealt with; none of the answer goes back."""
         inside.settimeout(0.3)
         while data := _received(inside):
             outside.sendall(data)
-        outside.settimeout(10)
-        _received(outside)
+        time.sleep(0.5)
 
 
 def _received(link: socket.socket) -> bytes:
