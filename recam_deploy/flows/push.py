@@ -7,6 +7,7 @@ is replaced, and read back and compared after.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections import Counter
@@ -28,6 +29,7 @@ from .document import CAMERA_TYPES, FlowDocument, Node, same
 
 _RETRIES = 3
 _STARTED_SECONDS = 10.0  # a Node-RED that answers may still be starting
+_SETTLE_SECONDS = 3.0
 _POLL_SECONDS = 0.25
 _OLDEST = (1, 0)
 
@@ -164,7 +166,7 @@ def push(
             "Start them in the editor (the menu beside Deploy), and push again.",
         )
     document = node_red.read()
-    approved = b""
+    approved, tried = b"", None
     for _ in range(1 + _RETRIES):
         plan = plan_push(document, target)
         if facts:
@@ -172,17 +174,21 @@ def push(
         if plan.changes.key != approved or not plan.changes:
             approve(plan)
             approved = plan.changes.key
+        if not plan.changes and tried:
+            # A write whose answer was lost was done after all.
+            return dataclasses.replace(tried, rev=document.rev, nodes=document.nodes)
         if not plan.changes:
             return _unchanged(node_red, plan, progress, restart=restart)
         backup = keep(document)
         with progress.step("Pushing the flow"):
             rev = _write(node_red, plan)
+        pushed = Pushed(rev or "", plan.nodes, plan.changes, backup, plan.kind)
         if rev is None:
-            progress.say("The flows were changed by someone else meanwhile; planning again.")
-            document = node_red.read_when_back()
+            progress.say("The flows may have changed meanwhile; looking at them again.")
+            document, tried = node_red.read_when_back(), pushed
             continue
         _check(node_red.read_when_back(), plan, target, rev)
-        return Pushed(rev, plan.nodes, plan.changes, backup, plan.kind)
+        return pushed
     raise FlowConflictError(
         f"the flows on the camera changed {1 + _RETRIES} times before they could be written",
         "Someone else is deploying there; nothing was overwritten. Try again later.",
@@ -215,7 +221,7 @@ def _unchanged(node_red: NodeRed, plan: PushPlan, progress: Progress, *, restart
 def _write(node_red: NodeRed, plan: PushPlan) -> str | None:
     """The new revision; None when others were first, or it is to be tried again.
 
-    When the connection is lost, what is there now tells whether the write was done.
+    When the connection is lost, what is there a little later tells whether the write was done.
     """
     try:
         return node_red.write(plan.nodes, plan.document.rev, plan.kind)
@@ -223,13 +229,23 @@ def _write(node_red: NodeRed, plan: PushPlan) -> str | None:
         return None
     except InterruptedExchangeError as error:
         try:
-            there = node_red.read_when_back()
+            there = _settled(node_red, plan)
         except ConnectionFailedError:
             raise InterruptedExchangeError(
                 f"{error.message}; whether the flow was pushed cannot be told",
                 "Run the command again once Node-RED answers: it looks at what is there first.",
             ) from error
         return there.rev if _equal(there.nodes, plan.nodes) else None
+
+
+def _settled(node_red: NodeRed, plan: PushPlan) -> FlowDocument:
+    """The flows after a write whose answer was lost: it may be under way for a while yet."""
+    until = time.monotonic() + _SETTLE_SECONDS
+    while True:
+        there = node_red.read_when_back()
+        if there.rev != plan.document.rev or time.monotonic() > until:
+            return there
+        time.sleep(_POLL_SECONDS)
 
 
 def _check(there: FlowDocument, plan: PushPlan, target: Target, rev: str) -> None:

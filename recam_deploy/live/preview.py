@@ -10,7 +10,8 @@ import time
 from contextlib import AbstractContextManager, ExitStack
 
 from websockets.exceptions import WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from ..errors import ConnectionFailedError
 from .events import MESSAGE_LIMIT, Message, parse_message
@@ -28,7 +29,7 @@ class PreviewSource:
         self._uri = f"ws://{f'[{host}]' if ':' in host else host}:{port}/"
         self._where = f"the camera's preview socket ({host} port {port})"
         self._timeout = timeout
-        self._link: ClientConnection | None = None
+        self._link: Connection | None = None
         self._stack = ExitStack()
         self._problem = "does not answer"
 
@@ -74,7 +75,7 @@ class PreviewSource:
             )
         return None
 
-    def _open(self, seconds: float) -> AbstractContextManager[ClientConnection]:
+    def _open(self, seconds: float) -> AbstractContextManager[Connection]:
         return connect(
             self._uri,
             open_timeout=seconds,
