@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from typing import Any
 
-import pytest
+from node_red_runs import program
 
 from recam_deploy.flows.templates import load_template
 
@@ -28,12 +27,9 @@ console.log(JSON.stringify(told));
 
 
 def run(template: str, *messages: dict[str, Any]) -> list[Any]:
-    node = shutil.which("node")
-    if not node:
-        pytest.skip("Node.js is not installed")
     (function,) = [n for n in load_template(template) if n["type"] == "function"]
     done = subprocess.run(
-        [node, "-e", _RUN],
+        [program()[0], "-e", _RUN],
         input=json.dumps([function["func"], messages]),
         capture_output=True,
         text=True,

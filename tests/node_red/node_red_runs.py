@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,14 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-from filelock import FileLock
-from platformdirs import user_cache_path
+from virtual.nodered import installation, nodejs
 
 from recam_deploy.flows.client import Login, NodeRed
 from recam_deploy.flows.document import Node
+from recam_deploy.settings import load_settings
 
-VERSION = "4.0.9"
 CAMERA_TYPES = ("sscma", "camera", "model", "preview", "stream", "save")
 FACTORY_TYPES = (
     *("ui-base", "ui-page", "ui-group", "ui-theme", "ui-text", "ui-template", "ui-gauge"),
@@ -49,28 +47,15 @@ adminAuth: {
 """
 
 
-def program() -> Path:
-    """Node-RED's main file, installed once into a cache of the tests'; skips where it cannot."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not node or not npm:
-        pytest.skip("Node.js with npm is not installed, so there is no Node-RED to test against")
-    folder = user_cache_path("recam-tests") / f"node-red-{VERSION}"
-    main = folder / "node_modules" / "node-red" / "red.js"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):
-        if not (folder / "complete").exists():
-            options = ("--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional")
-            done = subprocess.run(
-                [npm, "install", *options, f"node-red@{VERSION}"],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode != 0:
-                pytest.skip(f"Node-RED could not be installed: {done.stderr[-300:]}")
-            (folder / "complete").touch()
-    return main
+def program() -> tuple[Path, Path]:
+    """Node.js and Node-RED's main file, as the virtual camera installs them, once, in the cache."""
+    cache = load_settings().cache_dir
+
+    async def ensure() -> tuple[Path, Path]:
+        node = await nodejs.ensure(cache, print)
+        return node.program, (await installation.ensure(cache, node, print)).program
+
+    return asyncio.run(ensure())
 
 
 def free_port() -> int:
@@ -107,7 +92,7 @@ def node_red(
     folder: Path, *, types: Iterable[str] = (*CAMERA_TYPES, *FACTORY_TYPES), login: bool = False
 ) -> Iterator[Runtime]:
     """Start a Node-RED in `folder`, with stubs for `types`; ends it in the end."""
-    main, port = program(), free_port()
+    (node, main), port = program(), free_port()
     nodes = folder / "stubs"
     nodes.mkdir(parents=True)
     (nodes / "stubs.js").write_text(_STUB % json.dumps(list(types)))
@@ -126,7 +111,7 @@ def node_red(
     )
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["node", str(main), "-u", str(folder), "-s", str(folder / "settings.js")],
+            [str(node), str(main), "-u", str(folder), "-s", str(folder / "settings.js")],
             stdout=log,
             stderr=subprocess.STDOUT,
             env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
