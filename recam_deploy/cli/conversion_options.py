@@ -122,7 +122,8 @@ MinLayerCos = Annotated[
     typer.Option(
         min=0,
         max=1,
-        help="The search looks at layers whose own cosine is below this. (default: 0.99)",
+        help="Search with the compiler's run_qtable, which looks at layers whose own cosine is "
+        "below this, instead of by what each layer loses at the outputs.",
         rich_help_panel="Precision",
     ),
 ]

@@ -70,8 +70,10 @@ def convert(
             "quantization": plan.quantization,
             "output": str(prepared.output.absolute()),
             "commands": commands,
+            "files": plan.own_files,
         }
-        terminal.result(document, commands)
+        comments = [f"# {name}: {what}" for name, what in plan.own_files.items()]
+        terminal.result(document, [*comments, *commands])
         return
     result = run_conversion(settings, terminal, prepared)
     warn_of_empty_check(terminal, result)

@@ -16,9 +16,14 @@ from ..toolchain import ToolCommand
 from .calibration import CalibrationSet
 from .commands import (
     BF16,
+    IMAGE_LIST_FILE,
     INT8,
     MIXED,
+    ONNX_FILE,
+    QUANTIZE_TABLE_FILE,
+    TABLE_FILE,
     calibrate_command,
+    check_picture_file,
     deploy_command,
     search_command,
     transform_command,
@@ -60,6 +65,28 @@ class ConversionPlan:
         """The tools' command lines, in the order they run."""
         steps = (self.transform, self.calibrate, self.search, self.compile)
         return tuple(step.command for step in steps if step and step.command)
+
+    @property
+    def own_files(self) -> dict[str, str]:
+        """The files that the tools read and no tool makes: recam does, before each step."""
+        files = {ONNX_FILE: "the model, cut at its heads and lowered to opset 17"}
+        if self.calibrate or (self.search and self.search.command):
+            files[IMAGE_LIST_FILE] = f"{len(self.calibration.pictures)} pictures, a path a line"
+        if self.quantization != BF16 and self.options.calibration.table is not None:
+            files[TABLE_FILE] = "the calibration table that was given"
+        if self.options.transform.test_input:
+            files[check_picture_file(self.options.transform.test_input)] = "the picture for checks"
+        if self.quantization == MIXED and not (self.search and self.search.command):
+            files[QUANTIZE_TABLE_FILE] = _table_origin(self)
+        return files
+
+
+def _table_origin(plan: ConversionPlan) -> str:
+    if plan.options.quantize_table is not None:
+        return "the quantization table that was given"
+    if plan.search:
+        return "the layers to keep in BF16, which recam finds by what each loses at the outputs"
+    return "the layers of the family's head, which stay in BF16"
 
 
 def choose_quantization(network: Network, wanted: str, quantize_table: str | None) -> str:

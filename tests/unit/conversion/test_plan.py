@@ -327,3 +327,17 @@ def test_a_search_that_finds_nothing_to_do_leaves_an_empty_table(tmp_path: Path)
         finish_search(tmp_path, "something else", None)
     finish_search(tmp_path, "job success, …, no need for mix precsion", None)
     assert (tmp_path / "quantize_table").read_text().startswith("#")
+
+
+def test_a_plan_names_the_files_that_no_tool_makes() -> None:
+    assert list(planned().own_files) == ["network.onnx", "images.txt"]
+    assert list(planned(quantization="bf16").own_files) == ["network.onnx"]
+    given = planned(quantization="mixed", quantize_table="a BF16\n").own_files
+    assert "given" in given["quantize_table"]
+    ours = planned(quantization="mixed", search=SearchOptions()).own_files
+    assert "recam finds" in ours["quantize_table"]
+    theirs = planned(quantization="mixed", search=SearchOptions(by_compiler=True)).own_files
+    assert "quantize_table" not in theirs
+    assert "head" in planned(POSE, quantization="mixed").own_files["quantize_table"]
+    table = planned(calibration=CalibrationOptions(table="a 1 -1 1\n")).own_files
+    assert list(table) == ["network.onnx", "calibration_table"]
