@@ -93,7 +93,7 @@ def test_the_camera_takes_each_family_for_what_it_is(
     assert report.code == 0, report.err + report.out
 
 
-@pytest.mark.parametrize("classes", [1, 2, 7, 80, 365])
+@pytest.mark.parametrize("classes", [1, 2, 4, 7, 80, 365])
 def test_any_number_of_classes_converts(run: Run, tmp_path: Path, classes: int) -> None:
     _, document = convert(run, detector(classes), tmp_path)
     assert len(document["labels"]) == classes
