@@ -2,82 +2,39 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-
-# Newer releases keep usage data in the user's cache folder and send it, unless told not to
-# before they are imported.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as failures
 from PIL import Image
 
 from ..detection.letterbox import Letterbox, sampled
-from ..errors import InputError
 from ..network.model import YOLO_PREPROCESSING, Network, Preprocessing
+from ..network.runtime import Array as Array
+from ..network.runtime import Runtime
 
-Array: TypeAlias = npt.NDArray[np.float32]
-
-_FATAL_ONLY = 4
 _SAFE_IR = 10
-# onnxruntime's exceptions have no base of their own.
-_FAILURES = (
-    failures.Fail,
-    failures.InvalidArgument,
-    failures.InvalidGraph,
-    failures.InvalidProtobuf,
-    failures.NotImplemented,
-    failures.RuntimeException,
-)
 
 
 class FloatModel:
     """A float32 model with one image input."""
 
     def __init__(self, model: Path | bytes, *, as_written: bool = False) -> None:
-        """Load an ONNX file or a serialized model. `as_written` keeps onnxruntime from joining or
-        dropping operators, which roundings would not survive, and to the thread that calls it.
+        """Load an ONNX file or a serialized model; `as_written` as for a `Runtime`.
 
         Raises InputError when onnxruntime cannot run it.
         """
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _FATAL_ONLY
-        if as_written:
-            level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-            options.graph_optimization_level = level
-            options.intra_op_num_threads = 1
-        source = str(model) if isinstance(model, Path) else model
-        try:
-            self._session: Any = onnxruntime.InferenceSession(
-                source, options, providers=["CPUExecutionProvider"]
-            )
-        except _FAILURES as error:
-            raise InputError(
-                f"onnxruntime cannot load the model: {str(error).strip().splitlines()[-1]}",
-                "Export it again, with opset=17.",
-            ) from error
-        self._input: str = self._session.get_inputs()[0].name
+        self._runtime = Runtime(model, as_written=as_written)
+        self._input = self._runtime.inputs[0]
 
     def run(self, image: Array) -> list[Array]:
         """The outputs for one input, float32 of the model's own shape.
 
         Raises InputError when the model cannot be computed.
         """
-        try:
-            outputs: list[Array] = self._session.run(None, {self._input: image})
-        except _FAILURES as error:
-            raise InputError(
-                f"onnxruntime cannot run the model: {str(error).strip().splitlines()[-1]}",
-                "Try the model in onnxruntime by itself, and export it again.",
-            ) from error
-        return outputs
+        return self._runtime.run({self._input: image})
 
 
 def normalized(

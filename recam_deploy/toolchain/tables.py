@@ -7,18 +7,12 @@ BF16, and a table of garbage gives exit code 0 and a cvimodel. So the table is c
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CompilationError
+from .mlir import read_operations
 
-_LOCATION = re.compile(r'^(#loc\d*) = loc\("((?:[^"\\]|\\.)*)"', re.MULTILINE)
-_FUSED = re.compile(r"^(#loc\d*) = loc\(fused\[([^\]]*)\]\)", re.MULTILINE)
-_OPERATION = re.compile(
-    r'^\s*%[\w:, %]+ = "top\.(\w+)"\(.* loc\((#loc\d*|"(?:[^"\\]|\\.)*")\)$', re.MULTILINE
-)
-_NOT_CALIBRATED = ("None", "Weight")
 _FIELDS = 4
 _SHOWN = 3
 
@@ -71,21 +65,7 @@ def mlir_tensors(text: str) -> tuple[str, ...]:
     Of an operation with several results only the first: run_calibration leaves out others that
     need no threshold, such as the indices of a TopK.
     """
-    names = {location: _unescaped(name) for location, name in _LOCATION.findall(text)}
-    first = {location: parts.split(", ")[0] for location, parts in _FUSED.findall(text)}
-    found: dict[str, None] = {}
-    for kind, location in _OPERATION.findall(text):
-        if kind in _NOT_CALIBRATED:
-            continue
-        single = first.get(location, location)
-        name = _unescaped(single[1:-1]) if single.startswith('"') else names.get(single)
-        if name is not None:
-            found[name] = None
-    return tuple(found)
-
-
-def _unescaped(name: str) -> str:
-    return name.replace('\\"', '"').replace("\\\\", "\\")
+    return tuple(operation.name for operation in read_operations(text))
 
 
 def check_calibration_table(table: Path, mlir: Path) -> None:

@@ -1,0 +1,65 @@
+"""Reading the operations of a top-dialect MLIR file, as model_transform of tpu_mlir 1.7 writes it.
+
+A line is `%4 = "top.Conv"(%1, %2, %3) {…} : (…) -> tensor<1x16x80x80xf32> loc(#loc4)`, and the
+names stand at the end: `#loc4 = loc("name")`, or `loc(fused["first", "second"])` for an operation
+with several results.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_LOCATION = re.compile(r'^(#loc\d*) = loc\("((?:[^"\\]|\\.)*)"', re.MULTILINE)
+_FUSED = re.compile(r"^(#loc\d*) = loc\(fused\[([^\]]*)\]\)", re.MULTILINE)
+_OPERATION = re.compile(
+    r'^\s*(%\w+)[\w:, %]* = "top\.(\w+)"\(([^)]*)\)(.*) loc\((#loc\d*|"(?:[^"\\]|\\.)*")\)$',
+    re.MULTILINE,
+)
+_SHAPE = re.compile(r"-> \(?tensor<((?:\d+x)*)")
+_NOT_COMPUTED = ("None", "Weight")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation: `kind` is for instance "Conv", `name` that of its first result, whose `shape`
+    is empty where it is not known, and `inputs` the names of the tensors it reads that are computed
+    by others; weights are left out."""
+
+    kind: str
+    name: str
+    inputs: tuple[str, ...]
+    shape: tuple[int, ...]
+
+
+def read_operations(text: str) -> tuple[Operation, ...]:
+    """The operations of an MLIR file in their order, the network's input first.
+
+    Of an operation with several results only the first is named: run_calibration leaves out others
+    that need no threshold, such as the indices of a TopK.
+    """
+    names = {location: _unescaped(name) for location, name in _LOCATION.findall(text)}
+    first = {location: parts.split(", ")[0] for location, parts in _FUSED.findall(text)}
+    made_by: dict[str, str] = {}
+    found: dict[str, Operation] = {}
+    for value, kind, operands, rest, location in _OPERATION.findall(text):
+        if kind in _NOT_COMPUTED:
+            continue
+        single = first.get(location, location)
+        name = _unescaped(single[1:-1]) if single.startswith('"') else names.get(single)
+        if name is None:
+            continue
+        made_by[value] = name
+        read = (made_by.get(operand.split("#")[0]) for operand in operands.split(", "))
+        inputs = tuple(dict.fromkeys(operand for operand in read if operand is not None))
+        found.setdefault(name, Operation(kind, name, inputs, _shape(rest)))
+    return tuple(found.values())
+
+
+def _shape(types: str) -> tuple[int, ...]:
+    shape = _SHAPE.search(types)
+    return tuple(int(size) for size in shape[1].split("x")[:-1]) if shape else ()
+
+
+def _unescaped(name: str) -> str:
+    return name.replace('\\"', '"').replace("\\\\", "\\")
