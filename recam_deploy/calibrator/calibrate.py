@@ -1,0 +1,99 @@
+"""From pictures to a calibration table, in recam's own process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from ..errors import CompilationError
+from ..progress import Progress
+from ..toolchain.mlir import read_operations
+from ..toolchain.tables import Threshold
+from .collecting import ReadPicture, collect
+from .correspondence import correspond
+from .observing import float_shapes
+from .probing import Surroundings
+from .table import table_text
+from .thresholds import BINS, kl_threshold
+from .tuning import Bounds, TuningPictures, plan_trials, tune
+
+
+@dataclass(frozen=True)
+class CalibrationOptions:
+    """`samples` values of a tensor go into its histogram, over all pictures; thresholds are tuned
+    on the first `tune_pictures`."""
+
+    samples: int = 2_000_000
+    tune_pictures: int = 5
+
+
+class NotCalibratedError(CompilationError):
+    """The compiler wants thresholds of tensors that the ONNX graph does not have."""
+
+
+def calibrate(
+    prepared: Path,
+    mlir: Path,
+    pictures: Sequence[Path],
+    read: ReadPicture,
+    progress: Progress,
+    options: CalibrationOptions = CalibrationOptions(),
+) -> str:
+    """The calibration table for the MLIR file `mlir`, made of the ONNX file `prepared`.
+
+    `read` turns a picture into the network's input, float32 [1, 3, H, W].
+
+    Raises NotCalibratedError when the compiler's own calibrator has to be used, and InputError when
+    a picture cannot be read or the network not be run.
+    """
+    operations = read_operations(mlir.read_text(encoding="utf-8"))
+    model = onnx.shape_inference.infer_shapes(onnx.load(prepared))
+    shapes = float_shapes(model)
+    names = correspond(operations, shapes)
+    if names.missing:
+        raise NotCalibratedError(
+            f"no values are known for {', '.join(names.missing[:3])}", "Use the stock calibrator."
+        )
+    tensors = tuple(dict.fromkeys(names.onnx.values()))
+    tuned_on = pictures[: options.tune_pictures]
+    with progress.step("Calibrating") as step:
+        found = collect(
+            model,
+            tensors,
+            pictures,
+            read,
+            samples=max(4096, min(65536, options.samples // len(pictures))),
+            keep=len(tuned_on),
+            step=step,
+        )
+        step.update(note="computing thresholds")
+        bounds = {}
+        for name, tensor in names.onnx.items():
+            statistics = found.statistics[tensor]
+            largest = statistics.absolute_maximum
+            bounds[name] = Bounds(min(kl_threshold(*statistics.histogram(BINS)), largest), largest)
+        surroundings = Surroundings(model, shapes)
+        trials = [
+            (trial, probe)
+            for trial in plan_trials(operations)
+            if bounds[trial.tensor].worth_trying
+            and (probe := surroundings.probe(trial.operation, names.onnx))
+        ]
+        activations = TuningPictures(
+            model, shapes, found.samples, tuned_on, read, [probe for _, probe in trials]
+        )
+        tuned = tune(surroundings, trials, bounds, activations.of, step)
+    return table_text(
+        {
+            name: Threshold(
+                max(tuned.get(name, 0.0), limits.threshold),
+                *found.statistics[names.onnx[name]].limits,
+            )
+            for name, limits in bounds.items()
+        },
+        pictures=len(pictures),
+        tuned_on=len(tuned_on),
+    )

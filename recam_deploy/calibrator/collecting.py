@@ -1,0 +1,96 @@
+"""Running the pictures through the float network, several at once, and keeping what they show."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from ..network.runtime import Runtime
+from ..progress import Step
+from .histogram import TensorStatistics
+from .observing import Observed, float_shapes
+
+Array = npt.NDArray[np.float32]
+ReadPicture = Callable[[Path], Array]
+T = TypeVar("T")
+R = TypeVar("R")
+
+_MAX_WORKERS = 4
+
+
+def workers() -> int:
+    """How many threads work at once; each holds the activations of one picture."""
+    return max(1, min(_MAX_WORKERS, os.cpu_count() or 1))
+
+
+def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """The results in order; only so many items are under way that all workers are busy."""
+    with ThreadPoolExecutor(workers()) as pool:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > workers():
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+class Collection:
+    """The statistics of each tensor, and its sampled values on the first few pictures."""
+
+    def __init__(self, tensors: Sequence[str]) -> None:
+        self.statistics = {tensor: TensorStatistics() for tensor in tensors}
+        self.samples: dict[str, dict[int, Array]] = {tensor: {} for tensor in tensors}
+
+
+def collect(
+    model: onnx.ModelProto,
+    tensors: Sequence[str],
+    pictures: Sequence[Path],
+    read: ReadPicture,
+    *,
+    samples: int,
+    keep: int,
+    step: Step,
+) -> Collection:
+    """Run all `pictures` through `model`, whose shapes are known, and look at `tensors`.
+
+    `samples` values of a tensor and picture go into its histogram; those of the first `keep`
+    pictures are kept. Raises InputError when the model cannot be run.
+    """
+    shapes = float_shapes(model)
+    observed = Observed(model)
+    for tensor in tensors:
+        observed.extremes(tensor)
+        observed.sample(tensor, int(np.prod(shapes[tensor])), samples)
+    runtime = Runtime(observed.serialized(), threads=1)
+    found = Collection(tensors)
+    for tensor, statistics in found.statistics.items():
+        statistics.complete = int(np.prod(shapes[tensor])) <= samples
+    lock = threading.Lock()
+
+    def look(index: int) -> None:
+        outputs = runtime.run({runtime.inputs[0]: read(pictures[index])})
+        for number, tensor in enumerate(tensors):
+            minimum, maximum, values = outputs[3 * number : 3 * number + 3]
+            with lock:
+                found.statistics[tensor].add(float(minimum), float(maximum), values)
+                if index < keep:
+                    found.samples[tensor][index] = values
+
+    for done, _ in enumerate(in_parallel(look, range(len(pictures))), start=1):
+        step.update(done, len(pictures), "collecting activations")
+    return found

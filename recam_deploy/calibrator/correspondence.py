@@ -1,0 +1,50 @@
+"""Which tensor of the ONNX graph holds the values of a tensor of the MLIR file.
+
+The compiler names a tensor by its ONNX name and, after `_`, the operator that made it, once more
+for each rewriting: `input_Concat_Depth2Space` holds the values of `input`, in another order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..toolchain.mlir import Operation
+
+_REORDERING = frozenset(
+    {"Reshape", "Permute", "Squeeze", "Unsqueeze", "Depth2Space", "ShuffleChannel", "Reverse"}
+)
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """For each tensor of the MLIR file, by name, the ONNX tensor with the same values, perhaps in
+    another order; `missing` are those without one."""
+
+    onnx: Mapping[str, str]
+    missing: tuple[str, ...]
+
+
+def correspond(
+    operations: Sequence[Operation], shapes: Mapping[str, tuple[int, ...]]
+) -> Correspondence:
+    """Find each operation's tensor among the float tensors of the ONNX graph, `shapes` by name."""
+    found: dict[str, str] = {}
+    for operation in operations:
+        source = _named(operation, shapes)
+        if source is None and operation.kind in _REORDERING and operation.inputs:
+            source = found.get(operation.inputs[0])
+        if source is not None:
+            found[operation.name] = source
+    return Correspondence(found, tuple(o.name for o in operations if o.name not in found))
+
+
+def _named(operation: Operation, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    size = math.prod(operation.shape)
+    name = operation.name
+    while name:
+        if name in shapes and math.prod(shapes[name]) == size:
+            return name
+        name = name.rpartition("_")[0]
+    return None

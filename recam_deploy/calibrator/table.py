@@ -1,0 +1,22 @@
+"""Writing a calibration table as run_calibration of tpu_mlir 1.7 does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..toolchain.tables import Threshold
+from .thresholds import BINS
+
+
+def table_text(thresholds: Mapping[str, Threshold], *, pictures: int, tuned_on: int) -> str:
+    """The table of `thresholds` by tensor, in the order in which they are given."""
+    lines = [
+        f"# histogram number: {BINS}",
+        f"# sample number: {pictures}",
+        f"# tune number: {tuned_on}",
+        "###",
+        "# op_name    threshold    min    max",
+    ]
+    for name, value in thresholds.items():
+        lines.append(f"{name} {value.threshold:.7f} {value.minimum:.7f} {value.maximum:.7f}")
+    return "\n".join(lines) + "\n"
