@@ -14,24 +14,36 @@ from ..toolchain.mlir import read_operations
 from ..toolchain.tables import Threshold
 from .collecting import ReadPicture, collect
 from .correspondence import correspond
+from .histogram import TensorStatistics
 from .observing import float_shapes
 from .probing import Surroundings
 from .table import table_text
 from .thresholds import BINS, kl_threshold
-from .tuning import Bounds, TuningPictures, plan_trials, tune
+from .tuning import Attempt, Bounds, TuningPictures, plan_trials, tune
+
+_LEAST_SAMPLES, _MOST_SAMPLES = 8192, 65536
 
 
 @dataclass(frozen=True)
 class CalibrationOptions:
     """`samples` values of a tensor go into its histogram, over all pictures; thresholds are tuned
-    on the first `tune_pictures`."""
+    on the first `tune_pictures`, as the compiler does."""
 
-    samples: int = 2_000_000
+    samples: int = 6_500_000
     tune_pictures: int = 5
+
+    def samples_of_a_picture(self, pictures: int) -> int:
+        """How many values of a tensor are looked at in each of so many pictures."""
+        return max(_LEAST_SAMPLES, min(_MOST_SAMPLES, self.samples // pictures))
 
 
 class NotCalibratedError(CompilationError):
     """The compiler wants thresholds of tensors that the ONNX graph does not have."""
+
+
+def _bounds(statistics: TensorStatistics) -> Bounds:
+    largest = statistics.absolute_maximum
+    return Bounds(min(kl_threshold(*statistics.histogram(BINS)), largest), largest)
 
 
 def calibrate(
@@ -57,35 +69,31 @@ def calibrate(
         raise NotCalibratedError(
             f"no values are known for {', '.join(names.missing[:3])}", "Use the stock calibrator."
         )
-    tensors = tuple(dict.fromkeys(names.onnx.values()))
+    surroundings = Surroundings(model, shapes)
+    attempts = [
+        Attempt(trial.tensor, probe)
+        for trial in plan_trials(operations)
+        if (probe := surroundings.probe(trial.operation, names.onnx))
+    ]
     tuned_on = pictures[: options.tune_pictures]
-    with progress.step("Calibrating") as step:
+    with progress.step("Calibrating", "images") as step:
         found = collect(
             model,
-            tensors,
+            tuple(dict.fromkeys(names.onnx.values())),
             pictures,
             read,
-            samples=max(4096, min(65536, options.samples // len(pictures))),
-            keep=len(tuned_on),
+            samples=options.samples_of_a_picture(len(pictures)),
+            keep={name for attempt in attempts for name in attempt.probe.sampled},
+            keep_pictures=len(tuned_on),
             step=step,
         )
         step.update(note="computing thresholds")
-        bounds = {}
-        for name, tensor in names.onnx.items():
-            statistics = found.statistics[tensor]
-            largest = statistics.absolute_maximum
-            bounds[name] = Bounds(min(kl_threshold(*statistics.histogram(BINS)), largest), largest)
-        surroundings = Surroundings(model, shapes)
-        trials = [
-            (trial, probe)
-            for trial in plan_trials(operations)
-            if bounds[trial.tensor].worth_trying
-            and (probe := surroundings.probe(trial.operation, names.onnx))
-        ]
+        bounds = {name: _bounds(found.statistics[tensor]) for name, tensor in names.onnx.items()}
+        worth = [attempt for attempt in attempts if bounds[attempt.tensor].worth_trying]
         activations = TuningPictures(
-            model, shapes, found.samples, tuned_on, read, [probe for _, probe in trials]
+            model, shapes, found.samples, tuned_on, read, [attempt.probe for attempt in worth]
         )
-        tuned = tune(surroundings, trials, bounds, activations.of, step)
+        tuned = tune(surroundings, worth, bounds, activations.of, step)
     return table_text(
         {
             name: Threshold(

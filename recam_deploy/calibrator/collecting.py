@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -48,12 +48,12 @@ def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
                 future.cancel()
 
 
-class Collection:
-    """The statistics of each tensor, and its sampled values on the first few pictures."""
+class Activations:
+    """The statistics of each tensor, and of some the sampled values, by picture."""
 
-    def __init__(self, tensors: Sequence[str]) -> None:
+    def __init__(self, tensors: Sequence[str], kept: Iterable[str]) -> None:
         self.statistics = {tensor: TensorStatistics() for tensor in tensors}
-        self.samples: dict[str, dict[int, Array]] = {tensor: {} for tensor in tensors}
+        self.samples: dict[str, dict[int, Array]] = {tensor: {} for tensor in kept}
 
 
 def collect(
@@ -63,13 +63,14 @@ def collect(
     read: ReadPicture,
     *,
     samples: int,
-    keep: int,
+    keep: Collection[str],
+    keep_pictures: int,
     step: Step,
-) -> Collection:
+) -> Activations:
     """Run all `pictures` through `model`, whose shapes are known, and look at `tensors`.
 
-    `samples` values of a tensor and picture go into its histogram; those of the first `keep`
-    pictures are kept. Raises InputError when the model cannot be run.
+    `samples` values of a tensor and picture go into its histogram; those of the tensors `keep` in
+    the first `keep_pictures` are kept. Raises InputError when the model cannot be run.
     """
     shapes = float_shapes(model)
     observed = Observed(model)
@@ -77,9 +78,7 @@ def collect(
         observed.extremes(tensor)
         observed.sample(tensor, int(np.prod(shapes[tensor])), samples)
     runtime = Runtime(observed.serialized(), threads=1)
-    found = Collection(tensors)
-    for tensor, statistics in found.statistics.items():
-        statistics.complete = int(np.prod(shapes[tensor])) <= samples
+    found = Activations(tensors, keep)
     lock = threading.Lock()
 
     def look(index: int) -> None:
@@ -88,7 +87,7 @@ def collect(
             minimum, maximum, values = outputs[3 * number : 3 * number + 3]
             with lock:
                 found.statistics[tensor].add(float(minimum), float(maximum), values)
-                if index < keep:
+                if index < keep_pictures and tensor in found.samples:
                     found.samples[tensor][index] = values
 
     for done, _ in enumerate(in_parallel(look, range(len(pictures))), start=1):

@@ -33,10 +33,8 @@ class TensorStatistics:
     """The values of one tensor, seen so far.
 
     `minimum` and `maximum` are those of all values; the histogram may be of a sample of them.
-    `complete` says that it is of all.
     """
 
-    complete: bool = True
     minimum: float = float("inf")
     maximum: float = float("-inf")
     # Zeros take no memory before they are counted up, and few octaves ever are.

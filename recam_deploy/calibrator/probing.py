@@ -54,6 +54,12 @@ class Probe:
     nodes: tuple[onnx.NodeProto, ...]
     view: View
 
+    @property
+    def sampled(self) -> tuple[str, ...]:
+        """The tensors of which it needs samples."""
+        by_view = {View.OUTPUT_SAMPLE: (self.output,), View.INPUT_SAMPLES: self.inputs}
+        return by_view.get(self.view, ())
+
 
 class Surroundings:
     """An ONNX graph, to cut operations out of; its shapes are those of the float tensors."""

@@ -11,6 +11,7 @@ import onnx
 from PIL import Image
 
 from ..detection.letterbox import Letterbox, sampled
+from ..detection.pictures import read_picture
 from ..network.model import YOLO_PREPROCESSING, Network, Preprocessing
 from ..network.runtime import Array as Array
 from ..network.runtime import Runtime
@@ -73,6 +74,15 @@ def float_input(network: Network, image: npt.NDArray[np.uint8]) -> Array:
     left = image.shape[1] // 2 - wanted.width // 2
     centre = image[top : top + wanted.height, left : left + wanted.width]
     return normalized(centre, network.preprocessing)
+
+
+def network_input(network: Network, path: Path) -> Array:
+    """A picture file as the prepared model takes it, float32 [1, 3, H, W].
+
+    Raises InputError when it cannot be read.
+    """
+    _, image = network_image(network, read_picture(path))
+    return float_input(network, image)
 
 
 def largest_difference(
