@@ -22,15 +22,17 @@ from .thresholds import BINS, kl_threshold
 from .tuning import Attempt, Bounds, TuningPictures, plan_trials, tune
 
 _LEAST_SAMPLES, _MOST_SAMPLES = 8192, 65536
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class CalibrationOptions:
-    """`samples` values of a tensor go into its histogram, over all pictures; thresholds are tuned
-    on the first `tune_pictures`, as the compiler does."""
+class CalibratorOptions:
+    """`bins` of the histograms and `tune_num` pictures that thresholds are tuned on, as for
+    run_calibration; `samples` values of a tensor go into its histogram, over all pictures."""
 
+    bins: int = BINS
+    tune_num: int = 5
     samples: int = 6_500_000
-    tune_pictures: int = 5
 
     def samples_of_a_picture(self, pictures: int) -> int:
         """How many values of a tensor are looked at in each of so many pictures."""
@@ -41,18 +43,13 @@ class NotCalibratedError(CompilationError):
     """The compiler wants thresholds of tensors that the ONNX graph does not have."""
 
 
-def _bounds(statistics: TensorStatistics) -> Bounds:
-    largest = statistics.absolute_maximum
-    return Bounds(min(kl_threshold(*statistics.histogram(BINS)), largest), largest)
-
-
 def calibrate(
     prepared: Path,
     mlir: Path,
     pictures: Sequence[Path],
     read: ReadPicture,
     progress: Progress,
-    options: CalibrationOptions = CalibrationOptions(),
+    options: CalibratorOptions | None = None,
 ) -> str:
     """The calibration table for the MLIR file `mlir`, made of the ONNX file `prepared`.
 
@@ -61,13 +58,16 @@ def calibrate(
     Raises NotCalibratedError when the compiler's own calibrator has to be used, and InputError when
     a picture cannot be read or the network not be run.
     """
+    options = options or CalibratorOptions()
     operations = read_operations(mlir.read_text(encoding="utf-8"))
     model = onnx.shape_inference.infer_shapes(onnx.load(prepared))
     shapes = float_shapes(model)
     names = correspond(operations, shapes)
-    if names.missing:
+    if names.missing or not operations:
         raise NotCalibratedError(
-            f"no values are known for {', '.join(names.missing[:3])}", "Use the stock calibrator."
+            "no values are known for "
+            + (", ".join(names.missing[:_SHOWN]) or "any tensor of the translated network"),
+            "Use the compiler's own calibrator: --calibrator stock.",
         )
     surroundings = Surroundings(model, shapes)
     attempts = [
@@ -75,8 +75,8 @@ def calibrate(
         for trial in plan_trials(operations)
         if (probe := surroundings.probe(trial.operation, names.onnx))
     ]
-    tuned_on = pictures[: options.tune_pictures]
-    with progress.step("Calibrating", "images") as step:
+    tuned_on = pictures[: options.tune_num]
+    with progress.step("Calibrating") as step:
         found = collect(
             model,
             tuple(dict.fromkeys(names.onnx.values())),
@@ -88,20 +88,22 @@ def calibrate(
             step=step,
         )
         step.update(note="computing thresholds")
-        bounds = {name: _bounds(found.statistics[tensor]) for name, tensor in names.onnx.items()}
-        worth = [attempt for attempt in attempts if bounds[attempt.tensor].worth_trying]
-        activations = TuningPictures(
-            model, shapes, found.samples, tuned_on, read, [attempt.probe for attempt in worth]
-        )
-        tuned = tune(surroundings, worth, bounds, activations.of, step)
-    return table_text(
-        {
-            name: Threshold(
-                max(tuned.get(name, 0.0), limits.threshold),
-                *found.statistics[names.onnx[name]].limits,
-            )
-            for name, limits in bounds.items()
-        },
-        pictures=len(pictures),
-        tuned_on=len(tuned_on),
-    )
+        statistics = {name: found.statistics[tensor] for name, tensor in names.onnx.items()}
+        bounds = {name: _bounds(values, options.bins) for name, values in statistics.items()}
+        tuned: dict[str, float] = {}
+        if tuned_on:
+            worth = [attempt for attempt in attempts if bounds[attempt.tensor].worth_trying]
+            probes = [attempt.probe for attempt in worth]
+            seen = TuningPictures(model, shapes, found.samples, tuned_on, read, probes)
+            tuned = tune(surroundings, worth, bounds, seen.of, step)
+    table = {
+        name: Threshold(tuned.get(name, bounds[name].threshold), *values.limits)
+        for name, values in statistics.items()
+    }
+    return table_text(table, bins=options.bins, pictures=len(pictures), tuned_on=len(tuned_on))
+
+
+def _bounds(statistics: TensorStatistics, bins: int) -> Bounds:
+    """From the threshold of the divergence, which may lie half a bin too high, to the largest."""
+    largest = statistics.absolute_maximum
+    return Bounds(min(kl_threshold(*statistics.histogram(bins)), largest), largest)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -88,7 +89,7 @@ class Observed:
             self._model.graph.initializer.append(numpy_helper.from_array(values, full))
         return full
 
-    def _node(self, op: str, inputs: Iterable[str], **attributes: int) -> str:
+    def _node(self, op: str, inputs: Iterable[str], **attributes: Any) -> str:
         self._count += 1
         output = f"{_PREFIX}{self._count}"
         self._model.graph.node.append(

@@ -135,7 +135,7 @@ class Surroundings:
 def quantized(values: Array, threshold: float) -> Array:
     """The values through signed 8 bits that end at `threshold`."""
     scale = np.float32(127 / threshold)
-    steps = values * scale
+    steps: Array = values * scale
     np.rint(steps, out=steps)
     np.clip(steps, -128, 127, out=steps)
     steps /= scale

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..toolchain.tables import Threshold
-from .thresholds import BINS
 
 
-def table_text(thresholds: Mapping[str, Threshold], *, pictures: int, tuned_on: int) -> str:
+def table_text(
+    thresholds: Mapping[str, Threshold], *, bins: int, pictures: int, tuned_on: int
+) -> str:
     """The table of `thresholds` by tensor, in the order in which they are given."""
     lines = [
-        f"# histogram number: {BINS}",
+        f"# histogram number: {bins}",
         f"# sample number: {pictures}",
         f"# tune number: {tuned_on}",
         "###",

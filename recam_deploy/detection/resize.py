@@ -36,7 +36,8 @@ def resize_bilinear(image: Pixels, size: tuple[int, int]) -> Pixels:
     first *= down[0][:, None, None]
     second *= down[1][:, None, None]
     total = (first >> 16) + (second >> 16)
-    return np.clip((total + 2) >> 2, 0, 255).astype(np.uint8)
+    resized: Pixels = np.clip((total + 2) >> 2, 0, 255).astype(np.uint8)
+    return resized
 
 
 def _halved(image: Pixels) -> Pixels:

@@ -17,33 +17,44 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-from models import SHARED, Subject, subjects
+from bench_models import SHARED, Subject, subjects
 
 from recam_deploy.calibrator.calibrate import calibrate
 from recam_deploy.console import Terminal
-from recam_deploy.conversion import convert, verification
-from recam_deploy.conversion.plan import (
+from recam_deploy.conversion import verification
+from recam_deploy.conversion.commands import (
     CVIMODEL_FILE,
     INT8,
     MLIR_FILE,
     ONNX_FILE,
     TABLE_FILE,
-    ConversionPlan,
-    plan_conversion,
+    calibrate_command,
+    deploy_command,
+    transform_command,
 )
-from recam_deploy.conversion.reference import FloatModel, network_input
+from recam_deploy.conversion.options import (
+    CalibrationOptions,
+    DeployOptions,
+    TransformOptions,
+)
+from recam_deploy.conversion.reference import (
+    FloatModel,
+    float_input,
+    network_image,
+    network_input,
+)
+from recam_deploy.conversion.work_folder import link_pictures
 from recam_deploy.detection.decode import suppress
 from recam_deploy.detection.letterbox import Letterbox
 from recam_deploy.detection.match import Agreement, agreement
 from recam_deploy.detection.pictures import list_pictures, read_picture
 from recam_deploy.detection.types import Detection
-from recam_deploy.network.cutting import cut
-from recam_deploy.network.lowering import lower
 from recam_deploy.network.model import RAW, Network
+from recam_deploy.network.preparing import prepare
 from recam_deploy.settings import load_settings
 from recam_deploy.toolchain import (
-    TPU_MLIR_VERSION,
     Compiler,
+    ToolCommand,
     ensure,
     read_calibration_table,
     run_tool,
@@ -65,23 +76,12 @@ class Workshop:
         self.progress = Terminal(as_json=False)
         self.network, graph = subject.read()
         self.pictures = subject.pictures()
-        self.plan: ConversionPlan = plan_conversion(
-            self.network,
-            self.pictures,
-            quantization=INT8,
-            verify_images=1,
-            tpu_mlir=TPU_MLIR_VERSION,
-        )
         self.images = images
         folder.mkdir(parents=True, exist_ok=True)
-        onnx.save(
-            lower(cut(graph, self.network.input.name, self.network.cut_at)), folder / ONNX_FILE
-        )
-        self._tool(self.plan.transform)
+        onnx.save(prepare(graph, self.network), folder / ONNX_FILE)
+        self._tool(transform_command(self.network, TransformOptions()))
 
-    def _tool(self, step: object) -> None:
-        command = getattr(step, "command", None)
-        assert command is not None
+    def _tool(self, command: ToolCommand) -> None:
         run_tool(self.compiler, command, self.folder, self.folder / "log", self.progress)
 
     def table(self, kind: str) -> tuple[Path, float]:
@@ -91,8 +91,9 @@ class Workshop:
             return kept, 0.0
         started = time.monotonic()
         if kind == _STOCK:
-            links = convert._link_pictures(self.pictures.paths, self.folder)
-            self._tool(self.plan.calibrate)
+            links = link_pictures(self.pictures.paths, self.folder)
+            count = len(self.pictures.paths)
+            self._tool(calibrate_command(count, CalibrationOptions()))
             for link in links:
                 link.unlink()
             (self.folder / TABLE_FILE).rename(kept)
@@ -101,7 +102,7 @@ class Workshop:
                 self.folder / ONNX_FILE,
                 self.folder / MLIR_FILE,
                 self.pictures.paths,
-                lambda path: network_input(path, self.network),
+                lambda path: network_input(self.network, path),
                 self.progress,
             )
             kept.write_text(text, encoding="utf-8")
@@ -110,21 +111,16 @@ class Workshop:
     def judge(self, table: Path) -> tuple[tuple[float, ...], Agreement]:
         """Compile with a table, run the test pictures, compare with float."""
         (self.folder / TABLE_FILE).write_bytes(table.read_bytes())
-        self._tool(self.plan.compile)
+        self._tool(deploy_command(INT8, DeployOptions(), None))
         network = self.network
         pictures = [read_picture(p) for p in list_pictures(self.subject.test)[: self.images]]
-        size = (network.input.width, network.input.height)
-        boxes = [Letterbox.fit(picture.size, size) for picture in pictures]
-        images = [
-            np.asarray(box.apply(p), np.uint8) for box, p in zip(boxes, pictures, strict=True)
-        ]
+        placed = [network_image(network, picture) for picture in pictures]
         model = FloatModel(self.folder / ONNX_FILE)
-        references = [
-            model.run(verification.normalized(image, network.preprocessing)) for image in images
-        ]
+        references = [model.run(float_input(network, image)) for _, image in placed]
+        images = [image for _, image in placed]
         found = Simulator(self.compiler).run(self.folder / CVIMODEL_FILE, images, self.progress)
         counts = Agreement()
-        for box, reference, outputs in zip(boxes, references, found, strict=True):
+        for (box, _), reference, outputs in zip(placed, references, found, strict=True):
             counts += agreement(
                 detections(network, reference, box), detections(network, outputs, box)
             )
