@@ -121,6 +121,7 @@ class ConvertSettings(_Section):
     quantize: Literal["auto", "int8", "bf16", "f16", "mixed"] = "auto"
     quantize_table: Path | None = None
     calibration_table: Path | None = None
+    calibrator: Literal["fast", "stock"] = "fast"
     tune_num: int = Field(default=5, ge=0)
     histogram_bin_num: int = Field(default=2048, ge=128)
 

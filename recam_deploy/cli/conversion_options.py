@@ -24,6 +24,13 @@ class Precision(str, Enum):
     mixed = "mixed"
 
 
+class Calibrator(str, Enum):
+    """Who measures the value ranges."""
+
+    fast = "fast"
+    stock = "stock"
+
+
 class Place(str, Enum):
     """Where the compiler runs."""
 
@@ -104,6 +111,15 @@ CalibrationTable = Annotated[
     typer.Option(
         metavar="FILE",
         help="A calibration table made elsewhere, to be used instead of calibrating.",
+        rich_help_panel="Precision",
+    ),
+]
+CalibratorOption = Annotated[
+    Calibrator | None,
+    typer.Option(
+        "--calibrator",
+        help="fast: our own, by the compiler's method, several times faster; stock: the "
+        "compiler's run_calibration. (default: fast)",
         rich_help_panel="Precision",
     ),
 ]
@@ -222,6 +238,7 @@ class ConversionFlags:
     quantize: Quantize = None
     quantize_table: QuantizeTable = None
     calibration_table: CalibrationTable = None
+    calibrator: CalibratorOption = None
     expected_cos: ExpectedCos = None
     min_layer_cos: MinLayerCos = None
     max_float_layers: MaxFloatLayers = None

@@ -43,12 +43,14 @@ def convert(
     The heads are found by the model's structure, cut and put in the order that the camera needs;
     class names and input size come from the model's metadata. The result is compared with the
     float model before it is handed out. Steps whose inputs did not change are not run again.
-    With --dry-run the compiler's command lines are printed, in order, as they would be run.
+    With --dry-run the compiler's command lines are printed, in order, as they would be run; the
+    fast calibrator, which is not the compiler's, has none.
     Models of other frameworks are exported to ONNX first, in an environment of their own.
 
     Example: recam convert yolo11n.onnx --calibration pictures/
     """
     from ..console import Terminal
+    from ..conversion.convert import calibrator_of
     from ..settings import load_settings
     from .actions import prepare_conversion, run_conversion
     from .foreign import as_onnx, missing_export
@@ -69,6 +71,7 @@ def convert(
             "family": plan.network.family,
             "quantization": plan.quantization,
             "output": str(prepared.output.absolute()),
+            "calibrator": calibrator_of(plan),
             "commands": commands,
             "files": plan.own_files,
         }

@@ -76,6 +76,7 @@ def read_options(convert: ConvertSettings, network: Network) -> ConversionOption
             excepts=convert.transform_excepts,
         ),
         calibration=CalibrationOptions(
+            calibrator=convert.calibrator,
             tune_num=convert.tune_num,
             histogram_bin_num=convert.histogram_bin_num,
             table=_read_calibration_table(convert.calibration_table),

@@ -15,6 +15,7 @@ import onnx
 
 from .. import __version__, cvimodel
 from ..artifact import Artifact, TensorInfo, sha256_of, write_manifest
+from ..calibrator.calibrate import NotCalibratedError
 from ..errors import InputError, VerificationError
 from ..files import copy_atomically
 from ..network.preparing import output_scales, prepare
@@ -29,8 +30,10 @@ from .commands import (
     ONNX_FILE,
     QUANTIZE_TABLE_FILE,
     TABLE_FILE,
+    calibrate_command,
     check_picture_file,
 )
+from .fast_calibration import fast_table
 from .layout import check_layout
 from .plan import ConversionPlan, PlannedStep
 from .reference import largest_difference
@@ -108,7 +111,7 @@ class Converter:
         transformed = self._tool(self._plan.transform, [prepared])
         made = [transformed]
         if self._plan.calibrate:
-            made.append(self._tool(self._plan.calibrate, [transformed]))
+            made.append(self._calibrate(self._plan.calibrate, prepared, transformed))
         if self._plan.search:
             made.append(self._search(self._plan.search, prepared, made))
         compiled = self._tool(self._plan.compile, made)
@@ -209,6 +212,25 @@ class Converter:
 
         return self._cache.run(step.name, step.key, build)
 
+    def _calibrate(
+        self, step: PlannedStep, prepared: StepResult, transformed: StepResult
+    ) -> StepResult:
+        """By the compiler where the plan says so, or a network asks for what ours cannot know."""
+        if step.command:
+            return self._tool(step, [transformed])
+        plan = self._plan
+
+        def build(folder: Path) -> None:
+            table = fast_table(plan, prepared.folder, transformed.folder, self._progress)
+            write(folder / TABLE_FILE, table)
+
+        try:
+            return self._cache.run(step.name, step.key, build)
+        except NotCalibratedError as error:
+            self._progress.say(f"calibrating with the compiler's own calibrator: {error.message}")
+        command = calibrate_command(len(plan.calibration.pictures), plan.options.calibration)
+        return self._tool(replace(step, command=command), [transformed])
+
     def _put_inputs(self, step: str, folder: Path) -> set[Path]:
         """The user's own files that a step's tool reads, by the names that its command line has."""
         plan, options = self._plan, self._plan.options
@@ -289,6 +311,7 @@ class Converter:
                 ],
             },
             "preprocessing": asdict(plan.network.preprocessing),
+            "calibrator": calibrator_of(plan),
             "commands": [command.display() for command in plan.commands],
             "tools": {
                 "recam-deploy": __version__,
@@ -319,6 +342,11 @@ def _too_far(found: Verification, wanted: Thresholds, kept: Path) -> Verificatio
         "Calibrate with more pictures of what the camera will see, or lower --min-cosine or "
         "--min-matched if this is good enough.",
     )
+
+
+def calibrator_of(plan: ConversionPlan) -> str | None:
+    """Who calibrates; None where nobody has to."""
+    return plan.options.calibration.calibrator if plan.calibrate else None
 
 
 def _make_log_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 DEFAULT_EXPECTED_COS = 0.99
 DEFAULT_MIN_LAYER_COS = 0.99
+FAST, STOCK = "fast", "stock"
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,12 @@ class TransformOptions:
 @dataclass(frozen=True)
 class CalibrationOptions:
     """`run_calibration`: on how many pictures thresholds are tuned (0: not at all), and the bins of
-    the histograms. A `table` made elsewhere is used instead of calibrating."""
+    the histograms. A `table` made elsewhere is used instead of calibrating.
 
+    `calibrator` is "fast", our own with the same method, or "stock", the compiler's.
+    """
+
+    calibrator: str = FAST
     tune_num: int = 5
     histogram_bin_num: int = 2048
     table: str | None = None

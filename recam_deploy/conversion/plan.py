@@ -28,16 +28,18 @@ from .commands import (
     search_command,
     transform_command,
 )
-from .options import ConversionOptions, SearchOptions
+from .options import FAST, ConversionOptions, SearchOptions
 from .step_cache import step_key
 
 # Raise a step's number when our own part of it changes its result.
+_CALIBRATE_FAST = 1
 _PREPARE, _TRANSFORM, _CALIBRATE, _SEARCH, _COMPILE, _VERIFY = 3, 1, 1, 2, 2, 2
 
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One step: its name, its key in the cache, and the tool that makes it, if one does."""
+    """One step: its name, its key in the cache, and the tool that makes it, if one does. The fast
+    calibration has none: it is made here."""
 
     name: str
     key: str
@@ -141,13 +143,17 @@ def plan_conversion(
     calibrate = search = None
     given = options.calibration.table
     if quantization != BF16 and given is None:
+        command = calibrate_command(count, options.calibration)
         calibrate = _step(
             "calibrate",
             _CALIBRATE,
-            calibrate_command(count, options.calibration),
+            command,
             tpu_mlir,
             {"from": transform.key, "pictures": digests},
         )
+        if options.calibration.calibrator == FAST:
+            key = step_key("calibrate", _CALIBRATE_FAST, {"as": calibrate.key, "from": prepare})
+            calibrate = PlannedStep("calibrate", key)
     table = {"table": given} if quantization != BF16 and given is not None else {}
     if quantization == MIXED and options.quantize_table is None and options.search:
         search = _search_step(

@@ -247,6 +247,7 @@ def test_a_dry_run_prints_the_commands_and_writes_nothing(
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
     words = ["convert", str(model), "--calibration", str(pictures), "--dry-run"]
+    words += ["--calibrator", "stock"]
     document = json.loads(runner.invoke(app, [*words, "--json"]).stdout)
     assert [c.split()[0] for c in document["commands"]] == [
         "model_transform.py",

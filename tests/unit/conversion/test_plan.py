@@ -209,11 +209,13 @@ def test_folders_without_usable_pictures_are_refused(tmp_path: Path) -> None:
 
 def test_mixed_precision_without_a_table_searches_for_its_layers() -> None:
     search = SearchOptions(expected_cos=0.998, images=10)
-    ours = planned(quantization="mixed", search=search)
+    stock = CalibrationOptions(calibrator="stock")
+    ours = planned(quantization="mixed", search=search, calibration=stock)
     tools = ["model_transform", "run_calibration", "model_deploy"]
     assert [command.tool for command in ours.commands] == tools
     assert ours.search and ours.search.command is None
-    by_tool = planned(quantization="mixed", search=replace(search, by_compiler=True))
+    chosen = replace(search, by_compiler=True)
+    by_tool = planned(quantization="mixed", search=chosen, calibration=stock)
     tools.insert(2, "run_qtable")
     assert [command.tool for command in by_tool.commands] == tools
     assert by_tool.commands[2].option("--expected_cos") == "0.998"
@@ -261,7 +263,7 @@ def test_every_option_reaches_its_tool() -> None:
         ),
         quantization="mixed",
         transform=TransformOptions("mine", picture, (0.9, 0.8), ("a", "b")),
-        calibration=CalibrationOptions(tune_num=0, histogram_bin_num=1024),
+        calibration=CalibrationOptions("stock", tune_num=0, histogram_bin_num=1024),
         search=SearchOptions(
             expected_cos=0.99,
             images=3,
@@ -296,6 +298,14 @@ def test_every_option_reaches_its_tool() -> None:
     assert deploy.option("--tolerance") == "0.7,0.6"
     assert deploy.option("--excepts") == "e"
     assert {"--op_divide", "--compare_all", "--skip_validation"} <= set(deploy.arguments)
+
+
+def test_the_fast_calibration_is_a_step_of_its_own_without_a_tool() -> None:
+    fast, stock = planned(), planned(calibration=CalibrationOptions(calibrator="stock"))
+    assert changed(stock) == ["calibrate", "compile", "verify"]
+    assert [command.tool for command in fast.commands] == ["model_transform", "model_deploy"]
+    other = planned(calibration=CalibrationOptions(tune_num=3))
+    assert fast.calibrate and other.calibrate and fast.calibrate.key != other.calibrate.key
 
 
 def test_the_compilers_own_checks_need_a_picture() -> None:

@@ -1,0 +1,27 @@
+"""Calibrating a planned conversion by our own calibrator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..calibrator.calibrate import CalibratorOptions, calibrate
+from ..progress import Progress
+from .commands import MLIR_FILE, ONNX_FILE
+from .plan import ConversionPlan
+from .reference import network_input
+
+
+def fast_table(plan: ConversionPlan, prepared: Path, transformed: Path, progress: Progress) -> str:
+    """The calibration table for the network in the folders of the steps before.
+
+    Raises NotCalibratedError when the compiler's own calibrator has to be used.
+    """
+    chosen = plan.options.calibration
+    return calibrate(
+        prepared / ONNX_FILE,
+        transformed / MLIR_FILE,
+        plan.calibration.paths,
+        lambda path: network_input(plan.network, path),
+        progress,
+        CalibratorOptions(bins=chosen.histogram_bin_num, tune_num=chosen.tune_num),
+    )
