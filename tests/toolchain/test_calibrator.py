@@ -1,0 +1,145 @@
+"""Our calibrator beside the compiler's: mathematics, pixels, and a model with both tables."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from recam_deploy import process
+from recam_deploy.calibrator.calibrate import calibrate
+from recam_deploy.calibrator.thresholds import BINS, LEVELS, kl_threshold
+from recam_deploy.conversion.calibration import read_calibration_set
+from recam_deploy.conversion.commands import (
+    CVIMODEL_FILE,
+    INT8,
+    MLIR_FILE,
+    ONNX_FILE,
+    TABLE_FILE,
+    calibrate_command,
+    deploy_command,
+    transform_command,
+)
+from recam_deploy.conversion.options import CalibrationOptions, DeployOptions, TransformOptions
+from recam_deploy.conversion.reference import FloatModel, float_input, network_image, network_input
+from recam_deploy.conversion.verification import cosine
+from recam_deploy.conversion.work_folder import link_pictures
+from recam_deploy.detection.letterbox import sampled
+from recam_deploy.detection.pictures import read_picture
+from recam_deploy.network.model import Preprocessing
+from recam_deploy.network.preparing import prepare
+from recam_deploy.network.reading import read_network
+from recam_deploy.progress import SilentProgress
+from recam_deploy.resources import resource
+from recam_deploy.toolchain import (
+    Toolchain,
+    ToolCommand,
+    check_calibration_table,
+    read_calibration_table,
+    run_tool,
+)
+from recam_deploy.tpu.simulator import Simulator
+
+pytestmark = pytest.mark.toolchain
+
+SILENT = SilentProgress()
+IMAGES = 8
+
+
+def histograms() -> list[np.ndarray]:
+    """Many shapes: falling, even, two humps, sparse."""
+    random = np.random.default_rng(5)
+    places = np.arange(BINS)
+    falling = [1e6 * np.exp(-places / scale) for scale in (20, 100, 400, 3000)]
+    humps = [1e5 * np.exp(-(((places - centre) / 90) ** 2)) for centre in (300, 900, 1700)]
+    shapes = [*falling, *humps, falling[0] + humps[2], np.full(BINS, 7.0)]
+    noisy = [random.poisson(shape + level) for shape in shapes for level in (0, 0.3, 3)]
+    return [np.asarray(counts, np.int64) for counts in noisy]
+
+
+def test_thresholds_are_those_of_the_compilers_library(toolchain: Toolchain) -> None:
+    (path,) = toolchain.root.rglob("lib/calibration_math.so")
+    library = ctypes.CDLL(str(path))
+    library.kl_diversity_hist.restype = ctypes.c_float
+    agreed = 0
+    for counts in histograms():
+        small = counts.astype(np.int32)
+        pointer = small.ctypes.data_as(ctypes.POINTER(ctypes.c_int))
+        theirs = library.kl_diversity_hist(
+            pointer, ctypes.c_float(0.01), ctypes.c_longlong(BINS), ctypes.c_longlong(LEVELS)
+        )
+        agreed += abs(kl_threshold(counts, 0.01) - theirs) < 1e-4
+    # It adds in single precision, so it may differ between two that are nearly as good.
+    assert agreed >= 0.95 * len(histograms())
+
+
+def test_pixels_are_those_of_the_compilers_opencv(toolchain: Toolchain, tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    cases = []
+    for index, (source, target) in enumerate(
+        [((640, 480), (320, 240)), ((333, 517), (206, 320)), ((90, 61), (320, 217))]
+    ):
+        pixels = random.integers(0, 256, (source[1], source[0], 3), dtype=np.uint8)
+        np.save(tmp_path / f"{index}.npy", pixels)
+        cases.append((target, pixels))
+    (tmp_path / "resize.py").write_text(
+        "import cv2, json, numpy as np\n"
+        "for i, size in enumerate(json.load(open('sizes.json'))):\n"
+        "    np.save(f'{i}.out.npy', cv2.resize(np.load(f'{i}.npy'), tuple(size)))\n"
+    )
+    (tmp_path / "sizes.json").write_text(json.dumps([target for target, _ in cases]))
+    done = process.run((str(toolchain.python), "resize.py"), cwd=tmp_path)
+    assert done.returncode == 0, done.output
+    for index, (target, pixels) in enumerate(cases):
+        ours = np.asarray(sampled(Image.fromarray(pixels), target))
+        assert (ours == np.load(tmp_path / f"{index}.out.npy")).all()
+
+
+def test_the_bundled_model_is_as_good_with_either_table(
+    toolchain: Toolchain, tmp_path: Path
+) -> None:
+    demo = resource("device/demo")
+    network, graph = read_network(demo / "shapes.onnx", (), Preprocessing())
+    pictures = read_calibration_set(demo / "calibration", IMAGES).paths
+    onnx.save(prepare(graph, network), tmp_path / ONNX_FILE)
+
+    def use(command: ToolCommand) -> None:
+        run_tool(toolchain, command, tmp_path, tmp_path / "log", SILENT)
+
+    use(transform_command(network, TransformOptions()))
+    link_pictures(pictures, tmp_path)
+    use(calibrate_command(IMAGES, CalibrationOptions()))
+    stock = (tmp_path / TABLE_FILE).rename(tmp_path / "stock")
+    fast = tmp_path / "fast"
+    fast.write_text(
+        calibrate(
+            tmp_path / ONNX_FILE,
+            tmp_path / MLIR_FILE,
+            pictures,
+            lambda path: network_input(network, path),
+            SILENT,
+        )
+    )
+    check_calibration_table(fast, tmp_path / MLIR_FILE)
+    theirs, ours = read_calibration_table(stock), read_calibration_table(fast)
+    assert list(ours) == list(theirs)
+    apart = [abs(ours[n].threshold / theirs[n].threshold - 1) for n in theirs]
+    assert np.median(apart) < 1e-3
+    for name, value in theirs.items():
+        assert ours[name].maximum == pytest.approx(value.maximum, rel=1e-3, abs=1e-4)
+
+    _, image = network_image(network, read_picture(demo / "test" / "test-10000.jpg"))
+    wanted = FloatModel(tmp_path / ONNX_FILE).run(float_input(network, image))
+    least = []
+    for table in (stock, fast):
+        (tmp_path / TABLE_FILE).write_bytes(table.read_bytes())
+        use(deploy_command(INT8, DeployOptions(), None))
+        (outputs,) = Simulator(toolchain).run(tmp_path / CVIMODEL_FILE, [image], SILENT)
+        pairs = zip(wanted, outputs, strict=True)
+        least.append(min(cosine(a.ravel(), b.ravel()) for a, b in pairs))
+    assert least[1] >= least[0] - 0.005

@@ -1,0 +1,154 @@
+"""Thresholds are raised where the next operation gains by it, and only there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx_models import Builder
+
+from recam_deploy.calibrator.observing import float_shapes
+from recam_deploy.calibrator.probing import Surroundings, View, distance, quantized
+from recam_deploy.calibrator.tuning import (
+    STEPS,
+    Attempt,
+    Bounds,
+    Trial,
+    TuningPictures,
+    best_threshold,
+    patches_of,
+    plan_trials,
+    tune,
+)
+from recam_deploy.network.runtime import Array
+from recam_deploy.progress import SilentProgress
+from recam_deploy.toolchain.mlir import Operation
+
+
+def operation(kind: str, name: str, *inputs: str) -> Operation:
+    return Operation(kind, name, inputs, (1, 3, 8, 8))
+
+
+IDENTITY_NAMES = {name: name for name in ("images", "a", "b", "c", "conv", "sum", "joined")}
+
+
+def test_every_input_is_tried_once_and_the_first_again_where_all_were() -> None:
+    a, b = operation("Conv", "a", "images"), operation("SiLU", "b", "a")
+    both, more = operation("Add", "sum", "a", "b"), operation("Concat", "joined", "a", "b")
+    image = operation("Input", "images")
+    assert plan_trials([image, a, b, both, more]) == (
+        Trial(a, "images"),
+        Trial(b, "a"),
+        Trial(both, "b"),
+        Trial(more, "a"),
+    )
+
+
+def test_the_best_of_a_valley_is_found_without_trying_all() -> None:
+    bounds = Bounds(1.0, 3.0)
+
+    def search(wanted: float) -> tuple[float, int]:
+        tried: list[float] = []
+
+        def evaluate(threshold: float) -> float:
+            tried.append(threshold)
+            return abs(threshold - wanted)
+
+        return best_threshold(bounds, evaluate), len(tried)
+
+    for wanted in bounds.candidates:
+        found, tries = search(wanted)
+        assert found == wanted
+        assert tries < STEPS - 5
+
+
+def test_of_equal_thresholds_the_lowest_is_kept() -> None:
+    assert best_threshold(Bounds(1.0, 2.0), lambda threshold: 0.5) == 1.0
+
+
+def test_quantizing_keeps_what_8_bits_can_hold() -> None:
+    values = np.array([-200.0, -128.0, -0.4, 0.0, 0.6, 127.0, 200.0], np.float32)
+    assert quantized(values, 127.0).tolist() == [-128.0, -128.0, 0.0, 0.0, 1.0, 127.0, 127.0]
+    assert distance(values, values) == 0
+
+
+def network() -> onnx.ModelProto:
+    builder = Builder()
+    conv = builder.conv("images", "conv", (3, 4))
+    sigmoid = builder.node("Sigmoid", [conv], "a")
+    product = builder.node("Mul", [conv, sigmoid], "b")
+    total = builder.node("Add", [product, conv], "sum")
+    builder.node("Concat", [total, product], "joined", axis=1)
+    model = builder.model({"joined": [1, 8, 8, 8]}, inputs={"images": [1, 3, 8, 8]})
+    return onnx.shape_inference.infer_shapes(model)
+
+
+@pytest.mark.parametrize(
+    ("tried", "view", "nodes"),
+    [
+        (operation("Conv", "conv", "images"), View.PATCHES, 1),
+        (operation("SiLU", "b", "conv"), View.INPUT_SAMPLES, 2),
+        (operation("Add", "sum", "b", "conv"), View.INPUT_SAMPLES, 1),
+        (operation("Concat", "joined", "sum", "b"), View.OUTPUT_SAMPLE, 0),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Operation) else "",
+)
+def test_an_operation_is_cut_out_with_no_more_than_it_needs(
+    tried: Operation, view: View, nodes: int
+) -> None:
+    model = network()
+    probe = Surroundings(model, float_shapes(model)).probe(tried, IDENTITY_NAMES)
+    assert probe is not None
+    assert (probe.view, len(probe.nodes)) == (view, nodes)
+
+
+def test_an_operation_that_needs_other_tensors_is_not_tried() -> None:
+    model = network()
+    surroundings = Surroundings(model, float_shapes(model))
+    assert surroundings.probe(operation("Add", "sum", "b"), IDENTITY_NAMES) is None
+
+
+def test_a_convolution_that_lives_on_its_large_values_gets_a_higher_threshold() -> None:
+    """One channel is seldom large, and all the output depends on it: the divergence, which only
+    sees how seldom, would cut it off."""
+    builder = Builder()
+    weights = builder.constant("w", np.reshape([0.001, 1.0], (1, 2, 1, 1)), np.float32)
+    builder.node("Conv", ["images", weights], "conv")
+    model = builder.model({"conv": [1, 1, 16, 16]}, inputs={"images": [1, 2, 16, 16]})
+    model = onnx.shape_inference.infer_shapes(model)
+    shapes = float_shapes(model)
+    surroundings = Surroundings(model, shapes)
+    probe = surroundings.probe(operation("Conv", "conv", "images"), IDENTITY_NAMES)
+    assert probe is not None
+
+    def read(_: Path) -> Array:
+        random = np.random.default_rng(1)
+        image = random.uniform(0, 1, (1, 2, 16, 16)).astype(np.float32)
+        image[0, 1] = np.where(random.random((16, 16)) < 0.05, 10.0, 0.0)
+        return image
+
+    pictures = [Path("a"), Path("b")]
+    activations = TuningPictures(model, shapes, {}, pictures, read, [probe])
+    with SilentProgress().step("") as step:
+        tuned = tune(
+            surroundings,
+            [Attempt("images", probe)],
+            {"images": Bounds(1.0, 10.0)},
+            activations.of,
+            step,
+        )
+    assert tuned["images"] == pytest.approx(10.0, rel=0.06)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 80, 80), (1, 4, 20, 20), (1, 4, 2, 9000)])
+def test_small_maps_are_taken_whole(shape: tuple[int, ...]) -> None:
+    assert patches_of(shape) is None
+
+
+def test_of_large_maps_as_much_is_taken_as_of_small_ones() -> None:
+    patches = patches_of((1, 4, 320, 320))
+    assert patches is not None
+    assert 0.9 * 6400 <= len(patches.corners) * patches.side**2 <= 6400
+    assert all(max(corner) + patches.side <= 320 for corner in patches.corners)
