@@ -169,6 +169,17 @@ class _Amount(ProgressColumn):
         return self._count.render(task) + Text(f" {task.fields['unit']}")
 
 
+class _TimeLeft(ProgressColumn):
+    """How long it may still take, where that can be told."""
+
+    def render(self, task: Task) -> Text:
+        left = task.time_remaining
+        if task.total is None or left is None or task.finished:
+            return Text("")
+        minutes, seconds = divmod(int(left) + 1, 60)
+        return Text(f"{minutes}:{seconds:02} left", style="progress.remaining")
+
+
 class _Bar:
     def __init__(self, progress: Progress, title: str, unit: str) -> None:
         self._progress = progress
@@ -193,6 +204,7 @@ def _bar(console: Console, title: str, unit: str) -> Iterator[Step]:
         BarColumn(bar_width=24),
         _Amount(),
         TimeElapsedColumn(),
+        _TimeLeft(),
         TextColumn("{task.fields[note]}", style="dim", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as progress:

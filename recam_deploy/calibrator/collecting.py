@@ -25,21 +25,27 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _MAX_WORKERS = 4
+_HELD_BYTES = 800_000_000
 
 
-def workers() -> int:
-    """How many threads work at once; each holds the activations of one picture."""
-    return max(1, min(_MAX_WORKERS, os.cpu_count() or 1))
+def workers(held: int = 0) -> int:
+    """How many threads work at once, each holding `held` bytes."""
+    room = _HELD_BYTES // max(held, 1)
+    return max(1, min(_MAX_WORKERS, os.cpu_count() or 1, room))
 
 
-def in_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-    """The results in order; only so many items are under way that all workers are busy."""
-    with ThreadPoolExecutor(workers()) as pool:
+def in_parallel(function: Callable[[T], R], items: Sequence[T], held: int = 0) -> Iterator[R]:
+    """The results in order; only so many items are under way that all workers are busy.
+
+    Each holds `held` bytes while it is worked on.
+    """
+    count = workers(held)
+    with ThreadPoolExecutor(count) as pool:
         waiting: deque[Future[R]] = deque()
         try:
             for item in items:
                 waiting.append(pool.submit(function, item))
-                if len(waiting) > workers():
+                if len(waiting) > count:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -77,7 +83,7 @@ def collect(
     for tensor in tensors:
         observed.extremes(tensor)
         observed.sample(tensor, int(np.prod(shapes[tensor])), samples)
-    runtime = Runtime(observed.serialized(), threads=1)
+    runtime = Runtime(observed.serialized(), threads=1, lean=True)
     found = Activations(tensors, keep)
     lock = threading.Lock()
 
@@ -90,6 +96,7 @@ def collect(
                 if index < keep_pictures and tensor in found.samples:
                     found.samples[tensor][index] = values
 
-    for done, _ in enumerate(in_parallel(look, range(len(pictures))), start=1):
+    held = 4 * sum(int(np.prod(shape)) for shape in shapes.values())
+    for done, _ in enumerate(in_parallel(look, range(len(pictures)), held), start=1):
         step.update(done, len(pictures), "collecting activations")
     return found

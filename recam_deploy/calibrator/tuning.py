@@ -192,13 +192,14 @@ class TuningPictures:
                 observed.patches(name, patches)
             else:
                 observed.whole(name)
-        runtime = Runtime(observed.serialized(), threads=1)
+        runtime = Runtime(observed.serialized(), threads=1, lean=True)
+        held = 4 * sum(int(np.prod(shape)) for shape in self._shapes.values())
 
         def look(path: Path) -> dict[tuple[str, View], Array]:
             outputs = runtime.run({runtime.inputs[0]: read(path)})
             return dict(zip(wanted, outputs, strict=True))
 
-        return list(in_parallel(look, pictures))
+        return list(in_parallel(look, pictures, held))
 
     def of(self, probe: Probe) -> list[list[Array]]:
         """A probe's inputs, a list a picture; or its output, where that is all it needs."""
