@@ -37,9 +37,9 @@ def test_the_manifest_tells_where_the_model_comes_from(artifact: Path) -> None:
     assert manifest["tools"]["tpu_mlir"] == "1.7"
     assert [c.split()[0] for c in manifest["commands"]] == [
         "model_transform.py",
-        "run_calibration.py",
         "model_deploy.py",
     ]
+    assert manifest["calibrator"] == "fast"
     assert len(manifest["sources"]["calibration"]) == 8
     assert len(manifest["outputs"]) == 6
 
@@ -60,7 +60,8 @@ def test_a_model_that_is_too_far_from_float_is_kept_aside(run: Run, tmp_path: Pa
 def test_ctrl_c_ends_the_compiler_and_leaves_nothing(
     environment: dict[str, str], run: Run, tmp_path: Path
 ) -> None:
-    words = ("convert", DEMO / "shapes.onnx", "--calibration", DEMO / "calibration", "--images")
+    words = ("convert", DEMO / "shapes.onnx", "--calibration", DEMO / "calibration")
+    words += ("--calibrator", "stock", "--images")
     process = subprocess.Popen(
         [sys.executable, "-m", "recam_deploy", *map(str, words), "13", "--json"],
         cwd=tmp_path,
