@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from ..errors import InputError
 from ..network.runtime import Array, Runtime
 from ..progress import Step
 from ..toolchain.mlir import Operation
@@ -92,8 +93,13 @@ def tune(
     """
 
     def attempted(attempt: Attempt) -> tuple[str, float]:
-        evaluate = evaluator(surroundings, attempt.probe, activations(attempt.probe))
-        return attempt.tensor, best_threshold(bounds[attempt.tensor], evaluate)
+        limits = bounds[attempt.tensor]
+        try:
+            evaluate = evaluator(surroundings, attempt.probe, activations(attempt.probe))
+            return attempt.tensor, best_threshold(limits, evaluate)
+        except InputError:
+            # An operation that cannot be computed alone leaves the divergence's threshold.
+            return attempt.tensor, limits.threshold
 
     best: dict[str, float] = {}
     for done, (tensor, threshold) in enumerate(in_parallel(attempted, attempts), start=1):

@@ -60,8 +60,8 @@ def test_a_model_that_is_too_far_from_float_is_kept_aside(run: Run, tmp_path: Pa
 def test_ctrl_c_ends_the_compiler_and_leaves_nothing(
     environment: dict[str, str], run: Run, tmp_path: Path
 ) -> None:
-    words = ("convert", DEMO / "shapes.onnx", "--calibration", DEMO / "calibration")
-    words += ("--calibrator", "stock", "--images")
+    pictures = ("--calibration", DEMO / "calibration", "--calibrator", "stock", "--images")
+    words = ("convert", DEMO / "shapes.onnx", *pictures)
     process = subprocess.Popen(
         [sys.executable, "-m", "recam_deploy", *map(str, words), "13", "--json"],
         cwd=tmp_path,
