@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from onnx_models import (
+    SIZE,
+    Builder,
+    anchored_detector,
+    detector,
+    query_detector,
+    ranked_detector,
+)
 from PIL import Image
 
 from recam_deploy import process
@@ -31,9 +40,11 @@ from recam_deploy.conversion.verification import cosine
 from recam_deploy.conversion.work_folder import link_pictures
 from recam_deploy.detection.letterbox import sampled
 from recam_deploy.detection.pictures import read_picture
-from recam_deploy.network.model import Preprocessing
+from recam_deploy.network.lowering import lower
+from recam_deploy.network.model import Network, NetworkInput, Preprocessing
 from recam_deploy.network.preparing import prepare
 from recam_deploy.network.reading import read_network
+from recam_deploy.network.runtime import Array
 from recam_deploy.progress import SilentProgress
 from recam_deploy.resources import resource
 from recam_deploy.toolchain import (
@@ -143,3 +154,67 @@ def test_the_bundled_model_is_as_good_with_either_table(
         pairs = zip(wanted, outputs, strict=True)
         least.append(min(cosine(a.ravel(), b.ravel()) for a, b in pairs))
     assert least[1] >= least[0] - 0.005
+
+
+def activations() -> onnx.ModelProto:
+    """What exporters write for common activations, and YOLOX's first slices."""
+    builder = Builder()
+    corners = []
+    for index in range(4):
+        start = builder.constant(f"from{index}", [index % 2, index // 2])
+        end = builder.constant(f"to{index}", [2**31, 2**31])
+        axes, steps = (
+            builder.constant(f"axes{index}", [2, 3]),
+            builder.constant(f"by{index}", [2, 2]),
+        )
+        corners.append(builder.node("Slice", ["images", start, end, axes, steps], f"part{index}"))
+    source = builder.node("Concat", corners, "focus", axis=1)
+    source = builder.conv(source, "stem", (12, 8))
+    for op in ("Relu", "LeakyRelu", "HardSwish", "Tanh", "HardSigmoid"):
+        source = builder.node(op, [source], f"act_{op}")
+        source = builder.conv(source, f"conv_{op}", (8, 8))
+    gate = builder.node("Sigmoid", [source], "gate")
+    swish = builder.node("Mul", [source, gate], "swish")
+    mean = builder.node("GlobalAveragePool", [swish], "mean")
+    scaled = builder.node("Mul", [swish, mean], "scaled")
+    total = builder.node("Add", [scaled, swish], "total")
+    rows = builder.node("Reshape", [total, builder.constant("rows", [1, 8, -1])], "rows_of")
+    turned = builder.node("Transpose", [rows], "turned", perm=[0, 2, 1])
+    builder.node("Softmax", [turned], "out", axis=-1)
+    return builder.model({"out": [1, (SIZE // 2) ** 2, 8]})
+
+
+def _raw_network() -> Network:
+    return Network(
+        path=Path("tiny.onnx"),
+        sha256="",
+        ir_version=8,
+        opset=17,
+        family="raw",
+        input=NetworkInput("images", SIZE, SIZE),
+        cut_at=(),
+        output_shapes=(),
+        classes=0,
+        labels=(),
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [detector, anchored_detector, ranked_detector, query_detector, activations],
+    ids=lambda make: make.__name__,
+)
+def test_every_tensor_that_the_compiler_asks_for_is_in_the_table(
+    make: Callable[[], onnx.ModelProto], toolchain: Toolchain, tmp_path: Path
+) -> None:
+    onnx.save(lower(make()), tmp_path / ONNX_FILE)
+    command = transform_command(_raw_network(), TransformOptions())
+    run_tool(toolchain, command, tmp_path, tmp_path / "log", SILENT)
+
+    def noise(path: Path) -> Array:
+        return np.random.default_rng(int(path.stem)).random((1, 3, SIZE, SIZE), np.float32)
+
+    table = tmp_path / "table"
+    pictures = [Path(f"{index}.png") for index in range(3)]
+    table.write_text(calibrate(tmp_path / ONNX_FILE, tmp_path / MLIR_FILE, pictures, noise, SILENT))
+    check_calibration_table(table, tmp_path / MLIR_FILE)
