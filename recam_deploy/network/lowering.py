@@ -27,6 +27,8 @@ _REDUCTIONS = frozenset(
     for kind in ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare")
 )
 
+_SLOPES = {"LeakyRelu": 0.01, "Elu": 1.0, "HardSigmoid": 0.2}
+
 
 def lower(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy of `model` at IR <= 8 and opset <= 17 that computes the same.
@@ -52,6 +54,7 @@ def lower(model: onnx.ModelProto) -> onnx.ModelProto:
         _Lowering(lowered, version).run()
         version = TARGET_OPSET
     _spell_out_kernels(lowered.graph)
+    _spell_out_defaults(lowered.graph)
     del lowered.opset_import[:]
     lowered.opset_import.append(helper.make_opsetid("", version))
     onnx.checker.check_model(lowered)
@@ -66,6 +69,19 @@ def _spell_out_kernels(graph: onnx.GraphProto) -> None:
         if node.op_type in ("Conv", "ConvTranspose") and not said and node.input[1] in weights:
             kernel = list(weights[node.input[1]][2:])
             node.attribute.append(helper.make_attribute("kernel_shape", kernel))
+
+
+def _spell_out_defaults(graph: onnx.GraphProto) -> None:
+    """Write down what ONNX means by attributes that are left out, where the compiler means
+    something else: other slopes, and pools that step by their kernel (tpu_mlir 1.7,
+    `transform/OnnxConverter.py`)."""
+    for node in graph.node:
+        said = {attribute.name: attribute for attribute in node.attribute}
+        if node.op_type in _SLOPES and "alpha" not in said:
+            node.attribute.append(helper.make_attribute("alpha", _SLOPES[node.op_type]))
+        if node.op_type in ("MaxPool", "AveragePool") and "strides" not in said:
+            ones = [1] * len(said["kernel_shape"].ints)
+            node.attribute.append(helper.make_attribute("strides", ones))
 
 
 _Ints: TypeAlias = npt.NDArray[np.int64]

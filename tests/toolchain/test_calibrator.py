@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -170,9 +171,10 @@ def activations() -> onnx.ModelProto:
         corners.append(builder.node("Slice", ["images", start, end, axes, steps], f"part{index}"))
     source = builder.node("Concat", corners, "focus", axis=1)
     source = builder.conv(source, "stem", (12, 8))
-    for op in ("Relu", "LeakyRelu", "HardSwish", "Tanh", "HardSigmoid"):
+    for op in ("Relu", "LeakyRelu", "Elu", "HardSwish", "Tanh", "HardSigmoid"):
         source = builder.node(op, [source], f"act_{op}")
         source = builder.conv(source, f"conv_{op}", (8, 8))
+    source = builder.node("MaxPool", [source], "pooled", kernel_shape=[3, 3], pads=[1] * 4)
     gate = builder.node("Sigmoid", [source], "gate")
     swish = builder.node("Mul", [source, gate], "swish")
     mean = builder.node("GlobalAveragePool", [swish], "mean")
@@ -218,3 +220,23 @@ def test_every_tensor_that_the_compiler_asks_for_is_in_the_table(
     pictures = [Path(f"{index}.png") for index in range(3)]
     table.write_text(calibrate(tmp_path / ONNX_FILE, tmp_path / MLIR_FILE, pictures, noise, SILENT))
     check_calibration_table(table, tmp_path / MLIR_FILE)
+
+
+def test_the_compiler_computes_what_onnx_means(toolchain: Toolchain, tmp_path: Path) -> None:
+    """So each tensor has the same range in both calibrators' tables."""
+    network = _raw_network()
+    pictures = read_calibration_set(resource("device/demo/calibration"), 2).paths
+    onnx.save(lower(activations()), tmp_path / ONNX_FILE)
+    link_pictures(pictures, tmp_path)
+    for command in (
+        transform_command(network, TransformOptions()),
+        calibrate_command(2, CalibrationOptions(tune_num=0)),
+    ):
+        run_tool(toolchain, command, tmp_path, tmp_path / "log", SILENT)
+    ours = tmp_path / "ours"
+    read = partial(network_input, network)
+    ours.write_text(calibrate(tmp_path / ONNX_FILE, tmp_path / MLIR_FILE, pictures, read, SILENT))
+    found = read_calibration_table(ours)
+    for name, theirs in read_calibration_table(tmp_path / TABLE_FILE).items():
+        assert found[name].minimum == pytest.approx(theirs.minimum, rel=1e-3, abs=1e-4), name
+        assert found[name].maximum == pytest.approx(theirs.maximum, rel=1e-3, abs=1e-4), name

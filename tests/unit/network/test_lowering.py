@@ -39,6 +39,27 @@ def test_an_older_model_keeps_its_opset() -> None:
     assert (lowered.ir_version, lowered.opset_import[0].version) == (7, 13)
 
 
+def test_what_onnx_means_by_silence_is_written_down() -> None:
+    """The compiler takes other slopes, and pools that step by their kernel."""
+    builder = Builder()
+    leaky = builder.node("LeakyRelu", [builder.conv("images", "c", (3, 4))], "leaky")
+    elu = builder.node("Elu", [leaky], "elu")
+    builder.node("MaxPool", [elu], "pooled", kernel_shape=[3, 3], pads=[1] * 4)
+    builder.node("AveragePool", ["pooled"], "out", kernel_shape=[2, 2], strides=[2, 2])
+    model = with_shapes(builder.model({"out": [1, 4, SIZE // 2, SIZE // 2]}))
+    lowered = lower(model)
+    said = {
+        (node.op_type, attribute.name): onnx.helper.get_attribute_value(attribute)
+        for node in lowered.graph.node
+        for attribute in node.attribute
+    }
+    assert said["LeakyRelu", "alpha"] == pytest.approx(0.01)
+    assert said["Elu", "alpha"] == 1.0
+    assert said["MaxPool", "strides"] == [1, 1]
+    assert said["AveragePool", "strides"] == [2, 2]
+    assert largest_difference(model, lowered, ["out"], IMAGE) == 0
+
+
 def test_cutting_keeps_the_wanted_order_and_values() -> None:
     model = with_shapes(detector())
     wanted = ["head32_cls", "head8_box", "head16_cls"]
