@@ -39,6 +39,7 @@ from recam_deploy.conversion.options import (
 )
 from recam_deploy.conversion.reference import (
     FloatModel,
+    cosine,
     float_input,
     network_image,
     network_input,
@@ -125,7 +126,7 @@ class Workshop:
                 detections(network, reference, box), detections(network, outputs, box)
             )
         cosines = tuple(
-            verification.cosine(
+            cosine(
                 np.concatenate([outputs[index].ravel() for outputs in references]),
                 np.concatenate([outputs[index].ravel() for outputs in found]),
             )

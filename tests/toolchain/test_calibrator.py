@@ -36,8 +36,13 @@ from recam_deploy.conversion.commands import (
     transform_command,
 )
 from recam_deploy.conversion.options import CalibrationOptions, DeployOptions, TransformOptions
-from recam_deploy.conversion.reference import FloatModel, float_input, network_image, network_input
-from recam_deploy.conversion.verification import cosine
+from recam_deploy.conversion.reference import (
+    FloatModel,
+    cosine,
+    float_input,
+    network_image,
+    network_input,
+)
 from recam_deploy.conversion.work_folder import link_pictures
 from recam_deploy.detection.letterbox import sampled
 from recam_deploy.detection.pictures import read_picture
