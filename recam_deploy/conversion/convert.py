@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import platform
 import shutil
@@ -30,12 +31,11 @@ from .commands import (
     ONNX_FILE,
     QUANTIZE_TABLE_FILE,
     TABLE_FILE,
-    calibrate_command,
     check_picture_file,
 )
 from .fast_calibration import fast_table
 from .layout import check_layout
-from .plan import ConversionPlan, PlannedStep
+from .plan import ConversionPlan, PlannedStep, with_stock_calibrator
 from .reference import largest_difference
 from .sensitivity import search_layers
 from .step_cache import StepCache, StepResult
@@ -104,7 +104,15 @@ class Converter:
         not close enough to the float model; it is then kept aside as `*.rejected.cvimodel`.
         """
         with self._cache.in_use():
-            return self._run(output, thresholds)
+            try:
+                return self._run(output, thresholds)
+            except NotCalibratedError as error:
+                self._progress.say(
+                    f"calibrating with the compiler's own calibrator: {error.message}"
+                )
+            calibrated_by_compiler = copy.copy(self)
+            calibrated_by_compiler._plan = with_stock_calibrator(self._plan, self._compiler.version)
+            return calibrated_by_compiler._run(output, thresholds)
 
     def _run(self, output: Path, thresholds: Thresholds) -> ConversionResult:
         prepared = self._cache.run("prepare", self._plan.prepare.key, self._prepare)
@@ -215,21 +223,18 @@ class Converter:
     def _calibrate(
         self, step: PlannedStep, prepared: StepResult, transformed: StepResult
     ) -> StepResult:
-        """By the compiler where the plan says so, or a network asks for what ours cannot know."""
+        """By the compiler where the plan says so, else by ours.
+
+        Raises NotCalibratedError when the network asks for what ours cannot know.
+        """
         if step.command:
             return self._tool(step, [transformed])
-        plan = self._plan
 
         def build(folder: Path) -> None:
-            table = fast_table(plan, prepared.folder, transformed.folder, self._progress)
+            table = fast_table(self._plan, prepared.folder, transformed.folder, self._progress)
             write(folder / TABLE_FILE, table)
 
-        try:
-            return self._cache.run(step.name, step.key, build)
-        except NotCalibratedError as error:
-            self._progress.say(f"calibrating with the compiler's own calibrator: {error.message}")
-        command = calibrate_command(len(plan.calibration.pictures), plan.options.calibration)
-        return self._tool(replace(step, command=command), [transformed])
+        return self._cache.run(step.name, step.key, build)
 
     def _put_inputs(self, step: str, folder: Path) -> set[Path]:
         """The user's own files that a step's tool reads, by the names that its command line has."""

@@ -6,7 +6,7 @@ a dry run, the cache and the manifest all read the same plan.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import InputError
@@ -28,7 +28,7 @@ from .commands import (
     search_command,
     transform_command,
 )
-from .options import FAST, ConversionOptions, SearchOptions
+from .options import FAST, STOCK, ConversionOptions, SearchOptions
 from .step_cache import step_key
 
 # Raise a step's number when our own part of it changes its result.
@@ -72,10 +72,13 @@ class ConversionPlan:
     def own_files(self) -> dict[str, str]:
         """The files that the tools read and no tool makes: recam does, before each step."""
         files = {ONNX_FILE: "the model, cut at its heads and lowered to opset 17"}
-        if self.calibrate or (self.search and self.search.command):
+        listed = [step for step in (self.calibrate, self.search) if step and step.command]
+        if listed:
             files[IMAGE_LIST_FILE] = f"{len(self.calibration.pictures)} pictures, a path a line"
         if self.quantization != BF16 and self.options.calibration.table is not None:
             files[TABLE_FILE] = "the calibration table that was given"
+        elif self.calibrate and not self.calibrate.command:
+            files[TABLE_FILE] = "the value ranges of all tensors, which recam measures"
         if self.options.transform.test_input:
             files[check_picture_file(self.options.transform.test_input)] = "the picture for checks"
         if self.quantization == MIXED and not (self.search and self.search.command):
@@ -190,6 +193,18 @@ def plan_conversion(
         search=search,
         compile=compiled,
         verify=PlannedStep("verify", verify),
+    )
+
+
+def with_stock_calibrator(plan: ConversionPlan, tpu_mlir: str) -> ConversionPlan:
+    """The same conversion, calibrated by the compiler's own calibrator."""
+    calibration = replace(plan.options.calibration, calibrator=STOCK)
+    return plan_conversion(
+        plan.network,
+        plan.calibration,
+        replace(plan.options, calibration=calibration),
+        quantization=plan.quantization,
+        tpu_mlir=tpu_mlir,
     )
 
 

@@ -12,9 +12,9 @@ import pytest
 from recam_deploy.calibrator.calibrate import NotCalibratedError
 from recam_deploy.conversion import convert
 from recam_deploy.conversion.calibration import CalibrationSet
-from recam_deploy.conversion.convert import Converter
+from recam_deploy.conversion.convert import Converter, Thresholds
 from recam_deploy.conversion.options import ConversionOptions
-from recam_deploy.conversion.plan import ConversionPlan, PlannedStep, plan_conversion
+from recam_deploy.conversion.plan import ConversionPlan, plan_conversion
 from recam_deploy.conversion.step_cache import StepResult
 from recam_deploy.network.model import Network, NetworkInput
 from recam_deploy.progress import SilentProgress, Step
@@ -31,10 +31,6 @@ class Heard:
 
     def say(self, message: str) -> None:
         self.lines.append(message)
-
-
-def refuse(*_: object) -> str:
-    raise NotCalibratedError("no values are known for x", "")
 
 
 def planned() -> ConversionPlan:
@@ -56,30 +52,35 @@ def planned() -> ConversionPlan:
 
 
 class NoCompiler:
-    """Never asked."""
+    """Asked for nothing but its version."""
+
+    version = "1.7"
 
 
-def test_the_compilers_own_calibrator_takes_over(
+def test_the_compilers_own_calibrator_takes_over_and_the_plan_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard, asked = Heard(), []
-    done = StepResult("calibrate", tmp_path, 1.0, cached=False)
+    heard = Heard()
+    plans: list[ConversionPlan] = []
 
-    def tool(_: Converter, step: PlannedStep, before: list[StepResult]) -> StepResult:
-        asked.append(step)
-        return done
+    def run(converter: Converter, output: Path, thresholds: Thresholds) -> str:
+        plans.append(converter._plan)
+        if len(plans) == 1:
+            raise NotCalibratedError("no values are known for x", "")
+        return "done"
 
-    monkeypatch.setattr(convert, "fast_table", refuse)
-    monkeypatch.setattr(Converter, "_tool", tool)
-    plan = planned()
-    converter = Converter(plan, onnx.ModelProto(), NoCompiler(), tmp_path, heard)  # type: ignore[arg-type]
-    assert plan.calibrate is not None
-    assert converter._calibrate(plan.calibrate, done, done) is done
-    assert [step.command.tool for step in asked if step.command] == ["run_calibration"]
-    assert asked[0].key == plan.calibrate.key
+    monkeypatch.setattr(Converter, "_run", run)
+    converter = Converter(planned(), onnx.ModelProto(), NoCompiler(), tmp_path, heard)  # type: ignore[arg-type]
+    assert str(converter.run(tmp_path / "m.cvimodel", Thresholds(0, 0))) == "done"
     assert heard.lines == [
         "calibrating with the compiler's own calibrator: no values are known for x"
     ]
+    assert [command.tool for command in plans[1].commands] == [
+        "model_transform",
+        "run_calibration",
+        "model_deploy",
+    ]
+    assert plans[1].options.calibration.calibrator == "stock"
 
 
 def test_the_table_is_kept_as_the_step_that_was_planned(

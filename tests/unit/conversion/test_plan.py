@@ -340,7 +340,10 @@ def test_a_search_that_finds_nothing_to_do_leaves_an_empty_table(tmp_path: Path)
 
 
 def test_a_plan_names_the_files_that_no_tool_makes() -> None:
-    assert list(planned().own_files) == ["network.onnx", "images.txt"]
+    stock = planned(calibration=CalibrationOptions(calibrator="stock"))
+    assert list(stock.own_files) == ["network.onnx", "images.txt"]
+    fast = planned(calibration=CalibrationOptions(calibrator="fast"))
+    assert list(fast.own_files) == ["network.onnx", "calibration_table"]
     assert list(planned(quantization="bf16").own_files) == ["network.onnx"]
     given = planned(quantization="mixed", quantize_table="a BF16\n").own_files
     assert "given" in given["quantize_table"]
