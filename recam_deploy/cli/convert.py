@@ -35,6 +35,9 @@ def convert(
     flags: ConversionFlags,
     foreign: ForeignFlags,
     output: Output = None,
+    timings: Annotated[
+        bool, typer.Option("--timings", help="Also show how long each step took.")
+    ] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -81,6 +84,17 @@ def convert(
     result = run_conversion(settings, terminal, prepared)
     warn_of_empty_check(terminal, result)
     terminal.result(conversion_document(result), conversion_lines(result))
+    if timings:
+        terminal.table("", ("step", "seconds", ""), timing_rows(result))
+
+
+def timing_rows(result: ConversionResult) -> list[tuple[str, str, str]]:
+    """Each step, its seconds this time, and whether it was taken from the cache."""
+    rows = [
+        (step.name, f"{step.seconds:.2f}", "unchanged" if step.cached else "")
+        for step in result.steps
+    ]
+    return [*rows, ("in all", f"{sum(step.seconds for step in result.steps):.2f}", "")]
 
 
 def warn_of_empty_check(terminal: Terminal, result: ConversionResult) -> None:
@@ -115,6 +129,7 @@ def conversion_document(result: ConversionResult) -> dict[str, Any]:
         "input": {"height": artifact.input_size[0], "width": artifact.input_size[1]},
         "outputs": [dataclasses.asdict(output) for output in artifact.outputs],
         "steps": [step.as_json() for step in result.steps],
+        "timings": result.timings,
         "verification": {
             "passed": result.passed,
             "cosine": check["cosine"],

@@ -72,6 +72,14 @@ class ConversionResult:
     verification: Verification
     passed: bool
 
+    @property
+    def timings(self) -> dict[str, dict[str, float | bool]]:
+        """Each step's seconds this time, and whether it was taken from the cache."""
+        return {
+            step.name: {"seconds": round(step.seconds, 2), "cached": step.cached}
+            for step in self.steps
+        }
+
 
 class Converter:
     """Runs the steps of one plan. `origin` says which model of another framework the ONNX model
@@ -325,6 +333,7 @@ class Converter:
                 "python": platform.python_version(),
             },
             "steps": [step.as_json() for step in result.steps],
+            "timings": result.timings,
             "verification": {
                 "passed": result.passed,
                 "min_cosine": thresholds.min_cosine,

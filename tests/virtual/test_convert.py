@@ -42,6 +42,8 @@ def test_the_manifest_tells_where_the_model_comes_from(artifact: Path) -> None:
     assert manifest["calibrator"] == "fast"
     assert len(manifest["sources"]["calibration"]) == 8
     assert len(manifest["outputs"]) == 6
+    assert list(manifest["timings"]) == ["prepare", "transform", "calibrate", "compile", "verify"]
+    assert not manifest["timings"]["compile"]["cached"]
 
 
 def test_a_model_that_is_too_far_from_float_is_kept_aside(run: Run, tmp_path: Path) -> None:
