@@ -134,11 +134,13 @@ def test(
 
 def _read_artifact(path: Path, labels: Path | None) -> Artifact:
     from ..artifact import load_artifact
+    from ..camera.acceptance import check_read_right
     from ..camera.deployment import check_artifact
     from ..network.labels import read_labels
 
     artifact = load_artifact(path, read_labels(labels) if labels else ())
     check_artifact(artifact)
+    check_read_right(artifact)
     return artifact
 
 
