@@ -151,6 +151,7 @@ class ConvertSettings(_Section):
     channel_format: Literal["auto", "nchw", "nhwc"] = "auto"
 
     # The compiler's own checks, which run when there is a picture for them.
+    paranoid: bool = False
     test_input: Path | None = None
     test_result: Path | None = None
     transform_tolerance: _Tolerance = (0.99, 0.99)

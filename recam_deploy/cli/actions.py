@@ -65,12 +65,13 @@ def prepare_conversion(
         input_shape=convert.input_shapes[0] if convert.input_shapes else (),
     )
     check_channel_format(convert, network)
-    options = read_options(convert, network)
+    pictures = read_pictures(convert)
+    options = read_options(convert, network, pictures)
     quantization = choose_quantization(network, convert.quantize, options.quantize_table)
     target = output_path(model, output, quantization)
     plan = plan_conversion(
         network,
-        read_pictures(convert),
+        pictures,
         options,
         quantization=quantization,
         tpu_mlir=TPU_MLIR_VERSION,

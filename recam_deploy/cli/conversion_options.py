@@ -210,6 +210,14 @@ Toolchain = Annotated[
         "(macOS, Windows, Arm). (or RECAM_TOOLCHAIN; default: local)",
     ),
 ]
+Paranoid = Annotated[
+    bool | None,
+    typer.Option(
+        "--paranoid",
+        help="Let the compiler check its own steps as well, tensor by tensor, on the first "
+        "picture. It takes longer; our check of the finished cvimodel runs in any case.",
+    ),
+]
 MinCosine = Annotated[
     float | None,
     typer.Option(
@@ -249,6 +257,7 @@ class ConversionFlags:
     scale: Scale = None
     pixel_format: PixelFormatOption = None
     toolchain: Toolchain = None
+    paranoid: Paranoid = None
     min_cosine: MinCosine = None
     min_matched: MinMatched = None
 

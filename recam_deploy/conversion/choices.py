@@ -63,7 +63,9 @@ def read_pictures(convert: ConvertSettings) -> CalibrationSet:
     return read_calibration_set(convert.dataset.expanduser(), convert.images)
 
 
-def read_options(convert: ConvertSettings, network: Network) -> ConversionOptions:
+def read_options(
+    convert: ConvertSettings, network: Network, pictures: CalibrationSet
+) -> ConversionOptions:
     """All options, with the files that they name read.
 
     Raises InputError for a table or picture that cannot be used.
@@ -71,7 +73,7 @@ def read_options(convert: ConvertSettings, network: Network) -> ConversionOption
     return ConversionOptions(
         transform=TransformOptions(
             model_name=convert.model_name,
-            test_input=_check_picture(convert.test_input),
+            test_input=_check_picture(convert, pictures),
             tolerance=convert.transform_tolerance,
             excepts=convert.transform_excepts,
         ),
@@ -124,10 +126,11 @@ def _search(convert: ConvertSettings, network: Network) -> SearchOptions | None:
     )
 
 
-def _check_picture(path: Path | None) -> CheckPicture | None:
-    if path is None:
+def _check_picture(convert: ConvertSettings, pictures: CalibrationSet) -> CheckPicture | None:
+    """The picture of the compiler's own checks, if they are wanted: by default the first one."""
+    if convert.test_input is None and not convert.paranoid:
         return None
-    path = path.expanduser()
+    path = (convert.test_input or pictures.paths[0]).expanduser()
     read_picture(path)
     if path.suffix.lower() not in _CHECK_SUFFIXES:
         raise InputError(

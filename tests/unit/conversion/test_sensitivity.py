@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx_models import Builder
 
+from recam_deploy.conversion.calibration import CalibrationSet
 from recam_deploy.conversion.choices import read_options
 from recam_deploy.conversion.reference import FloatModel
 from recam_deploy.conversion.sensitivity import FloatLayers, find_float_layers
@@ -117,6 +118,8 @@ NETWORK = Network(
     labels=(),
 )
 
+PICTURES = CalibrationSet(Path("d"), ((Path("d/1.jpg"), "11"),))
+
 
 @pytest.mark.parametrize(
     ("given", "by_compiler"),
@@ -132,7 +135,7 @@ NETWORK = Network(
 def test_the_compilers_search_is_taken_for_its_own_parameters(
     given: dict[str, object], by_compiler: bool
 ) -> None:
-    search = read_options(ConvertSettings.model_validate(given), NETWORK).search
+    search = read_options(ConvertSettings.model_validate(given), NETWORK, PICTURES).search
     assert search is not None
     assert search.by_compiler is by_compiler
 
@@ -140,4 +143,4 @@ def test_the_compilers_search_is_taken_for_its_own_parameters(
 def test_parameters_of_the_compilers_search_are_refused_for_ours() -> None:
     settings = ConvertSettings(search="recam", min_layer_cos=0.9)
     with pytest.raises(InputError, match="min_layer_cos is a parameter of run_qtable"):
-        read_options(settings, NETWORK)
+        read_options(settings, NETWORK, PICTURES)
