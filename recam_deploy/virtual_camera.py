@@ -88,8 +88,8 @@ def running(folder: Path) -> VirtualCamera | None:
 
 @dataclass(frozen=True)
 class NodeRedOptions:
-    """The virtual camera's Node-RED: `cache` is where it is installed; `nodes` a clone of Seeed's
-    own nodes, to be used instead of the stand-ins."""
+    """The virtual camera's Node-RED, as `install_node_red` makes it: `cache` is where it is
+    installed; `nodes` a clone of Seeed's own nodes, to be used instead of the stand-ins."""
 
     cache: Path
     nodes: Path | None = None
@@ -108,12 +108,7 @@ def start(
     those of the demo. Raises VirtualCameraError when it cannot start, or its extra is not
     installed.
     """
-    if any(importlib.util.find_spec(name) is None for name in _EXTRA):
-        raise VirtualCameraError(
-            "the virtual camera is not installed", "Run: pip install 'recam-deploy[virtual]'"
-        )
-    if node_red:
-        _install_node_red(node_red.cache, progress)
+    _check_extra()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     factory = resource("device/virtual/factory")
     command = [
@@ -139,8 +134,12 @@ def start(
             raise
 
 
-def _install_node_red(cache: Path, progress: Progress) -> None:
-    """Install Node-RED, if it is not there yet, before the camera's start: it may take a while."""
+def install_node_red(cache: Path, progress: Progress, nodes: Path | None = None) -> NodeRedOptions:
+    """Install Node-RED, if it is not there yet, before the camera's start: it may take a while.
+
+    Raises VirtualCameraError when it is not to be had, or the virtual camera's extra is not there.
+    """
+    _check_extra()
     command = [sys.executable, "-m", "virtual.nodered", "install", "--cache-dir", str(cache)]
     with progress.step("Preparing Node-RED") as step:
         done = process.run(
@@ -153,7 +152,15 @@ def _install_node_red(cache: Path, progress: Progress) -> None:
     if done.returncode != 0:
         raise VirtualCameraError(
             f"the virtual camera's Node-RED cannot be installed: {done.tail(1)}",
-            "Mend that and try again, or go without it: `recam virtual up --no-node-red`.",
+            "Mend that and try again, or go without it: --no-node-red.",
+        )
+    return NodeRedOptions(cache, nodes)
+
+
+def _check_extra() -> None:
+    if any(importlib.util.find_spec(name) is None for name in _EXTRA):
+        raise VirtualCameraError(
+            "the virtual camera is not installed", "Run: pip install 'recam-deploy[virtual]'"
         )
 
 
