@@ -150,8 +150,9 @@ def install_node_red(cache: Path, progress: Progress, nodes: Path | None = None)
             timeout=_INSTALL_SECONDS,
         )
     if done.returncode != 0:
+        why = done.tail(1).removeprefix("virtual.nodered: ")
         raise VirtualCameraError(
-            f"the virtual camera's Node-RED cannot be installed: {done.tail(1)}",
+            f"the virtual camera's Node-RED cannot be installed: {why}",
             "Mend that and try again, or go without it: --no-node-red.",
         )
     return NodeRedOptions(cache, nodes)
