@@ -32,7 +32,8 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class VirtualCamera:
-    """A running virtual camera. `settings` is the recam.toml that points at it."""
+    """A running virtual camera. `settings` is the recam.toml that points at it; `started` tells
+    its process from another one that gets the same `pid` later."""
 
     folder: Path
     pid: int
@@ -45,6 +46,7 @@ class VirtualCamera:
     user: str
     settings: Path
     log: Path
+    started: str
 
     def as_json(self) -> dict[str, Any]:
         """As `virtual up --json` shows it."""
@@ -79,8 +81,9 @@ def running(folder: Path) -> VirtualCamera | None:
             user=str(state["user"]),
             settings=Path(state["settings"]),
             log=Path(state["log"]),
+            started=str(state["started"]),
         )
-        alive = _start_of(camera.pid) == str(state["started"])
+        alive = not _is_gone(camera)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return camera if alive else None
@@ -190,7 +193,8 @@ def _ready(folder: Path, pid: int, log: Path) -> VirtualCamera:
 def stop(folder: Path) -> bool:
     """Stop the virtual camera in `folder`; False when none was running.
 
-    Raises VirtualCameraError when it does not end.
+    Its process is gone then, and the folder free for the next. Raises VirtualCameraError when it
+    does not end.
     """
     camera = running(folder)
     if camera is None:
@@ -198,11 +202,18 @@ def stop(folder: Path) -> bool:
     for sign in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.kill(camera.pid, sign)
-        if _wait(lambda: process.has_ended(camera.pid) and running(folder) is None):
+        if _wait(lambda: process.has_ended(camera.pid) and _is_gone(camera)):
             return True
     raise VirtualCameraError(
         f"the virtual camera (process {camera.pid}) does not end", "End that process by hand."
     )
+
+
+def _is_gone(camera: VirtualCamera) -> bool:
+    try:
+        return _start_of(camera.pid) != camera.started
+    except OSError:
+        return True
 
 
 def _wait(condition: Callable[[], bool]) -> bool:

@@ -86,7 +86,7 @@ def _table(report: LiveReport, event: LiveEvent) -> tuple[str, list[tuple[str, s
 
 
 def _speed(report: LiveReport) -> list[str]:
-    words = [f"{report.count} pictures"]
+    words = ["1 picture" if report.count == 1 else f"{report.count} pictures"]
     if report.fps is not None:
         words.append(f"{report.fps:.1f} a second")
     if report.timings:
