@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from platformdirs import user_cache_path, user_config_path
+from platformdirs import user_cache_path, user_config_path, user_data_path
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -60,6 +60,7 @@ class CameraSettings(_Section):
         "/lib:/usr/lib:/usr/lib64:/mnt/system/lib:/mnt/system/usr/lib:/mnt/system/usr/lib/3rd"
     )
     known_hosts: Path | None = None
+    flow_backups: Path | None = None
     timeout: float = Field(default=15.0, gt=0)
     run_timeout: float = Field(default=120.0, gt=0)
     http_port: int = Field(default=80, ge=1, le=65535)
@@ -69,6 +70,12 @@ class CameraSettings(_Section):
     node_red_user: str | None = None
     node_red_password: SecretStr | None = None
     node_red_token: SecretStr | None = None
+
+    @property
+    def editor(self) -> str:
+        """Where a browser finds the editor of the camera's Node-RED."""
+        host = str(self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.node_red_port}"
 
 
 def _split(value: Any) -> Any:
@@ -211,6 +218,11 @@ class Settings(BaseModel):
 def default_known_hosts() -> Path:
     """Our own known-hosts file, for cameras whose settings name none."""
     return user_config_path("recam") / "known_hosts"
+
+
+def default_flow_backups() -> Path:
+    """Where flows that were replaced are kept, for cameras whose settings name no folder."""
+    return user_data_path("recam") / "flows"
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -32,7 +32,8 @@ _POLL_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class VirtualCamera:
-    """A running virtual camera. `settings` is the recam.toml that points at it."""
+    """A running virtual camera. `settings` is the recam.toml that points at it; `started` tells
+    its process from another one that gets the same `pid` later."""
 
     folder: Path
     pid: int
@@ -45,6 +46,7 @@ class VirtualCamera:
     user: str
     settings: Path
     log: Path
+    started: str
 
     def as_json(self) -> dict[str, Any]:
         """As `virtual up --json` shows it."""
@@ -79,8 +81,9 @@ def running(folder: Path) -> VirtualCamera | None:
             user=str(state["user"]),
             settings=Path(state["settings"]),
             log=Path(state["log"]),
+            started=str(state["started"]),
         )
-        alive = _start_of(camera.pid) == str(state["started"])
+        alive = not _is_gone(camera)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return camera if alive else None
@@ -88,8 +91,8 @@ def running(folder: Path) -> VirtualCamera | None:
 
 @dataclass(frozen=True)
 class NodeRedOptions:
-    """The virtual camera's Node-RED: `cache` is where it is installed; `nodes` a clone of Seeed's
-    own nodes, to be used instead of the stand-ins."""
+    """The virtual camera's Node-RED, as `install_node_red` makes it: `cache` is where it is
+    installed; `nodes` a clone of Seeed's own nodes, to be used instead of the stand-ins."""
 
     cache: Path
     nodes: Path | None = None
@@ -108,12 +111,7 @@ def start(
     those of the demo. Raises VirtualCameraError when it cannot start, or its extra is not
     installed.
     """
-    if any(importlib.util.find_spec(name) is None for name in _EXTRA):
-        raise VirtualCameraError(
-            "the virtual camera is not installed", "Run: pip install 'recam-deploy[virtual]'"
-        )
-    if node_red:
-        _install_node_red(node_red.cache, progress)
+    _check_extra()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     factory = resource("device/virtual/factory")
     command = [
@@ -139,8 +137,12 @@ def start(
             raise
 
 
-def _install_node_red(cache: Path, progress: Progress) -> None:
-    """Install Node-RED, if it is not there yet, before the camera's start: it may take a while."""
+def install_node_red(cache: Path, progress: Progress, nodes: Path | None = None) -> NodeRedOptions:
+    """Install Node-RED, if it is not there yet, before the camera's start: it may take a while.
+
+    Raises VirtualCameraError when it is not to be had, or the virtual camera's extra is not there.
+    """
+    _check_extra()
     command = [sys.executable, "-m", "virtual.nodered", "install", "--cache-dir", str(cache)]
     with progress.step("Preparing Node-RED") as step:
         done = process.run(
@@ -151,9 +153,18 @@ def _install_node_red(cache: Path, progress: Progress) -> None:
             timeout=_INSTALL_SECONDS,
         )
     if done.returncode != 0:
+        why = done.tail(1).removeprefix("virtual.nodered: ")
         raise VirtualCameraError(
-            f"the virtual camera's Node-RED cannot be installed: {done.tail(1)}",
-            "Mend that and try again, or go without it: `recam virtual up --no-node-red`.",
+            f"the virtual camera's Node-RED cannot be installed: {why}",
+            "Mend that and try again, or go without it: --no-node-red.",
+        )
+    return NodeRedOptions(cache, nodes)
+
+
+def _check_extra() -> None:
+    if any(importlib.util.find_spec(name) is None for name in _EXTRA):
+        raise VirtualCameraError(
+            "the virtual camera is not installed", "Run: pip install 'recam-deploy[virtual]'"
         )
 
 
@@ -182,7 +193,8 @@ def _ready(folder: Path, pid: int, log: Path) -> VirtualCamera:
 def stop(folder: Path) -> bool:
     """Stop the virtual camera in `folder`; False when none was running.
 
-    Raises VirtualCameraError when it does not end.
+    Its process is gone then, and the folder free for the next. Raises VirtualCameraError when it
+    does not end.
     """
     camera = running(folder)
     if camera is None:
@@ -190,11 +202,18 @@ def stop(folder: Path) -> bool:
     for sign in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.kill(camera.pid, sign)
-        if _wait(lambda: process.has_ended(camera.pid) and running(folder) is None):
+        if _wait(lambda: process.has_ended(camera.pid) and _is_gone(camera)):
             return True
     raise VirtualCameraError(
         f"the virtual camera (process {camera.pid}) does not end", "End that process by hand."
     )
+
+
+def _is_gone(camera: VirtualCamera) -> bool:
+    try:
+        return _start_of(camera.pid) != camera.started
+    except OSError:
+        return True
 
 
 def _wait(condition: Callable[[], bool]) -> bool:

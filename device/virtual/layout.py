@@ -96,6 +96,11 @@ class Layout:
         return self.base / "known_hosts"
 
     @property
+    def flow_backups(self) -> Path:
+        """Where clients keep the flows that they replace: it ends with this camera."""
+        return self.base / "flow-backups"
+
+    @property
     def settings(self) -> Path:
         return self.base / "recam.toml"
 
@@ -298,6 +303,7 @@ def settings_text(layout: Layout, ports: Mapping[str, int]) -> str:
         "runner": str(layout.runner),
         "library_path": layout.library_path,
         "known_hosts": str(layout.known_hosts),
+        "flow_backups": str(layout.flow_backups),
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
     return "\n".join(["[camera]", *lines, ""])

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .boundary import bounded
+from .boundary import FAILED, bounded
 from .options import AsJson
 
 if TYPE_CHECKING:
     from ..console import Terminal
     from ..settings import Settings
+    from ..virtual_camera import NodeRedOptions, VirtualCamera
     from .up import Journey
 
 _FACTORY_PASSWORD = "recamera"  # noqa: S105 - the camera's published first password
@@ -22,7 +23,6 @@ _NEXT = (
     "",
     "Next, with your own model and camera:",
     "  recam up MODEL.onnx --calibration PICTURES/ --image PICTURE.jpg --host 192.168.42.1",
-    "or with a virtual one that stays: recam virtual up --detach",
 )
 
 
@@ -31,11 +31,28 @@ def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The folder for the model and the pictures.")
     ] = Path("recam-demo"),
+    node_red: Annotated[
+        bool,
+        typer.Option(
+            "--node-red/--no-node-red",
+            help="End with live results from a real Node-RED, installed from npm the first time "
+            "(95 MB on disk).",
+        ),
+    ] = True,
+    stay: Annotated[
+        bool,
+        typer.Option(
+            "--stay", help="Keep the virtual camera at the end, to look at it, until Ctrl-C."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Convert the bundled model, deploy it to a virtual camera, and try it there.
+    """Convert the bundled model, deploy it to a virtual camera, try it there, and show it live.
 
-    Nothing is needed but this machine. The first run installs the compiler.
+    Nothing is needed but this machine. The first run installs the compiler and Node-RED; where
+    Node-RED cannot be had, the demo goes on without, and says so.
+
+    Example: recam demo --stay
     """
     from ..console import Terminal
     from ..settings import load_settings
@@ -47,9 +64,10 @@ def demo(
     cache_dir = load_settings().cache_dir
     output.mkdir(parents=True, exist_ok=True)
     toolchain = ensure(cache_dir, terminal)
+    editor = _node_red(cache_dir, terminal) if node_red else None
     with tempfile.TemporaryDirectory(prefix="recam-camera-") as name:
         folder = Path(name)
-        camera = start(folder, toolchain.simulator_libraries, terminal)
+        camera = start(folder, toolchain.simulator_libraries, terminal, editor)
         try:
             # Nothing of the caller's own camera may lead the demo to it.
             settings = load_settings(
@@ -59,17 +77,36 @@ def demo(
                     "RECAM_CACHE_DIR": str(cache_dir),
                 }
             )
-            journey = _run(settings, terminal, output)
+            journey = _run(settings, terminal, output, live=editor is not None)
+            print_journey(terminal, journey, {"camera": camera.as_json()} if stay else {})
+            if stay:
+                _stay(camera, terminal)
         finally:
             stop(folder)
-    print_journey(terminal, journey)
-    if not as_json:
+    if journey.problem:
+        raise typer.Exit(FAILED)
+    if not (as_json or stay):
         terminal.result({}, _NEXT)
+        if journey.live:
+            terminal.result({}, ["or see this one in Node-RED's editor: recam demo --stay"])
 
 
-def _run(settings: Settings, terminal: Terminal, output: Path) -> Journey:
+def _node_red(cache_dir: Path, terminal: Terminal) -> NodeRedOptions | None:
+    """Node-RED, installed; None where it cannot be: all but the last step goes without it."""
+    from ..errors import VirtualCameraError
+    from ..virtual_camera import install_node_red
+
+    try:
+        return install_node_red(cache_dir, terminal)
+    except VirtualCameraError as error:
+        terminal.warn(f"nothing is shown live: {error.message}")
+        return None
+
+
+def _run(settings: Settings, terminal: Terminal, output: Path, *, live: bool) -> Journey:
     from ..resources import resource
     from .actions import prepare_conversion, prepare_smoke_test
+    from .flow_actions import choose_flow
     from .up import run_journey
 
     files = resource("device/demo")
@@ -79,4 +116,13 @@ def _run(settings: Settings, terminal: Terminal, output: Path) -> Journey:
         settings, files / "shapes.onnx", output / "shapes_int8.cvimodel", None
     )
     smoke = prepare_smoke_test(settings, picture, None, output / "Out.jpg")
-    return run_journey(settings, terminal, conversion, smoke, accept_host_key=False)
+    flow = choose_flow(None, None) if live else None
+    return run_journey(settings, terminal, conversion, smoke, accept_host_key=False, flow=flow)
+
+
+def _stay(camera: VirtualCamera, terminal: Terminal) -> None:
+    from .virtual import camera_lines, until_interrupted
+
+    if not terminal.as_json:
+        terminal.result({}, ["", *camera_lines(camera), "Ctrl-C ends it."])
+    until_interrupted(camera.folder, terminal)

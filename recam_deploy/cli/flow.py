@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,6 @@ from .options import AsJson, DryRun, Host
 
 if TYPE_CHECKING:
     from ..console import Terminal
-    from ..flows.backups import Backups
     from ..flows.client import NodeRed
     from ..flows.push import Pushed, Target
     from ..settings import Settings
@@ -100,6 +100,7 @@ def diff(
 ) -> None:
     """Show what a push (or, with --backup, a restore) would change; nothing is sent."""
     from ..console import Terminal
+    from ..flows.backups import Backups
     from .flow_actions import Connections, node_red
 
     terminal = Terminal(as_json=as_json)
@@ -109,7 +110,7 @@ def diff(
         if backup is None:
             _show_plan(terminal, client, _target(settings, connections, wanted))
         else:
-            _, kept = _backups(settings).read(backup)
+            _, kept = Backups.from_settings(settings.camera).read(backup)
             _show_plan(terminal, client, lambda _: kept.nodes)
 
 
@@ -156,9 +157,10 @@ def push_flow(
 def backups(host: Host = None, as_json: AsJson = False) -> None:
     """List the flows of this camera that are kept on this machine, the newest first."""
     from ..console import Terminal
+    from ..flows.backups import Backups
 
     terminal = Terminal(as_json=as_json)
-    store = _backups(NodeRedFlags(host=host).settings())
+    store = Backups.from_settings(NodeRedFlags(host=host).settings().camera)
     kept = store.all()
     if kept:
         rows = [(one.name, one.written, str(one.nodes)) for one in kept]
@@ -185,11 +187,12 @@ def restore(
     What is there now is kept first, so a second restore undoes the first.
     """
     from ..console import Terminal
+    from ..flows.backups import Backups
     from .flow_actions import Connections, node_red, push_and_wait
 
     terminal = Terminal(as_json=as_json)
     settings = ssh.over(reach.settings())
-    path, kept = _backups(settings).read(backup)
+    path, kept = Backups.from_settings(settings.camera).read(backup)
     terminal.say(f"Restoring {path}")
     connections = Connections(settings, terminal, accept_host_key=ssh.accept_host_key)
     with connections, node_red(settings, terminal, ask_token=reach.nodered_token) as client:
@@ -209,12 +212,6 @@ def restore(
         if source:
             source.close()
     _print_pushed(terminal, pushed, {"restored": str(path)})
-
-
-def _backups(settings: Settings) -> Backups:
-    from ..flows.backups import Backups
-
-    return Backups(str(settings.camera.host), settings.camera.node_red_port)
 
 
 def _target(settings: Settings, connections: Connections, wanted: FlowFlags) -> Target:
@@ -259,7 +256,11 @@ def pushed_lines(pushed: Pushed) -> list[str]:
         again = "; the flows were restarted" if pushed.restarted else ""
         return [f"the flow was there already{again}"]
     return [
-        f"the flows are pushed: {len(changes.changed)} nodes changed, {len(changes.added)} added, "
+        f"the flows are pushed: {_count(changes.changed)} changed, {len(changes.added)} added, "
         f"{len(changes.removed)} removed",
         f"the flows before: {pushed.backup} (`recam flow restore` puts them back)",
     ]
+
+
+def _count(nodes: Sized) -> str:
+    return "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes"

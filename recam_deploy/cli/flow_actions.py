@@ -196,7 +196,7 @@ class Connections:
     def keep(self, document: FlowDocument) -> Path:
         """Keep a document here and, where SSH lets us, on the camera; returns the file here."""
         camera = self._settings.camera
-        path = Backups(str(camera.host), camera.node_red_port).keep(document)
+        path = Backups.from_settings(camera).keep(document)
         try:
             layout = CameraLayout.from_settings(camera)
             remote = self.remote()
@@ -225,11 +225,12 @@ def approval(terminal: Terminal, *, yes: bool) -> Callable[[PushPlan], None]:
     def approve(plan: PushPlan) -> None:
         if not plan.changes:
             return
+        lines = ["changes to the flows in the camera's Node-RED:", *plan_lines(plan)]
         if terminal.as_json:
-            for line in plan_lines(plan):
+            for line in lines:
                 terminal.say(line)
         else:
-            terminal.result({}, plan_lines(plan))
+            terminal.result({}, lines)
         if yes:
             return
         if terminal.as_json or not sys.stdin.isatty():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -77,6 +78,8 @@ def up(
     print_journey(terminal, journey)
     if journey.problem:
         raise typer.Exit(FAILED)
+    if journey.live and not as_json:
+        terminal.result({}, [f"see it live in Node-RED's editor: {settings.camera.editor}"])
 
 
 @dataclass(frozen=True)
@@ -157,8 +160,10 @@ def _go_live(
     return replace(journey, flow=pushed, live=live)
 
 
-def print_journey(terminal: Terminal, journey: Journey) -> None:
-    """A summary table and the pictures' paths, or the documents of all three steps."""
+def print_journey(
+    terminal: Terminal, journey: Journey, more: Mapping[str, Any] | None = None
+) -> None:
+    """A summary table and the pictures' paths, or the documents of all steps, and `more`."""
     from .convert import conversion_document, warn_of_empty_check
     from .deploy import smoke_lines
     from .flow import pushed_lines
@@ -179,7 +184,7 @@ def print_journey(terminal: Terminal, journey: Journey) -> None:
             document["live"] = journey.live.summary()
         if journey.problem:
             document["error"] = journey.problem.as_json()
-        terminal.result(document)
+        terminal.result({**document, **(more or {})})
         return
     terminal.table("", ("step", "result", "seconds"), _rows(journey))
     terminal.result({}, smoke_lines(journey.smoke))
@@ -203,8 +208,16 @@ def _rows(journey: Journey) -> list[tuple[str, str, str]]:
         "test": f"{len(smoke.detections)} objects found on the camera",
     }
     if journey.live:
-        speed = "" if journey.live.fps is None else f", {journey.live.fps:.1f} a second"
-        results["live"] = f"{journey.live.count} pictures{speed}"
+        results["live"] = _live_words(journey.live)
     elif journey.problem:
         results["live"] = "not done"
     return [(name, text, f"{journey.seconds[name]:.1f}") for name, text in results.items()]
+
+
+def _live_words(live: LiveReport) -> str:
+    words = [f"{live.count} pictures"]
+    if live.fps is not None:
+        words.append(f"{live.fps:.1f} a second")
+    if live.timings:
+        words.append(f"inference {live.timings.inference:.0f} ms")
+    return ", ".join([*words, f"{len(live.first)} objects"])

@@ -12,6 +12,7 @@ from .boundary import bounded
 from .options import AsJson
 
 if TYPE_CHECKING:
+    from ..console import Terminal
     from ..virtual_camera import VirtualCamera
 
 app = typer.Typer(
@@ -67,7 +68,7 @@ def up(
     from ..console import Terminal
     from ..settings import load_settings
     from ..toolchain import ensure
-    from ..virtual_camera import NodeRedOptions, running, start, stop
+    from ..virtual_camera import install_node_red, running, start, stop
 
     terminal = Terminal(as_json=as_json)
     settings = load_settings()
@@ -78,17 +79,14 @@ def up(
             place,
             ensure(settings.cache_dir, terminal).simulator_libraries,
             terminal,
-            NodeRedOptions(settings.cache_dir, nodes) if node_red else None,
+            install_node_red(settings.cache_dir, terminal, nodes) if node_red else None,
             pictures,
         )
-    terminal.result(camera.as_json(), _lines(camera))
+    terminal.result(camera.as_json(), camera_lines(camera))
     if detach:
         return
     try:
-        while running(place):
-            time.sleep(0.5)
-    except KeyboardInterrupt:
-        terminal.say("stopping")
+        until_interrupted(place, terminal)
     finally:
         stop(place)
 
@@ -120,15 +118,27 @@ def status(folder: Folder = None, as_json: AsJson = False) -> None:
     document = camera.as_json() if camera else {"folder": str(place)}
     Terminal(as_json=as_json).result(
         {"running": camera is not None, **document},
-        _lines(camera) if camera else [f"no virtual camera runs in {place}"],
+        camera_lines(camera) if camera else [f"no virtual camera runs in {place}"],
     )
+
+
+def until_interrupted(folder: Path, terminal: Terminal) -> None:
+    """Wait while the virtual camera in `folder` runs, at most until Ctrl-C."""
+    from ..virtual_camera import running
+
+    try:
+        while running(folder):
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        terminal.say("stopping")
 
 
 def _place(folder: Path | None, cache_dir: Path) -> Path:
     return (folder or cache_dir / "virtual-camera").absolute()
 
 
-def _lines(camera: VirtualCamera) -> list[str]:
+def camera_lines(camera: VirtualCamera) -> list[str]:
+    """How the virtual camera can be reached, for people."""
     editor = [f"  Node-RED: {camera.node_red_url}"] if camera.node_red_url else []
     return [
         f"the virtual camera runs at {camera.host}, SSH port {camera.ssh_port}, user {camera.user}",

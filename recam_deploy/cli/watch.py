@@ -86,7 +86,7 @@ def _table(report: LiveReport, event: LiveEvent) -> tuple[str, list[tuple[str, s
 
 
 def _speed(report: LiveReport) -> list[str]:
-    words = [f"{report.count} pictures"]
+    words = ["1 picture" if report.count == 1 else f"{report.count} pictures"]
     if report.fps is not None:
         words.append(f"{report.fps:.1f} a second")
     if report.timings:
@@ -100,9 +100,10 @@ def _speed(report: LiveReport) -> list[str]:
 
 def live_lines(report: LiveReport) -> list[str]:
     """What was seen, for people: the speed, and the first detections."""
+    best_first = sorted(report.first, key=lambda found: -found.score)
     lines = [
         f"  {d.label:<16} {d.score:.2f}  at {', '.join(f'{side:.0f}' for side in d.box)}"
-        for d in report.first[:20]
+        for d in best_first[:20]
     ]
     found = "the first objects found live:" if lines else "no objects found in them"
     return ["; ".join(_speed(report)), found, *lines]

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_data_path
-
 from ..errors import FlowError
 from ..files import write_atomically
+from ..settings import CameraSettings, default_flow_backups
 from .document import FlowDocument, read_document
 
 _NAME = re.compile(r"(\d{4,})-([0-9a-f]{12})\.json")
@@ -53,11 +52,16 @@ class Backup:
 class Backups:
     """The documents kept of one camera's Node-RED."""
 
-    def __init__(self, host: str, port: int, root: Path | None = None) -> None:
+    @classmethod
+    def from_settings(cls, camera: CameraSettings) -> Backups:
+        """Those of the camera that the settings name."""
+        root = camera.flow_backups or default_flow_backups()
+        return cls(str(camera.host), camera.node_red_port, root)
+
+    def __init__(self, host: str, port: int, root: Path) -> None:
         plain = re.sub(r"[^A-Za-z0-9.-]", "_", host).strip(".") or "_"
         told_apart = hashlib.sha256(host.encode()).hexdigest()[:8]
-        root = root or user_data_path("recam") / "flows"
-        self.folder = root / f"{plain[:60]}-{told_apart}-{port}"
+        self.folder = root.expanduser() / f"{plain[:60]}-{told_apart}-{port}"
 
     def keep(self, document: FlowDocument) -> Path:
         """Keep a document; returns its file. The oldest ones beyond fifty are removed."""

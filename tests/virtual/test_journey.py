@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from labelled import detections, truth
 from PIL import Image
 from recam_runs import DEMO, SHARED, Run
 
@@ -18,30 +20,10 @@ from recam_deploy.detection.decode import decode_heads, interleaved
 from recam_deploy.detection.letterbox import Letterbox
 from recam_deploy.detection.match import Agreement, agreement
 from recam_deploy.detection.pictures import list_pictures, read_picture
-from recam_deploy.detection.types import Detection
 from recam_deploy.network.cutting import cut
 from recam_deploy.network.reading import read_network
 
 pytestmark = pytest.mark.toolchain
-
-
-def detections(document: dict[str, Any]) -> list[Detection]:
-    return [
-        Detection(d["class_id"], d["label"], d["score"], tuple(d["box"]))
-        for d in document["detections"]
-    ]
-
-
-def truth(picture: Path, names: tuple[str, ...]) -> list[Detection]:
-    """The objects that the YOLO label file beside a picture names, as certain detections."""
-    width, height = Image.open(picture).size
-    found = []
-    for line in picture.with_suffix(".txt").read_text().splitlines():
-        number, x, y, w, h = line.split()
-        cx, cy, dx, dy = float(x), float(y), float(w) / 2, float(h) / 2
-        box = ((cx - dx) * width, (cy - dy) * height, (cx + dx) * width, (cy + dy) * height)
-        found.append(Detection(int(number), names[int(number)], 1.0, box))
-    return found
 
 
 def test_the_demo_draws_boxes_on_the_shapes(run: Run, tmp_path: Path) -> None:
@@ -60,21 +42,31 @@ def test_the_demo_draws_boxes_on_the_shapes(run: Run, tmp_path: Path) -> None:
     assert all(value is not None for value in smoke["timings_ms"].values())
     assert done.document["deployment"]["previous"] is not None
     assert not list(tmp_path.glob("*/*.rejected.*"))
+    assert done.document["flow"]["nodes_ready"]
+    assert done.document["live"]["detections"]
 
 
-def test_a_second_run_does_nothing_again(run: Run, camera: dict[str, Any], tmp_path: Path) -> None:
-    words = (
-        *("up", DEMO / "shapes.onnx", "--calibration", DEMO / "calibration", "--images", "8"),
-        *("--image", min((DEMO / "test").glob("*.jpg")), "--no-flow", "--json"),
-    )
-    first = run(*words, cwd=tmp_path, RECAM_SETTINGS=camera["settings"])
-    assert first.code == 0, first.err + first.out
-    again = run(*words, cwd=tmp_path, RECAM_SETTINGS=camera["settings"]).document
-    assert all(step["cached"] for step in again["conversion"]["steps"])
-    assert again["deployment"]["uploaded_bytes"] == 0
-    assert again["deployment"]["sha256"] == again["artifact"]["sha256"]
-    assert not again["smoke"]["runner"]["uploaded"]
-    assert again["smoke"]["detections"] == first.document["smoke"]["detections"]
+def test_the_demo_goes_on_where_node_red_cannot_be_had(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    programs, cache = tmp_path / "bin", tmp_path / "cache"
+    programs.mkdir()
+    cache.mkdir()
+    failing = "echo 'network request to http://registry/ failed, reason: no route'; exit 1"
+    for name, does in (("node", "echo v20.19.0"), ("npm", failing)):
+        (programs / name).write_text(f"#!/bin/sh\n{does}\n")
+        (programs / name).chmod(0o755)
+    for name in ("toolchain", "steps"):
+        installed = Path(environment["RECAM_CACHE_DIR"]) / name
+        installed.mkdir(exist_ok=True)
+        (cache / name).symlink_to(installed)
+    path = f"{programs}{os.pathsep}{environment['PATH']}"
+    done = run("demo", "--json", cwd=tmp_path, PATH=path, RECAM_CACHE_DIR=str(cache))
+    assert done.code == 0, done.err
+    assert done.document["smoke"]["detections"]
+    assert "live" not in done.document
+    assert "nothing is shown live" in done.err
+    assert "no route" in done.err
 
 
 def test_node_red_that_is_down_leaves_the_model_deployed_and_says_so(

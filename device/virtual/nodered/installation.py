@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..layout import SetupError
 from .nodejs import RELEASE, NodeJs, Say
-from .programs import run
+from .programs import Ended, run
 from .store import building, locked
 
 FILES = ("package.json", "package-lock.json")
@@ -74,12 +75,20 @@ async def _install(folder: Path, node: NodeJs) -> None:
         [
             *(*node.npm, "ci", "--omit=dev", "--omit=optional", "--ignore-scripts"),
             *("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"),
+            # It would wait for more than a minute where there is no network at all.
+            *("--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"),
         ],
         cwd=folder,
         env={**os.environ, "PATH": path},
     )
     if done.code != 0 or not Installation(folder / "node_modules").program.is_file():
         raise SetupError(
-            f"npm could not install Node-RED (exit {done.code}): {done.last_lines()}. "
+            f"npm could not install Node-RED (exit {done.code}): {_why(done)}. "
             "It comes from the npm registry: check the network and npm's settings, then try again."
         )
+
+
+def _why(done: Ended) -> str:
+    """What npm says of the network, which stands between much else; or its last lines."""
+    found = re.search(r"request to .+ failed, reason: .+", done.output)
+    return found[0].rstrip(" .") if found else done.last_lines()

@@ -45,8 +45,12 @@ async def test_two_at_once_install_once(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 async def test_what_npm_says_when_it_fails_is_told_and_nothing_is_kept(tmp_path: Path) -> None:
-    node = npm(tmp_path, "mkdir node_modules; echo 'npm error code ENOTFOUND' >&2; exit 7")
-    with pytest.raises(SetupError, match=r"exit 7.*ENOTFOUND.*npm registry"):
+    said = "npm error network request to http://a/b failed, reason: getaddrinfo ENOTFOUND a"
+    more = "npm error network\nnpm error A log\nnpm error of this run\nnpm error is there"
+    node = npm(tmp_path, f"mkdir node_modules; echo '{said}\n{more}' >&2; exit 7")
+    with pytest.raises(
+        SetupError, match=r"exit 7\): request to \S+ failed.*ENOTFOUND a\. It comes"
+    ):
         await ensure(tmp_path / "cache", node)
     assert installation.find(tmp_path / "cache") is None
     assert [path.name for path in (tmp_path / "cache/node-red").iterdir()] == [".lock"]
