@@ -104,6 +104,16 @@ class SudoError(CameraError):
     kind = "sudo"
 
 
+class SudoPasswordNeededError(SudoError):
+    """`sudo` on the camera wants a password, and none was given."""
+
+
+class LockedError(CameraError):
+    """Someone else is at work on the camera."""
+
+    kind = "locked"
+
+
 class DeploymentError(CameraError):
     """The model could not be put in place; what was active before still is."""
 
@@ -114,6 +124,14 @@ class SmokeTestError(CameraError):
     """The model was run on the camera and did not give a result."""
 
     kind = "smoke_test"
+
+
+class ModelNotLoadedError(SmokeTestError):
+    """The TPU did not take the model: it is not whole, or larger than the memory that is free."""
+
+
+class UnknownToRunnerError(SmokeTestError):
+    """The test binary on the camera does not know this kind of model, which may be fine."""
 
 
 class VirtualCameraError(RecamError):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from . import cache, convert, demo, deploy, inspect, runner, toolchain, up, verify, virtual
+from . import cache, convert, demo, deploy, history, inspect, runner, toolchain, up, verify, virtual
 from .boundary import end_on_sigterm
 
 app = typer.Typer(
@@ -46,6 +46,8 @@ app.command("deploy", rich_help_panel="Step by step")(deploy.deploy)
 app.command("inspect", rich_help_panel="Step by step")(inspect.inspect)
 app.command("test", rich_help_panel="Step by step")(deploy.test)
 app.command("verify", rich_help_panel="Step by step")(verify.verify)
+app.command("history", rich_help_panel="Step by step")(history.history)
+app.command("rollback", rich_help_panel="Step by step")(history.rollback)
 app.add_typer(virtual.app, name="virtual", rich_help_panel="What it works with")
 app.add_typer(toolchain.app, name="toolchain", rich_help_panel="What it works with")
 app.add_typer(cache.app, name="cache", rich_help_panel="What it works with")

@@ -11,6 +11,7 @@ import typer
 
 from .boundary import bounded
 from .options import (
+    WAIT_SECONDS,
     AcceptHostKey,
     AsJson,
     Calibration,
@@ -30,6 +31,7 @@ from .options import (
     Toolchain,
     User,
     Verify,
+    Wait,
 )
 
 if TYPE_CHECKING:
@@ -62,11 +64,13 @@ def up(
     user: User = None,
     key: Key = None,
     accept_host_key: AcceptHostKey = False,
+    wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
-    """Convert a model, put it in place on the camera, and try it there with a picture.
+    """Convert a model, try it on the camera with a picture, and put it in place there.
 
-    What did not change since the last time is not done again.
+    What did not change since the last time is not done again. A model that fails on the camera
+    does not become the active one.
 
     Example: recam up yolo11n.onnx --calibration pictures/ --image bus.jpg --host 192.168.42.1
     """
@@ -88,7 +92,9 @@ def up(
     )
     conversion = prepare_conversion(settings, model, calibration, model_output, labels)
     smoke = prepare_smoke_test(settings, image, runner, output)
-    journey = run_journey(settings, terminal, conversion, smoke, accept_host_key=accept_host_key)
+    journey = run_journey(
+        settings, terminal, conversion, smoke, accept_host_key=accept_host_key, wait=wait
+    )
     print_journey(terminal, journey)
 
 
@@ -109,26 +115,22 @@ def run_journey(
     smoke: SmokeInputs,
     *,
     accept_host_key: bool,
+    wait: float = WAIT_SECONDS,
 ) -> Journey:
     """Log in first, so that a wrong password costs no conversion; then one step after the other."""
-    from ..camera.deployment import apply
-    from .actions import plan_for, run_conversion, smoke_test
+    from .actions import at_work, deploy_tested, run_conversion
     from .login import open_remote
 
-    marks = [time.monotonic()]
+    started = time.monotonic()
     with open_remote(settings, accept_host_key=accept_host_key, as_json=terminal.as_json) as remote:
         converted = run_conversion(settings, terminal, conversion)
-        marks.append(time.monotonic())
-        deployed = apply(plan_for(remote, settings, converted.artifact), remote, terminal)
-        marks.append(time.monotonic())
-        report = smoke_test(remote, settings, converted.artifact, smoke, terminal)
-        marks.append(time.monotonic())
-    names = ("convert", "deploy", "test")
-    seconds = {
-        name: round(end - start, 2)
-        for name, start, end in zip(names, marks, marks[1:], strict=False)
-    }
-    return Journey(converted, deployed, report, seconds)
+        seconds = {"convert": time.monotonic() - started}
+        artifact = converted.artifact
+        with at_work(remote, settings, f"deploying {artifact.name}", terminal, wait) as lock:
+            done = deploy_tested(remote, settings, artifact, smoke, terminal, lock)
+    seconds |= {"deploy": done.deploy_seconds, "test": done.test_seconds}
+    rounded = {name: round(value, 2) for name, value in seconds.items()}
+    return Journey(converted, done.deployment, done.report, rounded)
 
 
 def print_journey(terminal: Terminal, journey: Journey) -> None:
@@ -162,7 +164,7 @@ def _rows(journey: Journey) -> list[tuple[str, str, str]]:
         f"{counts.matched} of {counts.reference} detections matched"
         + (f"; {reused} of {len(conversion.steps)} steps unchanged" if reused else ""),
         "deploy": f"{deployment.active}"
-        + ("" if deployment.uploaded_bytes else "; unchanged, nothing sent"),
+        + ("" if deployment.changed else "; unchanged, nothing sent"),
         "test": f"{len(smoke.detections)} objects found on the camera",
     }
     return [(name, text, f"{journey.seconds[name]:.1f}") for name, text in results.items()]

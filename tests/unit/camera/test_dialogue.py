@@ -11,6 +11,7 @@ from recam_deploy.camera.dialogue import (
     SudoMarks,
     SudoTalk,
     Talk,
+    Watch,
     conclude,
 )
 from recam_deploy.camera.quoting import RemoteCommand
@@ -60,7 +61,7 @@ def test_stdin_is_sent_and_closed() -> None:
 
 
 def test_output_without_end_is_refused() -> None:
-    talk = started(Talk(timeout=9, output_limit=10))
+    talk = started(Talk(timeout=9, watch=Watch(output_limit=10)))
     talk.hear(stdout=b"12345", stderr=b"12345")
     with pytest.raises(CameraError, match="more than"):
         talk.hear(stdout=b"6")
