@@ -225,7 +225,7 @@ class _Acting:
                 str(there),
                 timeout=transfer_seconds(rest),
                 stdin=model[there:],
-                watch=sending(step, len(model), there),
+                watch=sending(f"uploading {name}", step, len(model), there),
             )
         return rest
 

@@ -57,12 +57,19 @@ class RemoteResult:
         return " | ".join([line.strip() for line in text.splitlines() if line.strip()][-lines:])
 
 
+class TooMuchOutputError(CameraError):
+    """A program on the camera printed more than is kept."""
+
+
 @dataclass(frozen=True)
 class Watch:
     """Who wants to know how far a talk is; `output_limit` bytes bound what may come back.
 
-    `sent` and `heard` are called with the number of bytes so far, of the program's own data.
+    `sent` and `heard` are called with the number of bytes so far, of the program's own data;
+    `doing` is what a lost connection is said to have broken off ("uploading x").
     """
+
+    doing: str = ""
 
     sent: Callable[[int], None] = lambda _: None
     heard: Callable[[int], None] = lambda _: None
@@ -123,7 +130,7 @@ class Talk:
         self._stderr += stderr
         limit = self._watch.output_limit
         if len(self._stdout) + len(self._stderr) + len(self._untagged) > limit:
-            raise CameraError(
+            raise TooMuchOutputError(
                 f"a program on the camera printed more than {limit >> 20} MiB",
                 "That is no result; look at what runs there.",
             )

@@ -249,7 +249,8 @@ class Remote(FileVerbs):
         """
         _, limit = self._abilities()
         talk = Talk(stdin, timeout=timeout + _GRACE_SECONDS, watch=watch)
-        status = self._converse(command.under(*scripts.limited(limit, timeout)), talk)
+        limited = command.under(*scripts.limited(limit, timeout))
+        status = self._converse(limited, talk, _doing(command, watch))
         return conclude(talk, command, status, timeout, check)
 
     def sudo(
@@ -275,7 +276,7 @@ class Remote(FileVerbs):
         wrapped = marks.wrap(command.under(*scripts.limited(limit, timeout)))
         # The outer limit ends a sudo that hangs before it has become root.
         outer = scripts.limited(limit, timeout + SUDO_SECONDS + _GRACE_SECONDS)
-        status = self._converse(wrapped.under(*outer), talk)
+        status = self._converse(wrapped.under(*outer), talk, _doing(command, watch))
         if status is None and not talk.passed:
             raise SudoError(
                 f"sudo on the camera did not finish asking within {SUDO_SECONDS:.0f} s",
@@ -288,7 +289,10 @@ class Remote(FileVerbs):
 
     @contextlib.contextmanager
     def attend(self, command: RemoteCommand) -> Iterator[Attended]:
-        """Run a program for as long as the block runs; its stdin ends with the block."""
+        """Run a program for as long as the block runs; its stdin ends with the block.
+
+        It has a few seconds to end by itself then.
+        """
         with _losing(f"running {command.name}"):
             channel = self._transport.open_session(timeout=SHORT_SECONDS)
             channel.settimeout(STALL_SECONDS)
@@ -302,6 +306,9 @@ class Remote(FileVerbs):
         finally:
             with contextlib.suppress(*_BROKEN):
                 channel.shutdown_write()
+            until = time.monotonic() + _GRACE_SECONDS
+            while not channel.exit_status_ready() and time.monotonic() < until:
+                time.sleep(0.01)
             channel.close()
 
     @property
@@ -324,9 +331,10 @@ class Remote(FileVerbs):
             self._known_abilities = scripts.parse_abilities(result.stdout)
         return self._known_abilities
 
-    def _converse(self, command: RemoteCommand, talk: Talk) -> int | None:
+    def _converse(self, command: RemoteCommand, talk: Talk, doing: str = "") -> int | None:
         """The exit status, -1 for a signal; None when the time was up and we ended it."""
-        with _losing(f"running {command.name}"):
+        doing = doing or f"running {command.name}"
+        with _losing(doing):
             channel = self._transport.open_session(timeout=SHORT_SECONDS)
             try:
                 channel.settimeout(STALL_SECONDS)
@@ -342,7 +350,7 @@ class Remote(FileVerbs):
                     self._converse(end, Talk(timeout=_GRACE_SECONDS))
             return None
         if status == -1 and not self._transport.is_active():
-            raise lost("running a command")
+            raise lost(doing)
         return status
 
 
@@ -375,6 +383,10 @@ class Attended:
         except _BROKEN:
             return False
         return True
+
+
+def _doing(command: RemoteCommand, watch: Watch | None) -> str:
+    return (watch and watch.doing) or f"running {command.name}"
 
 
 @contextlib.contextmanager

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from ..errors import CameraError
 from ..files import write_atomically
 from ..progress import Step
-from .dialogue import RemoteResult, Watch
+from .dialogue import RemoteResult, TooMuchOutputError, Watch
 from .quoting import RemoteCommand
 from .scripts import SHA256, STORE
 
@@ -23,11 +24,11 @@ def transfer_seconds(size: int) -> float:
     return 60 + size / _SLOWEST_BYTES_PER_SECOND
 
 
-def sending(step: Step | None, total: int, before: int = 0) -> Watch:
+def sending(doing: str, step: Step | None, total: int, before: int = 0) -> Watch:
     """A watch that tells `step` of bytes that go out, `before` of which were there already."""
     if step is None:
-        return Watch()
-    return Watch(sent=lambda count: step.update(done=before + count, total=total))
+        return Watch(doing)
+    return Watch(doing, sent=lambda count: step.update(done=before + count, total=total))
 
 
 class FileVerbs(ABC):
@@ -71,7 +72,7 @@ class FileVerbs(ABC):
             RemoteCommand.script(STORE, path, f"{mode:o}"),
             stdin=data,
             timeout=transfer_seconds(len(data)),
-            watch=sending(step, len(data)),
+            watch=sending(f"uploading {path.name}", step, len(data)),
         )
         return len(data)
 
@@ -93,11 +94,17 @@ class FileVerbs(ABC):
             if step:
                 step.update(done=count)
 
-        result = self.run(
-            RemoteCommand.of("cat", path),
-            timeout=transfer_seconds(limit),
-            watch=Watch(heard=heard, output_limit=limit),
-        )
+        try:
+            result = self.run(
+                RemoteCommand.of("cat", path),
+                timeout=transfer_seconds(limit),
+                watch=Watch(f"fetching {path.name}", heard=heard, output_limit=limit),
+            )
+        except TooMuchOutputError:
+            raise CameraError(
+                f"{path.name} on the camera has more than the {limit} bytes expected",
+                "That is no result; look at what runs there.",
+            ) from None
         write_atomically(local, result.data)
         return len(result.data)
 

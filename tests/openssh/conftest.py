@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pytest
+from cvimodels import cvimodel_bytes, yolo11_tensors
 from PIL import Image
 
 from recam_deploy.artifact import Artifact, sha256_of
@@ -143,6 +144,8 @@ def plain(tmp_path: Path, home: Path) -> Iterator[Server]:
     config.write_text(
         _CONFIG.format(host_key=host_key, authorized=folder / "authorized")
         + "UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+        # What the user of the tests has in ~/.bashrc must not matter.
+        + f"SetEnv HOME={folder}\n"
         + "Subsystem sftp internal-sftp\n"
     )
     port = _free_port()
@@ -318,7 +321,7 @@ def client_key(tmp_path: Path) -> Callable[[Server], Path]:
 def make_artifact(tmp_path: Path) -> Callable[[bytes], Artifact]:
     """An artifact with the given bytes as its cvimodel: 64 x 64 input, two classes."""
 
-    def make(data: bytes = b"CviModel" + bytes(5000)) -> Artifact:
+    def make(data: bytes = cvimodel_bytes(*yolo11_tensors())) -> Artifact:
         path = tmp_path / "shapes.cvimodel"
         path.write_bytes(data)
         return Artifact(
