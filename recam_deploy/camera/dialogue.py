@@ -315,15 +315,17 @@ def converse(channel: Channel, talk: Talk) -> bool:
     stdin_open = True
     ended_at: float | None = None
     while True:
+        # Looked at before listening: what came before the end is then heard before it counts.
+        exited = channel.exit_status_ready()
+        closing = channel.eof_received or channel.closed
         heard = _listen(channel, talk)
         spoke = False
         if stdin_open:
             stdin_open, spoke = _speak(channel, talk)
-        if channel.exit_status_ready() and not heard:
+        if exited and not heard:
             # Something the program left running may hold its output open: do not wait for that.
             ended_at = ended_at or time.monotonic()
-            finished = channel.eof_received or channel.closed
-            if finished or time.monotonic() - ended_at > _LINGER_SECONDS:
+            if closing or time.monotonic() - ended_at > _LINGER_SECONDS:
                 return True
         if talk.overdue:
             return False

@@ -24,8 +24,9 @@ from pathlib import PurePosixPath
 
 from ..errors import CameraError, LockedError
 from ..progress import Progress
+from .attended import Attended
 from .quoting import RemoteCommand, Word
-from .remote import Attended, Remote
+from .remote import Remote
 from .scripts import limited
 
 LOCK_BUSY = 75

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 from ..errors import CameraError, ConnectionFailedError, SettingsError, SudoError
 from ..settings import CameraSettings, default_known_hosts
 from . import scripts
+from .attended import Attended
 from .dialogue import (
     SUDO_SECONDS,
     PasswordAnswer,
@@ -41,7 +42,6 @@ from .tcp import STALL_SECONDS, lost, open_socket, reason_of, silence
 from .verbs import SHORT_SECONDS, FileVerbs
 
 _GRACE_SECONDS = 6.0  # for the camera's own `timeout` to act before we close the channel
-_LINE_LIMIT = 4096
 _BROKEN = (paramiko.SSHException, EOFError, OSError)
 
 
@@ -332,10 +332,26 @@ class Remote(FileVerbs):
         return self._known_abilities
 
     def _converse(self, command: RemoteCommand, talk: Talk, doing: str = "") -> int | None:
-        """The exit status, -1 for a signal; None when the time was up and we ended it."""
+        """The exit status, -1 for a signal; None when the time was up and we ended it.
+
+        A camera that does not answer at all is lost: nothing more is asked of it.
+        """
         doing = doing or f"running {command.name}"
+        try:
+            status = self._hear_out(command, talk, doing)
+            if status is None:
+                end = RemoteCommand.script(scripts.END, str(talk.pid or ""))
+                if self._hear_out(end, Talk(timeout=_GRACE_SECONDS), doing) is None:
+                    raise lost(doing, "the camera does not answer")
+        except ConnectionFailedError:
+            self.close()
+            raise
+        return status
+
+    def _hear_out(self, command: RemoteCommand, talk: Talk, doing: str) -> int | None:
+        """The exit status, -1 for a signal; None when the time was up first."""
         with _losing(doing):
-            channel = self._transport.open_session(timeout=SHORT_SECONDS)
+            channel = self._transport.open_session(timeout=min(talk.timeout, SHORT_SECONDS))
             try:
                 channel.settimeout(STALL_SECONDS)
                 channel.exec_command(to_wire(talk.announced(command).render()))
@@ -343,46 +359,9 @@ class Remote(FileVerbs):
                 status = channel.exit_status
             finally:
                 channel.close()
-        if not finished:
-            if talk.pid:
-                with contextlib.suppress(CameraError):
-                    end = RemoteCommand.script(scripts.END, str(talk.pid))
-                    self._converse(end, Talk(timeout=_GRACE_SECONDS))
-            return None
-        if status == -1 and not self._transport.is_active():
+        if finished and status == -1 and not self._transport.is_active():
             raise lost(doing)
-        return status
-
-
-class Attended:
-    """A program on the camera that runs beside what else we do there."""
-
-    def __init__(self, channel: paramiko.Channel) -> None:
-        self._channel = channel
-        self._said = b""
-
-    def line(self, timeout: float) -> str:
-        """Its next line on stdout, without the line break; what is left of it at its end.
-
-        Raises ConnectionFailedError when it says nothing for `timeout` seconds.
-        """
-        self._channel.settimeout(timeout)
-        with _losing("waiting for a program"):
-            while b"\n" not in self._said and len(self._said) < _LINE_LIMIT:
-                data = self._channel.recv(_LINE_LIMIT)
-                if not data:
-                    break
-                self._said += data
-        line, _, self._said = self._said.partition(b"\n")
-        return line.decode("utf-8", errors="backslashreplace")
-
-    def beat(self) -> bool:
-        """Send it a sign of life; False when it is gone."""
-        try:
-            self._channel.sendall(b".")
-        except _BROKEN:
-            return False
-        return True
+        return status if finished else None
 
 
 def _doing(command: RemoteCommand, watch: Watch | None) -> str:

@@ -64,8 +64,9 @@ exit 1
 ANNOUNCE = 'printf %s "$1" >&2; shift; exec "$@"'
 ANNOUNCE_PID = 'printf "%s$$;" "$1" >&2; shift; exec "$@"'
 
-# Ends process $1 and its group, politely and then by force.
+# Ends process $1 (if any) and its group, politely and then by force.
 END = """
+if [ -z "$1" ]; then exit 0; fi
 for signal in TERM KILL; do
     kill -$signal "-$1" || kill -$signal "$1" || exit 0
     sleep 0.3 || sleep 1

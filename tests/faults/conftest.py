@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fault_camera import SECRET, FaultCamera
+from fault_camera import SECRET, FaultCamera, StartVirtual
 from fault_proxy import Faults, Proxy
 from fault_rows import table
 from fault_shims import Shims
@@ -39,9 +39,6 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _known_hosts(path: Path, port: int, kind: str, blob: str) -> None:
     path.write_text(f"[127.0.0.1]:{port} {kind} {blob}\n")
-
-
-StartVirtual = Callable[..., FaultCamera]
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -180,7 +181,7 @@ def test_row_21_a_damaged_cvimodel_is_refused_on_the_host(
     data = bytearray(new.read_bytes())
     if damage == "flipped":
         data[-5] ^= 1
-    new.write_bytes({"truncated": data[:-1], "flipped": data, "empty": b""}[damage])
+    new.write_bytes(bytes({"truncated": data[:-1], "flipped": data, "empty": b""}[damage]))
     connections = virtual.proxy.connections
     virtual.deploy(new).failed("input")
     assert virtual.proxy.connections == connections
@@ -202,12 +203,11 @@ def test_row_23_a_model_larger_than_all_of_the_tpus_memory_is_not_sent(
     system = camera.userdata.parent / "proc/device-tree/reserved-memory/ion"
     system.mkdir(parents=True)
     try:
-        (system / "size").write_bytes((1000).to_bytes(8, "big"))
+        (system / "size").write_bytes((400_000).to_bytes(8, "big"))
         said = camera.deploy(camera.artifact("new")).failed("deployment")
     finally:
         shutil.rmtree(camera.userdata.parent / "proc")
-    assert "needs 0.1 MB" in said
-    assert "0.0 MB in all" in said
+    assert re.search(r"needs (0\.[5-9]|[1-9]\.\d) MB .* has 0\.4 MB in all", said)
     camera.holds_one_of(b"the old model")
 
 
@@ -216,7 +216,7 @@ def test_row_23_a_model_that_the_tpu_does_not_take_is_not_switched_to(
 ) -> None:
     camera.put_runner("echo 'E engine load model failed'; exit 1")
     said = camera.deploy(camera.artifact("new")).failed("smoke_test")
-    assert "could not load the model: it needs 0.1 MB of the TPU's memory" in said
+    assert re.search(r"could not load the model: it needs \d\.[1-9] MB of the TPU's memory", said)
     assert "--no-try" in said
     camera.holds_one_of(b"the old model")
     assert camera.parts() == []
@@ -288,4 +288,4 @@ def test_row_27_what_a_link_points_to_is_untouched(
         assert not camera.info.is_symlink()
         camera.holds_one_of(new)
     else:
-        done.failed("camera" if link == "work" else "deployment")
+        done.failed("deployment")

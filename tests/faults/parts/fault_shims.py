@@ -28,7 +28,7 @@ exec {real} "$@"
 _ONCE = """#!/bin/sh
 case "$*" in
 {pattern})
-    if mkdir {hit} 2>/dev/null; then
+    if mkdir {once} 2>/dev/null; then
 {body}
     fi ;;
 esac
@@ -100,8 +100,10 @@ class Shims:
             tool,
             _ONCE.format(
                 pattern=pattern,
-                hit=self._quoted("hit"),
-                body=body.replace("{real}", real(tool)).replace("{go}", self._quoted("go")),
+                once=self._quoted("once"),
+                body=body.replace("{real}", real(tool))
+                .replace("{hit}", self._quoted("hit"))
+                .replace("{go}", self._quoted("go")),
                 real=real(tool),
             ),
         )
@@ -144,11 +146,13 @@ def real(tool: str) -> str:
 # Takes so many bytes of an upload, then stops: the rest never arrives.
 def taking(count: int) -> str:
     """The body of a `cat` that stops after `count` bytes."""
-    return f"        head -c {count}\n        while [ ! -e {{go}} ]; do sleep 0.02; done; exit 0"
+    return (
+        f"        head -c {count}; touch {{hit}}; while [ ! -e {{go}} ]; do sleep 0.02; done; exit"
+    )
 
 
 FLIPPING = (
-    f"        {{real}} | {shlex.quote(sys.executable)} -c 'import sys\n"
+    f"        touch {{hit}}; {{real}} | {shlex.quote(sys.executable)} -c 'import sys\n"
     "data = bytearray(sys.stdin.buffer.read())\n"
     "data[len(data) // 2] ^= 1\n"
     "sys.stdout.buffer.write(data)'; exit"

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ class FaultCamera:
         """A whole cvimodel of about `size` bytes, different for each name."""
         path = self.folder / f"{name}.cvimodel"
         noise = hashlib.shake_256(name.encode()).digest(size)
-        path.write_bytes(seal(description(*yolo11_tensors()), noise, chip))
+        path.write_bytes(seal(description(*yolo11_tensors(256)), noise, chip))
         return path
 
     def wanted_info(self, artifact: Path) -> dict[str, Any]:
@@ -194,3 +195,6 @@ def sha256(path: Path) -> str:
 
 
 GOOD_RUNNER = 'echo "x: 0.5, y: 0.5, w: 0.5, h: 0.25, score: 0.9, target: 1"; cp "$2" "$3"'
+
+StartVirtual = Callable[..., FaultCamera]
+"""Starts a virtual camera with options of its own."""

@@ -63,6 +63,11 @@ class Proxy:
         """Pass nothing on any more, and end nothing: what a lost radio link looks like."""
         self._stalled.set()
 
+    def resume(self) -> None:
+        """End what was stalled, and pass on again what comes from now on."""
+        self.cut_all()
+        self._stalled.clear()
+
     def _accept(self) -> None:
         while True:
             try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DEVICE = Path(__file__).resolve().parents[2] / "device"
+DEVICE = Path(__file__).resolve().parents[3] / "device"
 
 
 @dataclass
