@@ -19,7 +19,7 @@ from paramiko.message import Message
 from paramiko.transport import ServiceRequestingTransport
 from pydantic import SecretStr
 
-from ..errors import CameraError, ConnectionFailedError, SettingsError, SudoError
+from ..errors import ConnectionFailedError, SettingsError, SudoError
 from ..settings import CameraSettings, default_known_hosts
 from . import scripts
 from .attended import Attended
@@ -167,7 +167,7 @@ class _Gate:
         thread.start()
         until = time.monotonic() + SHORT_SECONDS
         while thread.is_alive():
-            thread.join(0.05)
+            thread.join(0.01)
             if self.hung_up or time.monotonic() > until:
                 raise EOFError("the server does not let anyone log in")
 

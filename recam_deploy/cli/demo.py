@@ -70,7 +70,8 @@ def demo(
 
 def _run(settings: Settings, terminal: Terminal, output: Path) -> Journey:
     from ..resources import resource
-    from .actions import prepare_conversion, prepare_smoke_test
+    from .actions import prepare_conversion
+    from .camera_actions import prepare_smoke_test
     from .up import run_journey
 
     files = resource("device/demo")

@@ -58,7 +58,7 @@ def deploy(
     Example: recam deploy yolo11n_int8.json --host 192.168.42.1
     """
     from ..console import Terminal
-    from .actions import deploy_artifact, plan_for
+    from .camera_actions import deploy_artifact, plan_for
     from .login import camera_settings, open_remote
 
     terminal = Terminal(as_json=as_json)
@@ -99,7 +99,7 @@ def test(
     Example: recam test yolo11n_int8.json --image bus.jpg --host 192.168.42.1
     """
     from ..console import Terminal
-    from .actions import at_work, prepare_smoke_test, smoke_test
+    from .camera_actions import at_work, prepare_smoke_test, smoke_test
     from .login import camera_settings, open_remote
 
     terminal = Terminal(as_json=as_json)

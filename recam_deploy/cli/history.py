@@ -84,7 +84,7 @@ def rollback(
     from ..camera.history import plan_return, read_history
     from ..camera.layout import CameraLayout
     from ..console import Terminal
-    from .actions import at_work
+    from .camera_actions import at_work
     from .deploy import print_plan
     from .login import camera_settings, open_remote
 

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from ..console import Terminal
     from ..conversion.convert import ConversionResult
     from ..settings import Settings
-    from .actions import Prepared, SmokeInputs
+    from .actions import Prepared
+    from .camera_actions import SmokeInputs
 
 
 @bounded
@@ -75,7 +76,8 @@ def up(
     Example: recam up yolo11n.onnx --calibration pictures/ --image bus.jpg --host 192.168.42.1
     """
     from ..console import Terminal
-    from .actions import prepare_conversion, prepare_smoke_test
+    from .actions import prepare_conversion
+    from .camera_actions import prepare_smoke_test
     from .login import camera_settings
 
     terminal = Terminal(as_json=as_json)
@@ -118,7 +120,8 @@ def run_journey(
     wait: float = WAIT_SECONDS,
 ) -> Journey:
     """Log in first, so that a wrong password costs no conversion; then one step after the other."""
-    from .actions import at_work, deploy_tested, run_conversion
+    from .actions import run_conversion
+    from .camera_actions import at_work, deploy_tested
     from .login import open_remote
 
     started = time.monotonic()
