@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .. import cvimodel
 from ..artifact import Artifact
-from ..errors import DeploymentError, InputError
+from ..errors import InputError
 from .facts import CameraFacts, KeptModel
+from .fitness import refuse_full, refuse_too_large, refuse_unfit
 from .layout import CameraLayout
 
-RESERVE_BYTES = 50_000_000  # kept free: a full /userdata breaks the camera's own system
 _NAME_LIMIT = 200
 
 
@@ -160,7 +161,7 @@ def plan_deployment(
     moves = facts.active_sha256 != artifact.sha256
     restored = _kept(facts, artifact.sha256) if moves else None
     if moves:
-        _refuse_too_large(artifact, facts)
+        refuse_too_large(artifact, facts)
     return _plan(
         facts,
         layout,
@@ -246,10 +247,12 @@ def _plan(
         steps=(),
     )
     changes = plan.switches or info.action != "leave"
-    if not changes and recorded_id(facts.record) == target:
+    if not changes and recorded_id(facts.record) == target and len(facts.kept) <= history:
         return plan
-    _refuse_unfit(plan)
-    _refuse_full(plan)
+    refuse_unfit(facts, layout)
+    # The active model is kept as a second name for the same bytes where the file system allows it.
+    old = facts.active_bytes if plan.keep and not plan.kept_as else 0
+    refuse_full(facts, new=(size if model else 0) + len(info.text), old=old)
     return dataclasses.replace(plan, steps=tuple(_steps(plan, tries)))
 
 
@@ -291,104 +294,43 @@ def recorded_id(record: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _refuse_too_large(artifact: Artifact, facts: CameraFacts) -> None:
-    if facts.ion_bytes is None:
-        return
-    needed = cvimodel.read_model(artifact.cvimodel).ion_bytes
-    if needed > facts.ion_bytes:
-        raise DeploymentError(
-            f"the model needs {_mb(needed)} of the TPU's memory (ION), and the camera has "
-            f"{_mb(facts.ion_bytes)} in all",
-            "Use a smaller model or input, or INT8 instead of BF16.",
-        )
-
-
-def _refuse_unfit(plan: DeploymentPlan) -> None:
-    facts, layout = plan.facts, plan.layout
-    for path, folder in (
-        (layout.models, facts.models),
-        (layout.work, facts.work),
-        (layout.history, facts.history),
-    ):
-        if folder.is_link:
-            raise DeploymentError(
-                f"{path} on the camera is a symbolic link, or lies behind one; recam does not "
-                "write through it",
-                "Set camera.models (or camera.work) to the folder itself.",
-            )
-        if folder.read_only:
-            raise DeploymentError(
-                f"{path} on the camera is on a read-only file system ({folder.mount})",
-                "Restart the camera; if that does not help, its storage needs repair.",
-            )
-    if facts.active_is_folder:
-        raise DeploymentError(
-            f"{layout.active_model} on the camera is a folder", "Move it away, and deploy again."
-        )
-    if not facts.has_sha256sum and not facts.has_python3:
-        raise DeploymentError(
-            "the camera has neither sha256sum nor python3, so no upload could be checked",
-            "Update the camera's firmware.",
-        )
-    if facts.missing:
-        raise DeploymentError(
-            f"the camera lacks programs that are needed: {', '.join(facts.missing)}",
-            "Is this the right address? Every firmware of a reCamera has them.",
-        )
-
-
-def _refuse_full(plan: DeploymentPlan) -> None:
-    facts = plan.facts
-    new = (plan.size if plan.model else 0) + len(plan.info.text)
-    # The active model is kept as a second name for the same bytes where the file system allows it.
-    old = facts.active_bytes if plan.keep and not plan.kept_as else 0
-    if facts.models.mount == facts.history.mount:
-        places = [(facts.models, new + old)]
-    else:
-        places = [(facts.models, new), (facts.history, old)]
-    for folder, bytes_here in places:
-        free = folder.free + folder.leftover_bytes
-        needed = bytes_here + RESERVE_BYTES
-        if free < needed:
-            raise DeploymentError(
-                f"not enough space on the camera: {_mb(free)} free on {folder.mount}, "
-                f"{_mb(needed)} needed ({_mb(RESERVE_BYTES)} of it to stay free)",
-                "Remove recordings or old models there.",
-            )
-
-
-def _mb(count: int) -> str:
-    return f"{count / 1e6:.1f} MB"
-
-
 def _steps(plan: DeploymentPlan, tries: bool) -> list[PlanStep]:
-    facts, layout = plan.facts, plan.layout
-    found = []
-    if not facts.models.exists:
-        found.append(PlanStep("make-folder", str(layout.models), "it does not exist"))
-    if facts.models.leftover_bytes:
-        found.append(PlanStep("clean", str(layout.models), "an earlier run was cut off"))
+    return [*_bringing(plan, tries), *_switching(plan)]
+
+
+def _bringing(plan: DeploymentPlan, tries: bool) -> Iterator[PlanStep]:
+    """All that is done before the active model changes."""
+    models, staged = plan.facts.models, str(plan.staged)
+    if not models.exists:
+        yield PlanStep("make-folder", str(plan.layout.models), "it does not exist")
+    if models.leftover_bytes:
+        yield PlanStep("clean", str(plan.layout.models), "an earlier run was cut off")
     if plan.model:
         why = f"{plan.size} bytes, less what an earlier run has brought"
-        found.append(PlanStep("upload-model", str(plan.staged), why))
+        yield PlanStep("upload-model", staged, why)
     if plan.restored:
         why = f"{plan.restored.id} of the history is the same model"
-        found.append(PlanStep("restore-model", str(plan.staged), why))
+        yield PlanStep("restore-model", staged, why)
     if plan.switches and tries:
-        found.append(PlanStep("try-model", str(plan.staged), "before it becomes the active one"))
+        yield PlanStep("try-model", staged, "before it becomes the active one")
     if plan.keep:
         why = "so that `recam rollback` can bring it back"
-        found.append(PlanStep("keep-model", str(layout.history / plan.keep), why))
+        yield PlanStep("keep-model", str(plan.layout.history / plan.keep), why)
+
+
+def _switching(plan: DeploymentPlan) -> Iterator[PlanStep]:
+    """The changes themselves, and what follows them."""
+    facts, layout = plan.facts, plan.layout
     if plan.switches:
         why = f"another model is active ({facts.active_sha256[:12]})" if facts.active_sha256 else ""
         why = why or "no readable model is there"
-        found.append(PlanStep("switch-model", str(layout.active_model), why))
+        yield PlanStep("switch-model", str(layout.active_model), why)
     if plan.info.action == "remove":
-        found.append(PlanStep("remove-info", str(layout.active_info), "the model had none"))
+        yield PlanStep("remove-info", str(layout.active_info), "the model had none")
     elif plan.info.action != "leave":
         why = "class names or the model's checksum differ" if facts.info else "it does not exist"
-        found.append(PlanStep("write-info", str(layout.active_info), why))
-    found.append(
-        PlanStep("write-record", str(layout.history / "active.json"), "it names what is active")
-    )
-    return found
+        yield PlanStep("write-info", str(layout.active_info), why)
+    record = str(layout.history / "active.json")
+    yield PlanStep("write-record", record, "it names what is active")
+    if len(facts.kept) + bool(plan.keep and not plan.kept_as) > plan.history:
+        yield PlanStep("forget-oldest", str(layout.history), f"{plan.history} are kept")

@@ -186,7 +186,10 @@ class _Gate:
                 else:
                     left = self._transport.auth_interactive(self._user, OnePrompt(password))
                 return tuple(left)
-        except (paramiko.AuthenticationException, ValueError):
+        except (paramiko.AuthenticationException, ValueError) as error:
+            if "transport shut down" in str(error):
+                # Nothing was said of the password: it may be as right as can be.
+                raise lost("logging in", "it hung up while it checked the password") from error
             return None
 
 
