@@ -50,7 +50,7 @@ class Terminal:
             self._print_json(document)
         else:
             for line in lines:
-                self._out.print(line, markup=False)
+                self._out.print(_writable(line), markup=False)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table for people; nothing with --json."""
@@ -60,7 +60,7 @@ class Terminal:
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(Text(_writable(cell)) for cell in row))
         Console(file=sys.stdout, highlight=False).print(table)
 
     def error(self, error: RecamError) -> None:
@@ -112,7 +112,7 @@ class Terminal:
             yield _Lit(live)
 
     def _print_json(self, document: dict[str, Any]) -> None:
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(_writable(json.dumps(document, indent=2, ensure_ascii=False)) + "\n")
         sys.stdout.flush()
 
 
@@ -145,6 +145,11 @@ def one_line(text: str) -> str:
     """Text from anywhere as one printable line."""
     joined = " ".join(part.strip() for part in text.splitlines() if part.strip())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in joined)
+
+
+def _writable(text: str) -> str:
+    """Text with the bytes of names that are not UTF-8 escaped, in JSON as in Python: `\\udce9`."""
+    return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
 class _Quiet:

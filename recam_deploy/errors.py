@@ -120,6 +120,16 @@ class SudoError(CameraError):
     kind = "sudo"
 
 
+class SudoPasswordNeededError(SudoError):
+    """`sudo` on the camera wants a password, and none was given."""
+
+
+class LockedError(CameraError):
+    """Someone else is at work on the camera."""
+
+    kind = "locked"
+
+
 class DeploymentError(CameraError):
     """The model could not be put in place; what was active before still is."""
 
@@ -170,6 +180,14 @@ class PartlyDoneError(CameraError):
     """The model is in place, but what comes after it could not be done."""
 
     kind = "partly_done"
+
+
+class ModelNotLoadedError(SmokeTestError):
+    """The TPU did not take the model: it is not whole, or larger than the memory that is free."""
+
+
+class UnknownToRunnerError(SmokeTestError):
+    """The test binary on the camera does not know this kind of model, which may be fine."""
 
 
 class VirtualCameraError(RecamError):

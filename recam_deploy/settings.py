@@ -59,6 +59,8 @@ class CameraSettings(_Section):
     library_path: str = (
         "/lib:/usr/lib:/usr/lib64:/mnt/system/lib:/mnt/system/usr/lib:/mnt/system/usr/lib/3rd"
     )
+    system: PurePosixPath = PurePosixPath("/")
+    history: int = Field(default=3, ge=0, le=50)
     known_hosts: Path | None = None
     flow_backups: Path | None = None
     timeout: float = Field(default=15.0, gt=0)

@@ -44,6 +44,8 @@ PRETTY_NAME="virtual reCamera, playing firmware 0.2.4"
 VERSION_ID=0.2.4
 """
 
+ISSUE = "reCamera V0.2.4\n"
+
 
 class SetupError(Exception):
     """The virtual camera cannot be set up; the message says why."""
@@ -188,6 +190,7 @@ def create(layout: Layout) -> None:
     shutil.rmtree(layout.scratch, ignore_errors=True)
     layout.scratch.mkdir()
     (layout.root / "etc" / "os-release").write_text(RELEASE, encoding="utf-8")
+    (layout.root / "etc" / "issue").write_text(ISSUE, encoding="utf-8")
     for name, text in scripts.stand_ins(layout.base).items():
         write_script(layout.root / "usr" / "bin" / name, text)
     write_script(layout.loader, scripts.loader(layout.base))
@@ -302,6 +305,7 @@ def settings_text(layout: Layout, ports: Mapping[str, int]) -> str:
         "work": str(layout.work),
         "runner": str(layout.runner),
         "library_path": layout.library_path,
+        "system": str(layout.root),
         "known_hosts": str(layout.known_hosts),
         "flow_backups": str(layout.flow_backups),
     }

@@ -1,347 +1,327 @@
-"""Putting a model in place: a plan as data, then a thin layer that carries it out.
+"""Putting a model in place: carrying out a plan so that no fault leaves half of it.
 
-The new files are written beside the old ones under names of ours, checked by sha256 on the
-camera, and renamed: what the camera would load is the old model or the new one, never a part.
-The model is renamed before its `model.json`. A run that was cut off between the two is mended by
-the next one, which finds the model in place and writes only the JSON; until then the JSON's
-`checksum` tells that it belongs to another model.
+The new model is written beside the old one under a name with its hash, checked by sha256 on the
+camera, tried there, and renamed: what the camera would load is the old model or the new one, never
+a part. The model is renamed before its `model.json`, and the record is written last. A run that
+was cut off anywhere is mended by the next one, which looks at what is there: a part of an upload
+is gone on with, a model in place is not sent again, and until the JSON has followed its `checksum`
+tells that it belongs to another model.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
-from .. import cvimodel
-from ..artifact import Artifact
 from ..errors import (
     CameraError,
     ConnectionFailedError,
     DeploymentError,
     InputError,
-    SudoError,
+    LockedError,
 )
 from ..progress import Progress
-from .facts import CameraFacts
-from .layout import CameraLayout
-from .quoting import RemoteCommand
+from .deploy_scripts import (
+    APPEND,
+    CHANGED_MEANWHILE,
+    CLEAN,
+    NOT_READ_BACK,
+    PIECES,
+    STAGE,
+    STORAGE_FAILED,
+    SWITCH,
+)
+from .dialogue import RemoteResult, Watch
+from .lock import LOCK_BUSY, Lock
+from .plan import DeploymentPlan, entry_id, kept_folder, read_model_file
+from .quoting import RemoteCommand, Word
 from .remote import Remote
-from .scripts import CLEAN, INSTALL, INSTALL_DAMAGED, INSTALL_IN_THE_WAY
-from .work import make_work_folder
+from .scripts import INSTALL_DAMAGED, INSTALL_IN_THE_WAY
+from .verbs import SHORT_SECONDS, sending, transfer_seconds
 
-RESERVE_BYTES = 50_000_000  # kept free: a full /userdata breaks the camera's own system
+PIECE_BYTES = 256 * 1024  # a broken upload is gone on with at a border of such pieces
+_STORAGE_SECONDS = 120.0  # for hashing, copying and settling a model on a slow card
 
-
-@dataclass(frozen=True)
-class PlanStep:
-    """One thing that will be done, to what, and why."""
-
-    action: str
-    path: str
-    reason: str
+Trial = Callable[[PurePosixPath], "Tried"]
+"""Runs the model at that path on the camera. It raises what a smoke test does when the model is
+not to become the active one."""
 
 
 @dataclass(frozen=True)
-class DeploymentPlan:
-    """What a deployment will do. No steps: all is in place already.
+class Tried:
+    """Whether a model was run on the camera before the switch, and in words what came of it."""
 
-    `info` is the text of the new `model.json`; `root` says that the models folder is not ours to
-    write to, so that files go through the work folder and sudo.
-    """
-
-    layout: CameraLayout
-    facts: CameraFacts
-    model: Path
-    sha256: str
-    size: int
-    info: str
-    upload: bool
-    write_info: bool
-    root: bool
-    steps: tuple[PlanStep, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """As `deploy --dry-run` shows it."""
-        return {
-            "active": str(self.layout.active_model),
-            "sha256": self.sha256,
-            "previous": self.facts.active_sha256 or None,
-            "upload_bytes": self.size if self.upload else 0,
-            "steps": [dataclasses.asdict(step) for step in self.steps],
-        }
+    done: bool
+    note: str
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is in place now. `previous` is the sha256 of the model before, None for no model."""
+    """What is in place now.
+
+    `previous` is the sha256 of the model before (None for no model) and `previous_id` its id;
+    `changed` is False when all was in place; `tried` is None when no other model became active.
+    """
 
     active: str
+    id: str
     sha256: str
     uploaded_bytes: int
     previous: str | None
+    previous_id: str | None
+    changed: bool
+    tried: Tried | None
 
     def as_json(self) -> dict[str, Any]:
         """As `deploy --json` shows it."""
-        return dataclasses.asdict(self)
+        return {
+            "active": self.active,
+            "id": self.id,
+            "sha256": self.sha256,
+            "uploaded_bytes": self.uploaded_bytes,
+            "previous": self.previous,
+            "tried": self.tried and self.tried.done,
+        }
 
 
-def check_artifact(artifact: Artifact) -> None:
-    """Refuse, before connecting, what the camera could never run. Raises InputError."""
-    if artifact.chip != cvimodel.CHIP:
-        raise InputError(
-            f"{artifact.cvimodel} is for the chip {artifact.chip or '(none named)'}; "
-            f"a reCamera's is {cvimodel.CHIP}",
-            f"Convert the model for {cvimodel.CHIP}: `recam convert` does.",
-        )
+def apply(
+    plan: DeploymentPlan,
+    remote: Remote,
+    progress: Progress,
+    lock: Lock,
+    trial: Trial | None = None,
+) -> Deployment:
+    """Carry out a plan whose facts were gathered under `lock`.
 
-
-def model_info(artifact: Artifact) -> dict[str, Any]:
-    """The `model.json` of an artifact.
-
-    Its fields, with the spelling of `ai_framwork`, are those of the camera's own presets
-    (sscma-example-sg200x, solutions/supervisor/rootfs/usr/share/supervisor/models); `checksum` is
-    the md5 of the cvimodel. Raises InputError when the cvimodel cannot be read.
+    `trial` is called with the new model's path on the camera before the switch; what it raises
+    ends the deployment. Raises DeploymentError when the camera cannot do it, LockedError when the
+    lock was lost, SudoError, ConnectionFailedError, or InputError when the artifact has changed
+    meanwhile. In every case but a lost connection the model that was active still is; after a lost
+    connection it is the old one or the new one.
     """
-    checksum = hashlib.md5(_read(artifact.cvimodel), usedforsecurity=False).hexdigest()
-    return {
-        "model_id": f"recam-{artifact.sha256[:12]}",
-        "version": "1.0.0",
-        "model_name": artifact.name,
-        "model_format": "cvimodel",
-        "ai_framwork": "6",
-        "author": "recam-deploy",
-        "description": " ".join(
-            word for word in (artifact.family, artifact.quantization, artifact.chip) if word
-        ),
-        "pic_url": "",
-        "classes": list(artifact.labels),
-        "checksum": checksum,
-    }
-
-
-def plan_deployment(artifact: Artifact, facts: CameraFacts, layout: CameraLayout) -> DeploymentPlan:
-    """What is to be done, from what there is.
-
-    Raises DeploymentError when it cannot be done: folders that are links or read-only, something
-    in the way, not enough space.
-    """
-    info = model_info(artifact)
-    upload = facts.active_sha256 != artifact.sha256
-    write_info = not _same_info(facts.info, info)
-    text = json.dumps(info, indent=4, ensure_ascii=False) + "\n"
-    plan = DeploymentPlan(
-        layout=layout,
-        facts=facts,
-        model=artifact.cvimodel,
-        sha256=artifact.sha256,
-        size=artifact.size,
-        info=text,
-        upload=upload,
-        write_info=write_info,
-        root=not facts.models.writable and facts.uid != 0,
-        steps=(),
-    )
-    if not upload and not write_info:
-        return plan
-    _refuse_unfit(plan)
-    _refuse_full(plan)
-    return dataclasses.replace(plan, steps=tuple(_steps(plan)))
-
-
-def _same_info(text: str | None, info: dict[str, Any]) -> bool:
-    try:
-        return text is not None and bool(json.loads(text) == info)
-    except (ValueError, RecursionError):
-        return False
-
-
-def _refuse_unfit(plan: DeploymentPlan) -> None:
-    facts, layout = plan.facts, plan.layout
-    used = [(layout.models, facts.models)] + ([(layout.work, facts.work)] if plan.root else [])
-    for path, folder in used:
-        if folder.is_link:
-            raise DeploymentError(
-                f"{path} on the camera is a symbolic link; recam does not write through it",
-                "Set camera.models (or camera.work) to the folder itself.",
-            )
-        if folder.read_only:
-            raise DeploymentError(
-                f"{path} on the camera is on a read-only file system ({folder.mount})",
-                "Restart the camera; if that does not help, its storage needs repair.",
-            )
-    if facts.active_is_folder:
-        raise DeploymentError(
-            f"{layout.active_model} on the camera is a folder", "Move it away, and deploy again."
-        )
-    if not facts.has_sha256sum and not facts.has_python3:
-        raise DeploymentError(
-            "the camera has neither sha256sum nor python3, so no upload could be checked",
-            "Update the camera's firmware.",
-        )
-
-
-def _refuse_full(plan: DeploymentPlan) -> None:
-    size = (plan.size if plan.upload else 0) + len(plan.info.encode())
-    models, work = plan.facts.models, plan.facts.work
-    shared = models.mount == work.mount
-    places = [(models, size * 2 if plan.root and shared else size)]
-    if plan.root and not shared:
-        places.append((work, size))
-    reclaimed = models.leftover_bytes + (work.leftover_bytes if shared else 0)
-    for folder, bytes_here in places:
-        free = folder.free + (reclaimed if folder is models else folder.leftover_bytes)
-        needed = bytes_here + RESERVE_BYTES
-        if free < needed:
-            raise DeploymentError(
-                f"not enough space on the camera: {_mb(free)} free on {folder.mount}, "
-                f"{_mb(needed)} needed ({_mb(RESERVE_BYTES)} of it to stay free)",
-                "Remove recordings or old models there.",
-            )
-
-
-def _mb(count: int) -> str:
-    return f"{count / 1e6:.1f} MB"
-
-
-def _steps(plan: DeploymentPlan) -> list[PlanStep]:
-    facts, layout = plan.facts, plan.layout
-    steps = []
-    if not facts.models.exists:
-        steps.append(PlanStep("make-folder", str(layout.models), "it does not exist"))
-    if plan.root:
-        why = f"{layout.models} belongs to user {facts.models.owner}, so sudo copies from here"
-        steps.append(PlanStep("stage", str(layout.work), why))
-    if facts.models.leftover_bytes or facts.work.leftover_bytes:
-        steps.append(PlanStep("clean", str(layout.models), "an earlier run was cut off"))
-    if plan.upload:
-        why = f"another model is active ({facts.active_sha256[:12]})" if facts.active_sha256 else ""
-        steps.append(
-            PlanStep("switch-model", str(layout.active_model), why or "no readable model is there")
-        )
-    if plan.write_info:
-        why = "class names or the model's checksum differ" if facts.info else "it does not exist"
-        steps.append(PlanStep("write-info", str(layout.active_info), why))
-    return steps
-
-
-def apply(plan: DeploymentPlan, remote: Remote, progress: Progress) -> Deployment:
-    """Carry out a plan.
-
-    Raises DeploymentError when the camera cannot do it (what was active before still is),
-    SudoError, ConnectionFailedError, or InputError when the artifact has changed meanwhile.
-    """
-    layout = plan.layout
-    previous = plan.facts.active_sha256 or None
     if not plan.steps:
-        return Deployment(str(layout.active_model), plan.sha256, 0, previous)
-    model = _read(plan.model) if plan.upload else b""
-    if plan.upload and hashlib.sha256(model).hexdigest() != plan.sha256:
-        raise InputError(f"{plan.model} has changed since it was read", "Deploy it again.")
+        return in_place(plan)
+    tried: Tried | None = None
+    acting = _Acting(plan, remote, progress, lock)
     try:
-        _prepare(plan, remote)
-        sent = _upload(plan, remote, model, progress)
-        _install(plan, remote, progress)
+        acting.prepare()
+        sent = acting.bring_model(checks=trial is not None)
+        if plan.switches:
+            tried = trial(plan.staged) if trial else Tried(False, "the model was not tried")
+        sent += acting.switch()
     except ConnectionFailedError:
         raise
     except CameraError as error:
         with contextlib.suppress(CameraError):
-            _clean(plan, remote)
-        if isinstance(error, (DeploymentError, SudoError)):
-            raise
-        raise DeploymentError(_with_space(error.message, plan), error.hint) from error
-    return Deployment(str(layout.active_model), plan.sha256, sent, previous)
+            acting.clean()
+        if type(error) is CameraError:
+            raise DeploymentError(error.message, error.hint) from error
+        raise
+    return _deployed(plan, sent, tried)
 
 
-def _with_space(message: str, plan: DeploymentPlan) -> str:
-    if "No space left" not in message:
-        return message
-    return (
-        f"{message}; {_mb(plan.facts.models.free)} were free before, and {_mb(plan.size)} are "
-        "needed; the model that was active still is"
+def in_place(plan: DeploymentPlan) -> Deployment:
+    """The deployment of a plan that has no steps."""
+    return _deployed(plan, 0, None)
+
+
+def _deployed(plan: DeploymentPlan, sent: int, tried: Tried | None) -> Deployment:
+    previous = plan.facts.active_sha256 or None
+    return Deployment(
+        active=str(plan.layout.active_model),
+        id=plan.id,
+        sha256=plan.sha256,
+        uploaded_bytes=sent,
+        previous=previous,
+        previous_id=entry_id(previous, plan.facts.info_sha256) if previous else None,
+        changed=plan.switches or plan.info.action != "leave",
+        tried=tried,
     )
 
 
-def _prepare(plan: DeploymentPlan, remote: Remote) -> None:
-    if plan.root:
-        make_work_folder(remote, plan.facts, plan.layout)
-    if not plan.facts.models.exists:
-        command = RemoteCommand.of("mkdir", "-p", "-m", "755", "--", plan.layout.models)
-        remote.sudo(command) if plan.root else remote.run(command)
-    _clean(plan, remote)
+class _Acting:
+    """The steps of one plan."""
+
+    def __init__(
+        self, plan: DeploymentPlan, remote: Remote, progress: Progress, lock: Lock
+    ) -> None:
+        self._plan = plan
+        self._remote = remote
+        self._progress = progress
+        self._lock = lock
+
+    def _act(
+        self,
+        script: str,
+        *arguments: Word,
+        timeout: float = SHORT_SECONDS,
+        stdin: bytes = b"",
+        watch: Watch | None = None,
+    ) -> RemoteResult:
+        """Run a script under the lock, as root where that is needed; raises what it says."""
+        act = self._remote.sudo if self._plan.root else self._remote.run
+        command = self._lock.script(script, *arguments)
+        result = act(command, timeout=timeout, stdin=stdin, check=False, watch=watch)
+        if not result.ok:
+            raise _explained(result, self._plan)
+        return result
+
+    def prepare(self) -> None:
+        """Make the folder, and remove what an interrupted run left, but for a part of this model.
+
+        Where there is nothing to do nothing is asked of the camera.
+        """
+        facts, layout = self._plan.facts, self._plan.layout
+        if not facts.models.exists:
+            command = RemoteCommand.of("mkdir", "-p", "-m", "755", "--", layout.models)
+            (self._remote.sudo if self._plan.root else self._remote.run)(command)
+        elif facts.models.leftover_bytes:
+            self.clean(but=self._plan.staged if self._plan.model else None)
+
+    def clean(self, but: PurePosixPath | None = None) -> None:
+        """Remove what this or an earlier run left behind."""
+        layout = self._plan.layout
+        self._act(CLEAN, layout.models, layout.history, but or "")
+
+    def bring_model(self, *, checks: bool) -> int:
+        """Bring the new model beside the active one; returns the number of bytes sent.
+
+        It is looked at there when it comes from the history or `checks` asks for it, else in the
+        switch.
+        """
+        plan = self._plan
+        sent = 0
+        if plan.model:
+            sent = self._upload(read_model_file(plan.model))
+        if plan.restored or (plan.model and checks):
+            source = kept_folder(plan.layout, plan.restored) if plan.restored else None
+            with self._progress.step("Checking the model on the camera"):
+                self._act(
+                    STAGE,
+                    plan.staged,
+                    plan.sha256,
+                    source / "model.cvimodel" if source else "",
+                    timeout=_STORAGE_SECONDS,
+                )
+        return sent
+
+    def _upload(self, model: bytes) -> int:
+        plan = self._plan
+        if hashlib.sha256(model).hexdigest() != plan.sha256:
+            raise InputError(f"{plan.model} has changed since it was read", "Deploy it again.")
+        there = self._brought_before(model)
+        rest = len(model) - there
+        if not rest:
+            return 0
+        name = plan.model.name if plan.model else ""
+        with self._progress.step(f"Uploading {name}", unit="bytes") as step:
+            self._act(
+                APPEND,
+                plan.staged,
+                str(there),
+                timeout=transfer_seconds(rest),
+                stdin=model[there:],
+                watch=sending(f"uploading {name}", step, len(model), there),
+            )
+        return rest
+
+    def _brought_before(self, model: bytes) -> int:
+        """How many bytes of an interrupted upload are there and are those of `model`."""
+        if not self._plan.facts.models.leftover_bytes:
+            return 0
+        said = self._act(PIECES, self._plan.staged, str(PIECE_BYTES), timeout=_STORAGE_SECONDS)
+        return agreeing_bytes(said.stdout, model, PIECE_BYTES)
+
+    def switch(self) -> int:
+        """Make the new model and its `model.json` the active ones; returns the bytes sent."""
+        plan, layout, facts = self._plan, self._plan.layout, self._plan.facts
+        info, switches = plan.info, plan.switches
+        writes = info.action in ("write", "copy")
+        with self._progress.step("Checking and switching on the camera"):
+            result = self._act(
+                SWITCH,
+                layout.models,
+                *((plan.staged, plan.sha256) if switches else ("", "")),
+                info.action,
+                *((layout.staged_info, info.sha256 or "") if writes else ("", "")),
+                info.source or "",
+                "absent" if facts.active_sha256 is None else facts.active_sha256,
+                layout.history,
+                plan.keep,
+                plan.kept_as,
+                plan.record,
+                str(plan.history),
+                timeout=_STORAGE_SECONDS,
+                stdin=info.text,
+            )
+        if f"active {plan.sha256}" not in result.stdout.splitlines():
+            raise _not_read_back()
+        return len(info.text)
 
 
-def _clean(plan: DeploymentPlan, remote: Remote) -> None:
-    """Remove what this or an earlier run left behind, before the switch."""
-    models = RemoteCommand.script(CLEAN, plan.layout.models)
-    if plan.root:
-        remote.run(RemoteCommand.script(CLEAN, plan.layout.work))
-        remote.sudo(models)
-    else:
-        remote.run(models)
+def agreeing_bytes(said: str, model: bytes, piece: int) -> int:
+    """How many leading bytes of a part on the camera are those of `model`.
+
+    `said` is what the script PIECES printed for pieces of `piece` bytes; anything else agrees in
+    nothing.
+    """
+    words = said.split()
+    if not words or not words[0].isdecimal():
+        return 0
+    agreed = 0
+    there = model[: int(words[0])]
+    for digest in words[1:]:
+        part = there[agreed : agreed + piece]
+        if not part or hashlib.sha256(part).hexdigest() != digest:
+            break
+        agreed += len(part)
+    return agreed
 
 
-def _upload(plan: DeploymentPlan, remote: Remote, model: bytes, progress: Progress) -> int:
-    """Write the new files where they are staged; returns the number of bytes sent."""
-    sent = 0
-    if plan.upload:
-        path = plan.layout.staged_model(plan.sha256)
-        with progress.step(f"Uploading {plan.model.name}", unit="bytes") as step:
-            sent += remote.upload(model, _staging(plan, path), step=step)
-    if plan.write_info:
-        path = plan.layout.staged_info(plan.sha256)
-        sent += remote.upload(plan.info.encode(), _staging(plan, path))
-    return sent
-
-
-def _staging(plan: DeploymentPlan, path: PurePosixPath) -> PurePosixPath:
-    return plan.layout.in_work(path) if plan.root else path
-
-
-def _install(plan: DeploymentPlan, remote: Remote, progress: Progress) -> None:
-    model = plan.layout.staged_model(plan.sha256)
-    info = plan.layout.staged_info(plan.sha256)
-    info_sha256 = hashlib.sha256(plan.info.encode()).hexdigest()
-    command = RemoteCommand.script(
-        INSTALL,
-        plan.layout.models,
-        *((_staging(plan, model), model, plan.sha256) if plan.upload else ("", "", "")),
-        *((_staging(plan, info), info, info_sha256) if plan.write_info else ("", "", "")),
-    )
-    with progress.step("Checking and switching on the camera"):
-        act = remote.sudo if plan.root else remote.run
-        result = act(command, timeout=120, check=False)
-    if result.exit_status == INSTALL_DAMAGED:
-        raise DeploymentError(
-            "the upload arrived damaged (its sha256 differs); the model was not switched",
-            "Run the command again; if it happens again, check the cable and the storage.",
-        )
-    if result.exit_status == INSTALL_IN_THE_WAY:
-        raise DeploymentError(
-            f"a folder is in the way on the camera: {result.tail()}", "Move it away, and try again."
-        )
-    if not result.ok:
-        raise DeploymentError(
-            f"the model could not be put in place: {result.tail() or 'no reason was given'}",
+def _explained(result: RemoteResult, plan: DeploymentPlan) -> CameraError:
+    """The error for a script that did not end well."""
+    status, said = result.exit_status, result.tail()
+    if status == LOCK_BUSY:
+        return LockedError(
+            "the lock on the camera was lost, so nothing more was done",
             "Run the command again; what is in place is looked at first.",
         )
-    if f"active {plan.sha256}" not in result.stdout.splitlines():
-        raise DeploymentError(
-            "the camera's active model is not the one that was just put in place",
-            "Someone else may be deploying at the same time; run the command again.",
+    if status == INSTALL_DAMAGED:
+        where = "in the history is" if plan.restored else "arrived"
+        return DeploymentError(
+            f"the model {where} damaged (its sha256 differs); the model was not switched",
+            "Run the command again; if it happens again, check the cable and the storage.",
         )
-    if plan.root:
-        remote.run(RemoteCommand.script(CLEAN, plan.layout.work))
+    if status == INSTALL_IN_THE_WAY:
+        return DeploymentError(
+            f"a folder is in the way on the camera: {said}", "Move it away, and try again."
+        )
+    if status == CHANGED_MEANWHILE:
+        return DeploymentError(
+            "the camera's active model has changed since it was looked at; nothing was switched",
+            "Someone uses another program to deploy; run the command again.",
+        )
+    if status == NOT_READ_BACK:
+        return _not_read_back()
+    if status == STORAGE_FAILED or "No space left" in said:
+        return DeploymentError(
+            f"the camera could not store the model: {said or 'no reason was given'}; "
+            f"{plan.facts.models.free / 1e6:.1f} MB were free before, and "
+            f"{plan.size / 1e6:.1f} MB are needed; the model that was active still is",
+            "Remove recordings or old models there.",
+        )
+    return DeploymentError(
+        f"the model could not be put in place: {said or f'exit status {status}'}",
+        "Run the command again; what is in place is looked at first.",
+    )
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read: {error.strerror or error}", "Check the path."
-        ) from error
+def _not_read_back() -> DeploymentError:
+    return DeploymentError(
+        "the camera's active model is not the one that was just put in place",
+        "Its storage may be failing, or someone else deploys at the same time; run it again.",
+    )

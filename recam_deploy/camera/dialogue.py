@@ -17,7 +17,7 @@ from typing import Protocol
 
 from pydantic import SecretStr
 
-from ..errors import CameraError, SudoError
+from ..errors import CameraError, SudoError, SudoPasswordNeededError
 from .quoting import RemoteCommand, to_wire
 from .scripts import ANNOUNCE, ANNOUNCE_PID
 
@@ -25,6 +25,7 @@ OUTPUT_LIMIT = 4 << 20
 SUDO_SECONDS = 30.0
 _CHUNK = 32768
 _POLL_SECONDS = 0.1
+_SENDING_SECONDS = 0.005  # between looks whether the other end can take more
 _LINGER_SECONDS = 2.0
 # How a program looks that `timeout` ended: coreutils' own status, 128 + SIGKILL, 128 + SIGTERM
 # (busybox), and our -1 where the signal ended `timeout` with it.
@@ -42,6 +43,8 @@ class RemoteResult:
     stdout: str
     stderr: str
     seconds: float
+    data: bytes = field(default=b"", repr=False)
+    """Its standard output, byte for byte."""
 
     @property
     def ok(self) -> bool:
@@ -52,6 +55,25 @@ class RemoteResult:
         """The last non-empty lines it printed, stderr first, on one line."""
         text = self.stderr if self.stderr.strip() else self.stdout
         return " | ".join([line.strip() for line in text.splitlines() if line.strip()][-lines:])
+
+
+class TooMuchOutputError(CameraError):
+    """A program on the camera printed more than is kept."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who wants to know how far a talk is; `output_limit` bytes bound what may come back.
+
+    `sent` and `heard` are called with the number of bytes so far, of the program's own data;
+    `doing` is what a lost connection is said to have broken off ("uploading x").
+    """
+
+    doing: str = ""
+
+    sent: Callable[[int], None] = lambda _: None
+    heard: Callable[[int], None] = lambda _: None
+    output_limit: int = OUTPUT_LIMIT
 
 
 class PasswordOnce:
@@ -72,16 +94,15 @@ class PasswordOnce:
 class Talk:
     """A plain command: send `data`, close its stdin, collect what it prints.
 
-    `timeout` seconds bound the whole; `output_limit` bytes bound what is kept in memory.
+    `timeout` seconds bound the whole; the watch's limit bounds what is kept in memory.
     """
 
-    def __init__(
-        self, data: bytes = b"", *, timeout: float, output_limit: int = OUTPUT_LIMIT
-    ) -> None:
+    def __init__(self, data: bytes = b"", *, timeout: float, watch: Watch | None = None) -> None:
         self.timeout = timeout
         self.started = time.monotonic()
-        self._limit = output_limit
-        self._queue = data
+        self._watch = watch or Watch()
+        self._queue = memoryview(data)
+        self._size = len(data)
         self._stdout = bytearray()
         self._stderr = bytearray()
         self._tag = f"recam-pid-{secrets.token_hex(8)}="
@@ -107,20 +128,24 @@ class Talk:
     def _take(self, stdout: bytes, stderr: bytes) -> None:
         self._stdout += stdout
         self._stderr += stderr
-        if len(self._stdout) + len(self._stderr) + len(self._untagged) > self._limit:
-            raise CameraError(
-                f"a program on the camera printed more than {self._limit >> 20} MiB",
+        limit = self._watch.output_limit
+        if len(self._stdout) + len(self._stderr) + len(self._untagged) > limit:
+            raise TooMuchOutputError(
+                f"a program on the camera printed more than {limit >> 20} MiB",
                 "That is no result; look at what runs there.",
             )
+        if stdout:
+            self._watch.heard(len(self._stdout))
 
     @property
     def to_send(self) -> bytes:
-        """What should be sent next."""
-        return self._queue
+        """What should be sent next, a piece at a time."""
+        return bytes(self._queue[:_CHUNK])
 
     def sent(self, count: int) -> None:
         """`count` bytes of it went out."""
         self._queue = self._queue[count:]
+        self._watch.sent(self._size - len(self._queue))
 
     @property
     def finished_sending(self) -> bool:
@@ -140,6 +165,7 @@ class Talk:
             _text(self._stdout),
             _text(self._stderr if self.pid else self._untagged),
             time.monotonic() - self.started,
+            bytes(self._stdout),
         )
 
 
@@ -167,9 +193,15 @@ class SudoTalk(Talk):
     """
 
     def __init__(
-        self, marks: SudoMarks, ask: PasswordAnswer, data: bytes = b"", *, timeout: float
+        self,
+        marks: SudoMarks,
+        ask: PasswordAnswer,
+        data: bytes = b"",
+        *,
+        timeout: float,
+        watch: Watch | None = None,
     ) -> None:
-        super().__init__(timeout=SUDO_SECONDS)
+        super().__init__(timeout=SUDO_SECONDS, watch=watch)
         self._marks = marks
         self._ask = ask
         self._input = data
@@ -205,7 +237,8 @@ class SudoTalk(Talk):
     def _pass(self, before: bytes) -> None:
         self.passed = True
         self._before = bytearray(before)
-        self._queue = self._input
+        self._queue = memoryview(self._input)
+        self._size = len(self._input)
         self.timeout = self._input_seconds
         self.started = time.monotonic()
 
@@ -221,7 +254,14 @@ class SudoTalk(Talk):
                 "Set a password without one.",
             )
         self._had_password = True
-        self._queue = to_wire(line) + b"\n"
+        self._queue = memoryview(to_wire(line) + b"\n")
+
+    def sent(self, count: int) -> None:
+        """`count` bytes went out; the password is nobody's progress."""
+        if self.passed:
+            super().sent(count)
+        else:
+            self._queue = self._queue[count:]
 
     def refusal(self, user: str) -> SudoError | None:
         """Why sudo did not start the command; None when it did."""
@@ -230,7 +270,7 @@ class SudoTalk(Talk):
         said = _text(self._before).replace(self._marks.prompt, " ")
         last = " | ".join([line.strip() for line in said.splitlines() if line.strip()][-2:])
         if self._prompts and not self._had_password:
-            return SudoError(
+            return SudoPasswordNeededError(
                 f"sudo on the camera asks for the password of {user}, and none was given",
                 "Set RECAM_PASSWORD, or run the command on a terminal to be asked.",
             )
@@ -275,19 +315,24 @@ def converse(channel: Channel, talk: Talk) -> bool:
     stdin_open = True
     ended_at: float | None = None
     while True:
+        # Looked at before listening: what came before the end is then heard before it counts.
+        exited = channel.exit_status_ready()
+        closing = channel.eof_received or channel.closed
         heard = _listen(channel, talk)
+        spoke = False
         if stdin_open:
-            stdin_open = _speak(channel, talk)
-        if channel.exit_status_ready() and not heard:
+            stdin_open, spoke = _speak(channel, talk)
+        if exited and not heard:
             # Something the program left running may hold its output open: do not wait for that.
             ended_at = ended_at or time.monotonic()
-            finished = channel.eof_received or channel.closed
-            if finished or time.monotonic() - ended_at > _LINGER_SECONDS:
+            if closing or time.monotonic() - ended_at > _LINGER_SECONDS:
                 return True
         if talk.overdue:
             return False
-        if not heard:
-            select.select([channel], [], [], _POLL_SECONDS)
+        if not (heard or spoke):
+            # That the other end can take more shows nowhere but in `send_ready`.
+            sending = stdin_open and talk.to_send
+            select.select([channel], [], [], _SENDING_SECONDS if sending else _POLL_SECONDS)
 
 
 def _listen(channel: Channel, talk: Talk) -> bool:
@@ -298,19 +343,21 @@ def _listen(channel: Channel, talk: Talk) -> bool:
     return bool(stdout or stderr)
 
 
-def _speak(channel: Channel, talk: Talk) -> bool:
-    """Send what there is to send; False when stdin is closed and nothing can follow."""
+def _speak(channel: Channel, talk: Talk) -> tuple[bool, bool]:
+    """Send what there is to send: whether more may follow, and whether something went out."""
     if channel.closed:
-        return False
+        return False, False
     if talk.finished_sending:
         channel.shutdown_write()
-        return False
-    if talk.to_send and channel.send_ready():
+        return False, False
+    piece = talk.to_send
+    if piece and channel.send_ready():
         try:
-            talk.sent(channel.send(talk.to_send[:_CHUNK]))
+            talk.sent(channel.send(piece))
         except OSError:
-            return False  # the program ended without reading; its exit status tells the rest
-    return True
+            return False, False  # the program ended without reading; its exit status tells why
+        return True, True
+    return True, False
 
 
 def conclude(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..errors import CameraError
 from .layout import CameraLayout
+from .lock import LIVING
 from .quoting import RemoteCommand
 from .remote import Remote
 from .scripts import DIGEST
@@ -21,13 +22,15 @@ INFO_LIMIT = 65536
 FACTS = (
     """
 LC_ALL=C; export LC_ALL
-nonce=$1 models=$2 work=$3 runner=$4 limit=$5
+nonce=$1 models=$2 work=$3 runner=$4 limit=$5 history=$6 system=$7
 """
     + DIGEST
+    + LIVING
     + """
 say() { printf '%s %s=%s\\n' "$nonce" "$1" "$2"; }
-is() { name=$1; shift; if "$@" 2>/dev/null; then say "$name" yes; else say "$name" no; fi; }
+is() { name=$1; shift; if "$@" >/dev/null 2>&1; then say "$name" yes; else say "$name" no; fi; }
 has() { command -v "$1" >/dev/null 2>&1; }
+first() { head -c 4096 "$1" 2>/dev/null | head -n 1 | tr -d '\\000'; }
 sum() {
     if [ ! -e "$2" ]; then say "$1" absent
     elif [ -f "$2" ] && [ -r "$2" ]; then say "$1" "$(digest "$2")"
@@ -35,7 +38,12 @@ sum() {
 }
 folder() {
     is "$1_exists" [ -d "$2" ]
-    is "$1_is_link" [ -L "$2" ]
+    near=$2 link=false
+    while [ -n "$near" ] && [ "$near" != / ]; do
+        if [ -L "$near" ]; then link=true; fi
+        near=${near%/*}
+    done
+    is "$1_is_link" $link
     near=$2
     while [ ! -d "$near" ]; do near=${near%/*}; near=${near:-/}; done
     is "$1_writable" [ -w "$near" ]
@@ -60,15 +68,48 @@ folder() {
     say "$1_leftover_bytes" "$bytes"
 }
 say machine "$(uname -m)"
+say device "$(first "$system/proc/device-tree/model")"
+firmware=$(first "$system/etc/issue")
+say firmware "${firmware:-$(sed -n 's/^PRETTY_NAME=//p' "$system/etc/os-release" 2>/dev/null)}"
 say uid "$(id -u)"
 is has_timeout has timeout
 is has_sha256sum has sha256sum
 is has_python3 has python3
+is has_sudo has sudo
+is sudo_is_free sudo -n true
+missing=
+for tool in cat chmod cp cut dd head ln mkdir mv rm sync tr; do
+    has $tool || missing="$missing $tool"
+done
+say missing "$missing"
+say ram_kib "$(sed -n 's/^MemAvailable: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)"
+say ion_total "$(first "$system/sys/kernel/debug/ion/cvi_carveout_heap_dump/total_mem")"
+reserved=$system/proc/device-tree/reserved-memory/ion/size
+if [ ! -r "$reserved" ]; then reserved=/dev/null; fi
+say ion_reserved "$(od -An -v -tx1 "$reserved" | tr -d ' \\n')"
 folder models "$models"
 folder work "$work"
+folder history "$history"
 sum active_sha256 "$models/model.cvimodel"
+active_bytes=0
+if [ -f "$models/model.cvimodel" ]; then active_bytes=$(wc -c <"$models/model.cvimodel"); fi
+say active_bytes $((active_bytes))
 is active_is_folder [ -d "$models/model.cvimodel" ]
+sum info_sha256 "$models/model.json"
 sum runner_sha256 "$runner"
+kept=
+for entry in "$history"/[0-9]*-*; do
+    if [ -f "$entry/model.cvimodel" ] && [ ! -L "$entry" ]; then
+        kept="$kept ${entry##*/}:$(head -c 64 "$entry/sha256")"
+    fi
+done
+say kept "$kept"
+say record "$(first "$history/active.json")"
+holder=
+for file in "$work"/lock.claim.*; do
+    if [ -e "$file" ] && alive "${file##*/lock.claim.}"; then holder=$(head -c 600 "$file"); fi
+done
+say lock "$(printf %s "$holder" | tr '\\n' ' ')"
 info=$models/model.json
 if [ -f "$info" ] && [ -r "$info" ]; then
     say info present
@@ -100,22 +141,61 @@ class FolderFacts:
 
 
 @dataclass(frozen=True)
+class KeptModel:
+    """A model of the history: a counter that grows with each switch, its id, its sha256."""
+
+    order: int
+    id: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """Its folder's name in the history; by name they sort as they were kept."""
+        return f"{self.order:08d}-{self.id}"
+
+    @classmethod
+    def parse(cls, name: str, sha256: str) -> KeptModel | None:
+        """From a folder's name; None for what is none of ours."""
+        found = re.fullmatch(r"(\d{8})-([0-9a-f]{12})", name)
+        if not found or not re.fullmatch(r"[0-9a-f]{64}", sha256):
+            return None
+        return cls(int(found[1]), found[2], sha256)
+
+
+@dataclass(frozen=True)
 class CameraFacts:
     """All that deploying and testing need to know. A hash is None where there is no such file.
 
     `info` is the text of `model.json`, or None. A file that we may not read has the hash "".
+    `ram_bytes` could be used now; `ion_bytes` is all of the TPU's memory, None where the camera
+    does not tell. `sudo_is_free` says that sudo asks for no password. `kept` is oldest first;
+    `record` is what the last deployment wrote down, `lock` who is at work there now; `missing`
+    names the programs that we need and it lacks.
     """
 
     machine: str
+    device: str
+    firmware: str
     uid: int
     has_timeout: bool
     has_sha256sum: bool
     has_python3: bool
+    has_sudo: bool
+    sudo_is_free: bool
+    missing: tuple[str, ...]
+    ram_bytes: int
+    ion_bytes: int | None
     models: FolderFacts
     work: FolderFacts
+    history: FolderFacts
     active_sha256: str | None
+    active_bytes: int
     active_is_folder: bool
+    info_sha256: str | None
     runner_sha256: str | None
+    kept: tuple[KeptModel, ...]
+    record: str
+    lock: str
     info: str | None
 
 
@@ -123,7 +203,14 @@ def gather_facts(remote: Remote, layout: CameraLayout) -> CameraFacts:
     """Ask the camera. Raises CameraError when it answers with anything but facts."""
     nonce = f"recam-{secrets.token_hex(8)}"
     command = RemoteCommand.script(
-        FACTS, nonce, layout.models, layout.work, layout.runner, str(INFO_LIMIT)
+        FACTS,
+        nonce,
+        layout.models,
+        layout.work,
+        layout.runner,
+        str(INFO_LIMIT),
+        layout.history,
+        str(layout.system).rstrip("/"),
     )
     return parse_facts(remote.run(command, timeout=60, check=False).stdout, nonce)
 
@@ -148,16 +235,29 @@ def parse_facts(text: str, nonce: str) -> CameraFacts:
         found[name] = value
     facts = _Facts(found)
     return CameraFacts(
-        machine=facts.text("machine"),
+        machine=facts.words("machine"),
+        device=facts.words("device"),
+        firmware=facts.words("firmware").strip('"'),
         uid=facts.number("uid"),
         has_timeout=facts.flag("has_timeout"),
         has_sha256sum=facts.flag("has_sha256sum"),
         has_python3=facts.flag("has_python3"),
+        has_sudo=facts.flag("has_sudo"),
+        sudo_is_free=facts.flag("sudo_is_free"),
+        missing=tuple(facts.words("missing").split()),
+        ram_bytes=facts.number("ram_kib") * 1024,
+        ion_bytes=facts.ion(),
         models=facts.folder("models"),
         work=facts.folder("work"),
+        history=facts.folder("history"),
         active_sha256=facts.hash("active_sha256"),
+        active_bytes=facts.number("active_bytes"),
         active_is_folder=facts.flag("active_is_folder"),
+        info_sha256=facts.hash("info_sha256"),
         runner_sha256=facts.hash("runner_sha256"),
+        kept=facts.kept(),
+        record=facts.text("record"),
+        lock=facts.words("lock"),
         info=info if word == "present" else None,
     )
 
@@ -173,6 +273,22 @@ class _Facts:
             return self._found[name]
         except KeyError:
             raise _unclear(f"it says nothing about {name}") from None
+
+    def words(self, name: str) -> str:
+        """Text for people, without anything that a terminal would obey."""
+        return " ".join("".join(c if c.isprintable() else " " for c in self.text(name)).split())
+
+    def ion(self) -> int | None:
+        """From the TPU driver, which only root may read, else from the device tree (big endian)."""
+        total, reserved = self.text("ion_total"), self.text("ion_reserved")
+        if re.fullmatch(r"[0-9]{1,18}", total):
+            return int(total)
+        return int(reserved, 16) if re.fullmatch(r"[0-9a-f]{8}|[0-9a-f]{16}", reserved) else None
+
+    def kept(self) -> tuple[KeptModel, ...]:
+        entries = [word.partition(":") for word in self.text("kept").split()]
+        parsed = [KeptModel.parse(name, sha256) for name, _, sha256 in entries]
+        return tuple(sorted((entry for entry in parsed if entry), key=lambda entry: entry.order))
 
     def number(self, name: str) -> int:
         text = self.text(name)

@@ -14,9 +14,10 @@ from typing import Any
 from ..artifact import Artifact
 from ..errors import CameraError, ConnectionFailedError, DeploymentError, InputError
 from ..progress import Progress
-from .deployment import Deployment, PlanStep, model_info
+from .deployment import Deployment
 from .http import MODEL_LIMIT, CameraApi
 from .layout import CameraLayout
+from .plan import PlanStep, model_info
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def apply_http(plan: HttpPlan, api: CameraApi, progress: Progress) -> Deployment
     """
     artifact = plan.artifact
     if not plan.steps:
-        return Deployment(plan.active, artifact.sha256, 0, plan.previous)
+        return _deployment(plan, 0)
     model = artifact.cvimodel.read_bytes()
     if hashlib.sha256(model).hexdigest() != artifact.sha256:
         raise InputError(f"{artifact.cvimodel} has changed since it was read", "Deploy it again.")
@@ -93,7 +94,21 @@ def apply_http(plan: HttpPlan, api: CameraApi, progress: Progress) -> Deployment
         there, info = api.model_file(), api.model_info()
     if there != model or not _same_info(info, plan.info):
         raise _put_back(plan, api, progress)
-    return Deployment(plan.active, artifact.sha256, len(model), plan.previous)
+    return _deployment(plan, len(model))
+
+
+def _deployment(plan: HttpPlan, uploaded: int) -> Deployment:
+    """What is in place; a model that is deployed over HTTP is not tried, and not in the history."""
+    return Deployment(
+        active=plan.active,
+        id=str(model_info(plan.artifact)["model_id"]),
+        sha256=plan.artifact.sha256,
+        uploaded_bytes=uploaded,
+        previous=plan.previous,
+        previous_id=None,
+        changed=bool(plan.steps),
+        tried=None,
+    )
 
 
 def _put_back(plan: HttpPlan, api: CameraApi, progress: Progress) -> DeploymentError:

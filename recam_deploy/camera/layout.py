@@ -28,6 +28,7 @@ class CameraLayout:
     work: PurePosixPath
     runner: PurePosixPath
     library_path: str
+    system: PurePosixPath
 
     @classmethod
     def from_settings(cls, camera: CameraSettings) -> CameraLayout:
@@ -42,6 +43,7 @@ class CameraLayout:
             work=checked_path(camera.work, "work"),
             runner=checked_path(camera.runner, "runner"),
             library_path=camera.library_path,
+            system=checked_path(camera.system, "system", may_be_root=True),
         )
 
     @property
@@ -54,17 +56,22 @@ class CameraLayout:
         """The JSON beside it, with the class names."""
         return self.models / "model.json"
 
+    @property
+    def history(self) -> PurePosixPath:
+        """The folder of the models that were active before, and of the record of the one now."""
+        return self.work / "history"
+
     def staged_model(self, sha256: str) -> PurePosixPath:
-        """Where a new model is written before it is renamed; same folder, so same file system."""
-        return self.models / f"{OWN_PREFIX}{_short(sha256)}.cvimodel.part"
+        """Where a new model is written before it is renamed; same folder, so same file system.
 
-    def staged_info(self, sha256: str) -> PurePosixPath:
+        It ends as a model does: it is tried there under that name.
+        """
+        return self.models / f"{OWN_PREFIX}{_short(sha256)}.cvimodel"
+
+    @property
+    def staged_info(self) -> PurePosixPath:
         """Where its new `model.json` is written."""
-        return self.models / f"{OWN_PREFIX}{_short(sha256)}.json.part"
-
-    def in_work(self, staged: PurePosixPath) -> PurePosixPath:
-        """Where a staged file is uploaded to when its own folder is not ours to write to."""
-        return self.work / staged.name
+        return self.models / f"{OWN_PREFIX}model.json"
 
     def staged_runner(self, sha256: str) -> PurePosixPath:
         """Where a new test binary is written before it is renamed."""
@@ -90,7 +97,7 @@ class CameraLayout:
         return self.run_folder(token) / f"{_short(sha256)}.cvimodel"
 
 
-def checked_path(path: PurePosixPath, setting: str) -> PurePosixPath:
+def checked_path(path: PurePosixPath, setting: str, may_be_root: bool = False) -> PurePosixPath:
     """`path`, when it is absolute, has no `..`, and no control character (NUL, newline ...).
 
     Raises SettingsError naming the setting otherwise.
@@ -102,7 +109,7 @@ def checked_path(path: PurePosixPath, setting: str) -> PurePosixPath:
         wrong = "is not an absolute path"
     elif ".." in path.parts:
         wrong = "must not contain `..`"
-    elif not path.name:
+    elif not path.name and not may_be_root:
         wrong = "must not be the root folder"
     if wrong:
         raise SettingsError(

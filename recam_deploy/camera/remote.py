@@ -1,31 +1,28 @@
 """The one door to the camera: an SSH connection, commands on it, files over it.
 
-Nothing else imports paramiko or scp. One connection serves a whole command; nothing is tried
-twice. Every loss of the connection becomes ConnectionFailedError, whatever was under way.
+Nothing else imports paramiko. One connection serves a whole command; nothing is tried twice.
+Every loss of the connection becomes ConnectionFailedError, whatever was under way.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import paramiko
-import scp
 from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko.auth_handler import AuthOnlyHandler
 from paramiko.message import Message
 from paramiko.transport import ServiceRequestingTransport
 from pydantic import SecretStr
 
-from ..errors import CameraError, ConnectionFailedError, SettingsError, SudoError
-from ..progress import Step
+from ..errors import ConnectionFailedError, SettingsError, SudoError
 from ..settings import CameraSettings, default_known_hosts
 from . import scripts
+from .attended import Attended
 from .dialogue import (
     SUDO_SECONDS,
     PasswordAnswer,
@@ -34,19 +31,18 @@ from .dialogue import (
     SudoMarks,
     SudoTalk,
     Talk,
+    Watch,
     conclude,
     converse,
 )
 from .known_hosts import Confirm, HostKey, KnownHosts, preferred_types, verify
 from .login import Keys, LockedKeyError, Login, OnePrompt, UnusableKeyError
-from .quoting import RemoteCommand, quote_bytes, to_wire
+from .quoting import RemoteCommand, to_wire
 from .tcp import STALL_SECONDS, lost, open_socket, reason_of, silence
 from .verbs import SHORT_SECONDS, FileVerbs
 
 _GRACE_SECONDS = 6.0  # for the camera's own `timeout` to act before we close the channel
-_SLOWEST_BYTES_PER_SECOND = 20_000
 _BROKEN = (paramiko.SSHException, EOFError, OSError)
-_TransferProgress = Callable[[bytes, int, int], None]
 
 
 def connect(
@@ -171,7 +167,7 @@ class _Gate:
         thread.start()
         until = time.monotonic() + SHORT_SECONDS
         while thread.is_alive():
-            thread.join(0.05)
+            thread.join(0.01)
             if self.hung_up or time.monotonic() > until:
                 raise EOFError("the server does not let anyone log in")
 
@@ -190,7 +186,10 @@ class _Gate:
                 else:
                     left = self._transport.auth_interactive(self._user, OnePrompt(password))
                 return tuple(left)
-        except (paramiko.AuthenticationException, ValueError):
+        except (paramiko.AuthenticationException, ValueError) as error:
+            if "transport shut down" in str(error):
+                # Nothing was said of the password: it may be as right as can be.
+                raise lost("logging in", "it hung up while it checked the password") from error
             return None
 
 
@@ -243,15 +242,18 @@ class Remote(FileVerbs):
         timeout: float = SHORT_SECONDS,
         stdin: bytes = b"",
         check: bool = True,
+        watch: Watch | None = None,
     ) -> RemoteResult:
         """Run a program to its end, with no terminal.
 
         After `timeout` seconds the camera's own `timeout` ends it, and the channel is closed
         shortly after in any case. With `check`, an exit status other than 0 raises CameraError.
+        `watch` is told how much has gone and come.
         """
         _, limit = self._abilities()
-        talk = Talk(stdin, timeout=timeout + _GRACE_SECONDS)
-        status = self._converse(command.under(*scripts.limited(limit, timeout)), talk)
+        talk = Talk(stdin, timeout=timeout + _GRACE_SECONDS, watch=watch)
+        limited = command.under(*scripts.limited(limit, timeout))
+        status = self._converse(limited, talk, _doing(command, watch))
         return conclude(talk, command, status, timeout, check)
 
     def sudo(
@@ -261,6 +263,7 @@ class Remote(FileVerbs):
         timeout: float = SHORT_SECONDS,
         stdin: bytes = b"",
         check: bool = True,
+        watch: Watch | None = None,
     ) -> RemoteResult:
         """Run a program as root, otherwise as `run` does.
 
@@ -269,13 +272,14 @@ class Remote(FileVerbs):
         """
         user, limit = self._abilities()
         if user == 0:
-            return self.run(command, timeout=timeout, stdin=stdin, check=check)
+            return self.run(command, timeout=timeout, stdin=stdin, check=check, watch=watch)
         marks = SudoMarks()
-        talk = SudoTalk(marks, self._password, stdin, timeout=timeout + _GRACE_SECONDS)
+        seconds = timeout + _GRACE_SECONDS
+        talk = SudoTalk(marks, self._password, stdin, timeout=seconds, watch=watch)
         wrapped = marks.wrap(command.under(*scripts.limited(limit, timeout)))
         # The outer limit ends a sudo that hangs before it has become root.
         outer = scripts.limited(limit, timeout + SUDO_SECONDS + _GRACE_SECONDS)
-        status = self._converse(wrapped.under(*outer), talk)
+        status = self._converse(wrapped.under(*outer), talk, _doing(command, watch))
         if status is None and not talk.passed:
             raise SudoError(
                 f"sudo on the camera did not finish asking within {SUDO_SECONDS:.0f} s",
@@ -286,57 +290,39 @@ class Remote(FileVerbs):
             raise refusal
         return conclude(talk, command, status, timeout, check)
 
-    def upload(
-        self, data: bytes, path: PurePosixPath, *, mode: int = 0o644, step: Step | None = None
-    ) -> int:
-        """Write `data` to the file `path` over scp; returns the number of bytes sent.
+    @contextlib.contextmanager
+    def attend(self, command: RemoteCommand) -> Iterator[Attended]:
+        """Run a program for as long as the block runs; its stdin ends with the block.
 
-        `step` is told how many bytes have gone. Raises CameraError when the camera cannot store
-        them, with its own words (such as "No space left on device"). The file must be checked
-        afterwards: a broken transfer leaves a part of it.
+        It has a few seconds to end by itself then.
         """
+        with _losing(f"running {command.name}"):
+            channel = self._transport.open_session(timeout=SHORT_SECONDS)
+            channel.settimeout(STALL_SECONDS)
+            try:
+                channel.exec_command(to_wire(command.render()))
+            except BaseException:
+                channel.close()
+                raise
+        try:
+            yield Attended(channel)
+        finally:
+            with contextlib.suppress(*_BROKEN):
+                channel.shutdown_write()
+            until = time.monotonic() + _GRACE_SECONDS
+            while not channel.exit_status_ready() and time.monotonic() < until:
+                time.sleep(0.01)
+            channel.close()
 
-        def progress(_name: bytes, size: int, sent: int) -> None:
-            if step and data:
-                step.update(done=sent, total=size)
+    @property
+    def uid(self) -> int:
+        """Our user id there."""
+        return self._abilities()[0]
 
-        with self._copying(f"uploading {path.name}", len(data), progress) as client:
-            client.putfo(io.BytesIO(data), to_wire(str(path)), f"{mode:04o}", len(data))
-        return len(data)
-
-    def download(
-        self,
-        path: PurePosixPath,
-        local: Path,
-        *,
-        limit: int,
-        step: Step | None = None,
-    ) -> int:
-        """Fetch the file `path` into `local`, written beside and then renamed; returns its size.
-
-        Raises CameraError when it is not there or larger than `limit` bytes; then `local` is as
-        it was. Whether it is the right file is for the caller to check.
-        """
-
-        def progress(_name: bytes, size: int, received: int) -> None:
-            if size > limit:
-                raise CameraError(
-                    f"{path.name} on the camera has {size} bytes, more than the {limit} expected",
-                    "That is no result; look at what runs there.",
-                )
-            if step:
-                step.update(done=received, total=size)
-
-        with tempfile.TemporaryDirectory(dir=local.parent, prefix=f".{local.name}.") as folder:
-            part = Path(folder) / "part"
-            with self._copying(f"fetching {path.name}", limit, progress) as client:
-                client.get(to_wire(str(path)), str(part))
-            if part.is_symlink() or not part.is_file():
-                raise CameraError(f"the camera sent no file for {path}")
-            part.chmod(0o644)
-            size = part.stat().st_size
-            part.replace(local)
-        return size
+    @property
+    def limit(self) -> tuple[str, ...]:
+        """The words that put a time limit on a command there, before the seconds."""
+        return self._abilities()[1]
 
     def _abilities(self) -> tuple[int, tuple[str, ...]]:
         """Our user id there, and the words that put a time limit on a command."""
@@ -348,10 +334,27 @@ class Remote(FileVerbs):
             self._known_abilities = scripts.parse_abilities(result.stdout)
         return self._known_abilities
 
-    def _converse(self, command: RemoteCommand, talk: Talk) -> int | None:
-        """The exit status, -1 for a signal; None when the time was up and we ended it."""
-        with _losing(f"running {command.name}"):
-            channel = self._transport.open_session(timeout=SHORT_SECONDS)
+    def _converse(self, command: RemoteCommand, talk: Talk, doing: str = "") -> int | None:
+        """The exit status, -1 for a signal; None when the time was up and we ended it.
+
+        A camera that does not answer at all is lost: nothing more is asked of it.
+        """
+        doing = doing or f"running {command.name}"
+        try:
+            status = self._hear_out(command, talk, doing)
+            if status is None:
+                end = RemoteCommand.script(scripts.END, str(talk.pid or ""))
+                if self._hear_out(end, Talk(timeout=_GRACE_SECONDS), doing) is None:
+                    raise lost(doing, "the camera does not answer")
+        except ConnectionFailedError:
+            self.close()
+            raise
+        return status
+
+    def _hear_out(self, command: RemoteCommand, talk: Talk, doing: str) -> int | None:
+        """The exit status, -1 for a signal; None when the time was up first."""
+        with _losing(doing):
+            channel = self._transport.open_session(timeout=min(talk.timeout, SHORT_SECONDS))
             try:
                 channel.settimeout(STALL_SECONDS)
                 channel.exec_command(to_wire(talk.announced(command).render()))
@@ -359,47 +362,13 @@ class Remote(FileVerbs):
                 status = channel.exit_status
             finally:
                 channel.close()
-        if not finished:
-            if talk.pid:
-                with contextlib.suppress(CameraError):
-                    end = RemoteCommand.script(scripts.END, str(talk.pid))
-                    self._converse(end, Talk(timeout=_GRACE_SECONDS))
-            return None
-        if status == -1 and not self._transport.is_active():
-            raise lost("running a command")
-        return status
+        if finished and status == -1 and not self._transport.is_active():
+            raise lost(doing)
+        return status if finished else None
 
-    @contextlib.contextmanager
-    def _copying(
-        self, doing: str, size: int, progress: _TransferProgress
-    ) -> Iterator[scp.SCPClient]:
-        """An scp client of ours; its failures become our errors, and its time is bounded."""
-        with _losing(doing):
-            client = scp.SCPClient(
-                self._transport,
-                buff_size=32768,
-                socket_timeout=STALL_SECONDS,
-                progress=progress,
-                sanitize=quote_bytes,
-            )
-            longest = 60 + size / _SLOWEST_BYTES_PER_SECOND
-            # scp waits for the other end's exit without a limit of its own.
-            watchdog = threading.Timer(longest, lambda: client.channel and client.channel.close())
-            watchdog.daemon = True
-            watchdog.start()
-            try:
-                yield client
-            except (scp.SCPException, AssertionError) as error:
-                if not self._transport.is_active():
-                    raise lost(doing) from error
-                raise CameraError(
-                    f"{doing} failed: {reason_of(error)}",
-                    "See whether the camera has space left, and its `scp` program.",
-                ) from error
-            finally:
-                watchdog.cancel()
-                if client.channel:
-                    client.channel.close()
+
+def _doing(command: RemoteCommand, watch: Watch | None) -> str:
+    return (watch and watch.doing) or f"running {command.name}"
 
 
 @contextlib.contextmanager

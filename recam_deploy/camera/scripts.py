@@ -27,41 +27,8 @@ if [ -f "$1" ]; then digest "$1"; else echo absent; fi
 """
 )
 
-# Removes what an interrupted run left in the folder $1.
-CLEAN = """
-for file in "$1"/.recam-*.part; do
-    if [ -e "$file" ] || [ -L "$file" ]; then rm -f "$file"; fi
-done
-"""
-
 INSTALL_DAMAGED = 65
 INSTALL_IN_THE_WAY = 66
-
-# Puts staged files in place of the active ones in the folder $1, the model before its JSON.
-# For each: where it was uploaded to, its staged name beside the target, its sha256; all empty
-# when that one stays as it is.
-INSTALL = (
-    DIGEST
-    + f"""
-set -eu
-umask 022
-stage() {{
-    if [ "$1" != "$2" ]; then rm -f "$2"; cp "$1" "$2"; fi
-    if [ "$(digest "$2")" != "$3" ]; then echo "$2: damaged" >&2; exit {INSTALL_DAMAGED}; fi
-    chmod 644 "$2"
-}}
-if [ -n "$2" ]; then stage "$2" "$3" "$4"; fi
-if [ -n "$5" ]; then stage "$5" "$6" "$7"; fi
-sync
-for target in "$1/model.cvimodel" "$1/model.json"; do
-    if [ -d "$target" ]; then echo "$target" >&2; exit {INSTALL_IN_THE_WAY}; fi
-done
-if [ -n "$2" ]; then mv -f "$3" "$1/model.cvimodel"; fi
-if [ -n "$5" ]; then mv -f "$6" "$1/model.json"; fi
-sync
-echo "active $(digest "$1/model.cvimodel")"
-"""
-)
 
 # Puts an uploaded program ($1, whose sha256 is $3) in place as $2.
 INSTALL_PROGRAM = (
@@ -102,12 +69,22 @@ umask 077
 mkdir "$2"
 """
 
+# Writes what comes in to the file $1, which gets the mode $2; never through a link.
+STORE = """
+if [ -d "$1" ] && [ ! -L "$1" ]; then echo "$1: is a folder" >&2; exit 1; fi
+rm -f "$1"
+cat >"$1" && chmod "$2" "$1" && exit
+rm -f "$1"
+exit 1
+"""
+
 # Says $1 on stderr, then becomes the program that follows.
 ANNOUNCE = 'printf %s "$1" >&2; shift; exec "$@"'
 ANNOUNCE_PID = 'printf "%s$$;" "$1" >&2; shift; exec "$@"'
 
-# Ends process $1 and its group, politely and then by force.
+# Ends process $1 (if any) and its group, politely and then by force.
 END = """
+if [ -z "$1" ]; then exit 0; fi
 for signal in TERM KILL; do
     kill -$signal "-$1" || kill -$signal "$1" || exit 0
     sleep 0.3 || sleep 1

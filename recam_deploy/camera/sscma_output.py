@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..errors import SmokeTestError
+from ..errors import ModelNotLoadedError, SmokeTestError, UnknownToRunnerError
 
 _NUMBER = r"([-+]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][-+]?\d{1,3})?|[-+]?(?:nan|inf))"
 _SCORE = rf"score: *{_NUMBER},? +target: *(-?\d{{1,9}})\b"
@@ -133,6 +133,11 @@ def explain_failure(exit_status: int, stdout: str, stderr: str) -> SmokeTestErro
             "Update the camera's firmware, correct camera.library_path, or give a binary that "
             "fits it with --runner.",
         )
+    for words, message, hint in _UNKNOWN_MODEL:
+        if words in text:
+            return UnknownToRunnerError(message, hint)
+    if "engine load model failed" in text:
+        return ModelNotLoadedError(*_NOT_LOADED)
     for words, message, hint in _KNOWN_FAILURES:
         if words in text:
             return SmokeTestError(message, hint)
@@ -152,7 +157,7 @@ def explain_failure(exit_status: int, stdout: str, stderr: str) -> SmokeTestErro
     )
 
 
-_KNOWN_FAILURES = (
+_UNKNOWN_MODEL = (
     (
         "model not supported",
         "the camera's test binary does not support this model",
@@ -160,11 +165,19 @@ _KNOWN_FAILURES = (
         "`recam convert`, or give a newer binary with --runner.",
     ),
     (
-        "engine load model failed",
-        "the camera could not load the model",
-        "It is not whole, for another chip, or larger than the TPU's memory: stop the running flow "
-        "and try again.",
+        "model input type not supported",
+        "the camera's test binary does not support this model's input",
+        "The model must take one RGB picture; convert it with `recam convert`.",
     ),
+)
+
+_NOT_LOADED = (
+    "the camera could not load the model",
+    "It is not whole, for another chip, or larger than the TPU's memory: stop the running flow "
+    "and try again.",
+)
+
+_KNOWN_FAILURES = (
     (
         "engine init failed",
         "the camera's TPU could not be started",
@@ -179,11 +192,6 @@ _KNOWN_FAILURES = (
         "device_init",
         "the test binary was not allowed to use the TPU",
         "It must run as root (see sudoers on the camera), and no other program may hold the TPU.",
-    ),
-    (
-        "model input type not supported",
-        "the camera's test binary does not support this model's input",
-        "The model must take one RGB picture; convert it with `recam convert`.",
     ),
 )
 

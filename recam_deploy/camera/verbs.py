@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from .dialogue import RemoteResult
+from ..errors import CameraError
+from ..files import write_atomically
+from ..progress import Step
+from .dialogue import RemoteResult, TooMuchOutputError, Watch
 from .quoting import RemoteCommand
-from .scripts import SHA256
+from .scripts import SHA256, STORE
 
 _Self = TypeVar("_Self", bound="FileVerbs")
 
 SHORT_SECONDS = 30.0  # for commands that only look or rename
+_SLOWEST_BYTES_PER_SECOND = 20_000
+
+
+def transfer_seconds(size: int) -> float:
+    """How long moving `size` bytes may take."""
+    return 60 + size / _SLOWEST_BYTES_PER_SECOND
+
+
+def sending(doing: str, step: Step | None, total: int, before: int = 0) -> Watch:
+    """A watch that tells `step` of bytes that go out, `before` of which were there already."""
+    if step is None:
+        return Watch(doing)
+    return Watch(doing, sent=lambda count: step.update(done=before + count, total=total))
 
 
 class FileVerbs(ABC):
@@ -39,8 +55,58 @@ class FileVerbs(ABC):
         timeout: float = SHORT_SECONDS,
         stdin: bytes = b"",
         check: bool = True,
+        watch: Watch | None = None,
     ) -> RemoteResult:
         """Run a program to its end."""
+
+    def upload(
+        self, data: bytes, path: PurePosixPath, *, mode: int = 0o644, step: Step | None = None
+    ) -> int:
+        """Write `data` to the file `path`, replacing it; returns the number of bytes sent.
+
+        `step` is told how many bytes have gone. Raises CameraError when the camera cannot store
+        them, with its own words (such as "No space left on device"); nothing is left then. The
+        file must be checked afterwards: a broken connection leaves a part of it.
+        """
+        self.run(
+            RemoteCommand.script(STORE, path, f"{mode:o}"),
+            stdin=data,
+            timeout=transfer_seconds(len(data)),
+            watch=sending(f"uploading {path.name}", step, len(data)),
+        )
+        return len(data)
+
+    def download(
+        self,
+        path: PurePosixPath,
+        local: Path,
+        *,
+        limit: int,
+        step: Step | None = None,
+    ) -> int:
+        """Fetch the file `path` into `local`, written beside and then renamed; returns its size.
+
+        Raises CameraError when it is not there or larger than `limit` bytes; then `local` is as
+        it was. Whether it is the right file is for the caller to check.
+        """
+
+        def heard(count: int) -> None:
+            if step:
+                step.update(done=count)
+
+        try:
+            result = self.run(
+                RemoteCommand.of("cat", path),
+                timeout=transfer_seconds(limit),
+                watch=Watch(f"fetching {path.name}", heard=heard, output_limit=limit),
+            )
+        except TooMuchOutputError:
+            raise CameraError(
+                f"{path.name} on the camera has more than the {limit} bytes expected",
+                "That is no result; look at what runs there.",
+            ) from None
+        write_atomically(local, result.data)
+        return len(result.data)
 
     def sha256(self, path: PurePosixPath) -> str | None:
         """The sha256 of a file there, in hex; None where there is no such file."""

@@ -8,13 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from ..artifact import Artifact, is_manifest
-from ..camera.deployment import DeploymentPlan, plan_deployment
-from ..camera.facts import gather_facts
-from ..camera.layout import CameraLayout
-from ..camera.remote import Remote
-from ..camera.runner_binary import RunnerSource, find_runner
-from ..camera.smoke import SmokeReport, run_smoke_test
+from ..artifact import is_manifest
 from ..conversion.choices import (
     check_channel_format,
     preprocessing_of,
@@ -25,7 +19,6 @@ from ..conversion.commands import LOSS_TABLE_FILE, TEST_RESULT_FILE
 from ..conversion.convert import ConversionResult, Converter, Thresholds
 from ..conversion.plan import ConversionPlan, choose_quantization, plan_conversion
 from ..conversion.step_cache import StepCache
-from ..detection.pictures import read_picture
 from ..errors import CacheBusyError, InputError
 from ..files import copy_atomically
 from ..frameworks import Exported
@@ -141,48 +134,3 @@ def output_path(model: Path, output: Path | None, quantization: str) -> Path:
             "Choose another name for the output.",
         )
     return target
-
-
-def plan_for(remote: Remote, settings: Settings, artifact: Artifact) -> DeploymentPlan:
-    """Look at the camera and plan what has to be done there."""
-    layout = CameraLayout.from_settings(settings.camera)
-    return plan_deployment(artifact, gather_facts(remote, layout), layout)
-
-
-@dataclass(frozen=True)
-class SmokeInputs:
-    """A smoke test whose inputs on this side have been checked."""
-
-    image: Path
-    runner: RunnerSource
-    output: Path
-
-    @property
-    def labeled(self) -> Path:
-        """Our own picture, beside the camera's: Out.jpg, Out.labeled.jpg."""
-        return self.output.with_suffix(f".labeled{self.output.suffix}")
-
-
-def prepare_smoke_test(
-    settings: Settings, image: Path, runner: Path | None, output: Path
-) -> SmokeInputs:
-    """Read and check what a smoke test takes from this side."""
-    read_picture(image)
-    return SmokeInputs(image, find_runner(runner, settings.cache_dir), output)
-
-
-def smoke_test(
-    remote: Remote, settings: Settings, artifact: Artifact, inputs: SmokeInputs, progress: Progress
-) -> SmokeReport:
-    """Run the artifact on the picture on the camera and bring the result back."""
-    return run_smoke_test(
-        remote,
-        artifact,
-        inputs.image,
-        CameraLayout.from_settings(settings.camera),
-        inputs.runner,
-        inputs.output,
-        inputs.labeled,
-        progress,
-        timeout=settings.camera.run_timeout,
-    )

@@ -105,7 +105,8 @@ def _node_red(cache_dir: Path, terminal: Terminal) -> NodeRedOptions | None:
 
 def _run(settings: Settings, terminal: Terminal, output: Path, *, live: bool) -> Journey:
     from ..resources import resource
-    from .actions import prepare_conversion, prepare_smoke_test
+    from .actions import prepare_conversion
+    from .camera_actions import prepare_smoke_test
     from .flow_actions import choose_flow
     from .up import run_journey
 

@@ -10,6 +10,7 @@ import typer
 from .boundary import bounded
 from .flow_options import Via, Way
 from .options import (
+    WAIT_SECONDS,
     AcceptHostKey,
     ArtifactPath,
     AsJson,
@@ -17,15 +18,18 @@ from .options import (
     Host,
     Key,
     Labels,
+    NoTry,
     Output,
     Port,
     Runner,
     User,
+    Wait,
 )
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
-    from ..camera.deployment import Deployment, PlanStep
+    from ..camera.deployment import Deployment
+    from ..camera.plan import DeploymentPlan, PlanStep
     from ..camera.smoke import SmokeReport
     from ..console import Terminal
     from ..settings import Settings
@@ -37,23 +41,27 @@ def deploy(
     labels: Labels = None,
     via: Via = Way.ssh,
     dry_run: DryRun = False,
+    no_try: NoTry = False,
     host: Host = None,
     port: Port = None,
     user: User = None,
     key: Key = None,
     accept_host_key: AcceptHostKey = False,
+    wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
     """Put a model and its class names in place on the camera.
 
-    The upload is checked by sha256 on the camera before the switch; a model that is in place
-    already is not sent again. The running flow loads it when it is next deployed in Node-RED.
+    The upload is checked by sha256 there and, where the camera has its test binary, loaded and run
+    once on the TPU; then it is switched to in one step. A model that is in place or in the
+    camera's history is not sent again, and an upload that was cut off is gone on with. The model
+    before is kept: see `recam rollback`. The running flow loads the new one when it is next
+    deployed in Node-RED.
 
     Example: recam deploy yolo11n_int8.json --host 192.168.42.1
     """
-    from ..camera.deployment import apply
     from ..console import Terminal
-    from .actions import plan_for
+    from .camera_actions import deploy_artifact, plan_for
     from .login import camera_settings, open_remote
 
     terminal = Terminal(as_json=as_json)
@@ -63,11 +71,12 @@ def deploy(
         _deploy_over_http(terminal, settings, model, dry_run=dry_run)
         return
     with open_remote(settings, accept_host_key=accept_host_key, as_json=as_json) as remote:
-        plan = plan_for(remote, settings, model)
         if dry_run:
-            terminal.result(plan.as_json(), _step_lines(plan.steps))
+            print_plan(terminal, plan_for(remote, settings, model, tries=not no_try))
             return
-        deployment = apply(plan, remote, terminal)
+        deployment = deploy_artifact(remote, settings, model, terminal, wait=wait, tries=not no_try)
+    if deployment.tried and not deployment.tried.done and not no_try:
+        terminal.warn(deployment.tried.note)
     terminal.result(deployment.as_json(), deployment_lines(deployment))
 
 
@@ -108,6 +117,7 @@ def test(
     user: User = None,
     key: Key = None,
     accept_host_key: AcceptHostKey = False,
+    wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
     """Run a model on the camera's own TPU with one picture, and bring the result back.
@@ -117,17 +127,18 @@ def test(
 
     Example: recam test yolo11n_int8.json --image bus.jpg --host 192.168.42.1
     """
-    from ..camera.deployment import check_artifact
     from ..console import Terminal
-    from .actions import prepare_smoke_test, smoke_test
+    from .camera_actions import at_work, prepare_smoke_test, smoke_test
     from .login import camera_settings, open_remote
 
     terminal = Terminal(as_json=as_json)
     settings = camera_settings(host, port, user, key)
     model = _read_artifact(artifact, labels)
-    check_artifact(model)
     inputs = prepare_smoke_test(settings, image, runner, output)
-    with open_remote(settings, accept_host_key=accept_host_key, as_json=as_json) as remote:
+    with (
+        open_remote(settings, accept_host_key=accept_host_key, as_json=as_json) as remote,
+        at_work(remote, settings, f"testing {model.name}", terminal, wait),
+    ):
         report = smoke_test(remote, settings, model, inputs, terminal)
     terminal.result(report.as_json(), smoke_lines(report))
 
@@ -135,7 +146,7 @@ def test(
 def _read_artifact(path: Path, labels: Path | None) -> Artifact:
     from ..artifact import load_artifact
     from ..camera.acceptance import check_read_right
-    from ..camera.deployment import check_artifact
+    from ..camera.plan import check_artifact
     from ..network.labels import read_labels
 
     artifact = load_artifact(path, read_labels(labels) if labels else ())
@@ -146,12 +157,22 @@ def _read_artifact(path: Path, labels: Path | None) -> Artifact:
 
 def deployment_lines(deployment: Deployment) -> list[str]:
     """What was done, for people."""
-    if not deployment.uploaded_bytes:
+    if not deployment.changed:
         return [f"{deployment.active} is in place already (sha256 {deployment.sha256[:12]})"]
+    tried = deployment.tried
     return [
         f"{deployment.active} is in place (sha256 {deployment.sha256[:12]}, "
-        f"{deployment.uploaded_bytes / 1e6:.1f} MB sent)"
+        f"{deployment.uploaded_bytes / 1e6:.1f} MB sent)",
+        *([tried.note] if tried and tried.done else []),
     ]
+
+
+def print_plan(terminal: Terminal, plan: DeploymentPlan) -> None:
+    """What would be done, and who would have to be waited for."""
+    steps = [f"{step.action} {step.path}: {step.reason}" for step in plan.steps]
+    if plan.facts.lock and plan.steps:
+        steps.insert(0, f"wait for {plan.facts.lock}")
+    terminal.result(plan.as_json(), steps or ["nothing to do: it is in place already"])
 
 
 def smoke_lines(report: SmokeReport) -> list[str]:

@@ -13,6 +13,7 @@ from . import (
     demo,
     deploy,
     flow,
+    history,
     inspect,
     runner,
     toolchain,
@@ -61,6 +62,8 @@ app.command("test", rich_help_panel="Step by step")(deploy.test)
 app.command("verify", rich_help_panel="Step by step")(verify.verify)
 app.add_typer(flow.app, name="flow", rich_help_panel="Step by step")
 app.command("watch", rich_help_panel="Step by step")(watch.watch)
+app.command("history", rich_help_panel="Step by step")(history.history)
+app.command("rollback", rich_help_panel="Step by step")(history.rollback)
 app.add_typer(virtual.app, name="virtual", rich_help_panel="What it works with")
 app.add_typer(toolchain.app, name="toolchain", rich_help_panel="What it works with")
 app.add_typer(cache.app, name="cache", rich_help_panel="What it works with")

@@ -11,6 +11,23 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document on stdout; logs go to stderr.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+WAIT_SECONDS = 15.0  # what a run that was killed may have left going there ends in less
+Wait = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="How long to wait for another recam that is at work on the camera.",
+        rich_help_panel="Camera",
+    ),
+]
+NoTry = Annotated[
+    bool,
+    typer.Option(
+        "--no-try",
+        help="Do not load and run the model on the camera before it becomes the active one.",
+    ),
+]
 
 Host = Annotated[
     str | None,

@@ -15,7 +15,19 @@ from .conversion_options import ConversionFlags, Model
 from .flow_options import FlowFile, NoFlow, Template
 from .foreign import ForeignFlags
 from .groups import grouped
-from .options import AcceptHostKey, AsJson, Host, Key, ModelOutput, Output, Port, Runner, User
+from .options import (
+    WAIT_SECONDS,
+    AcceptHostKey,
+    AsJson,
+    Host,
+    Key,
+    ModelOutput,
+    Output,
+    Port,
+    Runner,
+    User,
+    Wait,
+)
 
 if TYPE_CHECKING:
     from ..camera.deployment import Deployment
@@ -27,7 +39,8 @@ if TYPE_CHECKING:
     from ..flows.push import Pushed
     from ..live.watching import LiveReport
     from ..settings import Settings
-    from .actions import Prepared, SmokeInputs
+    from .actions import Prepared
+    from .camera_actions import SmokeInputs
     from .flow_actions import FlowChoice
 
 
@@ -49,17 +62,20 @@ def up(
     user: User = None,
     key: Key = None,
     accept_host_key: AcceptHostKey = False,
+    wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
-    """Convert a model, put it in place on the camera, try it there, and show it live.
+    """Convert a model, try it on the camera, put it in place there, and show it live.
 
-    The last step adds a flow to the camera's Node-RED (`recam flow restore` undoes it) and waits
-    for its first results. What did not change since the last time is not done again.
+    A model that fails on the camera does not become the active one. The last step adds a flow to
+    the camera's Node-RED (`recam flow restore` undoes it) and waits for its first results. What did
+    not change since the last time is not done again.
 
     Example: recam up yolo11n.onnx --calibration pictures/ --image bus.jpg --host 192.168.42.1
     """
     from ..console import Terminal
-    from .actions import prepare_conversion, prepare_smoke_test
+    from .actions import prepare_conversion
+    from .camera_actions import prepare_smoke_test
     from .flow_actions import choose_flow
     from .foreign import as_onnx
     from .login import camera_settings
@@ -73,7 +89,13 @@ def up(
         settings, source.onnx, model_output, flags.labels, source.export
     )
     journey = run_journey(
-        settings, terminal, conversion, smoke, accept_host_key=accept_host_key, flow=choice
+        settings,
+        terminal,
+        conversion,
+        smoke,
+        accept_host_key=accept_host_key,
+        flow=choice,
+        wait=wait,
     )
     print_journey(terminal, journey)
     if journey.problem:
@@ -107,33 +129,30 @@ def run_journey(
     *,
     accept_host_key: bool,
     flow: FlowChoice | None = None,
+    wait: float = WAIT_SECONDS,
 ) -> Journey:
     """Log in first, so that a wrong password costs no conversion; then one step after the other.
 
     With `flow`, that is pushed at the end, and its first results are waited for.
     """
-    from ..camera.deployment import apply
-    from .actions import plan_for, run_conversion, smoke_test
+    from .actions import run_conversion
+    from .camera_actions import at_work, deploy_tested
     from .login import open_remote
 
-    marks = [time.monotonic()]
+    started = time.monotonic()
     with open_remote(settings, accept_host_key=accept_host_key, as_json=terminal.as_json) as remote:
         converted = run_conversion(settings, terminal, conversion)
-        marks.append(time.monotonic())
-        deployed = apply(plan_for(remote, settings, converted.artifact), remote, terminal)
-        marks.append(time.monotonic())
-        report = smoke_test(remote, settings, converted.artifact, smoke, terminal)
-        marks.append(time.monotonic())
-        journey = Journey(converted, deployed, report)
+        seconds = {"convert": time.monotonic() - started}
+        artifact = converted.artifact
+        with at_work(remote, settings, f"deploying {artifact.name}", terminal, wait) as lock:
+            done = deploy_tested(remote, settings, artifact, smoke, terminal, lock)
+        seconds |= {"deploy": done.deploy_seconds, "test": done.test_seconds}
+        journey = Journey(converted, done.deployment, done.report)
         if flow:
+            went_live = time.monotonic()
             journey = _go_live(settings, terminal, journey, flow, remote)
-            marks.append(time.monotonic())
-    names = ("convert", "deploy", "test", "live")
-    seconds = {
-        name: round(end - start, 2)
-        for name, start, end in zip(names, marks, marks[1:], strict=False)
-    }
-    return replace(journey, seconds=seconds)
+            seconds["live"] = time.monotonic() - went_live
+    return replace(journey, seconds={name: round(value, 2) for name, value in seconds.items()})
 
 
 def _go_live(
@@ -204,7 +223,7 @@ def _rows(journey: Journey) -> list[tuple[str, str, str]]:
         f"{counts.matched} of {counts.reference} detections matched"
         + (f"; {reused} of {len(conversion.steps)} steps unchanged" if reused else ""),
         "deploy": f"{deployment.active}"
-        + ("" if deployment.uploaded_bytes else "; unchanged, nothing sent"),
+        + ("" if deployment.changed else "; unchanged, nothing sent"),
         "test": f"{len(smoke.detections)} objects found on the camera",
     }
     if journey.live:

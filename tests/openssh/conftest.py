@@ -10,7 +10,6 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pytest
+from cvimodels import cvimodel_bytes, yolo11_tensors
 from PIL import Image
+from sshd_parts import (
+    CONFIG,
+    SYSTEM_PATH,
+    find_sshd,
+    free_port,
+    known_hosts,
+    make_key,
+    start_plain,
+    wait_until_up,
+)
 
 from recam_deploy.artifact import Artifact, sha256_of
 from recam_deploy.camera.layout import CameraLayout
@@ -71,53 +81,6 @@ class Server:
         return CameraSettings(**(dict(self.settings) | changed))
 
 
-def _sshd() -> str:
-    found = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/sbin")
-    if not found:
-        pytest.skip("OpenSSH's server is not installed (Debian: openssh-server)")
-    return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _make_key(path: Path, kind: str = "ed25519") -> Path:
-    command = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(path)]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-    return path
-
-
-def _wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            break
-        try:
-            with socket.create_connection(("127.0.0.1", port), 1) as link:
-                if link.recv(4) == b"SSH-":
-                    return
-        except OSError:
-            time.sleep(0.05)
-    process.kill()
-    pytest.fail(f"sshd did not start: {log.read_text(errors='replace')[-2000:]}")
-
-
-_CONFIG = """
-ListenAddress 127.0.0.1
-HostKey {host_key}
-AuthorizedKeysFile {authorized}
-PidFile none
-StrictModes no
-LogLevel VERBOSE
-PermitRootLogin yes
-UseDNS no
-"""
-
-
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home, and no SSH agent: what the user of the tests has must not matter."""
@@ -131,31 +94,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def plain(tmp_path: Path, home: Path) -> Iterator[Server]:
     """sshd as the current user; the client has the right key, and knows the host key."""
-    sshd = _sshd()
-    if os.getuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)
     folder = tmp_path / "server"
     folder.mkdir()
-    key = _make_key(tmp_path / "client_key")
-    host_key = _make_key(folder / "host_key")
-    shutil.copy(f"{key}.pub", folder / "authorized")
-    config = folder / "sshd_config"
-    config.write_text(
-        _CONFIG.format(host_key=host_key, authorized=folder / "authorized")
-        + "UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
-        + "Subsystem sftp internal-sftp\n"
-    )
-    port = _free_port()
-    log = folder / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sshd, "-D", "-e", "-f", str(config), "-p", str(port)],
-            stdout=out,
-            stderr=out,
-            stdin=subprocess.DEVNULL,
-        )
+    key = make_key(tmp_path / "client_key")
+    process, port = start_plain(folder, key, SYSTEM_PATH)
     try:
-        _wait_until_up(process, port, log)
         settings = CameraSettings(
             host="127.0.0.1",
             port=port,
@@ -164,7 +107,7 @@ def plain(tmp_path: Path, home: Path) -> Iterator[Server]:
             models=PurePosixPath(folder / "Models"),
             work=PurePosixPath(folder / "work"),
             runner=PurePosixPath(folder / "sscma-model"),
-            known_hosts=_known_hosts(tmp_path, port, host_key),
+            known_hosts=known_hosts(tmp_path, port, folder / "host_key"),
         )
         yield Server(
             process,
@@ -172,20 +115,13 @@ def plain(tmp_path: Path, home: Path) -> Iterator[Server]:
             getpass.getuser(),
             folder,
             Path("/"),
-            log,
+            folder / "log",
             settings,
             CameraLayout.from_settings(settings),
         )
     finally:
         process.kill()
         process.wait()
-
-
-def _known_hosts(folder: Path, port: int, host_key: Path) -> Path:
-    path = folder / "known_hosts"
-    kind, blob = Path(f"{host_key}.pub").read_text().split()[:2]
-    path.write_text(f"[127.0.0.1]:{port} {kind} {blob}\n")
-    return path
 
 
 _NAMESPACE = """
@@ -219,7 +155,7 @@ def _build_root(root: Path, options: str, sudoers: str) -> None:
         "etc/sudoers": 'Defaults env_keep += "PATH LD_LIBRARY_PATH"\nDefaults !use_pty\n'
         f"{sudoers}\n",
         "etc/ssh/authorized": "",
-        "etc/ssh/sshd_config": _CONFIG.format(
+        "etc/ssh/sshd_config": CONFIG.format(
             host_key="/etc/ssh/host_key", authorized="/etc/ssh/authorized"
         )
         + options,
@@ -233,7 +169,7 @@ def _build_root(root: Path, options: str, sudoers: str) -> None:
         (root / name).write_text(text)
     (root / "etc/sudoers").chmod(0o440)
     (root / "etc/shadow").chmod(0o600)
-    _make_key(root / "etc/ssh/host_key")
+    make_key(root / "etc/ssh/host_key")
     for name in ("userdata/Models", "home/recamera"):
         (root / name).mkdir(parents=True)
     for name in ("userdata", "userdata/Models", "home/recamera"):
@@ -251,7 +187,7 @@ KbdInteractiveAuthentication no
 @pytest.fixture
 def start_camera(tmp_path: Path, home: Path) -> Iterator[StartCamera]:
     """Start a server that looks like a camera; `options` are sshd's, `sudoers` a line of those."""
-    sshd = _sshd()
+    sshd = find_sshd()
     if os.getuid() != 0:
         pytest.skip("a private root with the camera's paths takes root")
     unshare = shutil.which("unshare")
@@ -269,8 +205,8 @@ def start_camera(tmp_path: Path, home: Path) -> Iterator[StartCamera]:
         root = tmp_path / f"root-{len(running)}"
         _build_root(root, options, sudoers)
         if rsa_host_key:
-            _make_key(root / "etc/ssh/rsa_key", "rsa")
-        port, log = _free_port(), tmp_path / f"log-{len(running)}"
+            make_key(root / "etc/ssh/rsa_key", "rsa")
+        port, log = free_port(), tmp_path / f"log-{len(running)}"
         script = ["sh", "-c", _NAMESPACE, "sh", str(root), sshd, str(port)]
         with log.open("wb") as out:
             process = subprocess.Popen(
@@ -281,11 +217,11 @@ def start_camera(tmp_path: Path, home: Path) -> Iterator[StartCamera]:
                 start_new_session=True,
             )
         running.append(process)
-        _wait_until_up(process, port, log)
+        wait_until_up(process, port, log)
         settings = CameraSettings(
             host="127.0.0.1",
             port=port,
-            known_hosts=_known_hosts(tmp_path, port, root / "etc/ssh/host_key"),
+            known_hosts=known_hosts(tmp_path, port, root / "etc/ssh/host_key"),
         )
         layout = CameraLayout.from_settings(settings)
         return Server(process, port, "recamera", tmp_path, root, log, settings, layout)
@@ -307,7 +243,7 @@ def client_key(tmp_path: Path) -> Callable[[Server], Path]:
     """Make a key and have a camera accept it."""
 
     def accept(server: Server) -> Path:
-        key = _make_key(tmp_path / "own_key")
+        key = make_key(tmp_path / "own_key")
         shutil.copy(f"{key}.pub", server.root / "etc/ssh/authorized")
         return key
 
@@ -318,7 +254,7 @@ def client_key(tmp_path: Path) -> Callable[[Server], Path]:
 def make_artifact(tmp_path: Path) -> Callable[[bytes], Artifact]:
     """An artifact with the given bytes as its cvimodel: 64 x 64 input, two classes."""
 
-    def make(data: bytes = b"CviModel" + bytes(5000)) -> Artifact:
+    def make(data: bytes = cvimodel_bytes(*yolo11_tensors())) -> Artifact:
         path = tmp_path / "shapes.cvimodel"
         path.write_bytes(data)
         return Artifact(

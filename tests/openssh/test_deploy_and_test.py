@@ -15,8 +15,11 @@ from PIL import Image
 from pydantic import SecretStr
 
 from recam_deploy.artifact import Artifact
-from recam_deploy.camera.deployment import Deployment, apply, plan_deployment
+from recam_deploy.camera.deployment import Deployment, apply
 from recam_deploy.camera.facts import gather_facts
+from recam_deploy.camera.lock import hold
+from recam_deploy.camera.plan import plan_deployment
+from recam_deploy.camera.quoting import RemoteCommand
 from recam_deploy.camera.remote import Remote, connect
 from recam_deploy.camera.runner_binary import find_runner
 from recam_deploy.camera.smoke import SmokeReport, run_smoke_test
@@ -38,9 +41,13 @@ runs_as_root = pytest.mark.skipif(
 def deploy(
     server: Server, artifact: Artifact, settings: CameraSettings | None = None
 ) -> Deployment:
-    with connect(settings or server.settings, password=PASSWORD) as remote:
+    quiet = SilentProgress()
+    with (
+        connect(settings or server.settings, password=PASSWORD) as remote,
+        hold(remote, server.layout.work, "deploying", quiet) as lock,
+    ):
         plan = plan_deployment(artifact, gather_facts(remote, server.layout), server.layout)
-        return apply(plan, remote, SilentProgress())
+        return apply(plan, remote, quiet, lock)
 
 
 def smoke(
@@ -59,6 +66,10 @@ def smoke(
             SilentProgress(),
             timeout=timeout,
         )
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def md5_of(path: Path) -> str:
@@ -95,7 +106,7 @@ def test_the_smoke_test_brings_the_picture_and_the_boxes_back(
     assert found.box == pytest.approx((32.0, 16.0, 96.0, 48.0))
     assert report.as_json()["timings_ms"] == {"preprocess": 5, "inference": 61, "postprocess": 3}
     assert report.runner.uploaded
-    assert list((camera.root / "userdata/recam").iterdir()) == []
+    assert names(camera.root / "userdata/recam") == ["history"]
     assert not smoke(camera, artifact, picture, runner).runner.uploaded
 
 
@@ -154,7 +165,7 @@ def test_a_models_folder_of_roots_is_written_through_sudo(
     assert (models / "model.cvimodel").read_bytes() == artifact.cvimodel.read_bytes()
     assert (models / "model.cvimodel").stat().st_mode & 0o777 == 0o644
     assert sorted(p.name for p in models.iterdir()) == ["model.cvimodel", "model.json"]
-    assert list((camera.root / "userdata/recam").iterdir()) == []
+    assert names(camera.root / "userdata/recam") == ["history"]
     assert deploy(camera, artifact).uploaded_bytes == 0
 
 
@@ -163,12 +174,14 @@ def test_an_upload_damaged_on_the_way_is_never_switched_to(
 ) -> None:
     old = make_artifact(b"CviModel old")
     deploy(camera, old)
-    upload = Remote.upload
+    run = Remote.run
 
-    def flip(self: Remote, data: bytes, *args: Any, **options: Any) -> int:
-        return upload(self, data[:-1] + bytes([data[-1] ^ 1]), *args, **options)
+    def flip(self: Remote, command: RemoteCommand, stdin: bytes = b"", **options: Any) -> Any:
+        if stdin.startswith(b"CviModel"):
+            stdin = stdin[:-1] + bytes([stdin[-1] ^ 1])
+        return run(self, command, stdin=stdin, **options)
 
-    monkeypatch.setattr(Remote, "upload", flip)
+    monkeypatch.setattr(Remote, "run", flip)
     with pytest.raises(DeploymentError, match="sha256 differs"):
         deploy(camera, make_artifact(b"CviModel new"))
     models = camera.root / "userdata/Models"
@@ -198,11 +211,17 @@ def test_a_refused_sudo_password_leaves_the_old_model(
     os.chown(camera.root / "userdata/Models", 0, 0)
     settings = camera.settings_with(key=client_key(camera))
     artifact = make_artifact()
-    with connect(settings, password=SecretStr("wrong")) as remote:
+    (camera.root / "userdata/recam").mkdir()
+    os.chown(camera.root / "userdata/recam", 1000, 1000)
+    quiet = SilentProgress()
+    with (
+        connect(settings, password=SecretStr("wrong")) as remote,
+        hold(remote, camera.layout.work, "deploying", quiet) as lock,
+    ):
         plan = plan_deployment(artifact, gather_facts(remote, camera.layout), camera.layout)
         with pytest.raises(SudoError):
-            apply(plan, remote, SilentProgress())
-    assert list((camera.root / "userdata/Models").iterdir()) == []
+            apply(plan, remote, quiet, lock)
+    assert names(camera.root / "userdata/Models") == []
 
 
 def test_a_model_that_is_not_active_is_tried_and_not_kept(

@@ -9,38 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from camera_facts import FACTS, FOLDER
+from cvimodels import cvimodel_bytes, yolo11_tensors
 
 from recam_deploy.artifact import Artifact
-from recam_deploy.camera.deployment import check_artifact, model_info, plan_deployment
-from recam_deploy.camera.facts import CameraFacts, FolderFacts
+from recam_deploy.camera.facts import CameraFacts, FolderFacts, KeptModel
 from recam_deploy.camera.layout import CameraLayout
+from recam_deploy.camera.plan import (
+    check_artifact,
+    entry_id,
+    model_info,
+    plan_deployment,
+    plan_rollback,
+)
+from recam_deploy.cvimodel import read_model
 from recam_deploy.errors import DeploymentError, InputError
 from recam_deploy.settings import CameraSettings
 
 LAYOUT = CameraLayout.from_settings(CameraSettings())
-FOLDER = FolderFacts(
-    exists=True,
-    is_link=False,
-    writable=True,
-    owner=1000,
-    free=1_000_000_000,
-    mount="/userdata",
-    read_only=False,
-    leftover_bytes=0,
-)
-FACTS = CameraFacts(
-    machine="riscv64",
-    uid=1000,
-    has_timeout=True,
-    has_sha256sum=True,
-    has_python3=True,
-    models=FOLDER,
-    work=FOLDER,
-    active_sha256="b" * 64,
-    active_is_folder=False,
-    runner_sha256=None,
-    info=None,
-)
 
 
 @pytest.fixture
@@ -70,43 +56,96 @@ def folder(**changed: Any) -> FolderFacts:
 
 def test_a_new_model_is_switched_and_its_info_written(artifact: Artifact) -> None:
     plan = plan_deployment(artifact, FACTS, LAYOUT)
-    assert (plan.upload, plan.write_info, plan.root) == (True, True, False)
-    assert [step.action for step in plan.steps] == ["switch-model", "write-info"]
+    assert (plan.model, plan.info.action, plan.root) == (artifact.cvimodel, "write", False)
+    assert [step.action for step in plan.steps] == [
+        "upload-model",
+        "keep-model",
+        "switch-model",
+        "write-info",
+        "write-record",
+    ]
     assert all(step.reason for step in plan.steps)
     assert json.loads(json.dumps(plan.as_json()))["previous"] == "b" * 64
 
 
 def test_nothing_is_done_when_both_are_in_place(artifact: Artifact) -> None:
-    same = facts(active_sha256=artifact.sha256, info=json.dumps(model_info(artifact)))
+    record = json.dumps({"id": entry_id(artifact.sha256, "c" * 64)})
+    text = json.dumps(model_info(artifact))
+    same = facts(active_sha256=artifact.sha256, info=text, info_sha256="c" * 64, record=record)
     plan = plan_deployment(artifact, same, LAYOUT)
     assert plan.steps == ()
     assert plan.as_json()["upload_bytes"] == 0
+    unrecorded = plan_deployment(artifact, dataclasses.replace(same, record="{"), LAYOUT)
+    assert [step.action for step in unrecorded.steps] == ["write-record"]
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '{"classes": []}', "[" * 100_000])
 def test_only_the_info_is_written_when_it_differs(artifact: Artifact, text: str | None) -> None:
     plan = plan_deployment(artifact, facts(active_sha256=artifact.sha256, info=text), LAYOUT)
-    assert [step.action for step in plan.steps] == ["write-info"]
+    actions = [step.action for step in plan.steps]
+    assert actions == ["keep-model", "write-info", "write-record"]
+    assert not plan.switches
 
 
 def test_a_model_that_may_not_be_read_counts_as_another(artifact: Artifact) -> None:
     plan = plan_deployment(artifact, facts(active_sha256=""), LAYOUT)
-    assert plan.upload
+    assert plan.model
+    assert plan.keep == ""
     assert plan.as_json()["previous"] is None
 
 
-def test_a_folder_of_another_user_takes_the_way_through_the_work_folder(
-    artifact: Artifact,
-) -> None:
-    plan = plan_deployment(artifact, facts(models=folder(writable=False, owner=0)), LAYOUT)
-    assert plan.root
-    assert "stage" in [step.action for step in plan.steps]
+@pytest.mark.parametrize("place", ["models", "history"])
+def test_a_folder_of_another_user_takes_sudo(artifact: Artifact, place: str) -> None:
+    roots = facts(**{place: folder(writable=False, owner=0)})
+    assert plan_deployment(artifact, roots, LAYOUT).root
+    assert not plan_deployment(artifact, dataclasses.replace(roots, uid=0), LAYOUT).root
 
 
 def test_a_missing_folder_and_leftovers_are_seen_to(artifact: Artifact) -> None:
-    changed = facts(models=folder(exists=False), work=folder(leftover_bytes=5))
+    changed = facts(models=folder(exists=False, leftover_bytes=5))
     actions = [step.action for step in plan_deployment(artifact, changed, LAYOUT).steps]
     assert actions[:2] == ["make-folder", "clean"]
+
+
+def test_a_model_of_the_history_is_not_uploaded(artifact: Artifact) -> None:
+    kept = KeptModel(7, "d" * 12, artifact.sha256)
+    plan = plan_deployment(artifact, facts(kept=(kept,)), LAYOUT, tries=True)
+    assert (plan.model, plan.restored, plan.as_json()["upload_bytes"]) == (None, kept, 0)
+    assert plan.keep.startswith("00000008-")
+    assert [step.action for step in plan.steps][:2] == ["restore-model", "try-model"]
+
+
+def test_a_model_that_is_kept_already_only_moves_up(artifact: Artifact) -> None:
+    active = entry_id("b" * 64, None)
+    kept = (KeptModel(2, active, "b" * 64), KeptModel(5, "e" * 12, "e" * 64))
+    plan = plan_deployment(artifact, facts(kept=kept), LAYOUT)
+    assert (plan.kept_as, plan.keep) == (f"00000002-{active}", f"00000006-{active}")
+
+
+def test_nothing_is_kept_where_the_settings_say_so(artifact: Artifact) -> None:
+    assert plan_deployment(artifact, FACTS, LAYOUT, history=0).keep == ""
+
+
+def test_a_rollback_brings_model_and_info_from_the_history() -> None:
+    kept = KeptModel(3, "e" * 12, "e" * 64)
+    plan = plan_rollback(facts(kept=(kept,)), LAYOUT, kept, "f" * 64, name="old")
+    assert (plan.restored, plan.info.action, plan.info.sha256) == (kept, "copy", "f" * 64)
+    assert str(plan.info.source) == f"/userdata/recam/history/00000003-{'e' * 12}/model.json"
+    assert json.loads(plan.record)["id"] == entry_id("e" * 64, "f" * 64)
+    bare = plan_rollback(facts(info_sha256="a" * 64), LAYOUT, kept, None, name="old")
+    assert bare.info.action == "remove"
+
+
+def test_a_model_larger_than_the_tpus_memory_is_refused_with_both_figures(
+    artifact: Artifact, tmp_path: Path
+) -> None:
+    path = tmp_path / "real.cvimodel"
+    path.write_bytes(cvimodel_bytes(*yolo11_tensors()))
+    model = dataclasses.replace(artifact, cvimodel=path)
+    needed = read_model(path).ion_bytes
+    with pytest.raises(DeploymentError, match=r"needs 0\.\d MB .* has 0\.0 MB in all"):
+        plan_deployment(model, facts(ion_bytes=needed - 1), LAYOUT)
+    assert plan_deployment(model, facts(ion_bytes=needed), LAYOUT).model == path
 
 
 def test_the_info_has_the_cameras_fields(artifact: Artifact) -> None:
@@ -134,20 +173,19 @@ def test_a_full_camera_is_refused_with_both_figures(artifact: Artifact) -> None:
 
 def test_leftovers_count_as_space_for_they_are_removed_first(artifact: Artifact) -> None:
     enough = folder(free=52_000_000, leftover_bytes=2_000_000)
-    assert plan_deployment(artifact, facts(models=enough), LAYOUT).upload
+    assert plan_deployment(artifact, facts(models=enough), LAYOUT).model
 
 
-def test_the_way_through_the_work_folder_needs_the_space_twice(artifact: Artifact) -> None:
+def test_space_for_a_copy_of_the_old_model_is_asked_for(artifact: Artifact) -> None:
     tight = folder(free=55_000_000)
-    assert plan_deployment(artifact, facts(models=tight, work=tight), LAYOUT).upload
-    roots = dataclasses.replace(tight, writable=False)
+    assert plan_deployment(artifact, facts(models=tight, active_bytes=1_000_000), LAYOUT).model
     with pytest.raises(DeploymentError, match="not enough space"):
-        plan_deployment(artifact, facts(models=roots, work=tight), LAYOUT)
+        plan_deployment(artifact, facts(models=tight, active_bytes=3_000_000), LAYOUT)
 
 
 def test_a_full_camera_still_gets_new_class_names(artifact: Artifact) -> None:
     changed = facts(active_sha256=artifact.sha256, models=folder(free=50_100_000))
-    assert plan_deployment(artifact, changed, LAYOUT).write_info
+    assert plan_deployment(artifact, changed, LAYOUT).info.action == "write"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +193,9 @@ def test_a_full_camera_still_gets_new_class_names(artifact: Artifact) -> None:
     [
         ({"models": folder(is_link=True)}, "symbolic link"),
         ({"models": folder(read_only=True)}, "read-only"),
-        ({"models": folder(writable=False), "work": folder(is_link=True)}, "symbolic link"),
+        ({"work": folder(is_link=True)}, "symbolic link"),
+        ({"history": folder(is_link=True)}, "symbolic link"),
+        ({"missing": ("dd", "ln")}, "dd, ln"),
         ({"active_is_folder": True}, "is a folder"),
         ({"has_sha256sum": False, "has_python3": False}, "neither sha256sum nor python3"),
     ],

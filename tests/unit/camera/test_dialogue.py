@@ -11,7 +11,9 @@ from recam_deploy.camera.dialogue import (
     SudoMarks,
     SudoTalk,
     Talk,
+    Watch,
     conclude,
+    converse,
 )
 from recam_deploy.camera.quoting import RemoteCommand
 from recam_deploy.errors import CameraError, SudoError
@@ -60,7 +62,7 @@ def test_stdin_is_sent_and_closed() -> None:
 
 
 def test_output_without_end_is_refused() -> None:
-    talk = started(Talk(timeout=9, output_limit=10))
+    talk = started(Talk(timeout=9, watch=Watch(output_limit=10)))
     talk.hear(stdout=b"12345", stderr=b"12345")
     with pytest.raises(CameraError, match="more than"):
         talk.hear(stdout=b"6")
@@ -176,3 +178,59 @@ def test_the_same_status_before_that_is_its_own() -> None:
 def test_the_tail_prefers_stderr_and_skips_empty_lines() -> None:
     assert RemoteResult("x", 1, "out\n", "a\n\nb\n", 0).tail() == "a | b"
     assert RemoteResult("x", 1, "out\n", "\n", 0).tail() == "out"
+
+
+class LateChannel:
+    """Output and the end come between two looks, as they can on a real connection."""
+
+    def __init__(self, looks: int) -> None:
+        self._looks = looks
+        self._data = b"late"
+        self.closed = False
+        self.eof_received = 0
+
+    def _looked(self) -> None:
+        self._looks -= 1
+        if self._looks <= 0:
+            self.eof_received = 1
+
+    def fileno(self) -> int:
+        return 0
+
+    def recv_ready(self) -> bool:
+        self._looked()
+        return bool(self.eof_received and self._data)
+
+    def recv(self, nbytes: int) -> bytes:
+        data, self._data = self._data, b""
+        return data
+
+    def recv_stderr_ready(self) -> bool:
+        self._looked()
+        return False
+
+    def recv_stderr(self, nbytes: int) -> bytes:
+        return b""
+
+    def send_ready(self) -> bool:
+        return True
+
+    def send(self, s: bytes) -> int:
+        return len(s)
+
+    def shutdown_write(self) -> None:
+        self._looked()
+
+    def exit_status_ready(self) -> bool:
+        self._looked()
+        return bool(self.eof_received)
+
+
+@pytest.mark.parametrize("looks", range(1, 9))
+def test_output_that_comes_with_the_end_is_never_lost(
+    looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("select.select", lambda *_: ([], [], []))
+    talk = started(Talk(timeout=9))
+    assert converse(LateChannel(looks), talk)
+    assert talk.result(RemoteCommand.of("x"), 0).stdout == "late"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shells import Run
 
 from recam_deploy.camera.facts import FACTS, parse_facts
 from recam_deploy.errors import CameraError, RecamError
@@ -18,10 +17,18 @@ from recam_deploy.errors import CameraError, RecamError
 SHA256 = "a" * 64
 # As the script prints it on a camera; N stands for the word that is fresh for each call.
 CAPTURED = f"""N machine=riscv64
+N device=Cvitek. CV181X
+N firmware=reCamera V0.2.4
 N uid=1000
 N has_timeout=yes
 N has_sha256sum=yes
 N has_python3=yes
+N has_sudo=yes
+N sudo_is_free=no
+N missing=
+N ram_kib=90000
+N ion_total=
+N ion_reserved=0000000003c00000
 N models_exists=yes
 N models_is_link=no
 N models_writable=yes
@@ -38,9 +45,22 @@ N work_free_kib=5242880
 N work_mount=/userdata
 N work_read_only=no
 N work_leftover_bytes=0
+N history_exists=no
+N history_is_link=no
+N history_writable=yes
+N history_owner=1000
+N history_free_kib=5242880
+N history_mount=/userdata
+N history_read_only=no
+N history_leftover_bytes=0
 N active_sha256={SHA256}
+N active_bytes=4000
 N active_is_folder=no
+N info_sha256=absent
 N runner_sha256=absent
+N kept= 00000002-bbbbbbbbbbbb:{"b" * 64} 00000001-aaaaaaaaaaaa:{SHA256} 3-x:y
+N record={{"id": "aaaaaaaaaaaa"}}
+N lock=anna@desk deploying shapes
 N info=present
 {{"classes": ["a"]}}
 
@@ -55,6 +75,27 @@ def test_a_captured_answer_is_read() -> None:
     assert (facts.models.leftover_bytes, facts.work.exists) == (12, False)
     assert (facts.active_sha256, facts.runner_sha256) == (SHA256, None)
     assert facts.info == '{"classes": ["a"]}\n'
+    assert (facts.device, facts.firmware) == ("Cvitek. CV181X", "reCamera V0.2.4")
+    assert facts.ion_bytes == 60 << 20
+    assert [kept.name for kept in facts.kept] == [
+        "00000001-aaaaaaaaaaaa",
+        "00000002-bbbbbbbbbbbb",
+    ]
+    assert (facts.record, facts.lock) == ('{"id": "aaaaaaaaaaaa"}', "anna@desk deploying shapes")
+
+
+def test_the_tpu_drivers_own_figure_goes_before_the_device_trees() -> None:
+    assert parse_facts(CAPTURED.replace("ion_total=", "ion_total=78643200"), "N").ion_bytes == (
+        78643200
+    )
+    for unknown in ("", "xyz", "00"):
+        text = CAPTURED.replace("ion_reserved=0000000003c00000", f"ion_reserved={unknown}")
+        assert parse_facts(text, "N").ion_bytes is None
+
+
+def test_nothing_that_a_terminal_obeys_comes_through() -> None:
+    hostile = CAPTURED.replace("anna@desk", "\x1b]0;x\x07anna\u202e")
+    assert parse_facts(hostile, "N").lock == "]0;x anna deploying shapes"
 
 
 def test_what_else_is_printed_is_passed_over() -> None:
@@ -106,31 +147,47 @@ def test_any_text_is_read_or_refused(text: str) -> None:
             parse_facts(said, "N")
 
 
-SHELLS = [["sh"], ["dash"], ["bash"], ["busybox", "ash"]]
-
-
-@pytest.mark.parametrize("shell", SHELLS, ids=lambda words: " ".join(words))
-def test_the_script_tells_the_truth_in_this_shell(shell: list[str], tmp_path: Path) -> None:
-    program = shutil.which(shell[0])
-    if not program:
-        pytest.skip(f"{shell[0]} is not installed")
-    models = tmp_path / "Mo dels"
-    models.mkdir()
+def test_the_script_tells_the_truth_in_this_shell(run: Run, tmp_path: Path) -> None:
+    models, work, system = tmp_path / "Mo dels", tmp_path / "work", tmp_path / "system"
+    kept = work / "history/00000001-aaaaaaaaaaaa"
+    for path in (models, kept, system / "etc", system / "proc/device-tree/reserved-memory/ion"):
+        path.mkdir(parents=True)
     (models / "model.cvimodel").write_bytes(b"model")
-    (models / "model.json").write_bytes(b'{"name": "\xff"}\n\n')
-    (models / ".recam-0123456789ab.cvimodel.part").write_bytes(bytes(77))
-    (tmp_path / "link").symlink_to(models)
-    words = ["N", str(models), str(tmp_path / "link/none/deep"), str(tmp_path / "none"), "65536"]
-    done = subprocess.run(
-        [program, *shell[1:], "-c", FACTS, "sh", *words], capture_output=True, check=False
+    (models / "model.json").write_bytes(b'{"name": "x"}\n\n')
+    (models / ".recam-0123456789ab.cvimodel").write_bytes(bytes(77))
+    (kept / "model.cvimodel").write_bytes(b"old")
+    (kept / "sha256").write_text(SHA256 + "\n")
+    (work / "history/active.json").write_text('{"id": "x"}\n')
+    (work / "lock.claim.otherboot.5.1").write_text("nobody\n")
+    (system / "etc/issue").write_text("reCamera V9\nmore\n")
+    (system / "proc/device-tree/model").write_bytes(b"Cvitek\0")
+    (system / "proc/device-tree/reserved-memory/ion/size").write_bytes(
+        (60 << 20).to_bytes(8, "big")
     )
-    assert done.stderr == b""
-    facts = parse_facts(done.stdout.decode(errors="backslashreplace"), "N")
+    none = tmp_path / "none"
+    words = ("N", models, work, none, "65536", work / "history", system)
+    done = run(FACTS, *words)
+    assert done.stderr == ""
+    facts = parse_facts(done.stdout, "N")
     assert facts.models.exists
     assert facts.models.writable
+    assert not facts.models.is_link
     assert facts.models.leftover_bytes == 77
     assert facts.models.free > 0
-    assert not facts.work.exists
-    assert facts.active_sha256 == hashlib.sha256(b"model").hexdigest()
+    assert (facts.active_sha256, facts.active_bytes) == (hashlib.sha256(b"model").hexdigest(), 5)
     assert facts.runner_sha256 is None
-    assert facts.info == '{"name": "\\xff"}\n\n'
+    assert facts.info == '{"name": "x"}\n\n'
+    assert facts.info_sha256 == hashlib.sha256(b'{"name": "x"}\n\n').hexdigest()
+    assert (facts.device, facts.firmware, facts.ion_bytes) == ("Cvitek", "reCamera V9", 60 << 20)
+    assert [entry.sha256 for entry in facts.kept] == [SHA256]
+    assert (facts.record, facts.lock, facts.missing) == ('{"id": "x"}', "", ())
+    assert facts.ram_bytes > 0
+
+
+def test_a_folder_behind_a_link_is_told_as_one(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    none, deep = tmp_path / "none", tmp_path / "link/none/deep"
+    facts = parse_facts(run(FACTS, "N", deep, none, none, "9", none, "").stdout, "N")
+    assert (facts.models.is_link, facts.models.exists) == (True, False)
+    assert (facts.work.is_link, facts.history.is_link) == (False, False)

@@ -26,7 +26,8 @@ def test_names_of_ours_carry_the_hash_and_lie_beside_their_target() -> None:
     staged = layout.staged_model(SHA256)
     assert staged.parent == layout.active_model.parent
     assert staged.name.startswith(".recam-0123456789ab")
-    assert layout.in_work(staged).parent == layout.work
+    assert staged.suffix == ".cvimodel"
+    assert layout.staged_info.parent == layout.active_info.parent
     assert layout.staged_runner(SHA256).parent == layout.runner.parent
     assert layout.run_model("0" * 16, SHA256).parent == layout.run_folder("0" * 16)
 

@@ -5,89 +5,17 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from shells import Run
 
 from recam_deploy.camera import scripts
 from recam_deploy.errors import CameraError
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
 
 def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-@pytest.fixture(params=["sh", "dash", "bash", "busybox ash"])
-def run(request: pytest.FixtureRequest) -> Run:
-    words = request.param.split()
-    program = shutil.which(words[0])
-    if not program:
-        pytest.skip(f"{words[0]} is not installed")
-
-    def call(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [program, *words[1:], "-c", script, "sh", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    return call
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Path:
-    folder = tmp_path / "Mo dels"
-    folder.mkdir()
-    (folder / "model.cvimodel").write_bytes(b"old")
-    (folder / ".recam-a.cvimodel.part").write_bytes(b"new")
-    (folder / ".recam-a.json.part").write_bytes(b"{}")
-    return folder
-
-
-def test_installing_replaces_both_and_says_what_is_active(run: Run, models: Path) -> None:
-    model, info = models / ".recam-a.cvimodel.part", models / ".recam-a.json.part"
-    done = run(scripts.INSTALL, models, model, model, sha(b"new"), info, info, sha(b"{}"))
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"active {sha(b'new')}\n", "")
-    assert sorted(p.name for p in models.iterdir()) == ["model.cvimodel", "model.json"]
-
-
-def test_installing_copies_from_elsewhere_and_never_through_a_link(
-    run: Run, models: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "up").write_bytes(b"new")
-    outside = tmp_path / "outside"
-    outside.write_bytes(b"untouched")
-    staged = models / ".recam-a.cvimodel.part"
-    staged.unlink()
-    staged.symlink_to(outside)
-    done = run(scripts.INSTALL, models, tmp_path / "up", staged, sha(b"new"), "", "", "")
-    assert done.returncode == 0, done.stderr
-    assert (models / "model.cvimodel").read_bytes() == b"new"
-    assert outside.read_bytes() == b"untouched"
-    assert not (models / "model.json").exists()
-
-
-def test_a_damaged_file_is_never_installed(run: Run, models: Path) -> None:
-    model, info = models / ".recam-a.cvimodel.part", models / ".recam-a.json.part"
-    done = run(scripts.INSTALL, models, model, model, sha(b"new"), info, info, sha(b"other"))
-    assert done.returncode == scripts.INSTALL_DAMAGED
-    assert (models / "model.cvimodel").read_bytes() == b"old"
-
-
-def test_a_folder_in_the_way_stops_before_the_first_rename(run: Run, models: Path) -> None:
-    (models / "model.json").mkdir()
-    model, info = models / ".recam-a.cvimodel.part", models / ".recam-a.json.part"
-    done = run(scripts.INSTALL, models, model, model, sha(b"new"), info, info, sha(b"{}"))
-    assert done.returncode == scripts.INSTALL_IN_THE_WAY
-    assert (models / "model.cvimodel").read_bytes() == b"old"
-
-
-def test_cleaning_removes_only_what_is_ours(run: Run, models: Path, tmp_path: Path) -> None:
-    (models / ".recam-link.part").symlink_to(tmp_path / "nowhere")
-    (models / "other.part").write_bytes(b"x")
-    assert run(scripts.CLEAN, models).returncode == 0
-    assert run(scripts.CLEAN, tmp_path / "none").returncode == 0
-    assert sorted(p.name for p in models.iterdir()) == ["model.cvimodel", "other.part"]
 
 
 def test_a_program_is_installed_executable(run: Run, tmp_path: Path) -> None:

@@ -1,0 +1,250 @@
+"""One recam at a time on a camera: a lock that ends with its owner, or with a restart.
+
+Whoever wants the lock puts down a claim: a file in the work folder, named after the boot, the
+start tick and the number of a process on the camera that lives as long as our connection does. A
+claim counts while that very process runs. So nothing of a dead owner has to be stolen, and nothing
+of a live one can be; no clock is asked, and only files and `/proc` are needed, for a camera's
+busybox need not have `flock`.
+
+A program that changes something joins the lock with a claim of its own before it looks whether its
+owner still holds it: one that runs on after its owner has died keeps the others out until it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from ..errors import CameraError, LockedError
+from ..progress import Progress
+from .attended import Attended
+from .quoting import RemoteCommand, Word
+from .remote import Remote
+from .scripts import limited
+
+LOCK_BUSY = 75
+LOCK_NO_FOLDER = 76
+_BEAT_SECONDS = 10.0
+_SILENCE_SECONDS = 60  # after which the camera gives up on an owner that it hears nothing of
+_READY_SECONDS = 30.0
+_RETRY_SECONDS = 0.5
+
+# alive B.T.P: whether process P of boot B, started at tick T, runs. Field 22 of its stat is the
+# tick (proc(5)); the second field may hold spaces and brackets, so they are counted from its end.
+LIVING = """
+boot=$(cat /proc/sys/kernel/random/boot_id)
+tick() {
+    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+    set -- ${stat##*) }
+    case $1 in Z | X) return 1 ;; esac
+    echo "${20}"
+}
+alive() {
+    case $1 in "$boot".*) ;; *) return 1 ;; esac
+    process=${1##*.} started=${1%.*}
+    case $process in '' | *[!0-9]*) return 1 ;; esac
+    [ "$(tick "$process")" = "${started##*.}" ]
+}
+"""
+
+# Claims the lock in the folder $1 for $3 (whose purpose is $4), says "$2 held CLAIM" or "$2 busy"
+# with the holder's two lines, then holds it for as long as it hears something. The words after $4
+# limit how long it waits for that. Of two that claim at once, the one that started first goes on:
+# it waits for the other to see that and withdraw.
+HOLD = (
+    LIVING
+    + f"""
+folder=$1 nonce=$2 owner=$3 purpose=$4
+shift 4
+umask 022
+if [ -L "$folder" ]; then exit {LOCK_NO_FOLDER}; fi
+mkdir -p "$folder" 2>/dev/null
+if [ ! -w "$folder" ]; then exit {LOCK_NO_FOLDER}; fi
+me=$boot.$(tick $$).$$
+withdraw() {{ rm -f "$folder/lock.text.$me" "$folder/lock.claim.$me" "$folder/lock.held.$me"; }}
+trap withdraw EXIT
+trap 'exit 1' HUP INT TERM
+printf '%s\\n%s\\n' "$owner" "$purpose" >"$folder/lock.text.$me" || exit 1
+mv "$folder/lock.text.$me" "$folder/lock.claim.$me" || exit 1
+earlier() {{
+    theirs=${{1%.*}} ours=${{me%.*}}
+    theirs=${{theirs##*.}} ours=${{ours##*.}}
+    [ "$theirs" -lt "$ours" ] || {{ [ "$theirs" -eq "$ours" ] && [ "${{1##*.}}" -lt $$ ]; }}
+}}
+looks=0
+while :; do
+    first= later=
+    for file in "$folder"/lock.claim.*; do
+        name=${{file##*/lock.claim.}}
+        if [ "$name" = "$me" ] || [ ! -e "$file" ]; then continue; fi
+        if ! alive "$name"; then
+            rm -f "$file" "$folder/lock.held.$name" "$folder/lock.text.$name"
+        elif [ -e "$folder/lock.held.$name" ] || earlier "$name"; then first=$name
+        else later=$name; fi
+    done
+    looks=$((looks + 1))
+    if [ -z "$first$later" ]; then break; fi
+    if [ -n "$first" ] || [ "$looks" -gt 50 ]; then
+        printf '%s busy\\n' "$nonce"
+        head -c 600 "$folder/lock.claim.${{first:-$later}}"
+        exit {LOCK_BUSY}
+    fi
+    sleep 0.1 2>/dev/null || sleep 1
+done
+: >"$folder/lock.held.$me"
+printf '%s held %s\\n' "$nonce" "$me"
+while beat=$("$@" dd bs=64 count=1 2>/dev/null) && [ -n "$beat" ]; do :; done
+"""
+)
+
+# Joins the lock that the claim $2 holds in the folder $1, and drops both words; ends the script
+# where that one is held no more. What follows must leave the trap on EXIT alone.
+JOIN = (
+    LIVING
+    + f"""
+lock_folder=$1 lock_mine=$boot.$(tick $$).$$
+trap 'rm -f "$lock_folder/lock.claim.$lock_mine" "$lock_folder/lock.held.$lock_mine"' EXIT
+trap 'exit 1' HUP INT TERM
+: >"$1/lock.held.$lock_mine"
+cp "$1/lock.claim.$2" "$1/lock.claim.$lock_mine" 2>/dev/null
+if ! alive "$2" || [ ! -e "$1/lock.claim.$2" ]; then
+    echo "the lock on the camera was lost" >&2
+    exit {LOCK_BUSY}
+fi
+shift 2
+"""
+)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock that we hold."""
+
+    folder: PurePosixPath
+    claim: str
+
+    def script(self, text: str, *arguments: Word) -> RemoteCommand:
+        """A script that may change things: it joins the lock first, or does nothing."""
+        return RemoteCommand.script(JOIN + text, self.folder, self.claim, *arguments)
+
+
+def default_owner() -> str:
+    """Who we are, as the lock's holder is named to others."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "someone"
+    return f"{user}@{socket.gethostname()}"
+
+
+@contextlib.contextmanager
+def hold(
+    remote: Remote,
+    folder: PurePosixPath,
+    purpose: str,
+    progress: Progress,
+    *,
+    wait: float = 0.0,
+    owner: str | None = None,
+) -> Iterator[Lock]:
+    """Hold the lock in the work folder `folder` while the block runs.
+
+    The folder is made, through sudo where that takes root. Raises LockedError naming the holder
+    when someone else holds the lock for longer than `wait` seconds, CameraError when the folder
+    cannot be used, and ConnectionFailedError.
+    """
+    who = " ".join((owner or default_owner()).split())
+    until = time.monotonic() + wait
+    told = made = False
+    while True:
+        with contextlib.ExitStack() as stack:
+            try:
+                lock = stack.enter_context(_claimed(remote, folder, who, purpose))
+            except _NoFolderError:
+                if made:
+                    raise
+                made = True
+                _make_folder(remote, folder)
+                continue
+            except _BusyError as busy:
+                if time.monotonic() >= until:
+                    raise _locked(remote.host, busy.holder) from None
+                if not told:
+                    progress.say(f"Waiting for {busy.holder}")
+                    told = True
+                time.sleep(_RETRY_SECONDS)
+                continue
+            yield lock
+            return
+
+
+class _BusyError(Exception):
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder
+
+
+class _NoFolderError(CameraError):
+    pass
+
+
+@contextlib.contextmanager
+def _claimed(remote: Remote, folder: PurePosixPath, owner: str, purpose: str) -> Iterator[Lock]:
+    """One attempt. Raises _BusyError, or _NoFolderError where the folder is not ours."""
+    nonce = f"recam-{secrets.token_hex(8)}"
+    limit = limited(remote.limit, _SILENCE_SECONDS)
+    command = RemoteCommand.script(HOLD, folder, nonce, owner, " ".join(purpose.split()), *limit)
+    with remote.attend(command) as attended:
+        word, _, claim = attended.line(_READY_SECONDS).removeprefix(f"{nonce} ").partition(" ")
+        if word == "busy":
+            whose, why = attended.line(_READY_SECONDS), attended.line(_READY_SECONDS)
+            raise _BusyError(f"{whose or 'someone'} ({why or 'busy there'})")
+        if word != "held" or not claim:
+            raise _NoFolderError(
+                f"the camera's work folder {folder} cannot be used for a lock",
+                "It must be a folder that the user may write to; see camera.work.",
+            )
+        with _beating(attended):
+            yield Lock(folder, claim)
+
+
+def _make_folder(remote: Remote, folder: PurePosixPath) -> None:
+    if remote.run(RemoteCommand.of("test", "-L", folder), check=False).ok:
+        raise CameraError(
+            f"{folder} on the camera is a symbolic link; recam does not write through it",
+            "Set camera.work to the folder itself.",
+        )
+    remote.sudo(RemoteCommand.of("mkdir", "-p", "--", folder))
+    remote.sudo(RemoteCommand.of("chown", str(remote.uid), "--", folder))
+
+
+def _locked(host: str, holder: str) -> LockedError:
+    return LockedError(
+        f"{host} is in use by {holder}",
+        "Try again when that has ended, or wait for it with --wait SECONDS. The lock ends by "
+        "itself with its owner.",
+    )
+
+
+@contextlib.contextmanager
+def _beating(attended: Attended) -> Iterator[None]:
+    """Let the camera know that we are there."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(_BEAT_SECONDS) and attended.beat():
+            pass
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()

@@ -1,0 +1,336 @@
+"""What a deployment will do, computed from the artifact and the facts of the camera alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from .. import cvimodel
+from ..artifact import Artifact
+from ..errors import InputError
+from .facts import CameraFacts, KeptModel
+from .fitness import refuse_full, refuse_too_large, refuse_unfit
+from .layout import CameraLayout
+
+_NAME_LIMIT = 200
+
+
+@dataclass(frozen=True)
+class PlanStep:
+    """One thing that will be done, to what, and why."""
+
+    action: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class InfoChange:
+    """What happens to `model.json`: "write" `text`, "copy" `source` (a file of the history on the
+    camera), "remove" or "leave" it. `sha256` is of the file as it will be, None for none."""
+
+    action: str
+    sha256: str | None
+    text: bytes = b""
+    source: PurePosixPath | None = None
+
+
+@dataclass(frozen=True)
+class DeploymentPlan:
+    """What a deployment will do. No steps: all is in place already.
+
+    The model comes from the file `model` here (`size` bytes), or from the history there
+    (`restored`), or is in place (both None). `keep` is the name under which the active one goes
+    into the history, "" when it does not, and `kept_as` the name that it has there already.
+    `root` says that the folders are not ours to write to, so that everything goes through sudo.
+    """
+
+    layout: CameraLayout
+    facts: CameraFacts
+    id: str
+    sha256: str
+    size: int
+    model: Path | None
+    restored: KeptModel | None
+    info: InfoChange
+    keep: str
+    kept_as: str
+    record: str
+    history: int
+    root: bool
+    steps: tuple[PlanStep, ...]
+
+    @property
+    def switches(self) -> bool:
+        """Whether another model becomes the active one."""
+        return self.model is not None or self.restored is not None
+
+    @property
+    def staged(self) -> PurePosixPath:
+        """Where the new model lies on the camera before the switch."""
+        return self.layout.staged_model(self.sha256)
+
+    def as_json(self) -> dict[str, Any]:
+        """As `deploy --dry-run` shows it."""
+        return {
+            "active": str(self.layout.active_model),
+            "id": self.id,
+            "sha256": self.sha256,
+            "previous": self.facts.active_sha256 or None,
+            "upload_bytes": self.size if self.model else 0,
+            "locked_by": self.facts.lock or None,
+            "steps": [dataclasses.asdict(step) for step in self.steps],
+        }
+
+
+def check_artifact(artifact: Artifact) -> None:
+    """Refuse, before connecting, what the camera could never run. Raises InputError."""
+    if artifact.chip != cvimodel.CHIP:
+        raise InputError(
+            f"{artifact.cvimodel} is for the chip {artifact.chip or '(none named)'}; "
+            f"a reCamera's is {cvimodel.CHIP}",
+            f"Convert the model for {cvimodel.CHIP}: `recam convert` does.",
+        )
+
+
+def model_info(artifact: Artifact) -> dict[str, Any]:
+    """The `model.json` of an artifact.
+
+    Its fields, with the spelling of `ai_framwork`, are those of the camera's own presets
+    (sscma-example-sg200x, solutions/supervisor/rootfs/usr/share/supervisor/models); `checksum` is
+    the md5 of the cvimodel. Raises InputError when the cvimodel cannot be read.
+    """
+    checksum = hashlib.md5(read_model_file(artifact.cvimodel), usedforsecurity=False).hexdigest()
+    return {
+        "model_id": f"recam-{artifact.sha256[:12]}",
+        "version": "1.0.0",
+        "model_name": artifact.name,
+        "model_format": "cvimodel",
+        "ai_framwork": "6",
+        "author": "recam-deploy",
+        "description": " ".join(
+            word for word in (artifact.family, artifact.quantization, artifact.chip) if word
+        ),
+        "pic_url": "",
+        "classes": list(artifact.labels),
+        "checksum": checksum,
+    }
+
+
+def read_model_file(path: Path) -> bytes:
+    """The bytes of a cvimodel. Raises InputError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror or error}", "Check the path."
+        ) from error
+
+
+def entry_id(sha256: str, info_sha256: str | None) -> str:
+    """The id of a model with its `model.json`: the same two files have the same id everywhere."""
+    return hashlib.sha256(f"{sha256} {info_sha256 or 'absent'}".encode()).hexdigest()[:12]
+
+
+def plan_deployment(
+    artifact: Artifact,
+    facts: CameraFacts,
+    layout: CameraLayout,
+    *,
+    by: str = "",
+    history: int = 3,
+    tries: bool = False,
+) -> DeploymentPlan:
+    """What is to be done, from what there is.
+
+    `by` is who does it, for the record; `history` how many models are kept; `tries` whether the
+    model is run on the camera before the switch. Raises DeploymentError when it cannot be done:
+    folders that are links or read-only, something in the way, not enough space or TPU memory.
+    """
+    wanted = model_info(artifact)
+    if _same_info(facts.info, wanted):
+        info = InfoChange("leave", facts.info_sha256)
+    else:
+        text = (json.dumps(wanted, indent=4, ensure_ascii=False) + "\n").encode()
+        info = InfoChange("write", hashlib.sha256(text).hexdigest(), text)
+    moves = facts.active_sha256 != artifact.sha256
+    restored = _kept(facts, artifact.sha256) if moves else None
+    if moves:
+        refuse_too_large(artifact, facts)
+    return _plan(
+        facts,
+        layout,
+        sha256=artifact.sha256,
+        size=artifact.size,
+        model=artifact.cvimodel if moves and not restored else None,
+        restored=restored,
+        info=info,
+        who=(artifact.name, by),
+        history=history,
+        tries=tries,
+    )
+
+
+def plan_rollback(
+    facts: CameraFacts,
+    layout: CameraLayout,
+    target: KeptModel,
+    info_sha256: str | None,
+    *,
+    name: str,
+    by: str = "",
+    history: int = 3,
+) -> DeploymentPlan:
+    """How a kept model becomes the active one again, with the `model.json` it had.
+
+    Raises DeploymentError as `plan_deployment` does.
+    """
+    if facts.info_sha256 == info_sha256:
+        info = InfoChange("leave", info_sha256)
+    elif info_sha256 is None:
+        info = InfoChange("remove", None)
+    else:
+        info = InfoChange("copy", info_sha256, source=kept_folder(layout, target) / "model.json")
+    return _plan(
+        facts,
+        layout,
+        sha256=target.sha256,
+        size=0,
+        model=None,
+        restored=target if facts.active_sha256 != target.sha256 else None,
+        info=info,
+        who=(name, by),
+        history=history,
+        tries=False,
+    )
+
+
+def kept_folder(layout: CameraLayout, kept: KeptModel) -> PurePosixPath:
+    """Where a kept model and its `model.json` lie."""
+    return layout.history / kept.name
+
+
+def _plan(
+    facts: CameraFacts,
+    layout: CameraLayout,
+    *,
+    sha256: str,
+    size: int,
+    model: Path | None,
+    restored: KeptModel | None,
+    info: InfoChange,
+    who: tuple[str, str],
+    history: int,
+    tries: bool,
+) -> DeploymentPlan:
+    target = entry_id(sha256, info.sha256)
+    keep, kept_as = _keeping(facts, target, history)
+    plan = DeploymentPlan(
+        layout=layout,
+        facts=facts,
+        id=target,
+        sha256=sha256,
+        size=size,
+        model=model,
+        restored=restored,
+        info=info,
+        keep=keep,
+        kept_as=kept_as,
+        record=_record(target, sha256, info.sha256, who),
+        history=history,
+        root=facts.uid != 0 and not (facts.models.writable and facts.history.writable),
+        steps=(),
+    )
+    changes = plan.switches or info.action != "leave"
+    if not changes and recorded_id(facts.record) == target and len(facts.kept) <= history:
+        return plan
+    refuse_unfit(facts, layout)
+    # The active model is kept as a second name for the same bytes where the file system allows it.
+    old = facts.active_bytes if plan.keep and not plan.kept_as else 0
+    refuse_full(facts, new=(size if model else 0) + len(info.text), old=old)
+    return dataclasses.replace(plan, steps=tuple(_steps(plan, tries)))
+
+
+def _same_info(text: str | None, info: dict[str, Any]) -> bool:
+    try:
+        return text is not None and bool(json.loads(text) == info)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _kept(facts: CameraFacts, sha256: str) -> KeptModel | None:
+    return next((kept for kept in facts.kept if kept.sha256 == sha256), None)
+
+
+def _keeping(facts: CameraFacts, target: str, history: int) -> tuple[str, str]:
+    """The new name of the active model in the history, and the one that it has there."""
+    if not facts.active_sha256 or not history:
+        return "", ""
+    active = entry_id(facts.active_sha256, facts.info_sha256)
+    if active == target:
+        return "", ""
+    order = 1 + max((kept.order for kept in facts.kept), default=0)
+    there = next((kept.name for kept in facts.kept if kept.id == active), "")
+    return KeptModel(order, active, facts.active_sha256).name, there
+
+
+def _record(target: str, sha256: str, info_sha256: str | None, who: tuple[str, str]) -> str:
+    name, by = (text[:_NAME_LIMIT] for text in who)
+    record = {"format": 1, "id": target, "sha256": sha256, "info_sha256": info_sha256}
+    return json.dumps(record | {"name": name, "by": by})
+
+
+def recorded_id(record: str) -> str | None:
+    """The id in a record's text; None for what is no record."""
+    try:
+        found = json.loads(record)["id"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
+
+
+def _steps(plan: DeploymentPlan, tries: bool) -> list[PlanStep]:
+    return [*_bringing(plan, tries), *_switching(plan)]
+
+
+def _bringing(plan: DeploymentPlan, tries: bool) -> Iterator[PlanStep]:
+    """All that is done before the active model changes."""
+    models, staged = plan.facts.models, str(plan.staged)
+    if not models.exists:
+        yield PlanStep("make-folder", str(plan.layout.models), "it does not exist")
+    if models.leftover_bytes:
+        yield PlanStep("clean", str(plan.layout.models), "an earlier run was cut off")
+    if plan.model:
+        why = f"{plan.size} bytes, less what an earlier run has brought"
+        yield PlanStep("upload-model", staged, why)
+    if plan.restored:
+        why = f"{plan.restored.id} of the history is the same model"
+        yield PlanStep("restore-model", staged, why)
+    if plan.switches and tries:
+        yield PlanStep("try-model", staged, "before it becomes the active one")
+    if plan.keep:
+        why = "so that `recam rollback` can bring it back"
+        yield PlanStep("keep-model", str(plan.layout.history / plan.keep), why)
+
+
+def _switching(plan: DeploymentPlan) -> Iterator[PlanStep]:
+    """The changes themselves, and what follows them."""
+    facts, layout = plan.facts, plan.layout
+    if plan.switches:
+        why = f"another model is active ({facts.active_sha256[:12]})" if facts.active_sha256 else ""
+        why = why or "no readable model is there"
+        yield PlanStep("switch-model", str(layout.active_model), why)
+    if plan.info.action == "remove":
+        yield PlanStep("remove-info", str(layout.active_info), "the model had none")
+    elif plan.info.action != "leave":
+        why = "class names or the model's checksum differ" if facts.info else "it does not exist"
+        yield PlanStep("write-info", str(layout.active_info), why)
+    record = str(layout.history / "active.json")
+    yield PlanStep("write-record", record, "it names what is active")
+    if len(facts.kept) + bool(plan.keep and not plan.kept_as) > plan.history:
+        yield PlanStep("forget-oldest", str(layout.history), f"{plan.history} are kept")

@@ -1,0 +1,67 @@
+"""Many deployments in a row over a connection that is cut at random."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from fault_camera import FaultCamera
+from fault_proxy import Faults
+
+SIZE = 400_000
+_OVERHEAD = 40_000  # what a deployment sends beside the model
+
+
+def weather(camera: FaultCamera, deployments: int, seed: int) -> None:
+    """Deploy again and again until each has ended well; the figures are printed."""
+    chance = random.Random(seed)  # noqa: S311
+    camera.proxy.faults = lambda: (
+        Faults(cut_after=chance.randrange(SIZE + 2 * _OVERHEAD))
+        if chance.random() < 0.8
+        else Faults(cut_back_after=chance.randrange(30_000))
+        if chance.random() < 0.3
+        else Faults()
+    )
+    models = [camera.artifact(name, SIZE) for name in ("odd", "even", "third", "fourth", "fifth")]
+    cuts, sent = camera.proxy.cuts, camera.proxy.bytes_to_server
+    previous: bytes = b"the old model"
+    attempts = uploads = 0
+    needed = 0
+    for number in range(deployments):
+        new = models[number % len(models)]
+        needed += new.stat().st_size
+        for _ in range(60):
+            attempts += 1
+            done = camera.deploy(new, RECAM_HISTORY="1")
+            found = camera.active.read_bytes()
+            assert found in (previous, new.read_bytes()), "a mixture"
+            if done.code == 0:
+                uploads += done.document["uploaded_bytes"]
+                break
+            done.failed("connection")
+        else:
+            pytest.fail("a deployment was never finished")
+        previous = new.read_bytes()
+        assert found == previous
+    camera.proxy.faults = Faults
+    camera.holds_one_of(previous)
+    total = camera.proxy.bytes_to_server - sent
+    print(
+        f"\n{camera.kind}: {deployments} deployments, {camera.proxy.cuts - cuts} cuts, "
+        f"{attempts - deployments} retries; {total} bytes to the camera for {needed} of models: "
+        f"{total - needed} more ({(total - needed) / total:.0%} of all, with logging in)"
+    )
+
+
+def test_row_01_a_dozen_deployments_through_cuts_end_well_and_never_mix(
+    camera: FaultCamera,
+) -> None:
+    weather(camera, 6, seed=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [7])
+def test_row_01_a_hundred_deployments_through_cuts_end_well_and_never_mix(
+    camera: FaultCamera, seed: int
+) -> None:
+    weather(camera, 100, seed)

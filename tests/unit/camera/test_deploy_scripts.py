@@ -1,0 +1,203 @@
+"""The switch on the camera: whole or not at all, in every shell it may meet."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from shells import Run
+
+from recam_deploy.camera import deploy_scripts as scripts
+from recam_deploy.camera.scripts import INSTALL_DAMAGED, INSTALL_IN_THE_WAY
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    folder = tmp_path / "Mo dels"
+    folder.mkdir()
+    (folder / "model.cvimodel").write_text("old")
+    (folder / "model.json").write_text("{old}")
+    (folder / ".recam-a.cvimodel").write_text("new")
+    return folder
+
+
+def switch_words(models: Path, **changed: str) -> list[str]:
+    """The arguments of a switch to `.recam-a.cvimodel`, with its info coming in."""
+    words = {
+        "models": str(models),
+        "model": str(models / ".recam-a.cvimodel"),
+        "model_sha": sha("new"),
+        "info_action": "write",
+        "info": str(models / ".recam-model.json"),
+        "info_sha": sha("{new}"),
+        "info_source": "",
+        "expected": sha("old"),
+        "history": str(models.parent / "history"),
+        "keep": "00000001-aaaaaaaaaaaa",
+        "kept": "",
+        "record": '{"id": "b"}',
+        "limit": "2",
+    }
+    return list((words | changed).values())
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_switch_replaces_both_keeps_the_old_and_writes_the_record(
+    run: Run, models: Path
+) -> None:
+    done = run(scripts.SWITCH, *switch_words(models), data="{new}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"active {sha('new')}\n", "")
+    assert names(models) == ["model.cvimodel", "model.json"]
+    assert (models / "model.json").read_text() == "{new}"
+    history = models.parent / "history"
+    assert names(history) == ["00000001-aaaaaaaaaaaa", "active.json"]
+    kept = history / "00000001-aaaaaaaaaaaa"
+    assert {path.name: path.read_text() for path in kept.iterdir()} == {
+        "model.cvimodel": "old",
+        "model.json": "{old}",
+        "sha256": sha("old") + "\n",
+    }
+    assert (history / "active.json").read_text() == '{"id": "b"}\n'
+
+
+def test_only_the_info_is_switched_where_the_model_stays(run: Run, models: Path) -> None:
+    words = switch_words(models, model="", model_sha="", keep="")
+    assert run(scripts.SWITCH, *words, data="{new}").returncode == 0
+    assert (models / "model.cvimodel").read_text() == "old"
+    assert (models / "model.json").read_text() == "{new}"
+
+
+def test_an_info_is_copied_or_removed_for_a_model_of_the_history(run: Run, models: Path) -> None:
+    source = models.parent / "kept.json"
+    source.write_text("{kept}")
+    copied = switch_words(
+        models, info_action="copy", info_source=str(source), info_sha=sha("{kept}")
+    )
+    assert run(scripts.SWITCH, *copied).returncode == 0
+    assert (models / "model.json").read_text() == "{kept}"
+    nothing = {"info": "", "info_sha": "", "model": "", "model_sha": "", "expected": sha("new")}
+    removed = switch_words(models, info_action="remove", keep="", **nothing)
+    assert run(scripts.SWITCH, *removed).returncode == 0
+    assert names(models) == ["model.cvimodel"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "data", "status"),
+    [
+        ({"model_sha": sha("other")}, "{new}", INSTALL_DAMAGED),
+        ({}, "{ne", INSTALL_DAMAGED),
+        ({"expected": sha("another")}, "{new}", scripts.CHANGED_MEANWHILE),
+        ({"expected": "absent"}, "{new}", scripts.CHANGED_MEANWHILE),
+    ],
+)
+def test_nothing_is_switched_when_anything_is_not_as_planned(
+    run: Run, models: Path, changed: dict[str, str], data: str, status: int
+) -> None:
+    done = run(scripts.SWITCH, *switch_words(models, **changed), data=data)
+    assert done.returncode == status, done.stderr
+    assert (models / "model.cvimodel").read_text() == "old"
+    assert (models / "model.json").read_text() == "{old}"
+    assert not (models.parent / "history" / "active.json").exists()
+
+
+def test_a_folder_in_the_way_stops_before_the_first_rename(run: Run, models: Path) -> None:
+    (models / "model.json").unlink()
+    (models / "model.json").mkdir()
+    done = run(scripts.SWITCH, *switch_words(models), data="{new}")
+    assert done.returncode == INSTALL_IN_THE_WAY
+    assert (models / "model.cvimodel").read_text() == "old"
+
+
+def test_a_link_as_active_model_is_replaced_and_its_content_kept(run: Run, models: Path) -> None:
+    outside = models.parent / "outside"
+    outside.write_text("old")
+    (models / "model.cvimodel").unlink()
+    (models / "model.cvimodel").symlink_to(outside)
+    assert run(scripts.SWITCH, *switch_words(models), data="{new}").returncode == 0
+    assert outside.read_text() == "old"
+    assert not (models / "model.cvimodel").is_symlink()
+    kept = models.parent / "history/00000001-aaaaaaaaaaaa/model.cvimodel"
+    assert kept.read_text() == "old"
+    assert not kept.is_symlink()
+
+
+def test_the_history_keeps_the_newest_and_moves_what_it_has(run: Run, models: Path) -> None:
+    history = models.parent / "history"
+    for order in (1, 2, 3):
+        (history / f"0000000{order}-{order:012d}").mkdir(parents=True)
+    words = switch_words(
+        models, keep="00000004-000000000002", kept="00000002-000000000002", limit="2"
+    )
+    assert run(scripts.SWITCH, *words, data="{new}").returncode == 0
+    assert names(history) == ["00000003-000000000003", "00000004-000000000002", "active.json"]
+
+
+def test_a_staged_model_is_checked_and_made_from_the_history(run: Run, models: Path) -> None:
+    staged = models / ".recam-b.cvimodel"
+    kept = models.parent / "kept"
+    kept.write_text("kept")
+    assert run(scripts.STAGE, staged, sha("kept"), kept).returncode == 0
+    assert staged.read_text() == "kept"
+    assert run(scripts.STAGE, staged, sha("other"), "").returncode == INSTALL_DAMAGED
+    assert not staged.exists()
+    assert kept.read_text() == "kept"
+
+
+def test_appending_goes_on_where_it_was_told_and_not_through_a_link(
+    run: Run, tmp_path: Path
+) -> None:
+    part = tmp_path / "part"
+    part.write_text("abcXXX")
+    assert run(scripts.APPEND, part, "3", data="def").returncode == 0
+    assert part.read_text() == "abcdef"
+    outside = tmp_path / "outside"
+    outside.write_text("untouched")
+    part.unlink()
+    part.symlink_to(outside)
+    assert run(scripts.APPEND, part, "0", data="new").returncode == 0
+    assert (part.read_text(), outside.read_text()) == ("new", "untouched")
+    assert not part.is_symlink()
+
+
+def test_the_pieces_of_a_file_are_told(run: Run, tmp_path: Path) -> None:
+    part = tmp_path / "pa rt"
+    part.write_text("abcdefgh")
+    told = run(scripts.PIECES, part, "3").stdout.split()
+    assert told == ["8", sha("abc"), sha("def"), sha("gh")]
+    assert run(scripts.PIECES, tmp_path / "none", "3").stdout == ""
+
+
+def test_cleaning_removes_only_what_is_ours(run: Run, models: Path) -> None:
+    history = models.parent / "history"
+    (history / ".recam-new-00000001-a").mkdir(parents=True)
+    (history / "00000001-aaaaaaaaaaaa").mkdir()
+    (models / ".recam-link").symlink_to(models.parent / "nowhere")
+    (models / "other.part").write_text("x")
+    (models / ".recam-b.cvimodel").write_text("part of this one")
+    done = run(scripts.CLEAN, models, history, models / ".recam-b.cvimodel")
+    assert done.returncode == 0, done.stderr
+    assert names(models) == [".recam-b.cvimodel", "model.cvimodel", "model.json", "other.part"]
+    assert names(history) == ["00000001-aaaaaaaaaaaa"]
+    assert run(scripts.CLEAN, models.parent / "none", history, "").returncode == 0
+
+
+def test_the_history_is_listed(run: Run, models: Path) -> None:
+    history = models.parent / "history"
+    kept = history / "00000001-aaaaaaaaaaaa"
+    kept.mkdir(parents=True)
+    (kept / "model.cvimodel").write_text("m")
+    (kept / "model.json").write_text("{}")
+    (kept / "sha256").write_text(sha("m") + "\n")
+    (history / "00000002-unfinished").mkdir()
+    said = run(scripts.LIST, history, "N", "100").stdout
+    assert said == (
+        f"\nN entry=00000001-aaaaaaaaaaaa {sha('m')}\nN info={sha('{}')}\n{{}}\nN end\n"
+    )

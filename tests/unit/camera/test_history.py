@@ -1,0 +1,98 @@
+"""What the camera says of its models is read strictly, and the right one is chosen."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+
+import pytest
+from camera_facts import FACTS
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recam_deploy.camera.deployment import agreeing_bytes
+from recam_deploy.camera.history import History, parse_history
+from recam_deploy.camera.plan import entry_id
+from recam_deploy.errors import CameraError, InputError, RecamError
+
+A, B, INFO = "a" * 64, "b" * 64, "c" * 64
+SAID = f"""
+N entry=00000001-aaaaaaaaaaaa {A}
+N info={INFO}
+{{"model_name": "first", "classes": ["x", 3]}}
+N entry=00000002-bbbbbbbbbbbb {B}
+
+N end
+"""
+ACTIVE = dataclasses.replace(
+    FACTS,
+    active_sha256="d" * 64,
+    info_sha256=INFO,
+    info='{"model_name": "now", "classes": ["y"]}',
+    record=f'{{"id": "{entry_id("d" * 64, INFO)}", "by": "anna@desk"}}',
+)
+
+
+def read() -> History:
+    return parse_history(SAID, "N", ACTIVE)
+
+
+def test_the_active_model_comes_first_and_the_rest_newest_first() -> None:
+    history = read()
+    assert history.active == entry_id("d" * 64, INFO)
+    assert [entry.name for entry in history.entries] == ["now", "", "first"]
+    assert [entry.labels for entry in history.entries] == [("y",), (), ("x", "3")]
+    assert [entry.info_sha256 for entry in history.entries] == [INFO, None, INFO]
+    assert history.by == "anna@desk"
+    assert set(history.as_json()) == {"active", "entries"}
+    assert set(history.as_json()["entries"][0]) == {"id", "sha256", "name", "labels"}
+
+
+def test_a_record_of_another_model_is_not_believed() -> None:
+    other = dataclasses.replace(ACTIVE, record='{"id": "0", "by": "anna@desk"}')
+    assert parse_history(SAID, "N", other).by == ""
+
+
+def test_one_is_chosen_by_its_beginning_and_the_last_without_one() -> None:
+    history = read()
+    assert history.choose(None).id == "b" * 12
+    assert history.choose("aaa").id == "a" * 12
+    with pytest.raises(InputError, match="is not on the camera; kept are: b{12}, a{12}"):
+        history.choose("feed")
+    with pytest.raises(InputError, match="is not on the camera"):
+        history.choose("")
+
+
+@pytest.mark.parametrize("length", range(0, len(SAID) - 1, 9))
+def test_an_answer_cut_short_is_refused(length: int) -> None:
+    with pytest.raises(CameraError, match="not whole"):
+        parse_history(SAID[:length], "N", ACTIVE)
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for said in (text, SAID.replace("00000001", text), SAID.replace('"first"', text)):
+        with contextlib.suppress(RecamError):
+            parse_history(said, "N", ACTIVE)
+
+
+def told(data: bytes, piece: int) -> str:
+    parts = [data[i : i + piece] for i in range(0, len(data), piece)]
+    return "\n".join([str(len(data)), *(hashlib.sha256(part).hexdigest() for part in parts)])
+
+
+@given(st.binary(max_size=40), st.binary(max_size=60), st.integers(1, 9))
+def test_only_bytes_that_are_the_same_are_gone_on_with(
+    there: bytes, model: bytes, piece: int
+) -> None:
+    agreed = agreeing_bytes(told(there, piece), model, piece)
+    assert there[:agreed] == model[:agreed]
+    assert agreed <= min(len(there), len(model))
+    whole = agreeing_bytes(told(model[: len(model) // 2], piece), model, piece)
+    assert whole == len(model) // 2
+
+
+@given(st.text())
+def test_pieces_that_make_no_sense_agree_in_nothing(said: str) -> None:
+    assert agreeing_bytes(said, b"model", 3) == 0
