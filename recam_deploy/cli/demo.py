@@ -125,5 +125,5 @@ def _stay(camera: VirtualCamera, terminal: Terminal) -> None:
     from .virtual import camera_lines, until_interrupted
 
     if not terminal.as_json:
-        terminal.result({}, ["", *camera_lines(camera), "Ctrl-C ends it."])
+        terminal.result({}, ["", *camera_lines(camera)])
     until_interrupted(camera.folder, terminal)

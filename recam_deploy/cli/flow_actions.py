@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -44,7 +43,7 @@ from ..flows.templates import (
 from ..live.mqtt import MqttSource
 from ..live.watching import LiveReport, LiveSource, collect, open_source, wait_until_made
 from ..settings import Settings
-from .login import open_remote
+from .login import ask_secret, open_remote
 
 if TYPE_CHECKING:
     from ..console import Terminal
@@ -92,16 +91,15 @@ def node_red(settings: Settings, terminal: Terminal, *, ask_token: bool = False)
         if not may_ask:
             return None
         user = camera.node_red_user or typer.prompt("Node-RED user", default="admin", err=True)
-        password = getpass.getpass(f"Password of {user} for Node-RED: ")
-        return Login(user=user, password=SecretStr(password))
+        return Login(user=user, password=ask_secret(f"Password of {user} for Node-RED: "))
 
     if ask_token:
         if not may_ask:
             raise AuthenticationError(
                 "nobody can be asked for the Node-RED token", "Set RECAM_NODERED_TOKEN instead."
             )
-        token = SecretStr(getpass.getpass("Node-RED access token: ").strip())
-        camera = camera.model_copy(update={"node_red_token": token})
+        token = ask_secret("Node-RED access token: ").get_secret_value().strip()
+        camera = camera.model_copy(update={"node_red_token": SecretStr(token)})
     return NodeRed.from_settings(camera, ask)
 
 

@@ -45,12 +45,10 @@ def open_remote(settings: Settings, *, accept_host_key: bool, as_json: bool) -> 
     may_ask = sys.stdin.isatty() and not as_json
 
     def password() -> SecretStr | None:
-        from pydantic import SecretStr
-
         camera = settings.camera
         if camera.password or not may_ask:
             return camera.password
-        return SecretStr(getpass.getpass(f"Password of {camera.user}@{camera.host}: "))
+        return ask_secret(f"Password of {camera.user}@{camera.host}: ")
 
     def confirm(host: str, key_type: str, fingerprint: str) -> bool:
         return may_ask and typer.confirm(
@@ -61,3 +59,13 @@ def open_remote(settings: Settings, *, accept_host_key: bool, as_json: bool) -> 
     return connect(
         settings.camera, password=password, accept_host_key=accept_host_key, confirm=confirm
     )
+
+
+def ask_secret(question: str) -> SecretStr:
+    """Ask a person at the terminal for something that is not shown. Raises typer.Abort."""
+    from pydantic import SecretStr
+
+    try:
+        return SecretStr(getpass.getpass(question))
+    except EOFError:
+        raise typer.Abort from None

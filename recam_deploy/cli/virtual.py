@@ -126,6 +126,7 @@ def until_interrupted(folder: Path, terminal: Terminal) -> None:
     """Wait while the virtual camera in `folder` runs, at most until Ctrl-C."""
     from ..virtual_camera import running
 
+    terminal.say("Ctrl-C ends it.")
     try:
         while running(folder):
             time.sleep(0.5)

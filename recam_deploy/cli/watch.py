@@ -50,7 +50,7 @@ def watch(
     if as_json and count is None and seconds is None:
         seconds = _JSON_SECONDS
     seen = Collector()
-    source = open_source(settings.camera)
+    source = open_source(settings.camera, runs=True)
     try:
         with terminal.live("Waiting for live results") as screen:
 

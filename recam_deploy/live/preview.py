@@ -48,6 +48,14 @@ class PreviewSource:
         """Begin anew: what comes on the old connection is of the old model."""
         self.close()
 
+    def open(self) -> None:
+        """Connect now. Raises ConnectionFailedError when nobody answers."""
+        try:
+            self._link = self._stack.enter_context(self._open(self._timeout))
+        except (OSError, WebSocketException) as error:
+            self._problem = _told(error)
+            raise self._failed() from error
+
     def next(self, until: float) -> Message | None:
         """The next message; None when `time.monotonic()` gets to `until` before one comes.
 
@@ -64,16 +72,19 @@ class PreviewSource:
                 if self._link:
                     return None
             except (OSError, WebSocketException) as error:
-                self._problem = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+                self._problem = _told(error)
                 self.close()
                 time.sleep(min(_AGAIN_SECONDS, max(0.0, until - time.monotonic())))
         if self._link is None:
-            raise ConnectionFailedError(
-                f"{self._where} {self._problem}",
-                "Check the address; the port is the setting camera.preview_port. The socket is "
-                "there while a model node runs.",
-            )
+            raise self._failed()
         return None
+
+    def _failed(self) -> ConnectionFailedError:
+        return ConnectionFailedError(
+            f"{self._where} {self._problem}",
+            "Check the address; the port is the setting camera.preview_port. The socket is "
+            "there while a model node runs.",
+        )
 
     def _open(self, seconds: float) -> AbstractContextManager[Connection]:
         return connect(
@@ -84,3 +95,7 @@ class PreviewSource:
             compression=None,
             proxy=None,
         )
+
+
+def _told(error: Exception) -> str:
+    return f"cannot be read: {getattr(error, 'strerror', None) or error}"

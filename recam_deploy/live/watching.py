@@ -102,13 +102,28 @@ class Collector:
         return LiveReport(tuple(self._events), self.count, self._last - self._first)
 
 
-def open_source(camera: CameraSettings) -> LiveSource:
-    """The broker where it lets us in, else the preview socket, which is opened when it is read."""
+def open_source(camera: CameraSettings, *, runs: bool = False) -> LiveSource:
+    """The broker where it lets us in, else the preview socket, which is opened when it is read.
+
+    With `runs`, a model node should have its socket open by now: raises ConnectionFailedError
+    when neither of the two can be reached.
+    """
     host = str(camera.host)
     try:
         return MqttSource(host, camera.mqtt_port, timeout=camera.timeout)
-    except ConnectionFailedError:
-        return PreviewSource(host, camera.preview_port, timeout=camera.timeout)
+    except ConnectionFailedError as error:
+        broker = error
+    source = PreviewSource(host, camera.preview_port, timeout=camera.timeout)
+    if runs:
+        try:
+            source.open()
+        except ConnectionFailedError as error:
+            raise ConnectionFailedError(
+                f"{broker.message}; {error.message}",
+                "Check the address, and that a flow runs on the camera: `recam flow push` starts "
+                "one. The ports are the settings camera.mqtt_port and camera.preview_port.",
+            ) from error
+    return source
 
 
 def wait_until_made(

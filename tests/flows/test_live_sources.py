@@ -118,6 +118,14 @@ def test_the_preview_socket_is_read_where_the_broker_is_closed(preview: int) -> 
     assert report.first[0].box == (8, 8, 12, 12)
 
 
+def test_a_camera_that_offers_neither_is_said_to_at_once() -> None:
+    camera = CameraSettings(
+        host="127.0.0.1", mqtt_port=free_port(), preview_port=free_port(), timeout=2
+    )
+    with pytest.raises(ConnectionFailedError, match="MQTT broker.*preview socket"):
+        open_source(camera, runs=True)
+
+
 def test_a_preview_socket_that_closes_is_opened_again(preview: int) -> None:
     with PreviewSource("127.0.0.1", preview, timeout=2) as source:
         report = collect(source, count=5, seconds=None, first_within=5)
