@@ -91,7 +91,6 @@ def killed_at(camera: FaultCamera, reached: Callable[[], object], new: Path) -> 
         reached()
     finally:
         process.kill()
-        process.communicate()
 
 
 def survives(camera: FaultCamera, new: Path) -> None:

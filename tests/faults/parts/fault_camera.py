@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from typing import Any
 from cvimodels import description, seal, yolo11_tensors
 from fault_proxy import Proxy
 from fault_shims import Shims
+from recam_processes import RecamProcess
 from typer.testing import CliRunner
 
 from recam_deploy.artifact import load_artifact
@@ -112,22 +113,15 @@ class FaultCamera:
         result = CliRunner().invoke(app, arguments, env=self.environment | variables)
         return self._ended(Ended(result.exit_code, result.stdout, result.stderr))
 
-    def start(self, *words: str | Path, **variables: str) -> subprocess.Popen[str]:
+    def start(self, *words: str | Path, **variables: str) -> RecamProcess:
         """Start `recam` as a process of its own, which can be killed."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "recam_deploy", *map(str, words), "--json"],
-            env=os.environ | self.environment | variables,
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        environment = os.environ | self.environment | variables
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        return RecamProcess([*map(str, words), "--json"], environment, folder)
 
-    def finish(self, process: subprocess.Popen[str]) -> Ended:
+    def finish(self, process: RecamProcess) -> Ended:
         """Wait for a process of `start`."""
-        out, err = process.communicate(timeout=60)
-        return self._ended(Ended(process.returncode, out, err))
+        return self._ended(Ended(*process.wait()))
 
     def _ended(self, ended: Ended) -> Ended:
         assert SECRET not in ended.out + ended.err

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,11 +18,15 @@ class Faults:
     """What is to go wrong on one connection; numbers count its bytes in that direction.
 
     `cut_after` and `flip_at` are of the bytes to the server, `cut_back_after` of those from it.
+    With `reset` what is under way is lost as well, else it still arrives. `rate` is how many bytes
+    a second pass to the server; 0 is as many as can.
     """
 
     cut_after: int | None = None
     cut_back_after: int | None = None
     flip_at: int | None = None
+    reset: bool = True
+    rate: float = 0.0
 
 
 class Proxy:
@@ -35,7 +40,8 @@ class Proxy:
         self.bytes_to_server = 0
         self.bytes_back = 0
         self._stalled = threading.Event()
-        self._links: set[socket.socket] = set()
+        self._links: dict[socket.socket, socket.socket] = {}
+        self._ending: list[socket.socket] = []
         self._guard = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -45,19 +51,23 @@ class Proxy:
         """Stop listening and end every connection."""
         self._listener.close()
         self.cut_all()
-
-    def cut_all(self) -> None:
-        """End every connection at once, without a farewell."""
-        with self._guard:
-            links, self._links = self._links, set()
-        self.cuts += bool(links)
-        for link in links:
-            with contextlib.suppress(OSError):
-                # No time to linger: the other end sees a reset.
-                link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            with contextlib.suppress(OSError):
-                link.shutdown(socket.SHUT_RDWR)
+        for link in self._ending:
             link.close()
+
+    def cut_all(self, reset: bool = True) -> None:
+        """End every connection at once. With `reset` the server loses what it has not read yet;
+        without, it reads to the end of what has come, as after a cable was pulled."""
+        with self._guard:
+            links, self._links = self._links, {}
+        self.cuts += bool(links)
+        for client, server in links.items():
+            _reset(client)
+            if reset:
+                _reset(server)
+            else:
+                with contextlib.suppress(OSError):
+                    server.shutdown(socket.SHUT_WR)
+                self._ending.append(server)
 
     def stall(self) -> None:
         """Pass nothing on any more, and end nothing: what a lost radio link looks like."""
@@ -79,7 +89,7 @@ class Proxy:
             for link in (client, server):
                 link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._guard:
-                self._links |= {client, server}
+                self._links[client] = server
             faults = self.faults()
             for source, target, forward in ((client, server, True), (server, client, False)):
                 words = (source, target, faults, forward)
@@ -97,17 +107,18 @@ class Proxy:
                 if cut_after is not None and passed + len(data) > cut_after:
                     target.sendall(data[: cut_after - passed])
                     self._count(cut_after - passed, forward)
-                    self.cut_all()
+                    self.cut_all(faults.reset)
                     return
                 if forward and faults.flip_at is not None:
                     data = _flipped(data, faults.flip_at - passed)
                 target.sendall(data)
+                if forward and faults.rate:
+                    time.sleep(len(data) / faults.rate)
                 passed += len(data)
                 self._count(len(data), forward)
         if not self._stalled.is_set():
-            for link in (source, target):
-                with contextlib.suppress(OSError):
-                    link.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                target.shutdown(socket.SHUT_WR)
 
     def _count(self, count: int, forward: bool) -> None:
         with self._guard:
@@ -115,6 +126,15 @@ class Proxy:
                 self.bytes_to_server += count
             else:
                 self.bytes_back += count
+
+
+def _reset(link: socket.socket) -> None:
+    """Close without lingering, which the other end sees as a reset."""
+    with contextlib.suppress(OSError):
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with contextlib.suppress(OSError):
+        link.shutdown(socket.SHUT_RDWR)
+    link.close()
 
 
 def _flipped(data: bytes, offset: int) -> bytes:
