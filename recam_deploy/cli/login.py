@@ -19,21 +19,26 @@ if TYPE_CHECKING:
 
 
 def camera_settings(
-    host: str | None, port: int | None, user: str | None, key: Path | None
+    host: str | None,
+    port: int | None,
+    user: str | None,
+    key: Path | None,
+    camera: str | None = None,
 ) -> Settings:
-    """The settings, with the camera's flags over them.
+    """The settings, of the camera of that name where one is given, with its flags over them.
 
     Raises SettingsError when no camera is named at all.
     """
     from ..settings import load_settings
 
-    settings = load_settings().with_flags(
+    settings = load_settings(camera=camera).with_flags(
         camera={"host": host, "port": port, "user": user, "key": key}
     )
     if not settings.camera.host:
         raise SettingsError(
             "no camera is named",
-            "Give --host (192.168.42.1 over USB), set RECAM_HOST, or try `recam virtual up`.",
+            "Give --host (192.168.42.1 over USB) or --camera, or set RECAM_HOST; `recam discover` "
+            "finds cameras, and `recam virtual up` plays one.",
         )
     return settings
 
@@ -41,6 +46,7 @@ def camera_settings(
 def open_remote(settings: Settings, *, accept_host_key: bool, as_json: bool) -> Remote:
     """Log in. Questions are asked only on a terminal, and never with --json."""
     from ..camera.remote import connect
+    from ..keyring_store import stored_password
 
     may_ask = sys.stdin.isatty() and not as_json
 
@@ -48,8 +54,11 @@ def open_remote(settings: Settings, *, accept_host_key: bool, as_json: bool) -> 
         from pydantic import SecretStr
 
         camera = settings.camera
-        if camera.password or not may_ask:
-            return camera.password
+        known = camera.password
+        if known is None and camera.keyring:
+            known = stored_password(camera.user, str(camera.host))
+        if known or not may_ask:
+            return known
         return SecretStr(getpass.getpass(f"Password of {camera.user}@{camera.host}: "))
 
     def confirm(host: str, key_type: str, fingerprint: str) -> bool:

@@ -14,7 +14,18 @@ from .conversion_options import ConversionFlags, Model
 from .flow_options import FlowFile, NoFlow, Template
 from .foreign import ForeignFlags
 from .groups import grouped
-from .options import AcceptHostKey, AsJson, Host, Key, ModelOutput, Output, Port, Runner, User
+from .options import (
+    AcceptHostKey,
+    AsJson,
+    CameraName,
+    Host,
+    Key,
+    ModelOutput,
+    Output,
+    Port,
+    Runner,
+    User,
+)
 
 if TYPE_CHECKING:
     from ..camera.deployment import Deployment
@@ -44,6 +55,7 @@ def up(
     flow: FlowFile = None,
     no_flow: NoFlow = False,
     host: Host = None,
+    camera: CameraName = None,
     port: Port = None,
     user: User = None,
     key: Key = None,
@@ -64,7 +76,7 @@ def up(
     from .login import camera_settings
 
     terminal = Terminal(as_json=as_json)
-    settings = foreign.over(flags.over(camera_settings(host, port, user, key)))
+    settings = foreign.over(flags.over(camera_settings(host, port, user, key, camera)))
     choice = None if no_flow else choose_flow(template, flow)
     smoke = prepare_smoke_test(settings, image, runner, output)
     source = as_onnx(settings, terminal, model, foreign)
