@@ -13,6 +13,7 @@ from .options import (
     AcceptHostKey,
     ArtifactPath,
     AsJson,
+    CameraName,
     DryRun,
     Host,
     Key,
@@ -38,6 +39,7 @@ def deploy(
     via: Via = Way.ssh,
     dry_run: DryRun = False,
     host: Host = None,
+    camera: CameraName = None,
     port: Port = None,
     user: User = None,
     key: Key = None,
@@ -57,7 +59,7 @@ def deploy(
     from .login import camera_settings, open_remote
 
     terminal = Terminal(as_json=as_json)
-    settings = camera_settings(host, port, user, key)
+    settings = camera_settings(host, port, user, key, camera)
     model = _read_artifact(artifact, labels)
     if via is Way.http:
         _deploy_over_http(terminal, settings, model, dry_run=dry_run)
@@ -104,6 +106,7 @@ def test(
     output: Output = Path("Out.jpg"),
     labels: Labels = None,
     host: Host = None,
+    camera: CameraName = None,
     port: Port = None,
     user: User = None,
     key: Key = None,
@@ -123,7 +126,7 @@ def test(
     from .login import camera_settings, open_remote
 
     terminal = Terminal(as_json=as_json)
-    settings = camera_settings(host, port, user, key)
+    settings = camera_settings(host, port, user, key, camera)
     model = _read_artifact(artifact, labels)
     check_artifact(model)
     inputs = prepare_smoke_test(settings, image, runner, output)
