@@ -101,12 +101,14 @@ def start(
     progress: Progress,
     node_red: NodeRedOptions | None = None,
     pictures: Path | None = None,
+    *,
+    announce: bool = False,
 ) -> VirtualCamera:
     """Start a virtual camera in `folder` and wait until it can be reached.
 
     It has a Node-RED where `node_red` is given, and sees the `pictures` of a folder, by default
-    those of the demo. Raises VirtualCameraError when it cannot start, or its extra is not
-    installed.
+    those of the demo; with `announce`, mDNS finds it on the loopback. Raises VirtualCameraError
+    when it cannot start, or its extra is not installed.
     """
     if any(importlib.util.find_spec(name) is None for name in _EXTRA):
         raise VirtualCameraError(
@@ -128,6 +130,7 @@ def start(
         command += ["--nodes", str(node_red.nodes.absolute())] if node_red.nodes else []
     if pictures:
         command += ["--pictures", str(pictures.absolute())]
+    command += ["--announce"] if announce else []
     log = folder / "start.log"
     log.unlink(missing_ok=True)
     with progress.step("Starting the virtual camera"):

@@ -49,6 +49,15 @@ class ActiveInfo:
         return cls(text, name if isinstance(name, str) else "", labels)
 
 
+@dataclass(frozen=True)
+class DeviceInfo:
+    """What the camera says of itself: its name, its system's name and version; "" for unsaid."""
+
+    name: str
+    system: str
+    version: str
+
+
 class CameraApi:
     """The API of one camera; a context manager.
 
@@ -70,6 +79,22 @@ class CameraApi:
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
+
+    def device(self) -> DeviceInfo:
+        """The camera's name and firmware."""
+        data = self._data(self._http.exchange("GET", _API + "queryDeviceInfo"), "queryDeviceInfo")
+        said = (data.get(key) for key in ("deviceName", "osName", "osVersion"))
+        return DeviceInfo(*(text[:80] if isinstance(text, str) else "" for text in said))
+
+    def services(self) -> dict[str, int]:
+        """How the camera's own services do: 0 is well, anything else is not.
+
+        `sscmaNode` runs models, `nodeRed` the flows (`queryServiceStatus` in api_device.cpp).
+        """
+        call = "queryServiceStatus"
+        data = self._data(self._http.exchange("GET", _API + call), call)
+        known = {key: data.get(key) for key in ("sscmaNode", "nodeRed")}
+        return {key: state for key, state in known.items() if type(state) is int}
 
     def model_info(self) -> str | None:
         """The text of `model.json`; None where there is none."""

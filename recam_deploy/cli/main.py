@@ -12,6 +12,7 @@ from . import (
     convert,
     demo,
     deploy,
+    discover,
     flow,
     inspect,
     runner,
@@ -61,6 +62,7 @@ app.command("test", rich_help_panel="Step by step")(deploy.test)
 app.command("verify", rich_help_panel="Step by step")(verify.verify)
 app.add_typer(flow.app, name="flow", rich_help_panel="Step by step")
 app.command("watch", rich_help_panel="Step by step")(watch.watch)
+app.command("discover", rich_help_panel="What it works with")(discover.discover)
 app.add_typer(virtual.app, name="virtual", rich_help_panel="What it works with")
 app.add_typer(toolchain.app, name="toolchain", rich_help_panel="What it works with")
 app.add_typer(cache.app, name="cache", rich_help_panel="What it works with")

@@ -56,6 +56,13 @@ def up(
             metavar="FOLDER", help="What the camera sees, one after the other. (default: shapes)"
         ),
     ] = None,
+    announce: Annotated[
+        bool,
+        typer.Option(
+            "--announce",
+            help="Announce it by mDNS on the loopback, for `recam discover --interface 127.0.0.1`.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start the virtual camera; it runs until Ctrl-C, or in the background with --detach.
@@ -80,6 +87,7 @@ def up(
             terminal,
             NodeRedOptions(settings.cache_dir, nodes) if node_red else None,
             pictures,
+            announce=announce,
         )
     terminal.result(camera.as_json(), _lines(camera))
     if detach:
