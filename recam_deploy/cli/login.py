@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from ..camera.remote import Remote
-    from ..settings import Settings
+    from ..settings import CameraSettings, Settings
 
 
 def camera_settings(
@@ -43,23 +44,30 @@ def camera_settings(
     return settings
 
 
-def open_remote(settings: Settings, *, accept_host_key: bool, as_json: bool) -> Remote:
-    """Log in. Questions are asked only on a terminal, and never with --json."""
-    from ..camera.remote import connect
-    from ..keyring_store import stored_password
-
-    may_ask = sys.stdin.isatty() and not as_json
+def password_of(camera: CameraSettings, *, as_json: bool) -> Callable[[], SecretStr | None]:
+    """Where the camera's password comes from, once one is needed: the settings, the keyring, or a
+    prompt (on a terminal only, and never with --json)."""
 
     def password() -> SecretStr | None:
         from pydantic import SecretStr
 
-        camera = settings.camera
+        from ..keyring_store import stored_password
+
         known = camera.password
         if known is None and camera.keyring:
             known = stored_password(camera.user, str(camera.host))
-        if known or not may_ask:
+        if known or as_json or not sys.stdin.isatty():
             return known
         return SecretStr(getpass.getpass(f"Password of {camera.user}@{camera.host}: "))
+
+    return password
+
+
+def open_remote(settings: Settings, *, accept_host_key: bool, as_json: bool) -> Remote:
+    """Log in. Questions are asked only on a terminal, and never with --json."""
+    from ..camera.remote import connect
+
+    may_ask = sys.stdin.isatty() and not as_json
 
     def confirm(host: str, key_type: str, fingerprint: str) -> bool:
         return may_ask and typer.confirm(
@@ -68,5 +76,8 @@ def open_remote(settings: Settings, *, accept_host_key: bool, as_json: bool) -> 
         )
 
     return connect(
-        settings.camera, password=password, accept_host_key=accept_host_key, confirm=confirm
+        settings.camera,
+        password=password_of(settings.camera, as_json=as_json),
+        accept_host_key=accept_host_key,
+        confirm=confirm,
     )

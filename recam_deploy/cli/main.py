@@ -13,6 +13,7 @@ from . import (
     demo,
     deploy,
     discover,
+    doctor,
     flow,
     inspect,
     runner,
@@ -62,6 +63,7 @@ app.command("test", rich_help_panel="Step by step")(deploy.test)
 app.command("verify", rich_help_panel="Step by step")(verify.verify)
 app.add_typer(flow.app, name="flow", rich_help_panel="Step by step")
 app.command("watch", rich_help_panel="Step by step")(watch.watch)
+app.command("doctor", rich_help_panel="What it works with")(doctor.doctor)
 app.command("discover", rich_help_panel="What it works with")(discover.discover)
 app.add_typer(virtual.app, name="virtual", rich_help_panel="What it works with")
 app.add_typer(toolchain.app, name="toolchain", rich_help_panel="What it works with")
