@@ -181,6 +181,7 @@ def _libraries(facts: CameraFacts) -> Check:
         return ok("camera.libraries", "libcviruntime.so is where the settings say")
     return fail(
         "camera.libraries",
-        "libcviruntime.so, which runs models, is in none of the folders of camera.library_path",
-        "Correct that setting (the camera's /etc/profile has the folders), or update the firmware.",
+        "libcviruntime.so, which runs models, is in none of the folders named",
+        "Correct camera.library_path (the camera's /etc/profile has the folders), or update the "
+        "firmware.",
     )

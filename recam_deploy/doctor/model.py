@@ -182,7 +182,9 @@ def _labels(
             return warn(name, fact, "Give the flow the same names: recam flow push.")
     if not names and not any(texts):
         return warn(name, "nothing names the classes: results come with numbers", remedy)
-    return ok(name, f"{len(names) or count} names" + (", the same in the flow" if texts else ""))
+    return ok(
+        name, f"{len(names) or count} names" + (", the same in the flow" if any(texts) else "")
+    )
 
 
 def _classes(node: Node) -> str | None:
