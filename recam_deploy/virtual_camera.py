@@ -134,7 +134,7 @@ def start(
     log = folder / "start.log"
     log.unlink(missing_ok=True)
     with progress.step("Starting the virtual camera"):
-        pid = process.start_detached(command, cwd=resource("device"), env=_environment(), log=log)
+        pid = process.start_detached(command, cwd=resource("device"), env=os.environ, log=log)
         try:
             return _ready(folder, pid, log)
         except BaseException:
@@ -149,7 +149,6 @@ def _install_node_red(cache: Path, progress: Progress) -> None:
         done = process.run(
             command,
             cwd=resource("device"),
-            env=_environment(),
             on_line=lambda line: step.update(note=line),
             timeout=_INSTALL_SECONDS,
         )
@@ -158,10 +157,6 @@ def _install_node_red(cache: Path, progress: Progress) -> None:
             f"the virtual camera's Node-RED cannot be installed: {done.tail(1)}",
             "Mend that and try again, or go without it: `recam virtual up --no-node-red`.",
         )
-
-
-def _environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key != "RECAM_PASSWORD"}
 
 
 def _ready(folder: Path, pid: int, log: Path) -> VirtualCamera:

@@ -19,7 +19,7 @@ from ..errors import CameraError
 
 INFO_LIMIT = 65536
 MODEL_LIMIT = 64 << 20  # more than the TPU's memory holds
-_TOOLS = ("timeout", "sha256sum", "scp", "mv", "head", "df")
+_TOOLS = ("cp", "mv", "rm", "head", "df", "sync")
 _RUNTIME = "libcviruntime.so"
 _ION = "/sys/kernel/debug/ion/cvi_carveout_heap_dump"
 
