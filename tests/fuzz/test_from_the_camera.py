@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from malformed import damaged, documents, fuzz, nothing_but_refusals
 
@@ -61,6 +61,7 @@ EVENT = {
 
 
 @fuzz
+@example(b'{"name": "invoke", "code": 0, "data": {"boxes": [[1%s, 1, 1, 1, 1, 1]]}}' % (b"0" * 400))
 @given(documents(EVENT) | documents({"type": 0, "name": "create", "code": 5, "data": "no"}))
 def test_live_events(payload: bytes) -> None:
     message = parse_message(payload, "node")
@@ -178,6 +179,7 @@ FLOWS = {
 
 
 @fuzz
+@example(b'[{"types": 1, "enabled": true}]')
 @given(documents(FLOWS) | documents(NODES))
 def test_node_red(server: Server, body: bytes) -> None:
     server.answer = answered(body)
