@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cvimodels import DATA, PARTS, cvimodel_bytes, description, seal, yolo11_tensors
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from malformed import damaged, documents, fuzz, nothing_but_refusals, scalars
 
@@ -70,7 +72,7 @@ MANIFEST: dict[str, Any] = {
     "format": 1,
     "name": "m",
     "cvimodel": "good.cvimodel",
-    "sha256": "0" * 64,
+    "sha256": hashlib.sha256(WHOLE).hexdigest(),
     "size": len(WHOLE),
     "chip": "cv181x",
     "family": "yolo11-detect",
@@ -82,7 +84,14 @@ MANIFEST: dict[str, Any] = {
 }
 
 
+def manifest(**changes: Any) -> bytes:
+    return json.dumps(MANIFEST | changes).encode()
+
+
 @fuzz
+@example(manifest(cvimodel="a\0"))
+@example(manifest(cvimodel="\ud800"))
+@example(manifest(outputs=[{"name": "a", "shape": [math.inf], "dtype": "int8"}]))
 @given(documents(MANIFEST))
 def test_a_manifest(folder: Path, text: bytes) -> None:
     (folder / "good.cvimodel").write_bytes(WHOLE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,7 +57,7 @@ scalars = (
     st.none()
     | st.booleans()
     | st.integers()
-    | st.sampled_from((-1, 0, 1 << 31, 1 << 63, 10**400))
+    | st.sampled_from((-1, 0, 1 << 31, 1 << 63, 10**400, math.inf, math.nan))
     | st.floats()
     | st.text(max_size=12)
     | st.sampled_from(("", "\0", "\ud800", "../x", "a,b", "x" * 5000, "__proto__"))
