@@ -164,10 +164,10 @@ def _from_manifest(path: Path) -> Artifact:
     document = _read_json(path)
     try:
         name = document["cvimodel"]
-        if not isinstance(name, str) or not name or Path(name).name != name:
+        if not isinstance(name, str) or not _is_file_name(name):
             raise ValueError("`cvimodel` must be the name of a file beside the manifest")
         known = _known_fields(document)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"{path} is not an artifact's manifest: {_reason(error)}", "Run `recam convert` again."
         ) from error
@@ -186,6 +186,11 @@ def _from_manifest(path: Path) -> Artifact:
         input_size=(document["input"]["height"], document["input"]["width"]),
         **known,
     )
+
+
+def _is_file_name(name: str) -> bool:
+    """Whether it is a file's name without a folder, which every system can hold."""
+    return bool(name) and name.isprintable() and Path(name).name == name
 
 
 def _known_fields(document: Any) -> dict[str, Any]:

@@ -18,7 +18,11 @@ from typing import IO
 
 from .errors import ProcessError
 
-_TAIL_LINES = 40
+_SECRETS = frozenset(
+    f"RECAM_{secret}"
+    for node_red in ("NODE_RED", "NODERED")
+    for secret in ("PASSWORD", f"{node_red}_PASSWORD", f"{node_red}_TOKEN")
+)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def _start(
         return subprocess.Popen(
             words,
             cwd=cwd,
-            env=None if env is None else dict(env),
+            env=_without_secrets(os.environ if env is None else env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -97,6 +101,11 @@ def _start(
             f"{words[0]} could not be started: {error.strerror or error}",
             "Check that the program is installed and may be executed.",
         ) from error
+
+
+def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
+    """An environment for other programs: none of them needs a camera's password."""
+    return {name: value for name, value in env.items() if name not in _SECRETS}
 
 
 class _Reader:
@@ -189,7 +198,7 @@ def start_detached(
             process = subprocess.Popen(
                 words,
                 cwd=cwd,
-                env=dict(env),
+                env=_without_secrets(env),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -2,14 +2,13 @@
 
 The file is `$RECAM_SETTINGS`, else `recam.toml` in the working folder, else the user's own. Each
 of its tables is one class below, and each class reads the environment under its own prefix:
-`[camera] host` is RECAM_HOST, `[convert] images` is RECAM_CONVERT_IMAGES.
+`[camera] host` is RECAM_HOST, `[convert] images` is RECAM_CONVERT_IMAGES. Several cameras have a
+table each, `[camera.porch]`, and `[camera]` holds what they share; see `profiles`.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -25,14 +24,11 @@ from pydantic import (
     ValidationError,
 )
 
+from . import profiles
 from .errors import SettingsError
+from .settings_file import FILE_NAME, SettingsFile, find_file, nearest, read_file
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-FILE_NAME = "recam.toml"
+__all__ = ["FILE_NAME", "CameraSettings", "ConvertSettings", "Settings", "load_settings"]
 
 
 class _Section(BaseModel):
@@ -52,6 +48,7 @@ class CameraSettings(_Section):
     port: int = Field(default=22, ge=1, le=65535)
     user: str = "recamera"
     password: SecretStr | None = None
+    keyring: bool = False
     key: Path | None = None
     models: PurePosixPath = PurePosixPath("/userdata/Models")
     work: PurePosixPath = PurePosixPath("/userdata/recam")
@@ -172,6 +169,21 @@ class ConvertSettings(_Section):
     op_divide: bool = False
 
 
+class DiscoverSettings(_Section):
+    """Where `recam discover` looks: the two fixed addresses ("" leaves one out), and for how long.
+
+    `interface` is the address of the one network interface to ask by mDNS; without it, all are.
+    """
+
+    prefix: ClassVar[str] = "RECAM_DISCOVER_"
+
+    usb: str = "192.168.42.1"
+    access_point: str = "192.168.16.1"
+    interface: str | None = None
+    seconds: float = Field(default=3.0, gt=0, le=60)
+    connect_timeout: float = Field(default=1.0, gt=0, le=30)
+
+
 class GeneralSettings(_Section):
     """What belongs to no table."""
 
@@ -180,6 +192,7 @@ class GeneralSettings(_Section):
     cache_dir: Path = Field(default_factory=lambda: user_cache_path("recam"))
     toolchain: Literal["local", "docker"] = "local"
     cache_limit_mb: int = Field(default=4000, ge=0)
+    secrets_in_file: bool = False
 
 
 class Settings(BaseModel):
@@ -189,12 +202,15 @@ class Settings(BaseModel):
 
     camera: CameraSettings
     convert: ConvertSettings
+    discover: DiscoverSettings
     general: GeneralSettings
     file: Path | None
+    profile: str | None = None
 
     tables: ClassVar[Mapping[str, type[_Section]]] = {
         "camera": CameraSettings,
         "convert": ConvertSettings,
+        "discover": DiscoverSettings,
     }
 
     @property
@@ -227,46 +243,42 @@ def default_flow_backups() -> Path:
     return user_data_path("recam") / "flows"
 
 
-def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    environment: Mapping[str, str] | None = None, camera: str | None = None
+) -> Settings:
     """Read the settings file, if any, and the environment.
 
+    `camera` names one of the file's cameras, as `--camera` does, before RECAM_CAMERA; what the
+    table of a camera named so says goes over the environment, which may speak of another one.
+
     Raises SettingsError for a file that is missing though named, is not TOML, or holds an unknown
-    key or a value of the wrong type.
+    key, a value of the wrong type, or a secret that it must not; and for a camera it does not know.
     """
     environment = os.environ if environment is None else environment
-    path = _find_file(environment)
-    document = _read(path) if path else {}
+    path = find_file(environment)
+    file = read_file(path) if path else SettingsFile()
+    document = file.document
+    profile = camera or environment.get(profiles.VARIABLE) or None
+    tables = profiles.split(document.get("camera", {}), CameraSettings.model_fields)
+    for name in tables.cameras:
+        _from_file(CameraSettings, f"camera.{name}", tables.table(name), path)
+    document = {**document, "camera": tables.table(profile, path)}
+    shadowed = tables.cameras.get(camera, {}) if camera else {}
+    left = {key: value for key, value in environment.items() if not _shadows(key, shadowed)}
     general = {key: value for key, value in document.items() if key not in Settings.tables}
     sections: dict[str, Any] = {
-        name: _section(cls, name, document.get(name, {}), path, environment)
+        name: _section(cls, name, document.get(name, {}), path, left)
         for name, cls in Settings.tables.items()
     }
-    return Settings(
-        **sections, general=_section(GeneralSettings, "", general, path, environment), file=path
-    )
+    loose = _section(GeneralSettings, "", general, path, environment)
+    profiles.refuse_secrets(tables, file, insisted=loose.secrets_in_file)
+    return Settings(**sections, general=loose, file=path, profile=profile)
 
 
-def _find_file(environment: Mapping[str, str]) -> Path | None:
-    named = environment.get("RECAM_SETTINGS")
-    if named:
-        path = Path(named).expanduser()
-        if not path.is_file():
-            raise SettingsError(
-                f"the settings file {path} does not exist", "Check RECAM_SETTINGS, or unset it."
-            )
-        return path
-    for path in (Path(FILE_NAME), user_config_path("recam") / FILE_NAME):
-        if path.is_file():
-            return path.absolute()
-    return None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}", "It must be a TOML file.") from error
-    return document
+def _shadows(variable: str, fields: Mapping[str, Any]) -> bool:
+    """Whether an environment variable is for one of these fields of the camera's."""
+    name = variable.replace("NODERED", "NODE_RED")
+    return any(name == CameraSettings.prefix + field.upper() for field in fields)
 
 
 _S = TypeVar("_S", bound=_Section)
@@ -275,15 +287,19 @@ _S = TypeVar("_S", bound=_Section)
 def _section(
     cls: type[_S], table: str, values: Any, path: Path | None, environment: Mapping[str, str]
 ) -> _S:
+    from_file = _from_file(cls, table, values, path)
+    variables = {field: _variable(cls, field, environment) for field in cls.model_fields}
+    given = {field: value for field, value in variables.items() if value}
+    return _validated(cls, table, dict(from_file) | given, "the environment")
+
+
+def _from_file(cls: type[_S], table: str, values: Any, path: Path | None) -> _S:
     if not isinstance(values, dict):
         raise SettingsError(f"`{table}` in {path} must be a table", f"Write it as [{table}].")
     for key in values:
         if key not in cls.model_fields:
             raise _unknown_key(table, key, str(path))
-    from_file = _validated(cls, table, values, str(path))
-    variables = {field: _variable(cls, field, environment) for field in cls.model_fields}
-    given = {field: value for field, value in variables.items() if value}
-    return _validated(cls, table, dict(from_file) | given, "the environment")
+    return _validated(cls, table, values, str(path))
 
 
 def _variable(cls: type[_Section], field: str, environment: Mapping[str, str]) -> str | None:
@@ -304,11 +320,13 @@ def _unknown_key(table: str, key: str, where: str) -> SettingsError:
         f"{name}.{field}" for name, cls in Settings.tables.items() for field in cls.model_fields
     }
     known |= set(GeneralSettings.model_fields) | set(Settings.tables)
+    if table.startswith("camera."):
+        known |= {f"{table}.{field}" for field in CameraSettings.model_fields}
     full = f"{table}.{key}" if table else key
-    near = difflib.get_close_matches(full, sorted(known), n=1, cutoff=0.0)
+    near = nearest(full, known)
     return SettingsError(
         f"unknown setting `{full}` in {where}",
-        f"The nearest known one is `{near[0]}`." if near else "Remove it.",
+        f"The nearest known one is `{near}`." if near else "Remove it.",
     )
 
 

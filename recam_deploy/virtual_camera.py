@@ -104,12 +104,14 @@ def start(
     progress: Progress,
     node_red: NodeRedOptions | None = None,
     pictures: Path | None = None,
+    *,
+    announce: bool = False,
 ) -> VirtualCamera:
     """Start a virtual camera in `folder` and wait until it can be reached.
 
     It has a Node-RED where `node_red` is given, and sees the `pictures` of a folder, by default
-    those of the demo. Raises VirtualCameraError when it cannot start, or its extra is not
-    installed.
+    those of the demo; with `announce`, mDNS finds it on the loopback. Raises VirtualCameraError
+    when it cannot start, or its extra is not installed.
     """
     _check_extra()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -126,10 +128,11 @@ def start(
         command += ["--nodes", str(node_red.nodes.absolute())] if node_red.nodes else []
     if pictures:
         command += ["--pictures", str(pictures.absolute())]
+    command += ["--announce"] if announce else []
     log = folder / "start.log"
     log.unlink(missing_ok=True)
     with progress.step("Starting the virtual camera"):
-        pid = process.start_detached(command, cwd=resource("device"), env=_environment(), log=log)
+        pid = process.start_detached(command, cwd=resource("device"), env=os.environ, log=log)
         try:
             return _ready(folder, pid, log)
         except BaseException:
@@ -148,7 +151,6 @@ def install_node_red(cache: Path, progress: Progress, nodes: Path | None = None)
         done = process.run(
             command,
             cwd=resource("device"),
-            env=_environment(),
             on_line=lambda line: step.update(note=line),
             timeout=_INSTALL_SECONDS,
         )
@@ -166,10 +168,6 @@ def _check_extra() -> None:
         raise VirtualCameraError(
             "the virtual camera is not installed", "Run: pip install 'recam-deploy[virtual]'"
         )
-
-
-def _environment() -> dict[str, str]:
-    return {key: value for key, value in os.environ.items() if key != "RECAM_PASSWORD"}
 
 
 def _ready(folder: Path, pid: int, log: Path) -> VirtualCamera:

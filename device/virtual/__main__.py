@@ -64,6 +64,9 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     command.add_argument(
         "--hold", type=float, default=pictures.HOLD_SECONDS, help="seconds that it sees each"
     )
+    command.add_argument(
+        "--announce", action="store_true", help="announce it by mDNS, on the loopback only"
+    )
     values = parser.parse_args(arguments)
     methods = frozenset(values.auth.split(","))
     if not methods <= METHODS:
@@ -86,6 +89,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         pictures=values.pictures,
         hold=values.hold,
         methods=methods,
+        announce=values.announce,
     )
 
 

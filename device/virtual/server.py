@@ -52,6 +52,7 @@ class Options:
     pictures: Path = DEFAULT_PICTURES
     hold: float = HOLD_SECONDS
     methods: frozenset[str] = METHODS
+    announce: bool = False
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from . import broker as brokers
+from .announcement import Announcement
 from .layout import HOST
 from .nodered.runtime import NodeRed
 from .pictures import Pictures
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from .layout import Layout
     from .ports import Ports
     from .server import Options
+
+NAME = "recamera-virtual"
+"""How it is announced, with its HTTP port behind: several may run on one machine."""
 
 NORMAL, FAILED = 0, 2
 """How the supervisor says that a service does."""
@@ -103,6 +107,11 @@ async def running(layout: Layout, options: Options, ports: Ports) -> AsyncIterat
         if node_red:
             stack.push_async_callback(node_red.stop)
             node_red_port = urlsplit(await node_red.start()).port or 0
+        if options.announce:
+            name = f"{NAME}-{http_port}"
+            named = {"http": http_port, "mqtt": mqtt_port, "node_red": node_red_port}
+            announcement = Announcement(name, named)
+            await _begin(stack, announcement.start(), announcement.stop)
         yield Addresses(http_port, mqtt_port, preview.port, node_red_port)
 
 

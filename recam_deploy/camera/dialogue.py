@@ -23,6 +23,7 @@ from .scripts import ANNOUNCE, ANNOUNCE_PID
 
 OUTPUT_LIMIT = 4 << 20
 SUDO_SECONDS = 30.0
+_TAIL_LIMIT = 600
 _CHUNK = 32768
 _POLL_SECONDS = 0.1
 _SENDING_SECONDS = 0.005  # between looks whether the other end can take more
@@ -52,9 +53,10 @@ class RemoteResult:
         return self.exit_status == 0
 
     def tail(self, lines: int = 3) -> str:
-        """The last non-empty lines it printed, stderr first, on one line."""
+        """The last non-empty lines it printed, stderr first, on one line of bounded length."""
         text = self.stderr if self.stderr.strip() else self.stdout
-        return " | ".join([line.strip() for line in text.splitlines() if line.strip()][-lines:])
+        said = [line.strip() for line in text.splitlines() if line.strip()][-lines:]
+        return " | ".join(said)[:_TAIL_LIMIT]
 
 
 class TooMuchOutputError(CameraError):
@@ -269,6 +271,7 @@ class SudoTalk(Talk):
             return None
         said = _text(self._before).replace(self._marks.prompt, " ")
         last = " | ".join([line.strip() for line in said.splitlines() if line.strip()][-2:])
+        last = last[:_TAIL_LIMIT]
         if self._prompts and not self._had_password:
             return SudoPasswordNeededError(
                 f"sudo on the camera asks for the password of {user}, and none was given",

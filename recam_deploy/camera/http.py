@@ -17,6 +17,7 @@ from ..progress import Step
 from ..settings import CameraSettings
 
 CHUNK = 512 * 1024  # what the camera's own web page sends at a time (www/src/api/device/index.ts)
+INFO_LIMIT = 1 << 20
 MODEL_LIMIT = 64 << 20  # more than the TPU's memory holds
 _UPLOAD_SECONDS = 120.0
 _HINT = (
@@ -49,6 +50,15 @@ class ActiveInfo:
         return cls(text, name if isinstance(name, str) else "", labels)
 
 
+@dataclass(frozen=True)
+class DeviceInfo:
+    """What the camera says of itself: its name, its system's name and version; "" for unsaid."""
+
+    name: str
+    system: str
+    version: str
+
+
 class CameraApi:
     """The API of one camera; a context manager.
 
@@ -71,9 +81,24 @@ class CameraApi:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
+    def device(self) -> DeviceInfo:
+        """The camera's name and firmware."""
+        data = self._told("queryDeviceInfo")
+        said = (data.get(key) for key in ("deviceName", "osName", "osVersion"))
+        return DeviceInfo(*(text[:80] if isinstance(text, str) else "" for text in said))
+
+    def services(self) -> dict[str, int]:
+        """How the camera's own services do: 0 is well, anything else is not.
+
+        `sscmaNode` runs models, `nodeRed` the flows (`queryServiceStatus` in api_device.cpp).
+        """
+        data = self._told("queryServiceStatus")
+        known = {key: data.get(key) for key in ("sscmaNode", "nodeRed")}
+        return {key: state for key, state in known.items() if type(state) is int}
+
     def model_info(self) -> str | None:
         """The text of `model.json`; None where there is none."""
-        data = self._data(self._http.exchange("GET", _API + "getModelInfo"), "getModelInfo")
+        data = self._told("getModelInfo")
         text = data.get("model_info")
         if not isinstance(text, str):
             raise self._unclear("getModelInfo", "it has no model_info")
@@ -130,6 +155,10 @@ class CameraApi:
 
     def _post(self, form: tuple[Part, ...]) -> Reply:
         return self._http.exchange("POST", _API + "uploadModel", form=form, timeout=_UPLOAD_SECONDS)
+
+    def _told(self, call: str) -> dict[str, Any]:
+        """What a call without parameters tells, which is little."""
+        return self._data(self._http.exchange("GET", _API + call, limit=INFO_LIMIT), call)
 
     def _data(self, reply: Reply, call: str) -> dict[str, Any]:
         code, message, data = self._answer(reply, call)

@@ -8,6 +8,7 @@ import socket
 from ..errors import ConnectionFailedError
 
 STALL_SECONDS = 20.0
+_REASON_LIMIT = 300
 
 
 def open_socket(host: str, port: int, timeout: float) -> socket.socket:
@@ -65,7 +66,7 @@ def lost(doing: str, reason: str = "") -> ConnectionFailedError:
 
 
 def reason_of(error: BaseException) -> str:
-    """What an exception says, on one line."""
+    """What an exception says, on one line; it may be the other end's words, so it is bounded."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(str(error)[:_REASON_LIMIT].split()) or type(error).__name__

@@ -14,6 +14,7 @@ from .options import (
     AcceptHostKey,
     ArtifactPath,
     AsJson,
+    CameraName,
     DryRun,
     Host,
     Key,
@@ -43,6 +44,7 @@ def deploy(
     dry_run: DryRun = False,
     no_try: NoTry = False,
     host: Host = None,
+    camera: CameraName = None,
     port: Port = None,
     user: User = None,
     key: Key = None,
@@ -65,7 +67,7 @@ def deploy(
     from .login import camera_settings, open_remote
 
     terminal = Terminal(as_json=as_json)
-    settings = camera_settings(host, port, user, key)
+    settings = camera_settings(host, port, user, key, camera)
     model = _read_artifact(artifact, labels)
     if via is Way.http:
         _deploy_over_http(terminal, settings, model, dry_run=dry_run)
@@ -113,6 +115,7 @@ def test(
     output: Output = Path("Out.jpg"),
     labels: Labels = None,
     host: Host = None,
+    camera: CameraName = None,
     port: Port = None,
     user: User = None,
     key: Key = None,
@@ -132,7 +135,7 @@ def test(
     from .login import camera_settings, open_remote
 
     terminal = Terminal(as_json=as_json)
-    settings = camera_settings(host, port, user, key)
+    settings = camera_settings(host, port, user, key, camera)
     model = _read_artifact(artifact, labels)
     inputs = prepare_smoke_test(settings, image, runner, output)
     with (

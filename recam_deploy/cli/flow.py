@@ -12,7 +12,7 @@ import typer
 from .boundary import FAILED, bounded
 from .flow_options import BackupName, FlowFlags, NodeRedFlags, SshFlags, Yes
 from .groups import grouped
-from .options import AsJson, DryRun, Host
+from .options import AsJson, CameraName, DryRun, Host
 
 if TYPE_CHECKING:
     from ..console import Terminal
@@ -154,13 +154,13 @@ def push_flow(
 
 @app.command()
 @bounded
-def backups(host: Host = None, as_json: AsJson = False) -> None:
+def backups(host: Host = None, camera: CameraName = None, as_json: AsJson = False) -> None:
     """List the flows of this camera that are kept on this machine, the newest first."""
     from ..console import Terminal
     from ..flows.backups import Backups
 
     terminal = Terminal(as_json=as_json)
-    store = Backups.from_settings(NodeRedFlags(host=host).settings().camera)
+    store = Backups.from_settings(NodeRedFlags(host=host, camera=camera).settings().camera)
     kept = store.all()
     if kept:
         rows = [(one.name, one.written, str(one.nodes)) for one in kept]

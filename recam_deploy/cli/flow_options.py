@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import AcceptHostKey, Host, Key, Labels, Port, User
+from .options import AcceptHostKey, CameraName, Host, Key, Labels, Port, User
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -168,6 +168,7 @@ class NodeRedFlags:
     """Which camera's Node-RED, as one value; see `groups.grouped`."""
 
     host: Host = None
+    camera: CameraName = None
     nodered_user: NoderedUser = None
     nodered_token: NoderedToken = False
 
@@ -175,7 +176,7 @@ class NodeRedFlags:
         """The settings with these flags over them. Raises SettingsError."""
         from .login import camera_settings
 
-        settings = camera_settings(self.host, None, None, None)
+        settings = camera_settings(self.host, None, None, None, self.camera)
         return settings.with_flags(camera={"node_red_user": self.nodered_user})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,27 +16,49 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from ..camera.remote import Remote
-    from ..settings import Settings
+    from ..settings import CameraSettings, Settings
 
 
 def camera_settings(
-    host: str | None, port: int | None, user: str | None, key: Path | None
+    host: str | None,
+    port: int | None,
+    user: str | None,
+    key: Path | None,
+    camera: str | None = None,
 ) -> Settings:
-    """The settings, with the camera's flags over them.
+    """The settings, of the camera of that name where one is given, with its flags over them.
 
     Raises SettingsError when no camera is named at all.
     """
     from ..settings import load_settings
 
-    settings = load_settings().with_flags(
+    settings = load_settings(camera=camera).with_flags(
         camera={"host": host, "port": port, "user": user, "key": key}
     )
     if not settings.camera.host:
         raise SettingsError(
             "no camera is named",
-            "Give --host (192.168.42.1 over USB), set RECAM_HOST, or try `recam virtual up`.",
+            "Give --host (192.168.42.1 over USB) or --camera, or set RECAM_HOST; `recam discover` "
+            "finds cameras, and `recam virtual up` plays one.",
         )
     return settings
+
+
+def password_of(camera: CameraSettings, *, as_json: bool) -> Callable[[], SecretStr | None]:
+    """Where the camera's password comes from, once one is needed: the settings, the keyring, or a
+    prompt (on a terminal only, and never with --json)."""
+
+    def password() -> SecretStr | None:
+        from ..keyring_store import stored_password
+
+        known = camera.password
+        if known is None and camera.keyring:
+            known = stored_password(camera.user, str(camera.host))
+        if known or as_json or not sys.stdin.isatty():
+            return known
+        return ask_secret(f"Password of {camera.user}@{camera.host}: ")
+
+    return password
 
 
 def open_remote(settings: Settings, *, accept_host_key: bool, as_json: bool) -> Remote:
@@ -44,12 +67,6 @@ def open_remote(settings: Settings, *, accept_host_key: bool, as_json: bool) -> 
 
     may_ask = sys.stdin.isatty() and not as_json
 
-    def password() -> SecretStr | None:
-        camera = settings.camera
-        if camera.password or not may_ask:
-            return camera.password
-        return ask_secret(f"Password of {camera.user}@{camera.host}: ")
-
     def confirm(host: str, key_type: str, fingerprint: str) -> bool:
         return may_ask and typer.confirm(
             f"{host} shows a {key_type} key that is not known yet:\n  {fingerprint}\nTrust it?",
@@ -57,7 +74,10 @@ def open_remote(settings: Settings, *, accept_host_key: bool, as_json: bool) -> 
         )
 
     return connect(
-        settings.camera, password=password, accept_host_key=accept_host_key, confirm=confirm
+        settings.camera,
+        password=password_of(settings.camera, as_json=as_json),
+        accept_host_key=accept_host_key,
+        confirm=confirm,
     )
 
 

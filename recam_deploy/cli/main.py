@@ -12,6 +12,8 @@ from . import (
     convert,
     demo,
     deploy,
+    discover,
+    doctor,
     flow,
     history,
     inspect,
@@ -64,6 +66,8 @@ app.add_typer(flow.app, name="flow", rich_help_panel="Step by step")
 app.command("watch", rich_help_panel="Step by step")(watch.watch)
 app.command("history", rich_help_panel="Step by step")(history.history)
 app.command("rollback", rich_help_panel="Step by step")(history.rollback)
+app.command("doctor", rich_help_panel="What it works with")(doctor.doctor)
+app.command("discover", rich_help_panel="What it works with")(discover.discover)
 app.add_typer(virtual.app, name="virtual", rich_help_panel="What it works with")
 app.add_typer(toolchain.app, name="toolchain", rich_help_panel="What it works with")
 app.add_typer(cache.app, name="cache", rich_help_panel="What it works with")

@@ -37,6 +37,16 @@ Host = Annotated[
         rich_help_panel="Camera",
     ),
 ]
+CameraName = Annotated[
+    str | None,
+    typer.Option(
+        "--camera",
+        metavar="NAME",
+        help="One of the cameras in recam.toml: --camera porch is its table [camera.porch]. "
+        "(or RECAM_CAMERA)",
+        rich_help_panel="Camera",
+    ),
+]
 Port = Annotated[
     int | None,
     typer.Option(help="Its SSH port. (or RECAM_PORT; default: 22)", rich_help_panel="Camera"),
@@ -52,7 +62,8 @@ Key = Annotated[
     Path | None,
     typer.Option(
         help="A private key file; the SSH agent and ~/.ssh/id_* are tried as well. "
-        "The password is never a flag: it comes from RECAM_PASSWORD or a prompt.",
+        "The password is never a flag: it comes from RECAM_PASSWORD, the system keyring or a "
+        "prompt.",
         rich_help_panel="Camera",
     ),
 ]

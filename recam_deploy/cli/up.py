@@ -19,6 +19,7 @@ from .options import (
     WAIT_SECONDS,
     AcceptHostKey,
     AsJson,
+    CameraName,
     Host,
     Key,
     ModelOutput,
@@ -58,6 +59,7 @@ def up(
     flow: FlowFile = None,
     no_flow: NoFlow = False,
     host: Host = None,
+    camera: CameraName = None,
     port: Port = None,
     user: User = None,
     key: Key = None,
@@ -81,7 +83,7 @@ def up(
     from .login import camera_settings
 
     terminal = Terminal(as_json=as_json)
-    settings = foreign.over(flags.over(camera_settings(host, port, user, key)))
+    settings = foreign.over(flags.over(camera_settings(host, port, user, key, camera)))
     choice = None if no_flow else choose_flow(template, flow)
     smoke = prepare_smoke_test(settings, image, runner, output)
     source = as_onnx(settings, terminal, model, foreign)

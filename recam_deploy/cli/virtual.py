@@ -57,6 +57,13 @@ def up(
             metavar="FOLDER", help="What the camera sees, one after the other. (default: shapes)"
         ),
     ] = None,
+    announce: Annotated[
+        bool,
+        typer.Option(
+            "--announce",
+            help="Announce it by mDNS on the loopback, for `recam discover --interface 127.0.0.1`.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start the virtual camera; it runs until Ctrl-C, or in the background with --detach.
@@ -81,6 +88,7 @@ def up(
             terminal,
             install_node_red(settings.cache_dir, terminal, nodes) if node_red else None,
             pictures,
+            announce=announce,
         )
     terminal.result(camera.as_json(), camera_lines(camera))
     if detach:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .boundary import INTERRUPTED, bounded
-from .options import AsJson, Host
+from .options import AsJson, CameraName, Host
 
 if TYPE_CHECKING:
     from ..live.events import LiveEvent
@@ -32,6 +32,7 @@ def watch(
         ),
     ] = None,
     host: Host = None,
+    camera: CameraName = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what the camera's model finds, live in the terminal.
@@ -46,7 +47,7 @@ def watch(
     from .login import camera_settings
 
     terminal = Terminal(as_json=as_json)
-    settings = camera_settings(host, None, None, None)
+    settings = camera_settings(host, None, None, None, camera)
     if as_json and count is None and seconds is None:
         seconds = _JSON_SECONDS
     seen = Collector()

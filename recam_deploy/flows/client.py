@@ -153,7 +153,8 @@ class NodeRed:
         for entry in listed:
             if isinstance(entry, dict) and entry.get("enabled") and not entry.get("err"):
                 named = entry.get("types")
-                types.update(t for t in named if isinstance(t, str)) if named else None
+                named = named if isinstance(named, list) else []
+                types.update(kind for kind in named if isinstance(kind, str))
         settings = self._json(self._call("GET", "/settings", _JSON))
         version = settings.get("version") if isinstance(settings, dict) else None
         return NodeRedFacts(version if isinstance(version, str) else "", frozenset(types))

@@ -20,6 +20,7 @@ Node = dict[str, Any]
 
 SIZE_LIMIT = 5_000_000  # Node-RED's own limit on a request, `apiMaxLength` in its settings.js
 _DEPTH_LIMIT = 60
+_NAME_LIMIT = 100  # of what is shown
 _ID = re.compile(r"[^\x00-\x20\x7f]{1,128}")
 # Names that every JavaScript object has: as an id, they confuse Node-RED's own tables.
 _TAKEN = frozenset({"__proto__", "constructor", "hasOwnProperty", "toString", "valueOf"})
@@ -149,7 +150,8 @@ def check_own(nodes: Sequence[Node], where: str) -> None:
 def described(node: Node) -> str:
     """A node in a message: its type, and its name or id."""
     name = node.get("name") or node.get("label")
-    return f"{node['type']} {name if isinstance(name, str) and name else node['id']!r}"
+    shown = name[:_NAME_LIMIT] if isinstance(name, str) and name else node["id"]
+    return f"{node['type'][:_NAME_LIMIT]} {shown!r}"
 
 
 def _problem(node: Any) -> str:

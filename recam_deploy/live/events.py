@@ -8,7 +8,6 @@ Their form is in sscma-example-sg200x, solutions/sscma-node/main/node/model.cpp 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -160,6 +159,7 @@ def _numbers(value: Any, least: int) -> list[float] | None:
     if not isinstance(value, list) or len(value) < least:
         return None
     head = value[: max(least, 6)]
-    if not all(type(n) in (int, float) and math.isfinite(n) and abs(n) < 1e9 for n in head):
+    # NaN is not less than anything, and an integer of JSON's may be larger than any float.
+    if not all(type(n) in (int, float) and abs(n) < 1e9 for n in head):
         return None
     return [float(n) for n in head]

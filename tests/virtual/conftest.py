@@ -62,7 +62,7 @@ def run(environment: dict[str, str]) -> Run:
 def camera(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """A running virtual camera: what `virtual up --detach --json` tells of it."""
     folder = tmp_path_factory.mktemp("camera")
-    started = run("virtual", "up", "--dir", folder, "--detach", "--json", cwd=folder)
+    started = run("virtual", "up", "--dir", folder, "--detach", "--announce", "--json", cwd=folder)
     assert started.code == 0, started.err + started.out
     yield started.document
     assert run("virtual", "down", "--dir", folder, "--json", cwd=folder).document["stopped"]

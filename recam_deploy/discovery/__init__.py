@@ -1,0 +1,1 @@
+"""Finding cameras: by mDNS, over USB, on their own access point."""

@@ -1,0 +1,121 @@
+"""The one door to mDNS: who announces itself as a camera on the local network.
+
+A camera's avahi announces `_sscma._tcp` (its MQTT broker), `_http._tcp` and `_nodered._tcp` under
+its host name (sscma-example-sg200x, solutions/supervisor/rootfs/etc/avahi/services/sscma.service).
+Whatever comes from the network is bounded here, in number and in length.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from zeroconf import Error, InterfaceChoice, IPVersion, ServiceBrowser, ServiceListener, Zeroconf
+
+from ..errors import ConnectionFailedError
+from ..progress import Step
+
+CAMERA_TYPE = "_sscma._tcp.local."
+TYPES: Mapping[str, str] = {
+    CAMERA_TYPE: "mqtt",
+    "_http._tcp.local.": "http",
+    "_nodered._tcp.local.": "node_red",
+}
+_MOST_CAMERAS = 100
+_NAME_LIMIT = 80
+_ANSWER_MS = 1000
+_POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Announced:
+    """A camera that announces itself: its name, its address, and the ports that it names."""
+
+    name: str
+    host: str
+    ports: Mapping[str, int]
+
+
+def browse(seconds: float, interface: str | None, step: Step) -> tuple[Announced, ...]:
+    """Ask for cameras and listen for `seconds`, on the interface of that address or on all.
+
+    Raises ConnectionFailedError when this machine cannot ask.
+    """
+    listener = _Names()
+    try:
+        with contextlib.closing(
+            Zeroconf(
+                interfaces=[interface] if interface else InterfaceChoice.All,
+                ip_version=IPVersion.V4Only,
+            )
+        ) as network:
+            ServiceBrowser(network, list(TYPES), listener)
+            _wait(seconds, step)
+            instances = sorted(listener.instances(CAMERA_TYPE))[:_MOST_CAMERAS]
+            found = [_resolved(network, instance, listener) for instance in instances]
+    except (OSError, Error, ValueError, RuntimeError) as error:
+        raise ConnectionFailedError(
+            f"the network cannot be asked by mDNS: {error or type(error).__name__}",
+            "Check the network connection, and that discover.interface is an address of this "
+            "machine.",
+        ) from error
+    return tuple(one for one in found if one)
+
+
+def _wait(seconds: float, step: Step) -> None:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        step.update(done=seconds - left, total=seconds)
+        time.sleep(min(_POLL_SECONDS, left))
+
+
+class _Names(ServiceListener):
+    """The services that were announced: their names without their type, by type."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, set[str]] = {kind: set() for kind in TYPES}
+
+    def instances(self, kind: str) -> set[str]:
+        return set(self._names[kind])
+
+    def add_service(self, zc: Zeroconf, type_: str, name: str) -> None:
+        known = self._names[type_]
+        if name.endswith(f".{type_}") and len(known) < 10 * _MOST_CAMERAS:
+            known.add(name.removesuffix(f".{type_}"))
+
+    def update_service(self, zc: Zeroconf, type_: str, name: str) -> None:
+        """Its address is asked for later."""
+
+    def remove_service(self, zc: Zeroconf, type_: str, name: str) -> None:
+        self._names[type_].discard(name.removesuffix(f".{type_}"))
+
+
+def _resolved(network: Zeroconf, instance: str, listener: _Names) -> Announced | None:
+    host, ports = None, {}
+    for kind, service in TYPES.items():
+        if instance not in listener.instances(kind):
+            continue
+        info = network.get_service_info(kind, f"{instance}.{kind}", _ANSWER_MS)
+        if info is None:
+            continue
+        if info.port and 0 < info.port < 1 << 16:
+            ports[service] = info.port
+        if kind == CAMERA_TYPE:
+            host = next(iter(info.parsed_addresses(IPVersion.V4Only)), None)
+    if host is None or not _is_address_of_one(host):
+        return None
+    return Announced(printable(instance), host, ports)
+
+
+def _is_address_of_one(host: str) -> bool:
+    """Whether an announced address is that of a machine; nothing is sent to any other."""
+    address = ipaddress.ip_address(host)
+    return not (address.is_multicast or address.is_unspecified or host.endswith(".255"))
+
+
+def printable(name: str) -> str:
+    """A name from the network as text of one line and bounded length."""
+    return "".join(c if c.isprintable() else "?" for c in name[:_NAME_LIMIT])

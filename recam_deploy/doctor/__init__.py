@@ -1,0 +1,1 @@
+"""`recam doctor`: facts gathered by a thin layer, judged by pure functions, never changed."""

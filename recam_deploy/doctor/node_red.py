@@ -1,0 +1,132 @@
+"""Node-RED: its version, the node types that the flows need, and whether the flows run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import AuthenticationError, CameraError, RecamError
+from ..flows.client import NodeRed, NodeRedFacts
+from ..flows.document import CONTAINERS, Node, described
+from ..flows.merge import ACTIVE_MODEL
+from ..settings import CameraSettings
+from .check import Check, fail, ok, warn
+
+_OLDEST = (3, 0)  # whose API tells whether the flows run; the camera has 4.0
+_NEEDED = ("sscma", "camera", "model", "preview")
+_MOST_NAMED = 6
+
+
+@dataclass(frozen=True)
+class FlowFacts:
+    """What Node-RED tells; `error` is why it does not, `runs` None where it cannot say."""
+
+    server: NodeRedFacts | None = None
+    nodes: tuple[Node, ...] | None = None
+    runs: bool | None = None
+    error: RecamError | None = None
+
+
+def look(camera: CameraSettings) -> FlowFacts:
+    """Gather the facts; a login that the settings have is used once."""
+    server = nodes = None
+    try:
+        with NodeRed.from_settings(camera) as client:
+            server = client.facts()
+            nodes = client.read().nodes
+            return FlowFacts(server, nodes, client.runs())
+    except CameraError as error:
+        return FlowFacts(server, nodes, error=error)
+
+
+def judge(facts: FlowFacts, *, reachable: bool) -> list[Check]:
+    """What to say of Node-RED; `reachable` tells whether anything listens at its port."""
+    if not reachable:
+        return [
+            warn(
+                "node_red.api",
+                "not looked at: nothing answers at Node-RED's port",
+                "Mend network.node_red first.",
+            )
+        ]
+    checks = []
+    if facts.error:
+        name = "node_red.login" if isinstance(facts.error, AuthenticationError) else "node_red.api"
+        checks.append(fail(name, facts.error.message, facts.error.hint))
+    if facts.server:
+        checks.append(_version(facts.server))
+        checks.append(_types(facts.server, facts.nodes or ()))
+    if facts.nodes is not None:
+        if facts.error is None:
+            checks.append(_state(facts))
+        checks.append(_model_node(facts.nodes))
+    return checks
+
+
+def _version(server: NodeRedFacts) -> Check:
+    numbers = tuple(int(part) for part in re.findall(r"\d{1,4}", server.version)[:3])
+    if not numbers:
+        return warn("node_red.version", "it does not tell its version", "Is it Node-RED?")
+    seen = f"Node-RED {server.version[:40]}"
+    if numbers < _OLDEST:
+        return warn("node_red.version", seen, "Update the camera's firmware.")
+    return ok("node_red.version", seen)
+
+
+def _types(server: NodeRedFacts, nodes: Sequence[Node]) -> Check:
+    wanted = list(_NEEDED) + [node["type"] for node in nodes if not _is_built_in(node)]
+    missing = list(dict.fromkeys(kind for kind in wanted if kind not in server.types))
+    if missing:
+        shown = ", ".join(kind[:40] for kind in missing[:_MOST_NAMED])
+        more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+        return fail(
+            "node_red.types",
+            f"node types are missing: {shown}{more}",
+            "Install or enable them in the editor (menu, Manage palette), remove the nodes that "
+            "need them, or update the camera's firmware; Node-RED does not start flows without.",
+        )
+    return ok("node_red.types", f"all {len(set(wanted))} node types that are needed are there")
+
+
+def _is_built_in(node: Node) -> bool:
+    return node["type"] in CONTAINERS or node["type"].startswith("subflow:")
+
+
+def _state(facts: FlowFacts) -> Check:
+    if facts.runs is None:
+        return ok("node_red.state", "this Node-RED does not tell whether the flows run")
+    if facts.runs:
+        return ok("node_red.state", f"the flows run ({len(facts.nodes or ())} nodes)")
+    return fail(
+        "node_red.state",
+        "the flows are stopped",
+        "Start them in the editor: the arrow beside Deploy, Start. Missing node types keep them "
+        "stopped, too.",
+    )
+
+
+def _model_node(nodes: Sequence[Node]) -> Check:
+    name = "node_red.model"
+    off = {node["id"] for node in nodes if node["type"] == "tab" and node.get("disabled")}
+    models = [
+        node
+        for node in nodes
+        if node["type"] == "model" and not node.get("d") and node.get("z") not in off
+    ]
+    if not models:
+        return warn(name, "no flow runs a model", "Add one: recam flow push.")
+    if len(models) > 1:
+        return fail(
+            name,
+            f"{len(models)} model nodes are there, and a camera can run one",
+            "Remove all but one of them in the editor.",
+        )
+    uri = models[0].get("uri")
+    if uri in ("", None, ACTIVE_MODEL):
+        return ok(name, f"{described(models[0])[:60]} runs the active model")
+    return warn(
+        name,
+        f"{described(models[0])[:60]} runs {str(uri)[:80]}, and not the active model",
+        "Let it run that one: recam flow push.",
+    )

@@ -1,0 +1,117 @@
+"""Logging in: the host key, the ways in that the camera accepts, the user, and sudo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from ..camera.dialogue import PasswordAnswer
+from ..camera.known_hosts import KnownHosts
+from ..camera.quoting import RemoteCommand
+from ..camera.remote import Remote, connect
+from ..errors import CameraError, HostKeyError, RecamError, SudoError
+from ..settings import CameraSettings, default_known_hosts
+from .check import Check, fail, ok, warn
+
+_FACTORY_USER = "recamera"
+
+
+@dataclass(frozen=True)
+class SshFacts:
+    """How logging in went. `known_keys` are fingerprints that are trusted for this address,
+    `error` is why there is no login, `sudo_error` why there is no sudo (None: there is)."""
+
+    user: str
+    known_hosts: str
+    known_keys: tuple[str, ...]
+    used_password: bool
+    error: RecamError | None = None
+    sudo_error: RecamError | None = None
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether there is a login."""
+        return self.error is None
+
+
+def look(
+    camera: CameraSettings, password: PasswordAnswer, *, accept_host_key: bool
+) -> tuple[SshFacts, Remote | None]:
+    """Log in, and try sudo; the open connection comes along. A password is tried once."""
+    path = (camera.known_hosts or default_known_hosts()).expanduser()
+    asked: list[bool] = []
+    keys: tuple[str, ...] = ()
+
+    def ask() -> SecretStr | None:
+        asked.append(True)
+        return password()
+
+    def facts(error: RecamError | None = None, sudo: RecamError | None = None) -> SshFacts:
+        return SshFacts(camera.user, str(path), keys, bool(asked), error, sudo)
+
+    try:
+        known = KnownHosts.read(path).keys_for(str(camera.host), camera.port)
+        keys = tuple(f"{key.key_type} {key.fingerprint}" for key in known)
+        remote = connect(camera, password=ask, accept_host_key=accept_host_key)
+    except RecamError as error:
+        return facts(error), None
+    by_password = bool(asked)
+    sudo = _sudo(remote)
+    asked[:] = [True] if by_password else []
+    return facts(None, sudo), remote
+
+
+def _sudo(remote: Remote) -> RecamError | None:
+    try:
+        remote.sudo(RemoteCommand.of("true"))
+    except CameraError as error:
+        return error
+    return None
+
+
+def judge(facts: SshFacts | None) -> list[Check]:
+    """What to say of the login; `facts` are None when nothing listens at its port."""
+    if facts is None:
+        return [
+            warn("ssh.login", "not tried: nothing answers at SSH's port", "Mend network.ssh first.")
+        ]
+    checks = [_host_key(facts)]
+    if not isinstance(facts.error, HostKeyError):
+        checks.append(_login(facts))
+    if facts.logged_in:
+        checks.append(_sudo_check(facts))
+    return checks
+
+
+def _host_key(facts: SshFacts) -> Check:
+    if isinstance(facts.error, HostKeyError):
+        remedy = facts.error.hint
+        if not facts.known_keys and "not known" in facts.error.message:
+            remedy = (
+                "If you expect this camera there, run `recam doctor --accept-host-key`: it "
+                f"remembers the key in {facts.known_hosts}."
+            )
+        return fail("ssh.host_key", facts.error.message, remedy)
+    if not facts.known_keys:
+        return ok("ssh.host_key", f"accepted now, and remembered in {facts.known_hosts}")
+    return ok("ssh.host_key", f"{facts.known_keys[0]}, as {facts.known_hosts} has it")
+
+
+def _login(facts: SshFacts) -> Check:
+    if facts.error is None:
+        way = "its password" if facts.used_password else "a key"
+        return ok("ssh.login", f"{facts.user} logs in with {way}")
+    remedy = facts.error.hint
+    if facts.user != _FACTORY_USER:
+        remedy = f"The camera's user is {_FACTORY_USER} (--user), unless you made others. {remedy}"
+    return fail("ssh.login", facts.error.message, remedy)
+
+
+def _sudo_check(facts: SshFacts) -> Check:
+    if facts.sudo_error is None:
+        return ok("ssh.sudo", f"{facts.user} may run programs as root")
+    remedy = facts.sudo_error.hint
+    if not isinstance(facts.sudo_error, SudoError):
+        remedy = "Log in there and see whether `sudo true` works."
+    return fail("ssh.sudo", facts.sudo_error.message, remedy)

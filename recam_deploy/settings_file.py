@@ -1,0 +1,75 @@
+"""Finding and reading recam.toml; what its keys mean is for `settings` to say."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path
+
+from .errors import SettingsError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE_NAME = "recam.toml"
+SIZE_LIMIT = 1 << 20
+_OF_OTHERS = 0o077
+
+
+@dataclass(frozen=True)
+class SettingsFile:
+    """A TOML document; `private` when nobody but its owner may read or write the file."""
+
+    path: Path | None = None
+    document: Mapping[str, Any] = field(default_factory=dict)
+    private: bool = True
+
+
+def find_file(environment: Mapping[str, str]) -> Path | None:
+    """The settings file that counts; None where there is none.
+
+    Raises SettingsError when RECAM_SETTINGS names a file that does not exist.
+    """
+    named = environment.get("RECAM_SETTINGS")
+    if named:
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise SettingsError(
+                f"the settings file {path} does not exist", "Check RECAM_SETTINGS, or unset it."
+            )
+        return path
+    for path in (Path(FILE_NAME), user_config_path("recam") / FILE_NAME):
+        if path.is_file():
+            return path.absolute()
+    return None
+
+
+def read_file(path: Path) -> SettingsFile:
+    """Read a settings file. Raises SettingsError when it cannot be read, or is no TOML."""
+    try:
+        with path.open("rb") as file:
+            private = os.name != "posix" or not os.fstat(file.fileno()).st_mode & _OF_OTHERS
+            data = file.read(SIZE_LIMIT + 1)
+        if len(data) > SIZE_LIMIT:
+            raise ValueError(f"it is larger than {SIZE_LIMIT} bytes")
+        document = tomllib.loads(data.decode("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise SettingsError(
+            f"{path} cannot be read: {reason}", "It must be a TOML file."
+        ) from error
+    return SettingsFile(path, document, private)
+
+
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """The known name that is most like this one; None where there is none at all."""
+    found = difflib.get_close_matches(name[:100], sorted(known), n=1, cutoff=0.0)
+    return found[0] if found else None

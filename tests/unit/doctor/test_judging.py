@@ -1,0 +1,268 @@
+"""The doctor's judgements: facts in, checks out."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cvimodels import cvimodel_bytes, yolo11_tensors
+
+from recam_deploy.camera.http import DeviceInfo
+from recam_deploy.cvimodel import Tensor
+from recam_deploy.doctor import camera, machine, model, network, node_red
+from recam_deploy.doctor.camera_facts import CameraFacts, parse, parse_ion
+from recam_deploy.doctor.check import Check
+from recam_deploy.errors import AuthenticationError, CameraError
+from recam_deploy.flows.client import NodeRedFacts
+from recam_deploy.ports import Port
+from recam_deploy.toolchain import HostFacts
+
+MACHINE = machine.MachineFacts(
+    host=HostFacts("Linux", "x86_64", (2, 36)),
+    python310="3.10.13",
+    compiler="1.7",
+    docker=None,
+    cache_dir=Path("/cache"),
+    writable=True,
+    free=10**11,
+)
+NOW = 1_750_000_000
+CAMERA = CameraFacts(
+    uid=1000,
+    firmware="",
+    clock=NOW,
+    memory=10**8,
+    disk=10**10,
+    free=10**9,
+    mount="/userdata",
+    missing=(),
+    runner="present",
+    has_runtime=True,
+    model="0" * 64,
+    info="{}",
+)
+WEB = camera.WebFacts(DeviceInfo("a", "reCamera", "0.2.4"), {"sscmaNode": 0, "nodeRed": 0})
+MODEL = cvimodel_bytes(*yolo11_tensors(classes=3))
+THREE = '{"classes": ["a", "b", "c"]}'
+TYPES = frozenset({"sscma", "camera", "model", "preview", "debug"})
+SERVER = NodeRedFacts("4.0.9", TYPES)
+TAB: dict[str, Any] = {"id": "t", "type": "tab"}
+
+
+def statuses(checks: list[Check]) -> dict[str, str]:
+    """Those that are not ok, by their id without its area."""
+    assert all(check.remedy for check in checks if check.status != "ok")
+    return {c.id.partition(".")[2]: c.status.value for c in checks if c.status != "ok"}
+
+
+def only(checks: list[Check], name: str) -> Check:
+    return next(check for check in checks if check.id == name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, {}),
+        ({"host": HostFacts("Darwin", "arm64", None)}, {"system": "fail"}),
+        ({"host": HostFacts("Linux", "x86_64", (2, 31))}, {"system": "fail"}),
+        ({"python310": None}, {}),
+        ({"python310": None, "compiler": None}, {"python310": "warn", "toolchain": "warn"}),
+        ({"free": 10**8}, {"disk": "fail"}),
+        ({"free": 10**9}, {}),
+        ({"free": 10**9, "compiler": None}, {"toolchain": "warn", "disk": "fail"}),
+        ({"writable": False}, {"disk": "fail"}),
+        ({"wanted": "docker"}, {"docker": "fail"}),
+        (
+            {
+                "wanted": "docker",
+                "docker": "24.0",
+                "compiler": None,
+                "python310": None,
+                "host": HostFacts("Darwin", "arm64", None),
+            },
+            {},
+        ),
+    ],
+)
+def test_the_machine(changes: dict[str, Any], found: dict[str, str]) -> None:
+    assert statuses(machine.judge(dataclasses.replace(MACHINE, **changes))) == found
+
+
+def way(address: str = "192.168.42.1", source: str | None = "192.168.42.2", **ports: Port) -> Any:
+    numbers = {"ssh": 22, "http": 80, "node_red": 1880, "mqtt": 1883}
+    states = {name: (number, ports.get(name, Port.open)) for name, number in numbers.items()}
+    return network.NetworkFacts("cam", (address,) if address else (), source, states)
+
+
+@pytest.mark.parametrize(
+    ("facts", "found"),
+    [
+        (way(), {}),
+        (way(address=""), {"name": "fail"}),
+        (way(source=None), {"route": "fail"}),
+        (way(source="10.0.0.5"), {"route": "warn"}),
+        (way(ssh=Port.refused, mqtt=Port.silent), {"ssh": "fail", "mqtt": "warn"}),
+        (way(http=Port.unreachable, node_red=Port.refused), {"http": "warn", "node_red": "fail"}),
+    ],
+)
+def test_the_network(facts: network.NetworkFacts, found: dict[str, str]) -> None:
+    assert statuses(network.judge(facts)) == found
+
+
+def test_where_nothing_answers_the_cable_is_named() -> None:
+    silent = dict.fromkeys(("ssh", "http", "node_red", "mqtt"), Port.silent)
+    assert "cable" in only(network.judge(way(**silent)), "network.ssh").remedy
+    assert "cable" not in only(network.judge(way(ssh=Port.silent)), "network.ssh").remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, {}),
+        ({"clock": 3600}, {"clock": "warn"}),
+        ({"clock": NOW + 10 * 86400}, {"clock": "warn"}),
+        ({"clock": 10**15}, {"clock": "warn"}),
+        (
+            {"clock": None, "free": None, "memory": None},
+            dict.fromkeys(("clock", "space", "memory"), "warn"),
+        ),
+        ({"free": 10**7}, {"space": "fail"}),
+        ({"free": 10**8}, {"space": "warn"}),
+        ({"memory": 10**6}, {"memory": "warn"}),
+        ({"missing": ("mv",)}, {"tools": "fail"}),
+        ({"runner": "unusable"}, {"runner": "warn"}),
+        ({"has_runtime": False}, {"libraries": "fail"}),
+    ],
+)
+def test_the_camera(changes: dict[str, Any], found: dict[str, str]) -> None:
+    facts = dataclasses.replace(CAMERA, **changes)
+    assert statuses(camera.judge(WEB, facts, 60 << 20, NOW)) == found
+
+
+@pytest.mark.parametrize(
+    ("web", "issue", "ion", "found"),
+    [
+        (WEB, "", None, {}),
+        (WEB, "", 30 << 20, {"ion": "warn"}),
+        (camera.WebFacts(None, {}), "0.2.4", None, {"services": "warn"}),
+        (camera.WebFacts(None, {}), "", None, {"services": "warn", "firmware": "warn"}),
+        (
+            camera.WebFacts(DeviceInfo("", "", "0.1.4"), {"nodeRed": 0}),
+            "",
+            None,
+            {"firmware": "warn"},
+        ),
+        (
+            camera.WebFacts(WEB.device, {"sscmaNode": 2, "nodeRed": 0}),
+            "",
+            None,
+            {"services": "fail"},
+        ),
+    ],
+)
+def test_firmware_services_and_memory_for_models(
+    web: camera.WebFacts, issue: str, ion: int | None, found: dict[str, str]
+) -> None:
+    facts = dataclasses.replace(CAMERA, firmware=issue)
+    assert statuses(camera.judge(web, facts, ion, NOW)) == found
+
+
+def test_the_facts_are_read_between_whatever_else_is_printed() -> None:
+    facts = parse(
+        "Welcome\nN uid=0\nX uid=7\nN issue=Welcome to reCamera 0.2.1 \\n\nN clock=12\n"
+        "N disk=100 50 /user data\nN missing= scp mv\nN runner=unusable\nN runtime=absent\n"
+        f"N model={'a' * 64}\nN info=present\n{{}}\nN end=no\nN end=yes\n",
+        "N",
+    )
+    assert (facts.uid, facts.firmware, facts.clock, facts.memory) == (0, "0.2.1", 12, None)
+    assert (facts.disk, facts.free, facts.mount) == (102400, 51200, "/user data")
+    assert (facts.missing, facts.runner, facts.has_runtime) == (("scp", "mv"), "unusable", False)
+    assert facts.model == "a" * 64
+    with pytest.raises(CameraError, match="not whole"):
+        parse("N uid=0\nN info=present\n{", "N")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("62914560\n", 62914560),
+        ("[0] carveout heap size:78643200 bytes, used:41254912 bytes usage rate:53%,", 78643200),
+        ("", None),
+        ("-1", None),
+    ],
+)
+def test_the_size_of_the_memory_for_models(text: str, size: int | None) -> None:
+    assert parse_ion(text) == size
+
+
+def model_node(**fields: Any) -> dict[str, Any]:
+    return {"id": "m", "type": "model", "z": "t", "uri": "", "classes": "", **fields}
+
+
+NO_FAMILY = cvimodel_bytes(
+    [Tensor("i", (1, 64, 64, 3), "uint8", 1.0, "RGB_PACKED")],
+    [Tensor(name, (1, 7), "int8", 1.0, "") for name in ("a", "b")],
+)
+
+
+@pytest.mark.parametrize(
+    ("facts", "flow", "found"),
+    [
+        (model.ModelFacts(MODEL, THREE), [model_node()], {}),
+        (model.ModelFacts(MODEL, THREE), [model_node(classes="a,b,c")], {}),
+        (model.ModelFacts(MODEL, THREE), [model_node(classes="a,x,c")], {"labels": "warn"}),
+        (model.ModelFacts(MODEL, THREE), [model_node(classes="a")], {"labels": "warn"}),
+        # A node that runs another model may name whatever it likes.
+        (model.ModelFacts(MODEL, THREE), [model_node(classes="x", uri="/other")], {}),
+        (model.ModelFacts(MODEL, '{"classes": ["a"]}'), None, {"labels": "fail"}),
+        (model.ModelFacts(MODEL, '{"classes": []}'), [model_node(classes="a,b,c")], {}),
+        (model.ModelFacts(MODEL, '{"classes": []}'), [model_node(classes="a")], {"labels": "fail"}),
+        (model.ModelFacts(MODEL, "{}"), None, {"labels": "warn"}),
+        (model.ModelFacts(MODEL, "no JSON"), None, {"info": "fail", "labels": "warn"}),
+        (model.ModelFacts(MODEL, None), None, {"info": "warn", "labels": "warn"}),
+        (model.ModelFacts(MODEL, THREE[:-1] + ', "checksum": "12"}'), None, {"info": "warn"}),
+        (model.ModelFacts(MODEL[:-1], THREE), None, {"header": "fail"}),
+        (model.ModelFacts(NO_FAMILY, THREE), None, {"family": "fail"}),
+        (model.ModelFacts(None, THREE), None, {"file": "fail"}),
+        (model.ModelFacts(error=CameraError("no", "do")), None, {"file": "fail"}),
+        (None, None, {"file": "warn"}),
+    ],
+)
+def test_the_model(
+    facts: model.ModelFacts | None, flow: list[dict[str, Any]] | None, found: dict[str, str]
+) -> None:
+    assert statuses(model.judge(facts, flow)) == found
+
+
+FlowFacts = node_red.FlowFacts
+
+
+@pytest.mark.parametrize(
+    ("facts", "found"),
+    [
+        (FlowFacts(SERVER, (TAB, model_node()), True), {}),
+        (FlowFacts(SERVER, (TAB, model_node()), None), {}),
+        (FlowFacts(SERVER, (TAB, model_node()), False), {"state": "fail"}),
+        (FlowFacts(SERVER, (TAB,), True), {"model": "warn"}),
+        (FlowFacts(SERVER, (TAB | {"disabled": True}, model_node()), True), {"model": "warn"}),
+        (FlowFacts(SERVER, (TAB, model_node(d=True)), True), {"model": "warn"}),
+        (FlowFacts(SERVER, (TAB, model_node(), model_node(id="n")), True), {"model": "fail"}),
+        (FlowFacts(SERVER, (TAB, model_node(uri="/x")), True), {"model": "warn"}),
+        (
+            FlowFacts(NodeRedFacts("2.1", TYPES - {"preview"}), (TAB, model_node()), None),
+            {"version": "warn", "types": "fail"},
+        ),
+        (FlowFacts(NodeRedFacts("", TYPES), (TAB, model_node()), True), {"version": "warn"}),
+        (FlowFacts(error=AuthenticationError("a login", "Log in.")), {"login": "fail"}),
+        (FlowFacts(error=CameraError("no", "do")), {"api": "fail"}),
+    ],
+)
+def test_node_red(facts: FlowFacts, found: dict[str, str]) -> None:
+    assert statuses(node_red.judge(facts, reachable=True)) == found
+
+
+def test_subflows_and_containers_need_no_type_of_their_own() -> None:
+    nodes = (TAB, model_node(), {"id": "s", "type": "subflow"}, {"id": "u", "type": "subflow:s"})
+    assert statuses(node_red.judge(FlowFacts(SERVER, nodes, True), reachable=True)) == {}
