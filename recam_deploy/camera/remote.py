@@ -163,7 +163,12 @@ class _Gate:
 
     def _request_service(self) -> None:
         """Ask for the login service; the library itself would wait for ever for the answer."""
-        thread = threading.Thread(target=self._transport.ensure_session, daemon=True)
+
+        def ask() -> None:
+            with contextlib.suppress(*_BROKEN):  # `hung_up` tells
+                self._transport.ensure_session()
+
+        thread = threading.Thread(target=ask, daemon=True)
         thread.start()
         until = time.monotonic() + SHORT_SECONDS
         while thread.is_alive():
