@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -20,9 +20,11 @@ from paramiko.transport import ServiceRequestingTransport
 from pydantic import SecretStr
 
 from ..errors import ConnectionFailedError, SettingsError, SudoError
+from ..progress import Step
 from ..settings import CameraSettings, default_known_hosts
 from . import scripts
 from .attended import Attended
+from .copying import fetch
 from .dialogue import (
     SUDO_SECONDS,
     PasswordAnswer,
@@ -318,6 +320,13 @@ class Remote(FileVerbs):
             while not channel.exit_status_ready() and time.monotonic() < until:
                 time.sleep(0.01)
             channel.close()
+
+    def download(
+        self, path: PurePosixPath, local: Path, *, limit: int, step: Step | None = None
+    ) -> int:
+        """See `FileVerbs.download`; over scp."""
+        with _losing(f"fetching {path.name}"):
+            return fetch(self._transport, path, local, limit, step)
 
     @property
     def uid(self) -> int:

@@ -121,7 +121,7 @@ def test_a_dry_run_changes_nothing_on_the_camera(
     before = {path.name: path.read_bytes() for path in models.iterdir()}
     words = ("deploy", artifact, "--dry-run", "--json")
     plan = run(*words, cwd=tmp_path, RECAM_SETTINGS=camera["settings"]).document
-    assert [step["action"] for step in plan["steps"]][-1] == "write-info"
+    assert [step["action"] for step in plan["steps"]][-2:] == ["write-info", "write-record"]
     assert {path.name: path.read_bytes() for path in models.iterdir()} == before
 
 
@@ -144,11 +144,11 @@ def test_a_wrong_password_costs_no_conversion(
 def test_an_ultralytics_export_finds_on_the_camera_what_float_finds(
     run: Run, camera: dict[str, Any], tmp_path: Path
 ) -> None:
-    """At least 95 % of the detections over 0.5, matched at an IoU of 0.7, over 20 pictures."""
+    """At least 95 % of the detections over 0.5, matched at an IoU of 0.7, over 10 pictures."""
     source = SHARED / "onnx" / "yolo11n-shapes-320.onnx"
     if not source.is_file():
         pytest.skip("the Ultralytics export and its pictures lie beside the project, not in it")
-    pictures = list_pictures(SHARED / "shapes" / "images" / "test")
+    pictures = list_pictures(SHARED / "shapes" / "images" / "test")[:10]
     calibration = SHARED / "shapes" / "images" / "calib"
     words = ("up", source, "--calibration", calibration, "--no-flow", "--json")
     settings = {"RECAM_SETTINGS": camera["settings"]}
@@ -170,5 +170,5 @@ def test_an_ultralytics_export_finds_on_the_camera_what_float_finds(
         wanted = decode_heads(interleaved(outputs), letterbox, network.labels)
         counts += agreement(wanted, detections(report.document))
     print(f"\nmatched {counts.matched} of {counts.reference}, {counts.extra} extra")
-    assert counts.reference > 20
+    assert counts.reference > 10
     assert counts.recall >= 0.95
