@@ -185,10 +185,12 @@ def stop(folder: Path) -> bool:
     camera = running(folder)
     if camera is None:
         return False
+    # Its state goes first, and its services after that: only the process's end is the end.
+    started = _started(camera.pid) or ""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.kill(camera.pid, sign)
-        if _wait(lambda: process.has_ended(camera.pid) and running(folder) is None):
+        if _wait(lambda: process.has_ended(camera.pid) and _started(camera.pid) != started):
             return True
     raise VirtualCameraError(
         f"the virtual camera (process {camera.pid}) does not end", "End that process by hand."
@@ -202,6 +204,14 @@ def _wait(condition: Callable[[], bool]) -> bool:
             return True
         time.sleep(_POLL_SECONDS)
     return False
+
+
+def _started(pid: int) -> str | None:
+    """`_start_of`; None for a process that is gone."""
+    try:
+        return _start_of(pid)
+    except OSError:
+        return None
 
 
 def _start_of(pid: int) -> str:
