@@ -1,0 +1,101 @@
+"""A model that fails is taken back: before the switch by its trial, after it by what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from fault_camera import GOOD_RUNNER, FaultCamera
+from PIL import Image
+
+from recam_deploy.artifact import load_artifact
+from recam_deploy.camera.deployment import Deployment, apply
+from recam_deploy.camera.history import reverting
+from recam_deploy.camera.layout import CameraLayout
+from recam_deploy.camera.lock import Lock
+from recam_deploy.camera.remote import Remote
+from recam_deploy.cli.camera_actions import (
+    at_work,
+    deploy_tested,
+    plan_for,
+    prepare_smoke_test,
+)
+from recam_deploy.cli.login import open_remote
+from recam_deploy.errors import CameraError, SmokeTestError
+from recam_deploy.progress import SilentProgress
+from recam_deploy.settings import Settings, load_settings
+
+QUIET = SilentProgress()
+
+
+@contextmanager
+def working(camera: FaultCamera) -> Iterator[tuple[Settings, Remote, Lock]]:
+    settings = load_settings(camera.environment)
+    with (
+        open_remote(settings, accept_host_key=False, as_json=True) as remote,
+        at_work(remote, settings, "testing", QUIET, 5) as lock,
+    ):
+        yield settings, remote, lock
+
+
+def deployed(camera: FaultCamera, settings: Settings, remote: Remote, lock: Lock) -> Deployment:
+    artifact = load_artifact(camera.artifact("new"))
+    return apply(plan_for(remote, settings, artifact), remote, QUIET, lock)
+
+
+def fail(kind: type[CameraError], camera: FaultCamera, cut: bool = False) -> None:
+    """What may follow a deployment: proof that the model works, here one that fails."""
+    with working(camera) as (settings, remote, lock):
+        done = deployed(camera, settings, remote, lock)
+        layout = CameraLayout.from_settings(settings.camera)
+        with reverting(done, remote, layout, lock, QUIET, keep=settings.camera.history):
+            if cut:
+                camera.proxy.cut_all()
+            raise kind("no events came", "Look at the flow.")
+
+
+def test_the_old_model_comes_back_when_what_follows_the_switch_fails(camera: FaultCamera) -> None:
+    info = camera.info.read_text()
+    with pytest.raises(SmokeTestError, match="no events came; the model before .* active again"):
+        fail(SmokeTestError, camera)
+    assert camera.active.read_bytes() == b"the old model"
+    assert camera.info.read_text() == info
+    camera.holds_one_of(b"the old model")
+
+
+def test_what_cannot_be_put_back_is_said_with_the_way_to_do_it(camera: FaultCamera) -> None:
+    with pytest.raises(CameraError, match="could not be put back .* run `recam rollback`"):
+        fail(CameraError, camera, cut=True)
+    camera.holds_one_of(camera.artifact("new"))
+    camera.recam("rollback").fine()
+    assert camera.active.read_bytes() == b"the old model"
+
+
+def test_without_a_model_before_the_new_one_stays(camera: FaultCamera) -> None:
+    camera.active.unlink()
+    with pytest.raises(CameraError, match="there was no model before"):
+        fail(CameraError, camera)
+    camera.holds_one_of(camera.artifact("new"))
+
+
+def test_a_model_that_fails_its_smoke_test_never_becomes_the_active_one(
+    camera: FaultCamera, tmp_path: Path
+) -> None:
+    picture = tmp_path / "in.jpg"
+    Image.new("RGB", (128, 64), "navy").save(picture)
+    artifact = load_artifact(camera.artifact("new"))
+    camera.put_runner("echo 'E engine load model failed'; exit 1")
+    with working(camera) as (settings, remote, lock):
+        smoke = prepare_smoke_test(settings, picture, None, tmp_path / "Out.jpg")
+        with pytest.raises(SmokeTestError, match="could not load"):
+            deploy_tested(remote, settings, artifact, smoke, QUIET, lock)
+        assert camera.active.read_bytes() == b"the old model"
+        assert camera.parts() == []
+        camera.put_runner(GOOD_RUNNER)
+        tested = deploy_tested(remote, settings, artifact, smoke, QUIET, lock)
+    assert tested.deployment.tried
+    assert len(tested.report.detections) == 1
+    assert camera.holds_one_of(camera.artifact("new"))
+    assert Image.open(tmp_path / "Out.jpg").size == (128, 64)
