@@ -218,7 +218,7 @@ def plan_lines(plan: PushPlan) -> list[str]:
 
 
 def approval(terminal: Terminal, *, yes: bool) -> Callable[[PushPlan], None]:
-    """Show a plan, and ask unless `yes`. Raises typer.Abort, or FlowError where none can answer."""
+    """Show a plan, and ask unless `yes`. Raises FlowError for a no, or where none can answer."""
 
     def approve(plan: PushPlan) -> None:
         if not plan.changes:
@@ -236,7 +236,8 @@ def approval(terminal: Terminal, *, yes: bool) -> Callable[[PushPlan], None]:
                 "the flows on the camera would be changed, and nobody can be asked",
                 "Add --yes to change them, or --dry-run to see what would be changed.",
             )
-        typer.confirm("Change the flows on the camera like this?", abort=True, err=True)
+        if not typer.confirm("Change the flows on the camera like this?", err=True):
+            raise FlowError("the flows on the camera are left as they are")
 
     return approve
 
