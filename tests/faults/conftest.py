@@ -11,25 +11,9 @@ from pathlib import Path
 import pytest
 from fault_camera import SECRET, FaultCamera, StartVirtual
 from fault_proxy import Faults, Proxy
-from fault_rows import table
 from fault_shims import Shims
 from sshd_parts import SYSTEM_PATH, make_key, start_plain
 from virtual_cameras import hollow_libraries, start
-
-_OUTCOMES: list[tuple[str, str]] = []
-
-
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Remember how each test of a row ended, for the table."""
-    if report.when == "call" or report.outcome == "skipped":
-        _OUTCOMES.append((report.nodeid, report.outcome))
-
-
-def pytest_sessionfinish() -> None:
-    """Write the table of the rows as Markdown where RECAM_FAULT_TABLE names a file."""
-    path = os.environ.get("RECAM_FAULT_TABLE")
-    if path:
-        Path(path).write_text(table(_OUTCOMES), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from mutations import mutated
 from node_red_runs import (
     CAMERA_TYPES,
@@ -219,7 +220,7 @@ def test_credentials_of_other_nodes_survive_a_push(runtime: Runtime, editor: Edi
     assert reply == {"user": "u", "has_password": True}
 
 
-def test_another_editors_change_between_read_and_write_survives(
+def test_row_15_another_editors_change_between_read_and_write_survives(
     runtime: Runtime, tmp_path: Path
 ) -> None:
     runtime.set(own_flows())
@@ -317,13 +318,28 @@ def test_a_wrong_password_is_tried_once_and_not_shown(locked: Runtime, editor: E
     assert "not the password" not in f"{caught.value.message} {caught.value.hint}"
 
 
-def test_an_expired_token_is_refused_once(locked: Runtime, editor: Editor) -> None:
+def test_row_14_an_expired_token_is_refused_once_and_the_flows_stay(
+    locked: Runtime, editor: Editor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with locked.client(as_user(PASSWORD)) as client:
+        before = client.read()
+    asked: list[str] = []
+    send = requests.Session.send
+
+    def counted(session: requests.Session, request: Any, **options: Any) -> requests.Response:
+        asked.append(str(request.url))
+        return send(session, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", counted)
     with (
         locked.client(Login(token=SecretStr("ran-out"))) as client,
         pytest.raises(AuthenticationError, match="refused the token") as caught,
     ):
         do_push(client, adding(), editor)
     assert "ran-out" not in f"{caught.value.message} {caught.value.hint}"
+    assert len(asked) == 1
+    with locked.client(as_user(PASSWORD)) as client:
+        assert client.read() == before
 
 
 @pytest.mark.parametrize("login", [as_user(PASSWORD), Login(token=SecretStr(TOKEN))])
@@ -361,7 +377,7 @@ def test_a_node_red_that_answers_a_byte_at_a_time_is_given_up(editor: Editor) ->
             do_push(client, adding(), editor)
 
 
-def test_a_connection_lost_after_the_write_is_looked_into_and_the_push_is_done(
+def test_row_16_a_connection_lost_after_the_write_is_looked_into_and_the_push_is_done(
     runtime: Runtime, editor: Editor
 ) -> None:
     runtime.set(own_flows())
@@ -374,7 +390,7 @@ def test_a_connection_lost_after_the_write_is_looked_into_and_the_push_is_done(
     assert len(editor.kept) == 1
 
 
-def test_a_connection_lost_before_the_write_writes_once_more(
+def test_row_16_a_connection_lost_before_the_write_writes_once_more(
     runtime: Runtime, editor: Editor
 ) -> None:
     runtime.set(own_flows())

@@ -69,7 +69,7 @@ def test_the_demo_goes_on_where_node_red_cannot_be_had(
     assert "no route" in done.err
 
 
-def test_node_red_that_is_down_leaves_the_model_deployed_and_says_so(
+def test_row_13_node_red_that_is_down_leaves_the_model_deployed_and_says_so(
     run: Run, camera: dict[str, Any], tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
