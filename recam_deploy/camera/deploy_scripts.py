@@ -25,7 +25,7 @@ for file in "$1"/.recam-*; do
     if [ "$file" = "$3" ]; then continue; fi
     if [ -f "$file" ] || [ -L "$file" ]; then rm -f "$file"; fi
 done
-for folder in "$2"/.recam-new-*; do
+for folder in "$2"/.recam-new-[0-9]*; do
     if [ -e "$folder" ] || [ -L "$folder" ]; then rm -rf "$folder"; fi
 done
 """
@@ -147,7 +147,9 @@ elif [ -n "$keep" ]; then
     mv "$new" "$history/$keep"
     settle "$history"
 fi
+# Until it is the record it tells what a switch that was cut off was to.
 printf '%s\\n' "$record" >"$history/.recam-new-record"
+settle "$history/.recam-new-record"
 
 trap '' HUP INT TERM
 if [ -n "$model" ]; then mv -f "$model" "$active"; fi
@@ -159,7 +161,6 @@ settle "$models"
 found=$(digest "$active")
 echo "active $found"
 if [ -n "$model_sha" ] && [ "$found" != "$model_sha" ]; then exit {NOT_READ_BACK}; fi
-settle "$history/.recam-new-record"
 mv -f "$history/.recam-new-record" "$history/active.json"
 settle "$history"
 set -- "$history"/[0-9]*-*

@@ -105,6 +105,7 @@ for entry in "$history"/[0-9]*-*; do
 done
 say kept "$kept"
 say record "$(first "$history/active.json")"
+say pending "$(first "$history/.recam-new-record")"
 holder=
 for file in "$work"/lock.claim.*; do
     if [ -e "$file" ] && alive "${file##*/lock.claim.}"; then holder=$(head -c 600 "$file"); fi
@@ -169,7 +170,8 @@ class CameraFacts:
     `info` is the text of `model.json`, or None. A file that we may not read has the hash "".
     `ram_bytes` could be used now; `ion_bytes` is all of the TPU's memory, None where the camera
     does not tell. `sudo_is_free` says that sudo asks for no password. `kept` is oldest first;
-    `record` is what the last deployment wrote down, `lock` who is at work there now; `missing`
+    `record` is what the last deployment wrote down, `pending` what one that was cut off meant to,
+    `lock` who is at work there now; `missing`
     names the programs that we need and it lacks.
     """
 
@@ -195,6 +197,7 @@ class CameraFacts:
     runner_sha256: str | None
     kept: tuple[KeptModel, ...]
     record: str
+    pending: str
     lock: str
     info: str | None
 
@@ -257,6 +260,7 @@ def parse_facts(text: str, nonce: str) -> CameraFacts:
         runner_sha256=facts.hash("runner_sha256"),
         kept=facts.kept(),
         record=facts.text("record"),
+        pending=facts.text("pending"),
         lock=facts.words("lock"),
         info=info if word == "present" else None,
     )

@@ -71,6 +71,10 @@ me=$boot.$(tick $$).$$
 withdraw() {{ rm -f "$folder/lock.text.$me" "$folder/lock.claim.$me" "$folder/lock.held.$me"; }}
 trap withdraw EXIT
 trap 'exit 1' HUP INT TERM
+for file in "$folder"/lock.text.* "$folder"/lock.held.*; do
+    name=${{file##*/lock.????.}}
+    if [ -e "$file" ] && ! alive "$name"; then rm -f "$file"; fi
+done
 printf '%s\\n%s\\n' "$owner" "$purpose" >"$folder/lock.text.$me" || exit 1
 mv "$folder/lock.text.$me" "$folder/lock.claim.$me" || exit 1
 earlier() {{

@@ -269,7 +269,7 @@ def _kept(facts: CameraFacts, sha256: str) -> KeptModel | None:
 
 def _keeping(facts: CameraFacts, target: str, history: int) -> tuple[str, str]:
     """The new name of the active model in the history, and the one that it has there."""
-    if not facts.active_sha256 or not history:
+    if not facts.active_sha256 or not history or _half_switched(facts):
         return "", ""
     active = entry_id(facts.active_sha256, facts.info_sha256)
     if active == target:
@@ -285,12 +285,26 @@ def _record(target: str, sha256: str, info_sha256: str | None, who: tuple[str, s
     return json.dumps(record | {"name": name, "by": by})
 
 
+def _half_switched(facts: CameraFacts) -> bool:
+    """Whether a switch was cut off between the model and its `model.json`: then the two do not
+    belong together, and the model before is in the history already."""
+    meant = _parsed(facts.pending)
+    return (
+        meant.get("sha256") == facts.active_sha256 and meant.get("info_sha256") != facts.info_sha256
+    )
+
+
+def _parsed(record: str) -> dict[str, Any]:
+    try:
+        found = json.loads(record)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def recorded_id(record: str) -> str | None:
     """The id in a record's text; None for what is no record."""
-    try:
-        found = json.loads(record)["id"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
+    found = _parsed(record).get("id")
     return found if isinstance(found, str) else None
 
 

@@ -28,6 +28,7 @@ FACTS = CameraFacts(
     info_sha256=None,
     kept=(),
     record="",
+    pending="",
     lock="",
     uid=1000,
     has_timeout=True,

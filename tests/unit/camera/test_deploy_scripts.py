@@ -178,6 +178,7 @@ def test_the_pieces_of_a_file_are_told(run: Run, tmp_path: Path) -> None:
 def test_cleaning_removes_only_what_is_ours(run: Run, models: Path) -> None:
     history = models.parent / "history"
     (history / ".recam-new-00000001-a").mkdir(parents=True)
+    (history / ".recam-new-record").write_text("what was meant")
     (history / "00000001-aaaaaaaaaaaa").mkdir()
     (models / ".recam-link").symlink_to(models.parent / "nowhere")
     (models / "other.part").write_text("x")
@@ -185,7 +186,7 @@ def test_cleaning_removes_only_what_is_ours(run: Run, models: Path) -> None:
     done = run(scripts.CLEAN, models, history, models / ".recam-b.cvimodel")
     assert done.returncode == 0, done.stderr
     assert names(models) == [".recam-b.cvimodel", "model.cvimodel", "model.json", "other.part"]
-    assert names(history) == ["00000001-aaaaaaaaaaaa"]
+    assert names(history) == [".recam-new-record", "00000001-aaaaaaaaaaaa"]
     assert run(scripts.CLEAN, models.parent / "none", history, "").returncode == 0
 
 

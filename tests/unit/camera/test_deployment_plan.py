@@ -122,6 +122,14 @@ def test_a_model_that_is_kept_already_only_moves_up(artifact: Artifact) -> None:
     assert (plan.kept_as, plan.keep) == (f"00000002-{active}", f"00000006-{active}")
 
 
+def test_a_model_with_the_names_of_another_is_not_kept(artifact: Artifact) -> None:
+    meant = json.dumps({"sha256": "b" * 64, "info_sha256": "c" * 64})
+    half = facts(pending=meant, info_sha256="d" * 64)
+    assert plan_deployment(artifact, half, LAYOUT).keep == ""
+    for whole in (facts(pending=meant, info_sha256="c" * 64), facts(pending="[", info_sha256=None)):
+        assert plan_deployment(artifact, whole, LAYOUT).keep
+
+
 def test_nothing_is_kept_where_the_settings_say_so(artifact: Artifact) -> None:
     assert plan_deployment(artifact, FACTS, LAYOUT, history=0).keep == ""
 

@@ -60,6 +60,7 @@ N info_sha256=absent
 N runner_sha256=absent
 N kept= 00000002-bbbbbbbbbbbb:{"b" * 64} 00000001-aaaaaaaaaaaa:{SHA256} 3-x:y
 N record={{"id": "aaaaaaaaaaaa"}}
+N pending={{"id": "bbbbbbbbbbbb"}}
 N lock=anna@desk deploying shapes
 N info=present
 {{"classes": ["a"]}}
@@ -81,6 +82,7 @@ def test_a_captured_answer_is_read() -> None:
         "00000001-aaaaaaaaaaaa",
         "00000002-bbbbbbbbbbbb",
     ]
+    assert facts.pending == '{"id": "bbbbbbbbbbbb"}'
     assert (facts.record, facts.lock) == ('{"id": "aaaaaaaaaaaa"}', "anna@desk deploying shapes")
 
 

@@ -74,6 +74,7 @@ def test_a_killed_holder_holds_nothing(shell: Shell, tmp_path: Path) -> None:
     holder.kill()
     holder.communicate()
     assert list(tmp_path.iterdir())
+    (tmp_path / "lock.text.another.5.1").touch()
     again = shell.hold(tmp_path)
     assert verdict(again)[1] == "held"
     assert len(list(tmp_path.iterdir())) == 2
