@@ -170,7 +170,6 @@ def test_a_caffe_network_converts_and_is_verified(
     assert [c.split()[1 if "python" in c else 0] for c in shown.document["commands"]] == [
         "caffe_export.py",
         "model_transform.py",
-        "run_calibration.py",
         "model_deploy.py",
     ]
 

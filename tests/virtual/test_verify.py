@@ -87,7 +87,7 @@ def test_masks_are_compared_and_their_tail_is_in_bf16(run: Run, tmp_path: Path) 
     if not source.is_file():
         pytest.skip("the trained exports and their pictures lie beside the project, not in it")
     pictures = SHARED / "shapes" / "images"
-    words = ("--calibration", pictures / "calib", "--images", "8", "--json")
+    words = ("--calibration", pictures / "calib", "--images", "8", "--verify", "8", "--json")
     made = run("convert", source, *words, cwd=tmp_path)
     assert made.code == 0, made.err + made.out
     asked = ("--images", pictures / "test", "--model", source, "--limit", "4", "--layers", "--json")
