@@ -11,6 +11,7 @@ from .options import (
     WAIT_SECONDS,
     AcceptHostKey,
     AsJson,
+    CameraName,
     DryRun,
     Host,
     Key,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @bounded
 def history(
     host: Host = None,
+    camera: CameraName = None,
     port: Port = None,
     user: User = None,
     key: Key = None,
@@ -45,7 +47,7 @@ def history(
     from .login import camera_settings, open_remote
 
     terminal = Terminal(as_json=as_json)
-    settings = camera_settings(host, port, user, key)
+    settings = camera_settings(host, port, user, key, camera)
     layout = CameraLayout.from_settings(settings.camera)
     with open_remote(settings, accept_host_key=accept_host_key, as_json=as_json) as remote:
         found = read_history(remote, layout)
@@ -66,6 +68,7 @@ def rollback(
     ] = None,
     dry_run: DryRun = False,
     host: Host = None,
+    camera: CameraName = None,
     port: Port = None,
     user: User = None,
     key: Key = None,
@@ -89,7 +92,7 @@ def rollback(
     from .login import camera_settings, open_remote
 
     terminal = Terminal(as_json=as_json)
-    settings = camera_settings(host, port, user, key)
+    settings = camera_settings(host, port, user, key, camera)
     layout = CameraLayout.from_settings(settings.camera)
     keep = settings.camera.history
     with open_remote(settings, accept_host_key=accept_host_key, as_json=as_json) as remote:
