@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..camera.http import CameraApi
@@ -49,22 +49,27 @@ class FoundCamera:
 def candidates(
     announced: Iterable[Announced], discover: DiscoverSettings, camera: CameraSettings
 ) -> tuple[Candidate, ...]:
-    """Where to look: each address once, the fixed ones under the name that was announced there."""
+    """Where to look: the fixed addresses, under the name that is announced there, and what else
+    is announced. One address may be that of several cameras, on other ports (virtual ones).
+    """
     usual = {
         "ssh": camera.port,
         "http": camera.http_port,
         "mqtt": camera.mqtt_port,
         "node_red": camera.node_red_port,
     }
-    found = {
-        host: Candidate(host, via, ports=usual)
-        for host, via in ((discover.usb, USB), (discover.access_point, ACCESS_POINT))
-        if host
-    }
-    for one in announced:
-        before = found.get(one.host, Candidate(one.host, MDNS))
-        found[one.host] = replace(before, name=one.name, ports={**usual, **one.ports})
-    return tuple(found.values())
+    fixed = {discover.usb: USB, discover.access_point: ACCESS_POINT}
+    named = [
+        Candidate(one.host, fixed.get(one.host, MDNS), one.name, {**usual, **one.ports})
+        for one in announced
+    ]
+    known = {candidate.host for candidate in named}
+    silent = [
+        Candidate(host, via, ports=usual)
+        for host, via in fixed.items()
+        if host and host not in known
+    ]
+    return (*silent, *named)
 
 
 def look(places: Iterable[Candidate], camera: CameraSettings, timeout: float) -> list[FoundCamera]:

@@ -26,7 +26,7 @@ TYPES: Mapping[str, str] = {
 }
 _MOST_CAMERAS = 100
 _NAME_LIMIT = 80
-_ANSWER_MS = 1000
+_ANSWER_MS = 2000  # waited for only where the answer did not come with the announcement
 _POLL_SECONDS = 0.1
 
 

@@ -20,7 +20,7 @@ def test_the_virtual_camera_is_found_by_its_announcement(
 ) -> None:
     (tmp_path / "recam.toml").write_text(LOOPBACK_ONLY)
     done = run(
-        "discover", "--seconds", "8", "--json", cwd=tmp_path, RECAM_PORT=str(camera["ssh_port"])
+        "discover", "--seconds", "5", "--json", cwd=tmp_path, RECAM_PORT=str(camera["ssh_port"])
     )
     assert done.code == 0, done.err
     http = urlsplit(camera["http_url"]).port

@@ -48,11 +48,17 @@ def test_an_address_is_listed_once_and_the_cable_tells_more_than_the_announcemen
         CameraSettings(),
     )
     assert [(p.host, p.via, p.name) for p in places] == [
-        ("192.0.2.1", "usb", "porch"),
         ("192.0.2.2", "access-point", ""),
+        ("192.0.2.1", "usb", "porch"),
         ("192.0.2.7", "mdns", "shed"),
     ]
-    assert places[0].ports == {"ssh": 22, "http": 80, "mqtt": 1884, "node_red": 1880}
+    assert places[1].ports == {"ssh": 22, "http": 80, "mqtt": 1884, "node_red": 1880}
+
+
+def test_cameras_that_share_an_address_are_told_apart() -> None:
+    twins = [Announced(name, LOOPBACK, {"http": port}) for name, port in (("a", 81), ("b", 82))]
+    places = candidates(twins, NOWHERE, CameraSettings())
+    assert [(place.name, place.ports["http"]) for place in places] == [("a", 81), ("b", 82)]
 
 
 def test_fixed_addresses_can_be_left_out() -> None:
@@ -123,7 +129,7 @@ def test_an_announced_camera_is_heard_and_others_are_not(network: Zeroconf) -> N
     announce(network, "test-porch", "_nodered._tcp", LOOPBACK, 1881)
     announce(network, "test-printer", "_http._tcp", LOOPBACK, 631)
     announce(network, "test-everyone", "_sscma._tcp", "224.0.0.1", 1)
-    heard = [one for one in browse(1.0, LOOPBACK, _Step()) if one.name.startswith("test-")]
+    heard = [one for one in browse(3.0, LOOPBACK, _Step()) if one.name.startswith("test-")]
     assert heard == [Announced("test-porch", LOOPBACK, {"mqtt": 1884, "node_red": 1881})]
 
 
