@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import scp
 
@@ -21,10 +21,14 @@ from .quoting import quote_bytes, to_wire
 from .tcp import STALL_SECONDS, lost, reason_of
 from .verbs import transfer_seconds
 
-if TYPE_CHECKING:
-    from paramiko import Transport
-
 _BUFFER = 32768
+
+
+class Transport(Protocol):
+    """The SSH connection, which scp opens a channel of its own on."""
+
+    def is_active(self) -> bool:
+        """Whether it is still there."""
 
 
 def fetch(
