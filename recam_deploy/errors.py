@@ -182,6 +182,12 @@ class PartlyDoneError(CameraError):
     kind = "partly_done"
 
 
+class RolledBackError(CameraError):
+    """The new model failed once it was live, so what was there before is there again."""
+
+    kind = "rolled_back"
+
+
 class ModelNotLoadedError(SmokeTestError):
     """The TPU did not take the model: it is not whole, or larger than the memory that is free."""
 

@@ -6,11 +6,9 @@ true whatever an interrupted run or another program did.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,8 +182,15 @@ def plan_return(
     )
 
 
-@contextlib.contextmanager
-def reverting(
+@dataclass(frozen=True)
+class PutBack:
+    """Whether what a run has changed is again what it was before, and in words how it came."""
+
+    done: bool
+    words: str
+
+
+def put_back(
     deployment: Deployment,
     remote: Remote,
     layout: CameraLayout,
@@ -193,35 +198,22 @@ def reverting(
     progress: Progress,
     *,
     keep: int,
-) -> Iterator[None]:
-    """Bring the model before `deployment` back when the block fails.
+) -> PutBack:
+    """Make the model before `deployment` the active one again, since the new one has failed.
 
-    The block proves that the new model works. What it raises goes on, its message saying in
-    addition which model is active now.
+    What keeps it from that is in the words, not raised: something has failed already.
     """
-    try:
-        yield
-    except RecamError as error:
-        error.message += f"; {_put_back(deployment, remote, layout, lock, progress, keep)}"
-        raise
-
-
-def _put_back(
-    deployment: Deployment,
-    remote: Remote,
-    layout: CameraLayout,
-    lock: Lock,
-    progress: Progress,
-    keep: int,
-) -> str:
     if not deployment.changed:
-        return "the model was not changed by this run"
+        return PutBack(True, "the model was not changed by this run")
     if deployment.previous_id is None:
-        return "there was no model before, so the new one stays"
+        return PutBack(False, "there was no model before, so the new one stays")
     try:
         history = read_history(remote, layout)
         entry = history.choose(deployment.previous_id)
+        named = ", ".join(filter(None, [entry.name, entry.id]))
         apply(plan_return(history, entry, layout, keep), remote, progress, lock)
     except RecamError as error:
-        return f"the model before could not be put back ({error.message}): run `recam rollback`"
-    return f"the model before ({entry.name or entry.id}) is active again"
+        return PutBack(
+            False, f"the model before could not be put back ({error.message}): run `recam rollback`"
+        )
+    return PutBack(True, f"the model before ({named}) is active again")

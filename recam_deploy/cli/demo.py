@@ -83,11 +83,11 @@ def demo(
                 _stay(camera, terminal)
         finally:
             stop(folder)
-    if journey.problem:
+    if journey.outcome.problem:
         raise typer.Exit(FAILED)
     if not (as_json or stay):
         terminal.result({}, _NEXT)
-        if journey.live:
+        if journey.outcome.live:
             terminal.result({}, ["or see this one in Node-RED's editor: recam demo --stay"])
 
 

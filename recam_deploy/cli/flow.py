@@ -144,11 +144,9 @@ def push_flow(
         if dry_run:
             _show_plan(terminal, client, target, check=True)
             return
-        pushed, source = push_and_wait(
+        pushed = push_and_wait(
             settings, terminal, client, target, connections, yes=yes, restart=True
         )
-        if source:
-            source.close()
     _print_pushed(terminal, pushed)
 
 
@@ -199,7 +197,7 @@ def restore(
         if dry_run:
             _show_plan(terminal, client, lambda _: kept.nodes)
             return
-        pushed, source = push_and_wait(
+        pushed = push_and_wait(
             settings,
             terminal,
             client,
@@ -209,8 +207,6 @@ def restore(
             restart=False,
             exact=True,
         )
-        if source:
-            source.close()
     _print_pushed(terminal, pushed, {"restored": str(path)})
 
 

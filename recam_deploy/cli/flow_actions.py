@@ -1,9 +1,10 @@
-"""The work behind `recam flow`, `watch` and the end of `up`: joins the camera, flows and live."""
+"""The work behind `recam flow`, some of which `up` ends with: joins the camera, flows and live."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -25,12 +26,11 @@ from ..errors import (
     ConnectionFailedError,
     FlowError,
     LiveError,
-    NodeRedError,
 )
 from ..flows.backups import Backups, content
 from ..flows.client import Login, NodeRed
 from ..flows.document import FlowDocument
-from ..flows.merge import ACTIVE_MODEL, merge
+from ..flows.merge import ACTIVE_MODEL
 from ..flows.push import Pushed, PushPlan, Target, duplicates, push, service_nodes, wait_until_up
 from ..flows.templates import (
     Addition,
@@ -41,7 +41,7 @@ from ..flows.templates import (
     load_template,
 )
 from ..live.mqtt import MqttSource
-from ..live.watching import LiveReport, LiveSource, collect, open_source, wait_until_made
+from ..live.watching import LiveSource, wait_until_made
 from ..settings import Settings
 from .login import ask_secret, open_remote
 
@@ -50,9 +50,6 @@ if TYPE_CHECKING:
     from .flow_options import TemplateName
 
 _MADE_SECONDS = 90.0  # the camera loads the model, and its Node-RED may be busy
-_FIRST_SECONDS = 60.0
-_LIVE_EVENTS = 10
-_LIVE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ def choose_model(
     layout = CameraLayout.from_settings(settings.camera)
     text = _active_info(settings, layout, remote)
     active = ActiveInfo.parse(text or "")
-    choice = ModelChoice(_uri(layout), active.name or None, active.classes, tscore, tiou)
+    choice = ModelChoice(model_uri(layout), active.name or None, active.classes, tscore, tiou)
     if artifact is None:
         return choice
     if f'"recam-{artifact.sha256[:12]}"' not in (text or ""):
@@ -129,7 +126,7 @@ def choose_model(
     return replace(choice, name=artifact.name, labels=artifact.labels)
 
 
-def _uri(layout: CameraLayout) -> str:
+def model_uri(layout: CameraLayout) -> str:
     """What the model node has to load: nothing said is the camera's usual place.
 
     SSH may show the camera's files below another root than its own services see.
@@ -252,15 +249,12 @@ def push_and_wait(
     yes: bool,
     restart: bool,
     exact: bool = False,
-) -> tuple[Pushed, LiveSource | None]:
-    """Push, and wait until the nodes are up; also the messages since, where the broker lets us.
+) -> Pushed:
+    """Push, and wait until the nodes are up.
 
     Raises LiveError when the flow was pushed, and the camera's service could not make a node.
     """
-    source = _broker(settings)
-    try:
-        if source:
-            source.drain()
+    with listening(settings) as source:
         pushed = push(
             client,
             target,
@@ -270,78 +264,43 @@ def push_and_wait(
             restart=restart,
             exact=exact,
         )
-        ready = wait_until_up(client, terminal)
-        if ready and source and pushed.camera_restarted:
-            ready = _made(source, pushed, terminal)
-    except BaseException:
-        if source:
-            source.close()
-        raise
-    return replace(pushed, nodes_ready=ready), source
+        try:
+            return await_nodes(client, pushed, source, terminal)
+        except LiveError as error:
+            raise LiveError(f"the flow is pushed, but {error.message}", error.hint) from error
 
 
-def _broker(settings: Settings) -> MqttSource | None:
+@contextlib.contextmanager
+def listening(settings: Settings) -> Iterator[MqttSource | None]:
+    """What the camera's service says from now on; None where the broker does not let us in."""
     camera = settings.camera
     try:
-        return MqttSource(str(camera.host), camera.mqtt_port, timeout=camera.timeout)
+        source = MqttSource(str(camera.host), camera.mqtt_port, timeout=camera.timeout)
     except ConnectionFailedError:
-        return None
+        yield None
+        return
+    try:
+        source.drain()
+        yield source
+    finally:
+        source.close()
+
+
+def await_nodes(
+    client: NodeRed, pushed: Pushed, source: LiveSource | None, terminal: Terminal
+) -> Pushed:
+    """Wait until what was pushed runs; whether it does is in `nodes_ready` of what is returned.
+
+    Raises LiveError when the camera's service could not make a node.
+    """
+    ready = wait_until_up(client, terminal)
+    if ready and source and pushed.camera_restarted:
+        ready = _made(source, pushed, terminal)
+    return replace(pushed, nodes_ready=ready)
 
 
 def _made(source: LiveSource, pushed: Pushed, terminal: Terminal) -> bool:
     try:
         return wait_until_made(source, service_nodes(pushed.nodes), _MADE_SECONDS, terminal)
-    except LiveError as error:
-        raise LiveError(f"the flow is pushed, but {error.message}", error.hint) from error
     except ConnectionFailedError:
         return False
-
-
-def first_results(settings: Settings, terminal: Terminal, source: LiveSource | None) -> LiveReport:
-    """Wait for the first events, and a few more to tell the speed by. Raises LiveError."""
-    live = source or open_source(settings.camera)
-    try:
-        with terminal.step("Waiting for live results") as step:
-            return collect(
-                live,
-                count=_LIVE_EVENTS,
-                seconds=_LIVE_SECONDS,
-                first_within=_FIRST_SECONDS,
-                show=lambda seen, _: step.update(done=seen.count, total=_LIVE_EVENTS),
-            )
-    finally:
-        live.close()
-
-
-def push_template(
-    settings: Settings,
-    terminal: Terminal,
-    artifact: Artifact,
-    choice: FlowChoice,
-    remote: Remote,
-) -> tuple[Pushed, LiveReport]:
-    """The end of `up`: the flow for this artifact, running, with its first results.
-
-    Flows that need no change are restarted: nothing tells which model they have loaded.
-    """
-    uri = _uri(CameraLayout.from_settings(settings.camera))
-    addition = choice.addition(ModelChoice(uri, artifact.name, artifact.labels))
-    connections = Connections(settings, terminal, accept_host_key=False, remote=remote)
-    with connections, node_red(settings, terminal) as client:
-        pushed, source = push_and_wait(
-            settings,
-            terminal,
-            client,
-            lambda nodes: merge(nodes, addition),
-            connections,
-            yes=True,
-            restart=True,
-        )
-        if not pushed.nodes_ready:
-            if source:
-                source.close()
-            raise NodeRedError(
-                "the flow is pushed, but its nodes are not up yet",
-                "Look at it in the editor; `recam watch` shows its results when there are any.",
-            )
-        return pushed, first_results(settings, terminal, source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,17 +32,15 @@ from .options import (
 
 if TYPE_CHECKING:
     from ..camera.deployment import Deployment
-    from ..camera.remote import Remote
     from ..camera.smoke import SmokeReport
     from ..console import Terminal
     from ..conversion.convert import ConversionResult
-    from ..errors import RecamError
-    from ..flows.push import Pushed
     from ..live.watching import LiveReport
     from ..settings import Settings
     from .actions import Prepared
     from .camera_actions import SmokeInputs
     from .flow_actions import FlowChoice
+    from .going_live import Outcome
 
 
 @bounded
@@ -70,8 +68,9 @@ def up(
     """Convert a model, try it on the camera, put it in place there, and show it live.
 
     A model that fails on the camera does not become the active one. The last step adds a flow to
-    the camera's Node-RED (`recam flow restore` undoes it) and waits for its first results. What did
-    not change since the last time is not done again.
+    the camera's Node-RED (`recam flow restore` undoes it) and waits for its first results: when
+    there are none, the model and the flows before come back. What did not change since the last
+    time is not done again.
 
     Example: recam up yolo11n.onnx --calibration pictures/ --image bus.jpg --host 192.168.42.1
     """
@@ -100,9 +99,9 @@ def up(
         wait=wait,
     )
     print_journey(terminal, journey)
-    if journey.problem:
+    if journey.outcome.problem:
         raise typer.Exit(FAILED)
-    if journey.live and not as_json:
+    if journey.outcome.live and not as_json:
         terminal.result({}, [f"see it live in Node-RED's editor: {settings.camera.editor}"])
 
 
@@ -110,17 +109,14 @@ def up(
 class Journey:
     """What the steps gave, and the seconds each took.
 
-    `problem` is what kept the flow from being pushed or from giving results, once the model was
-    deployed and tested.
+    `outcome` is how going live ended, once the model was deployed and tested; empty without that.
     """
 
     conversion: ConversionResult
     deployment: Deployment
     smoke: SmokeReport
-    seconds: dict[str, float] = field(default_factory=dict)
-    flow: Pushed | None = None
-    live: LiveReport | None = None
-    problem: RecamError | None = None
+    seconds: dict[str, float]
+    outcome: Outcome
 
 
 def run_journey(
@@ -139,6 +135,7 @@ def run_journey(
     """
     from .actions import run_conversion
     from .camera_actions import at_work, deploy_tested
+    from .going_live import Outcome, Place, go_live
     from .login import open_remote
 
     started = time.monotonic()
@@ -148,37 +145,15 @@ def run_journey(
         artifact = converted.artifact
         with at_work(remote, settings, f"deploying {artifact.name}", terminal, wait) as lock:
             done = deploy_tested(remote, settings, artifact, smoke, terminal, lock)
-        seconds |= {"deploy": done.deploy_seconds, "test": done.test_seconds}
-        journey = Journey(converted, done.deployment, done.report)
-        if flow:
-            went_live = time.monotonic()
-            journey = _go_live(settings, terminal, journey, flow, remote)
-            seconds["live"] = time.monotonic() - went_live
-    return replace(journey, seconds={name: round(value, 2) for name, value in seconds.items()})
-
-
-def _go_live(
-    settings: Settings, terminal: Terminal, journey: Journey, flow: FlowChoice, remote: Remote
-) -> Journey:
-    """Push the flow and wait for results; a failure leaves what was done before as it is."""
-    from ..errors import CameraError, FlowError, PartlyDoneError
-    from .flow_actions import push_template
-
-    try:
-        pushed, live = push_template(
-            settings,
-            terminal,
-            journey.conversion.artifact,
-            flow,
-            remote,
-        )
-    except (CameraError, FlowError) as error:
-        problem = PartlyDoneError(
-            f"the model is deployed and tested, but it is not live: {error.message}",
-            f"{error.hint} Then run `recam flow push`; --no-flow leaves this step out.".strip(),
-        )
-        return replace(journey, problem=problem)
-    return replace(journey, flow=pushed, live=live)
+            seconds |= {"deploy": done.deploy_seconds, "test": done.test_seconds}
+            outcome = None
+            if flow:
+                went_live = time.monotonic()
+                place = Place(settings, terminal, remote, lock)
+                outcome = go_live(place, artifact, done.deployment, flow)
+                seconds["live"] = time.monotonic() - went_live
+    rounded = {name: round(value, 2) for name, value in seconds.items()}
+    return Journey(converted, done.deployment, done.report, rounded, outcome or Outcome())
 
 
 def print_journey(
@@ -191,6 +166,7 @@ def print_journey(
     from .watch import live_lines
 
     warn_of_empty_check(terminal, journey.conversion)
+    outcome = journey.outcome
     if terminal.as_json:
         converted = conversion_document(journey.conversion)
         document: dict[str, Any] = {
@@ -200,19 +176,21 @@ def print_journey(
             "smoke": journey.smoke.as_json(),
             "seconds": journey.seconds,
         }
-        if journey.flow and journey.live:
-            document["flow"] = journey.flow.as_json()
-            document["live"] = journey.live.summary()
-        if journey.problem:
-            document["error"] = journey.problem.as_json()
+        if outcome.flow and outcome.live:
+            document["flow"] = outcome.flow.as_json()
+            document["live"] = outcome.live.summary()
+        if outcome.rolled_back:
+            document["rolled_back"] = outcome.rolled_back.as_json()
+        if outcome.problem:
+            document["error"] = outcome.problem.as_json()
         terminal.result({**document, **(more or {})})
         return
     terminal.table("", ("step", "result", "seconds"), _rows(journey))
     terminal.result({}, smoke_lines(journey.smoke))
-    if journey.flow and journey.live:
-        terminal.result({}, [*pushed_lines(journey.flow), *live_lines(journey.live)])
-    if journey.problem:
-        terminal.error(journey.problem)
+    if outcome.flow and outcome.live:
+        terminal.result({}, [*pushed_lines(outcome.flow), *live_lines(outcome.live)])
+    if outcome.problem:
+        terminal.error(outcome.problem)
 
 
 def _rows(journey: Journey) -> list[tuple[str, str, str]]:
@@ -228,10 +206,11 @@ def _rows(journey: Journey) -> list[tuple[str, str, str]]:
         + ("" if deployment.changed else "; unchanged, nothing sent"),
         "test": f"{len(smoke.detections)} objects found on the camera",
     }
-    if journey.live:
-        results["live"] = _live_words(journey.live)
-    elif journey.problem:
-        results["live"] = "not done"
+    outcome = journey.outcome
+    if outcome.live:
+        results["live"] = _live_words(outcome.live)
+    elif outcome.problem:
+        results["live"] = "failed; gone back" if outcome.rolled_back else "not done"
     return [(name, text, f"{journey.seconds[name]:.1f}") for name, text in results.items()]
 
 

@@ -12,7 +12,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +58,14 @@ class PushPlan:
 class Pushed:
     """What was done: `nodes` are there now.
 
-    `backup` is the document before, None where nothing was replaced. `restarted` says that the
-    flows were started anew though they did not change.
+    `before` are the nodes that were replaced, kept in `backup`; both are None where none were.
+    `restarted` says that the flows were started anew though they did not change.
     """
 
     rev: str
     nodes: tuple[Node, ...]
     changes: Changes
+    before: tuple[Node, ...] | None = field(default=None, repr=False)
     backup: Path | None = None
     kind: DeploymentType | None = None
     restarted: bool = False
@@ -182,7 +183,7 @@ def push(
         backup = keep(document)
         with progress.step("Pushing the flow"):
             rev = _write(node_red, plan)
-        pushed = Pushed(rev or "", plan.nodes, plan.changes, backup, plan.kind)
+        pushed = Pushed(rev or "", plan.nodes, plan.changes, document.nodes, backup, plan.kind)
         if rev is None:
             progress.say("The flows may have changed meanwhile; looking at them again.")
             document, tried = node_red.read_when_back(), pushed
