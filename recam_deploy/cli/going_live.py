@@ -47,7 +47,8 @@ from .flow_actions import (
 
 _FIRST_SECONDS = 60.0
 _EVENTS = 10
-_EVENTS_SECONDS = 10.0
+_EVENTS_SECONDS = 1.5  # to tell the speed by, and
+_LEAST_EVENTS = 3  # where the camera is slower than that
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ def _first_results(place: Place, pushed: Pushed, source: MqttSource | None) -> L
                 count=_EVENTS,
                 seconds=_EVENTS_SECONDS,
                 first_within=_FIRST_SECONDS,
+                at_least=_LEAST_EVENTS,
                 show=lambda seen, _: step.update(done=seen.count, total=_EVENTS),
             )
     finally:

@@ -155,32 +155,34 @@ def collect(
     count: int | None,
     seconds: float | None,
     first_within: float,
+    at_least: int = 1,
     show: Callable[[Collector, LiveEvent], None] = lambda _, __: None,
 ) -> LiveReport:
     """Events, until there are `count` of them or `seconds` have passed since the first.
 
+    However many seconds pass, `at_least` so many are waited for, `first_within` seconds for each.
     `show` is called after each. With neither limit, this goes on until it is interrupted or none
-    comes for `first_within` seconds. Raises LiveError when none comes at all in that time, or a
-    node of the camera's reports an error before.
+    comes for `first_within` seconds. Raises LiveError when one of the first `at_least` does not
+    come in that time, or a node of the camera's reports an error before.
     """
     collector = Collector()
-    until = time.monotonic() + first_within
+    until = enough = time.monotonic() + first_within
     while count is None or collector.count < count:
         message = source.next(until)
         if message is None:
-            if not collector.count:
-                raise _silent(first_within)
+            if collector.count < at_least:
+                raise _silent(first_within, collector.count)
             break
         if isinstance(message.content, NodeReply):
-            if message.content.code != 0 and not collector.count:
+            if message.content.code != 0 and collector.count < at_least:
                 raise node_failed(message.content)
             continue
         collector.add(message.content)
         show(collector, message.content)
-        if seconds is None:
-            until = time.monotonic() + first_within
-        elif collector.count == 1:
-            until = time.monotonic() + seconds
+        if collector.count == 1:
+            enough = time.monotonic() + (seconds or 0.0)
+        waits = seconds is None or collector.count < at_least
+        until = time.monotonic() + first_within if waits else enough
     return collector.report()
 
 
@@ -194,8 +196,9 @@ def node_failed(reply: NodeReply) -> LiveError:
     )
 
 
-def _silent(seconds: float) -> LiveError:
+def _silent(seconds: float, count: int) -> LiveError:
+    found = f"only {count} of the first live results" if count else "no live results"
     return LiveError(
-        f"no live results came from the camera within {seconds:g} s",
+        f"{found} came from the camera within {seconds:g} s",
         "Look at the flow in Node-RED's editor: the camera and model nodes should be green.",
     )

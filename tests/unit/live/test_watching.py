@@ -49,6 +49,25 @@ def test_silence_is_an_error_with_a_next_step() -> None:
     assert "green" in caught.value.hint
 
 
+def test_slow_results_are_waited_for_though_the_time_to_tell_the_speed_by_is_over() -> None:
+    class Slow(Script):
+        def next(self, until: float) -> Message | None:
+            # Each is there at the very end of the time it is given, but for the last.
+            return super().next(until) if until - time.monotonic() > 0.5 else None
+
+    events = map(seen, range(9))
+    report = collect(Slow(events), count=9, seconds=0.0, first_within=1, at_least=3)
+    assert report.count == 3
+
+
+def test_each_of_the_results_asked_for_has_to_come_and_to_be_one() -> None:
+    with pytest.raises(LiveError, match="only 2 of the first live results"):
+        collect(Script([seen(1), seen(2)]), count=9, seconds=9, first_within=1, at_least=3)
+    failing = Script([seen(1), NodeReply("invoke", 5, "TPU timeout"), seen(2)])
+    with pytest.raises(LiveError, match="TPU timeout"):
+        collect(failing, count=9, seconds=9, first_within=1, at_least=3)
+
+
 def test_an_error_of_a_node_ends_the_wait_in_its_words() -> None:
     with pytest.raises(LiveError, match="Model not supported"):
         collect(Script([FAILED, seen(1)]), count=1, seconds=None, first_within=1)
