@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import inspect
 import os
 import signal
 import sys
@@ -56,7 +57,15 @@ def bounded(command: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:
             _report_bug(error, as_json)
 
+    wrapper.__doc__ = _unwrapped(command.__doc__)
     return wrapper
+
+
+def _unwrapped(text: str | None) -> str:
+    """Help whose paragraphs are one line each, for typer to wrap: of its own accord it joins the
+    lines of the first only."""
+    paragraphs = inspect.cleandoc(text or "").split("\n\n")
+    return "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
 
 
 def _report_bug(error: Exception, as_json: bool) -> NoReturn:
