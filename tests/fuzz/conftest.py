@@ -6,8 +6,12 @@ RECAM_FUZZ_EXAMPLES=10000 python -m pytest tests/fuzz
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
+from answering import Server
 from hypothesis import HealthCheck, settings
+from readers import Rig
 
 settings.register_profile(
     "fuzz",
@@ -21,3 +25,10 @@ settings.register_profile(
         HealthCheck.function_scoped_fixture,
     ],
 )
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    server = Server()
+    yield Rig(tmp_path_factory.mktemp("fuzz"), server)
+    server.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import math
@@ -12,21 +11,10 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from recam_deploy.errors import RecamError
-
 fuzz = settings.get_profile("fuzz")
 """Put over a test: as many examples as `conftest` says."""
 
 _EDGES = (b"", b"\0", b"\xff" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\x01\0\0\0", b"\r\n\r\n")
-
-
-@contextlib.contextmanager
-def nothing_but_refusals() -> Iterator[None]:
-    """What a reader may do with bad input: take it, or raise one of our errors with a message."""
-    try:
-        yield
-    except RecamError as error:
-        assert error.message
 
 
 Edit = tuple[float, int, bytes]

@@ -1,0 +1,37 @@
+"""A server of one answer, whatever it is asked."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+
+class Server:
+    """Answers every connection with the same bytes, and hangs up."""
+
+    def __init__(self) -> None:
+        self.answer = b""
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                link, _ = self._listener.accept()
+            except OSError:
+                return
+            with link:
+                link.settimeout(5)
+                try:
+                    asked = b""
+                    while b"\r\n\r\n" not in asked and (more := link.recv(65536)):
+                        asked += more
+                    link.sendall(self.answer)
+                    link.shutdown(socket.SHUT_WR)
+                    link.recv(1)
+                except OSError:
+                    continue
+
+    def close(self) -> None:
+        self._listener.close()
