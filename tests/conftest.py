@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from fault_rows import table
 
+pytest_plugins = ("secrecy_plugin",)
+
 _OUTCOMES: list[tuple[str, str]] = []
 
 

@@ -12,6 +12,7 @@ import pytest
 from fault_camera import SECRET, FaultCamera, StartVirtual
 from fault_proxy import Faults, Proxy
 from fault_shims import Shims
+from planted import keep, lawful
 from sshd_parts import SYSTEM_PATH, make_key, start_plain
 from virtual_cameras import hollow_libraries, start
 
@@ -34,7 +35,8 @@ def start_virtual(
 
     def begin(*options: str) -> FaultCamera:
         folder = tmp_path_factory.mktemp("camera")
-        (folder / "password-file").write_text(SECRET + "\n")
+        keep(folder / "password-file", f"{SECRET}\n")
+        lawful(folder / "it" / "password")
         camera = start(
             folder / "it",
             str(libraries),

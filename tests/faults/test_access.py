@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fault_camera import GOOD_RUNNER, SECRET, FaultCamera, StartVirtual
+from planted import WRONG
 from sshd_parts import make_key
 
 from recam_deploy.camera import dialogue, remote
@@ -40,7 +41,7 @@ def test_row_06_a_changed_host_key_is_refused_before_the_password(
 def test_row_07_a_wrong_password_is_tried_once(virtual: FaultCamera) -> None:
     tried = virtual.passwords_tried()
     new = virtual.artifact("new")
-    ended = virtual.deploy(new, RECAM_PASSWORD="wrong-one")
+    ended = virtual.deploy(new, RECAM_PASSWORD=WRONG)
     assert "refused the password" in ended.failed("authentication")
     assert "wrong-one" not in ended.out + ended.err + virtual.log.read_text()
     assert virtual.passwords_tried() == tried + 1
@@ -64,7 +65,7 @@ def test_row_09_a_wrong_sudo_password_is_tried_once_and_told_apart(
     virtual.put_runner(GOOD_RUNNER)
     asked = tmp_path / "asked"
     new = virtual.artifact("new")
-    variables = with_key(virtual, tmp_path) | {"RECAM_PASSWORD": "wrong-one"}
+    variables = with_key(virtual, tmp_path) | {"RECAM_PASSWORD": WRONG}
     own = virtual.shims.folder / "sudo"
     virtual.shims.replace(
         "sudo", f'printf "%s\\n" "$*" >>{asked}; exec {own.with_name(".own-sudo")} "$@"'

@@ -15,6 +15,7 @@ from cvimodels import write_cvimodel
 from hostile_servers import reply, serving
 from node_red_runs import Runtime, free_port
 from own_flows import MODEL, own_flows
+from planted import secret
 from typer.testing import CliRunner, Result
 
 from recam_deploy.artifact import sha256_of
@@ -22,6 +23,7 @@ from recam_deploy.cli.main import app
 from recam_deploy.flows.document import Node, canonical
 
 Recam = Callable[..., Result]
+TOKEN = secret("a token in the environment")
 INFO = {"model_id": "recam-000000000000", "model_name": "shapes", "classes": ["circle", "square"]}
 
 
@@ -198,7 +200,7 @@ def test_a_camera_without_a_model_json_keeps_the_names_of_its_flow(
 
 
 def test_secrets_are_never_taken_from_the_command_line(recam: Recam) -> None:
-    assert recam("flow", "show", "--nodered-token", "abc").exit_code == 2
+    assert recam("flow", "show", "--nodered-token", TOKEN).exit_code == 2
     error = refused(recam("flow", "show", "--nodered-token", "--json"))
     assert "RECAM_NODERED_TOKEN" in error["hint"]
 
@@ -212,11 +214,11 @@ def test_a_token_of_the_environment_is_sent(recam: Recam, tmp_path: Path) -> Non
 
     with serving(answer) as port:
         result = recam(
-            "flow", "show", "--json", RECAM_NODERED_TOKEN="s3cret", RECAM_NODE_RED_PORT=str(port)
+            "flow", "show", "--json", RECAM_NODERED_TOKEN=TOKEN, RECAM_NODE_RED_PORT=str(port)
         )
-    assert seen == ["Bearer s3cret"]
+    assert seen == [f"Bearer {TOKEN}"]
     assert refused(result)["kind"] == "authentication"
-    assert "s3cret" not in result.output
+    assert TOKEN not in result.output
 
 
 def test_watching_a_camera_that_is_not_there_ends(

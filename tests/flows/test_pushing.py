@@ -26,6 +26,7 @@ from node_red_runs import (
     node_red,
 )
 from own_flows import CAMERA, CLIENT, MODEL, own_flows
+from planted import WRONG, secret
 from pydantic import SecretStr
 
 from recam_deploy.errors import (
@@ -52,6 +53,8 @@ from recam_deploy.flows.templates import (
 )
 from recam_deploy.progress import SilentProgress
 
+EXPIRED = secret("an expired token of Node-RED")
+BROKERS = secret("the password of a broker")
 SHAPES = ModelChoice(name="shapes", labels=("circle", "square"))
 
 
@@ -213,7 +216,7 @@ def test_nodes_that_do_not_look_are_deployed_without_stopping_the_camera(
 
 def test_credentials_of_other_nodes_survive_a_push(runtime: Runtime, editor: Editor) -> None:
     broker = {"id": "br", "type": "mqtt-broker", "broker": "127.0.0.1", "autoConnect": False}
-    runtime.set([*own_flows(), {**broker, "credentials": {"user": "u", "password": "secret"}}])
+    runtime.set([*own_flows(), {**broker, "credentials": {"user": "u", "password": BROKERS}}])
     with runtime.client() as client:
         do_push(client, adding(), editor)
         reply = client._http.exchange("GET", "/credentials/mqtt-broker/br").json()
@@ -311,11 +314,11 @@ def test_a_login_is_asked_for_in_words(locked: Runtime, editor: Editor) -> None:
 
 def test_a_wrong_password_is_tried_once_and_not_shown(locked: Runtime, editor: Editor) -> None:
     with (
-        locked.client(as_user("not the password")) as client,
+        locked.client(as_user(WRONG)) as client,
         pytest.raises(AuthenticationError, match="refused the password") as caught,
     ):
         do_push(client, adding(), editor)
-    assert "not the password" not in f"{caught.value.message} {caught.value.hint}"
+    assert WRONG not in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_row_14_an_expired_token_is_refused_once_and_the_flows_stay(
@@ -332,11 +335,11 @@ def test_row_14_an_expired_token_is_refused_once_and_the_flows_stay(
 
     monkeypatch.setattr(requests.Session, "send", counted)
     with (
-        locked.client(Login(token=SecretStr("ran-out"))) as client,
+        locked.client(Login(token=SecretStr(EXPIRED))) as client,
         pytest.raises(AuthenticationError, match="refused the token") as caught,
     ):
         do_push(client, adding(), editor)
-    assert "ran-out" not in f"{caught.value.message} {caught.value.hint}"
+    assert EXPIRED not in f"{caught.value.message} {caught.value.hint}"
     assert len(asked) == 1
     with locked.client(as_user(PASSWORD)) as client:
         assert client.read() == before

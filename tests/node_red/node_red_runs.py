@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from planted import keep, secret
 from virtual.nodered import installation, nodejs
 
 from recam_deploy.flows.client import Login, NodeRed
@@ -28,7 +29,8 @@ FACTORY_TYPES = (
     *("ui-chart", "ui-slider", "ui-dropdown", "OS", "Uptime", "CPUs", "Memory", "light"),
 )
 NO_LOGIN = Login()
-USER, PASSWORD, TOKEN = "admin", "flowers for the camera", "a-token-made-for-tests"
+USER = "admin"
+PASSWORD, TOKEN = secret("the password of Node-RED"), secret("the token of Node-RED")
 SHARED_FACTORY = Path(__file__).resolve().parents[3] / "shared" / "data/flows/factory.json"
 
 _STUB = """
@@ -100,14 +102,15 @@ def node_red(
     (nodes / "stubs.html").write_text(html)
     words = {"user": USER, "password": PASSWORD, "token": TOKEN}
     secured = _LOGIN % {name: json.dumps(word) for name, word in words.items()} if login else ""
-    (folder / "settings.js").write_text(
+    keep(
+        folder / "settings.js",
         f"""const allowed = (is) => (is ? {{ username: "{USER}", permissions: "*" }} : null);
         module.exports = {{
             uiHost: "127.0.0.1", uiPort: {port}, flowFile: "flows.json",
             nodesDir: {json.dumps([str(nodes)])}, {secured}
             runtimeState: {{ enabled: true }}, telemetry: {{ enabled: false }},
             externalModules: {{ autoInstall: false, palette: {{ allowInstall: false }} }},
-        }};"""
+        }};""",
     )
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -22,10 +22,12 @@ from PIL import Image
 from sshd_parts import (
     CONFIG,
     SYSTEM_PATH,
+    USERS_PASSWORD,
     find_sshd,
     free_port,
     known_hosts,
     make_key,
+    shadowed,
     start_plain,
     wait_until_up,
 )
@@ -34,11 +36,6 @@ from recam_deploy.artifact import Artifact, sha256_of
 from recam_deploy.camera.layout import CameraLayout
 from recam_deploy.settings import CameraSettings
 
-# crypt(3) of "recamera", as /etc/shadow holds it.
-_SHADOW = (
-    "$6$recamsalt$K0tuhOF7/8f8wgzwteNBr0eqed3D7eua/uxL60Xtg5rvY2m"
-    "kbtufu1spr1Vvhbq8Dz51NMPL.CRHI6u0.kUiy0"
-)
 RUNNER = """#!/bin/sh
 # Plays sscma-model: says what a run says, and copies a picture.
 fail() { echo "$2" >&2; exit "$1"; }
@@ -150,7 +147,8 @@ def _build_root(root: Path, options: str, sudoers: str) -> None:
         "etc/passwd": "root:x:0:0::/root:/bin/sh\nsshd:x:100:65534::/run/sshd:/bin/false\n"
         "recamera:x:1000:1000::/home/recamera:/bin/sh\n",
         "etc/group": "root:x:0:\nnogroup:x:65534:\nrecamera:x:1000:\n",
-        "etc/shadow": f"root:*:1:0:99999:7:::\nrecamera:{_SHADOW}:19000:0:99999:7:::\n",
+        "etc/shadow": "root:*:1:0:99999:7:::\n"
+        f"recamera:{shadowed(USERS_PASSWORD)}:19000:0:99999:7:::\n",
         "etc/hosts": "127.0.0.1 localhost\n",
         "etc/sudoers": 'Defaults env_keep += "PATH LD_LIBRARY_PATH"\nDefaults !use_pty\n'
         f"{sudoers}\n",

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import paramiko
 import pytest
+from planted import WRONG
 from pydantic import SecretStr
+from sshd_parts import USERS_PASSWORD
 
 from recam_deploy.camera import dialogue
 from recam_deploy.camera import remote as remote_module
@@ -21,7 +23,7 @@ from recam_deploy.errors import CameraError, ConnectionFailedError, SudoError
 if TYPE_CHECKING:
     from tests.openssh.conftest import Server, StartCamera
 
-PASSWORD = SecretStr("recamera")
+PASSWORD = SecretStr(USERS_PASSWORD)
 PASSWORDS = "UsePAM no\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\n"
 NO_PASSWORD_RULE = "recamera ALL=(ALL:ALL) NOPASSWD: ALL"
 
@@ -99,7 +101,7 @@ def test_a_wrong_sudo_password_is_tried_once_and_told_apart(
     camera: Server, client_key: Callable[[Server], Path]
 ) -> None:
     settings = camera.settings_with(key=client_key(camera))
-    with connect(settings, password=SecretStr("not-it")) as remote:
+    with connect(settings, password=SecretStr(WRONG)) as remote:
         with pytest.raises(SudoError, match="refused the password of recamera") as caught:
             remote.sudo(RemoteCommand.of("touch", "/userdata/canary"))
         assert "one attempt" in caught.value.message
@@ -133,7 +135,7 @@ def test_the_program_gets_its_own_input_and_never_the_password(
     with connect(camera.settings, password=PASSWORD) as remote:
         result = remote.sudo(RemoteCommand.script("id -u; cat; tr '\\0' ' ' </proc/$$/environ"))
         assert result.stdout.startswith("0\n")
-        assert "recamera\n" not in result.stdout.removeprefix("0\n")
+        assert USERS_PASSWORD not in result.stdout
         result = remote.sudo(RemoteCommand.of("cat"), stdin=b"of its own\n")
         assert (result.stdout, result.stderr) == ("of its own\n", "")
 
@@ -153,9 +155,7 @@ def test_the_password_stands_in_no_command_that_is_sent(
         environment = remote.sudo(RemoteCommand.of("env")).stdout
     assert any(b"sudo -S" in command for command in sent)
     assert all(PASSWORD.get_secret_value().encode() not in command for command in sent)
-    values = [line.partition("=")[2] for line in environment.splitlines()]
-    names = ("recamera", "/home/recamera", "/var/mail/recamera")
-    assert all("recamera" not in value or value in names for value in values)
+    assert USERS_PASSWORD not in environment
     assert "SUDO_PASSWORD" not in environment
 
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
+from planted import WRONG
 from pydantic import SecretStr
+from sshd_parts import USERS_PASSWORD
 
 from recam_deploy.artifact import Artifact
 from recam_deploy.camera.deployment import Deployment, apply
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from tests.openssh.conftest import Server
 
 MakeArtifact = Callable[..., Artifact]
-PASSWORD = SecretStr("recamera")
+PASSWORD = SecretStr(USERS_PASSWORD)
 
 runs_as_root = pytest.mark.skipif(
     os.getuid() != 0, reason="the test binary runs as root, and the current user's sudo is unknown"
@@ -215,7 +217,7 @@ def test_a_refused_sudo_password_leaves_the_old_model(
     os.chown(camera.root / "userdata/recam", 1000, 1000)
     quiet = SilentProgress()
     with (
-        connect(settings, password=SecretStr("wrong")) as remote,
+        connect(settings, password=SecretStr(WRONG)) as remote,
         hold(remote, camera.layout.work, "deploying", quiet) as lock,
     ):
         plan = plan_deployment(artifact, gather_facts(remote, camera.layout), camera.layout)

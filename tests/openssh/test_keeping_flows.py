@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
+from sshd_parts import USERS_PASSWORD
 
 from recam_deploy.camera.facts import gather_facts
 from recam_deploy.camera.flow_backups import keep_flows
@@ -16,7 +17,7 @@ from recam_deploy.errors import CameraError
 if TYPE_CHECKING:
     from tests.openssh.conftest import Server
 
-PASSWORD = SecretStr("recamera")
+PASSWORD = SecretStr(USERS_PASSWORD)
 
 
 @pytest.mark.parametrize("server", ["plain", "camera"])

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import planted
 import pytest
 from pydantic import SecretStr
+from sshd_parts import USERS_PASSWORD
 
 from recam_deploy.camera.quoting import RemoteCommand
 from recam_deploy.camera.remote import connect
@@ -25,8 +27,8 @@ from recam_deploy.errors import (
 if TYPE_CHECKING:
     from tests.openssh.conftest import Server, StartCamera
 
-PASSWORD = SecretStr("recamera")
-WRONG = SecretStr("not-the-password")
+PASSWORD = SecretStr(USERS_PASSWORD)
+WRONG = SecretStr(planted.WRONG)
 
 KEYS_ONLY = "UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
 ONE_QUESTION = "UsePAM yes\nPasswordAuthentication no\nKbdInteractiveAuthentication yes\n"

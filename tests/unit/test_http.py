@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hostile_servers import reply, serving
+from planted import keep, secret
 
 from recam_deploy.errors import CameraApiError, ConnectionFailedError, InterruptedExchangeError
 from recam_deploy.http import HttpService, Part, Reply
@@ -135,7 +136,8 @@ def test_neither_proxies_nor_netrc_are_consulted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A camera must not be sent the passwords of whoever runs this."""
-    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password mine\n")
+    entry = f"machine 127.0.0.1 login me password {secret('a password in .netrc')}\n"
+    keep(tmp_path / ".netrc", entry)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     seen: list[str | None] = []

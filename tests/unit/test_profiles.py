@@ -8,6 +8,7 @@ from typing import Any
 import keyring
 import pytest
 from keyring.errors import KeyringLocked
+from planted import lawful, secret
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -16,6 +17,7 @@ from recam_deploy.errors import SettingsError
 from recam_deploy.keyring_store import stored_password
 from recam_deploy.settings import load_settings
 
+SECRET = secret("a password in the settings or the keyring")
 TWO = """
 [camera]
 user = "shared"
@@ -31,7 +33,7 @@ user = "own"
 
 
 def write(folder: Path, text: str, mode: int = 0o644) -> dict[str, str]:
-    path = folder / "my.toml"
+    path = lawful(folder / "my.toml")
     path.write_text(text, encoding="utf-8")
     path.chmod(mode)
     return {"RECAM_SETTINGS": str(path)}
@@ -51,7 +53,7 @@ def test_the_flag_goes_over_an_environment_that_means_another_camera(tmp_path: P
         "RECAM_CAMERA": "shed",
         "RECAM_HOST": "elsewhere",
         "RECAM_PORT": "22",
-        "RECAM_PASSWORD": "s3cret",
+        "RECAM_PASSWORD": SECRET,
     }
     porch = load_settings(environment, "porch").camera
     assert (porch.host, porch.port) == ("10.0.0.1", 22)
@@ -94,38 +96,38 @@ def test_mistakes_in_any_camera_are_found_whichever_is_used(
 def test_a_secret_in_the_file_is_refused_unless_it_is_meant_and_private(
     tmp_path: Path, table: str, key: str
 ) -> None:
-    text = f'[{table}]\n{key} = "s3cret"\n'
+    text = f'[{table}]\n{key} = "{SECRET}"\n'
     with pytest.raises(SettingsError, match="does not belong") as caught:
         load_settings(write(tmp_path, text, 0o600))
-    assert "s3cret" not in caught.value.message + caught.value.hint
+    assert SECRET not in caught.value.message + caught.value.hint
     insisted = "secrets_in_file = true\n" + text
     for mode in (0o640, 0o604, 0o622):
         with pytest.raises(SettingsError, match="others can read") as caught:
             load_settings(write(tmp_path, insisted, mode))
         assert "chmod 600" in caught.value.hint
     settings = load_settings(write(tmp_path, insisted, 0o600), "porch" if "." in table else None)
-    assert getattr(settings.camera, key).get_secret_value() == "s3cret"
-    assert "s3cret" not in repr(settings)
+    assert getattr(settings.camera, key).get_secret_value() == SECRET
+    assert SECRET not in repr(settings)
 
 
 def test_a_password_comes_from_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = {("recam", "recamera@porch"): "s3cret"}
+    kept = {("recam", "recamera@porch"): SECRET}
     monkeypatch.setattr(keyring, "get_password", lambda *name: kept.get(name))
     found = stored_password("recamera", "porch")
     assert found is not None
-    assert found.get_secret_value() == "s3cret"
+    assert found.get_secret_value() == SECRET
     assert stored_password("recamera", "shed") is None
 
 
 def test_a_locked_keyring_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def locked(*_: str) -> None:
-        raise KeyringLocked("s3cret")
+        raise KeyringLocked(SECRET)
 
     monkeypatch.setattr(keyring, "get_password", locked)
     with pytest.raises(SettingsError, match="KeyringLocked") as caught:
         stored_password("recamera", "porch")
     assert "RECAM_PASSWORD" in caught.value.hint
-    assert "s3cret" not in caught.value.message
+    assert SECRET not in caught.value.message
 
 
 def commands(group: Any, name: str) -> dict[str, Any]:

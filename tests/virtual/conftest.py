@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from planted import CAMERA_PASSWORD, camera_folder
 from recam_runs import DEMO, Ended, Run
 
 from recam_deploy.settings import load_settings
@@ -35,7 +36,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return kept | {
         "HOME": str(home),
         "RECAM_CACHE_DIR": str(cache),
-        "RECAM_PASSWORD": "recamera",
+        "RECAM_PASSWORD": CAMERA_PASSWORD,
     }
 
 
@@ -61,7 +62,7 @@ def run(environment: dict[str, str]) -> Run:
 @pytest.fixture(scope="session")
 def camera(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """A running virtual camera: what `virtual up --detach --json` tells of it."""
-    folder = tmp_path_factory.mktemp("camera")
+    folder = camera_folder(tmp_path_factory.mktemp("camera"))
     started = run("virtual", "up", "--dir", folder, "--detach", "--announce", "--json", cwd=folder)
     assert started.code == 0, started.err + started.out
     yield started.document

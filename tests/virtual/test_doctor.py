@@ -17,6 +17,7 @@ from typing import Any
 import broken
 import pytest
 from broken import Breakage, Patient
+from planted import WRONG, camera_folder
 from recam_runs import Run
 from typer.testing import CliRunner
 
@@ -33,7 +34,7 @@ Examine = Callable[..., tuple[int, Checks]]
 
 @pytest.fixture(scope="module")
 def patient(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
-    folder = tmp_path_factory.mktemp("patient")
+    folder = camera_folder(tmp_path_factory.mktemp("patient"))
     started = run("virtual", "up", "--dir", folder, "--detach", "--json", cwd=folder)
     assert started.code == 0, started.err + started.out
     yield Patient(folder, started.document)
@@ -123,7 +124,7 @@ BROKEN: dict[str, tuple[Breakage, str, str, str]] = {
         "Settings > Security",
     ),
     "a wrong password": (
-        broken.setting(RECAM_PASSWORD="wr0ng-one"),
+        broken.setting(RECAM_PASSWORD=WRONG),
         "ssh.login",
         "one attempt",
         "RECAM_PASSWORD",
@@ -225,7 +226,7 @@ def test_it_is_found_and_the_remedy_named(name: str, examine: Examine, patient: 
 def test_a_wrong_password_is_tried_once(examine: Examine, patient: Patient) -> None:
     log = Path(patient.told["log"])
     before = log.read_text().count("password for recamera")
-    examine(RECAM_PASSWORD="wr0ng-one")
+    examine(RECAM_PASSWORD=WRONG)
     assert log.read_text().count("password for recamera") == before + 1
 
 

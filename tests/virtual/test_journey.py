@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from labelled import detections, truth
 from PIL import Image
+from planted import WRONG
 from recam_runs import DEMO, SHARED, Run
 
 from recam_deploy.artifact import sha256_of
@@ -133,11 +134,11 @@ def test_a_wrong_password_costs_no_conversion(
         *("--image", min((DEMO / "test").glob("*.jpg")), "--json"),
         cwd=tmp_path,
         RECAM_SETTINGS=camera["settings"],
-        RECAM_PASSWORD="not the password",
+        RECAM_PASSWORD=WRONG,
     )
     assert done.code == 1
     assert done.document["error"]["kind"] == "authentication"
-    assert "not the password" not in done.out + done.err
+    assert WRONG not in done.out + done.err
     assert list(tmp_path.iterdir()) == []
 
 

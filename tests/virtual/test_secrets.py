@@ -1,44 +1,39 @@
-"""A password is nowhere but where it was put: no output, log, report, traceback, process list."""
+"""A password is nowhere but where it was put: no output, log, report, traceback, process list.
+
+That holds for the tests as a whole: see tests/secrecy. Here the commands that use a password are
+looked at closely: often, and at their environments too.
+"""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
-import secrets
 import subprocess
 import sys
 import threading
-import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from planted import disguises, keep, secret
 from recam_runs import DEMO, Run
 
 pytestmark = pytest.mark.toolchain
 
-SECRET = f"s3cr3t {secrets.token_hex(8)}+&'\"$%"
-WRONG = f"wr0ng {secrets.token_hex(8)}+&'\"$%"
-
-
-def disguises(secret: str) -> set[bytes]:
-    """The forms in which it might have slipped out."""
-    plain = secret.encode()
-    core = secret.split()[1][:16]
-    return {
-        plain,
-        core.encode(),
-        base64.b64encode(plain),
-        plain.hex().encode(),
-        urllib.parse.quote(secret).encode(),
-        urllib.parse.quote_plus(secret).encode(),
-    }
+SECRET = secret("a password with odd letters", " +&'\"$%")
+WRONG = secret("a wrong password with odd letters", " +&'\"$%")
+FORMS = {
+    form
+    for whole in (SECRET, WRONG)
+    for forms in disguises(whole.partition(" ")[0]).values()
+    for form in forms
+}
 
 
 def shows(data: bytes) -> bool:
-    return any(form in data for secret in (SECRET, WRONG) for form in disguises(secret))
+    """Whether one of these two is in there, in whatever form."""
+    return any(form in data for form in FORMS)
 
 
 @dataclass
@@ -85,7 +80,7 @@ def patient(run: Run, tmp_path: Path) -> Iterator[tuple[Path, str]]:
     folder = tmp_path / "camera"
     started = run("virtual", "up", "--dir", folder, "--detach", "--json", cwd=tmp_path)
     assert started.code == 0, started.err
-    (folder / "password").write_text(f"{SECRET}\n")
+    keep(folder / "password", f"{SECRET}\n")
     yield folder, started.document["settings"]
     run("virtual", "down", "--dir", folder, cwd=tmp_path)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import paramiko
 import pytest
+from planted import CAMERA_PASSWORD, camera_folder, lawful
 
 from recam_deploy.settings import load_settings
 from recam_deploy.toolchain import find
@@ -70,7 +71,7 @@ class Camera:
             "hostname": self.state["host"],
             "port": self.state["ssh_port"],
             "username": "recamera",
-            "password": "recamera",
+            "password": CAMERA_PASSWORD,
             "look_for_keys": False,
             "allow_agent": False,
             "timeout": 20,
@@ -120,6 +121,10 @@ def hollow_libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start(folder: Path, libraries: str, *options: str) -> Camera:
     """Start a server and wait for the file by which it says that it is ready."""
+    if "--password-file" in options:
+        lawful(folder / "password")
+    else:
+        camera_folder(folder)
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "virtual", "serve", "--dir", str(folder)),

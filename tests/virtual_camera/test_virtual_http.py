@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from planted import CAMERA_PASSWORD, WRONG, keep
 from virtual.supervisor.login import LOCKED_SECONDS, TOKEN_SECONDS, Login, decrypt, encrypt
 from virtual.supervisor.replies import CallError
 from virtual.supervisor.service import RECEIVED_AT_MOST
@@ -196,7 +197,7 @@ async def test_a_login_gives_a_token_that_opens_the_rest(api: Api) -> None:
     for headers in ({}, {"Authorization": "wrong"}):
         async with api.session.get(url, headers=headers) as answer:
             assert (answer.status, await answer.text()) == (401, "Unauthorized")
-    body = {"userName": "recamera", "password": encrypt("recamera")}
+    body = {"userName": "recamera", "password": encrypt(CAMERA_PASSWORD)}
     login = await api.call("userMgr/login", json=body)
     assert (login["code"], login["data"]["expire"]) == (0, 259200)
     headers = {"Authorization": login["data"]["token"]}
@@ -204,7 +205,7 @@ async def test_a_login_gives_a_token_that_opens_the_rest(api: Api) -> None:
 
 
 async def test_a_wrong_password_is_told_with_the_tries_left(api: Api) -> None:
-    body = {"userName": "recamera", "password": encrypt("guess")}
+    body = {"userName": "recamera", "password": encrypt(WRONG)}
     answer = await api.call("userMgr/login", json=body)
     assert (answer["code"], answer["msg"]) == (-1, "Invalid username or password")
     assert answer["data"]["retryCount"] in range(5)
@@ -235,7 +236,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def login(tmp_path: Path, clock: Clock) -> Login:
-    (tmp_path / "password").write_text("secret\n", encoding="utf-8")
+    keep(tmp_path / "password", f"{CAMERA_PASSWORD}\n")
     return Login(tmp_path / "password", clock)
 
 
@@ -246,26 +247,26 @@ def credentials(password: str, name: str = "recamera") -> dict[str, str]:
 def test_five_failures_lock_the_login_for_a_minute(login: Login, clock: Clock) -> None:
     for left in (4, 3, 2, 1, 0):
         with pytest.raises(CallError, match="Invalid") as refused:
-            login.enter(credentials("wrong"))
+            login.enter(credentials(WRONG))
         assert refused.value.data == {"retryCount": left}
     clock.seconds += LOCKED_SECONDS - 1
     with pytest.raises(CallError, match="try again later"):
-        login.enter(credentials("secret"))
+        login.enter(credentials(CAMERA_PASSWORD))
     clock.seconds += 1
-    assert login.enter(credentials("secret"))["token"]
+    assert login.enter(credentials(CAMERA_PASSWORD))["token"]
 
 
 def test_a_success_gives_all_tries_back(login: Login) -> None:
     with pytest.raises(CallError):
-        login.enter(credentials("secret", name="root"))
-    login.enter(credentials("secret"))
+        login.enter(credentials(CAMERA_PASSWORD, name="root"))
+    login.enter(credentials(CAMERA_PASSWORD))
     with pytest.raises(CallError) as refused:
-        login.enter(credentials("wrong"))
+        login.enter(credentials(WRONG))
     assert refused.value.data == {"retryCount": 4}
 
 
 def test_a_token_lasts_three_days(login: Login, clock: Clock) -> None:
-    token = login.enter(credentials("secret"))["token"]
+    token = login.enter(credentials(CAMERA_PASSWORD))["token"]
     clock.seconds += TOKEN_SECONDS
     assert login.accepts(token)
     clock.seconds += 1

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from planted import CAMERA_PASSWORD
 
 from .conftest import Camera, Reply
 
@@ -69,7 +70,7 @@ def look(
                 client,
                 f"LD_LIBRARY_PATH={shlex.quote(camera.library_path)} sudo -S "
                 + shlex.join(command),
-                b"recamera\n",
+                f"{CAMERA_PASSWORD}\n".encode(),
                 timeout=300,
             )
             assert reply.code == 0, reply

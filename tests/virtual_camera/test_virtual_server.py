@@ -18,6 +18,7 @@ from typing import Any
 
 import paramiko
 import pytest
+from planted import CAMERA_PASSWORD, keep, secret
 from virtual import broker
 from virtual.layout import Layout, SetupError, known_hosts_text
 from virtual.processes import start_of
@@ -75,7 +76,8 @@ def test_everything_is_published_when_it_says_ready(serve: Serve, tmp_path: Path
 
 
 def test_secrets_are_for_the_owner_only(serve: Serve, tmp_path: Path) -> None:
-    camera = serve(tmp_path / "d")
+    file = keep(tmp_path / "password-file", f"{CAMERA_PASSWORD}\n")
+    camera = serve(tmp_path / "d", "--password-file", str(file))
     assert mode(camera.folder) == 0o700
     for name in ("password", "ssh_host_ed25519_key", "state.json", "recam.toml"):
         assert mode(camera.folder / name) == 0o600
@@ -97,7 +99,8 @@ def test_it_listens_on_the_loopback_only(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_a_restart_keeps_key_ports_password_and_models(serve: Serve, tmp_path: Path) -> None:
-    (tmp_path / "pw").write_text("other\n", encoding="utf-8")
+    other = secret("another password of a camera")
+    keep(tmp_path / "pw", f"{other}\n")
     first = serve(tmp_path / "d", "--password-file", str(tmp_path / "pw"))
     (first.root / "userdata" / "Models" / "model.cvimodel").write_bytes(b"mine")
     known = (first.folder / "known_hosts").read_text(encoding="utf-8")
@@ -107,7 +110,7 @@ def test_a_restart_keeps_key_ports_password_and_models(serve: Serve, tmp_path: P
     assert ports(second.state) == ports(first.state)
     assert second.state["preview_ws"] == first.state["preview_ws"]
     assert (second.root / "userdata" / "Models" / "model.cvimodel").read_bytes() == b"mine"
-    second.connect(password="other").close()
+    second.connect(password=other).close()
 
 
 def test_a_taken_port_is_given_up_for_a_free_one(serve: Serve, tmp_path: Path) -> None:

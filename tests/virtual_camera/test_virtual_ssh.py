@@ -13,6 +13,7 @@ from typing import Any
 import paramiko
 import pytest
 import scp
+from planted import CAMERA_PASSWORD, WRONG, keep, lawful
 
 from .conftest import Camera, Reply
 
@@ -73,9 +74,9 @@ def test_it_says_what_machine_it_plays(
 def test_a_wrong_password_is_refused_and_counted_in_the_log(camera: Camera) -> None:
     before = camera.log().count("wrong")
     with pytest.raises(paramiko.AuthenticationException):
-        camera.connect(password="not it")
+        camera.connect(password=WRONG)
     assert camera.log().count("wrong") == before + 1
-    assert "not it" not in camera.log()
+    assert WRONG not in camera.log()
 
 
 def test_other_users_are_refused_with_the_right_password(camera: Camera) -> None:
@@ -249,7 +250,7 @@ def test_closing_ends_what_the_command_started(camera: Camera, command: str, clo
     marker = str(86400 + int(time.monotonic() * 1000) % 1_000_000_000)
     client = camera.connect()
     stdin, stdout, _ = client.exec_command(f"echo on; {command.format(n=marker)}", timeout=30)
-    stdin.write(b"recamera\n")
+    stdin.write(f"{CAMERA_PASSWORD}\n".encode())
     assert stdout.readline() == "on\n"
     deadline = time.monotonic() + 10
     while not _alive(marker) and time.monotonic() < deadline:
@@ -264,9 +265,15 @@ def test_closing_ends_what_the_command_started(camera: Camera, command: str, clo
 
 
 def test_the_log_names_commands_but_no_password(
-    client: paramiko.SSHClient, camera: Camera, execute: Execute
+    serve: Callable[..., Camera], execute: Execute, tmp_path: Path
 ) -> None:
+    # A password that is no secret of the tests: here it does stand on a command line.
+    file = keep(tmp_path / "password-file", "recamera\n")
+    camera = serve(tmp_path / "d", "--password-file", str(file))
+    lawful(camera.folder / "virtual.log")
+    client = camera.connect(password="recamera")
     execute(client, "echo recamera | sudo -S true; ls /home/recamera")
+    client.close()
     assert "echo *** | sudo -S true; ls /home/recamera" in camera.log()
 
 

@@ -8,34 +8,36 @@ from collections.abc import Callable
 
 import paramiko
 import pytest
+from planted import CAMERA_PASSWORD, WRONG, secret
 
 from .conftest import Camera, Reply
 
 Execute = Callable[..., Reply]
 
+ENTERED = f"{CAMERA_PASSWORD}\n".encode()
 PROMPT = "[sudo] password for recamera: "
 
 
 def test_the_right_password_runs_the_command_as_root(
     client: paramiko.SSHClient, execute: Execute
 ) -> None:
-    reply = execute(client, "sudo -S id -u", b"recamera\n")
+    reply = execute(client, "sudo -S id -u", ENTERED)
     assert (reply.code, reply.out, reply.err) == (0, "0\n", PROMPT)
 
 
 def test_what_follows_the_password_belongs_to_the_command(
     client: paramiko.SSHClient, execute: Execute
 ) -> None:
-    assert execute(client, "sudo -S -p '' cat", b"recamera\nthe rest\n").out == "the rest\n"
+    assert execute(client, "sudo -S -p '' cat", ENTERED + b"the rest\n").out == "the rest\n"
 
 
 def test_a_prompt_of_ones_own(client: paramiko.SSHClient, execute: Execute) -> None:
-    reply = execute(client, "sudo -k -S -p 'pass of %p on %h: ' -- true", b"recamera\n")
+    reply = execute(client, "sudo -k -S -p 'pass of %p on %h: ' -- true", ENTERED)
     assert (reply.code, reply.err) == (0, "pass of recamera on reCamera: ")
 
 
 def test_three_wrong_passwords_end_it(client: paramiko.SSHClient, execute: Execute) -> None:
-    reply = execute(client, "sudo -S true", b"a\nb\nc\nrecamera\n")
+    reply = execute(client, "sudo -S true", b"a\nb\nc\n" + ENTERED)
     assert reply.code == 1
     assert reply.err == (
         f"{PROMPT}Sorry, try again.\n" * 2 + f"{PROMPT}sudo: 3 incorrect password attempts\n"
@@ -45,7 +47,7 @@ def test_three_wrong_passwords_end_it(client: paramiko.SSHClient, execute: Execu
 def test_one_wrong_password_and_the_end_of_input(
     client: paramiko.SSHClient, execute: Execute
 ) -> None:
-    reply = execute(client, "sudo -S true", b"wrong\n")
+    reply = execute(client, "sudo -S true", f"{WRONG}\n".encode())
     assert reply.code == 1
     assert reply.err.endswith(
         "sudo: no password was provided\nsudo: 1 incorrect password attempt\n"
@@ -74,14 +76,14 @@ def test_never_asking_fails_where_a_password_is_needed(
 def test_one_command_asks_once_and_the_next_asks_again(
     client: paramiko.SSHClient, execute: Execute
 ) -> None:
-    assert execute(client, "sudo -S true && sudo -n id -u", b"recamera\n").out == "0\n"
+    assert execute(client, "sudo -S true && sudo -n id -u", ENTERED).out == "0\n"
     assert execute(client, "sudo -n true").code == 1
 
 
 def test_the_environment_is_reset_but_for_two_paths(
     client: paramiko.SSHClient, camera: Camera, execute: Execute
 ) -> None:
-    reply = execute(client, "SECRET=1 LD_LIBRARY_PATH=/x sudo -S env", b"recamera\n")
+    reply = execute(client, "SECRET=1 LD_LIBRARY_PATH=/x sudo -S env", ENTERED)
     values = dict(line.split("=", 1) for line in reply.out.splitlines())
     assert values["LD_LIBRARY_PATH"] == "/x"
     assert values["PATH"].startswith(str(camera.root))
@@ -91,29 +93,29 @@ def test_the_environment_is_reset_but_for_two_paths(
 
 
 def test_variables_on_the_command_line(client: paramiko.SSHClient, execute: Execute) -> None:
-    reply = execute(client, "sudo -S LD_LIBRARY_PATH=/y printenv LD_LIBRARY_PATH", b"recamera\n")
+    reply = execute(client, "sudo -S LD_LIBRARY_PATH=/y printenv LD_LIBRARY_PATH", ENTERED)
     assert reply.out == "/y\n"
-    refused = execute(client, "sudo -S LD_PRELOAD=/y true", b"recamera\n")
+    refused = execute(client, "sudo -S LD_PRELOAD=/y true", ENTERED)
     assert refused.code == 1
     assert "not allowed to set the following environment variables: LD_PRELOAD" in refused.err
 
 
 def test_unknown_commands_and_users(client: paramiko.SSHClient, execute: Execute) -> None:
-    missing = execute(client, "sudo -S -p '' no-such-thing", b"recamera\n")
+    missing = execute(client, "sudo -S -p '' no-such-thing", ENTERED)
     assert (missing.code, missing.err) == (1, "sudo: no-such-thing: command not found\n")
-    assert execute(client, "sudo -S -u nobody true", b"recamera\n").code == 1
+    assert execute(client, "sudo -S -u nobody true", ENTERED).code == 1
 
 
 def test_a_changed_password_counts_at_once(camera: Camera, execute: Execute) -> None:
-    file = camera.folder / "password"
+    file, changed = camera.folder / "password", secret("a changed password")
     before = file.read_text(encoding="utf-8")
     try:
-        file.write_text("different\n", encoding="utf-8")
+        file.write_text(f"{changed}\n", encoding="utf-8")
         with pytest.raises(paramiko.AuthenticationException):
             camera.connect()
-        client = camera.connect(password="different")
-        assert execute(client, "sudo -S true", b"recamera\n").code == 1
-        assert execute(client, "sudo -S true", b"different\n").code == 0
+        client = camera.connect(password=changed)
+        assert execute(client, "sudo -S true", ENTERED).code == 1
+        assert execute(client, "sudo -S true", f"{changed}\n".encode()).code == 0
         client.close()
     finally:
         file.write_text(before, encoding="utf-8")
@@ -127,7 +129,7 @@ def test_on_a_terminal_it_asks_there_without_echo(camera: Camera) -> None:
         data = stdout.channel.recv(100)
         assert data, output
         output += data
-    stdin.write(b"recamera\n")
+    stdin.write(ENTERED)
     rest = stdout.read()
     assert rest.replace(b"\r", b"").strip() == b"0"
     assert stdout.channel.recv_exit_status() == 0
@@ -150,7 +152,7 @@ def test_sscma_model_needs_library_path_and_root(
             sftp.chmod(str(program), 0o755)
     name, libraries = shlex.quote(str(program)), shlex.quote(camera.library_path)
 
-    bare = execute(client, f"sudo -S -p '' {name} m i o", b"recamera\n")
+    bare = execute(client, f"sudo -S -p '' {name} m i o", ENTERED)
     assert bare.code == 127
     assert bare.err.startswith("Error loading shared library libcviruntime.so: No such file")
     assert f"(needed by {program})" in bare.err
@@ -159,12 +161,12 @@ def test_sscma_model_needs_library_path_and_root(
     assert user.code == 134
     assert "Assertion failed" in user.err
 
-    usage = execute(client, f"LD_LIBRARY_PATH={libraries} sudo -S {name} m", b"recamera\n")
+    usage = execute(client, f"LD_LIBRARY_PATH={libraries} sudo -S {name} m", ENTERED)
     assert usage.code == 255
     assert usage.out.startswith("Usage:\n")
 
     # The library of these tests is hollow, so no model can be loaded.
-    last = execute(client, f"LD_LIBRARY_PATH={libraries} sudo -S {name} m i o", b"recamera\n")
+    last = execute(client, f"LD_LIBRARY_PATH={libraries} sudo -S {name} m i o", ENTERED)
     assert last.code == 1
     assert "engine load model failed" in last.out
 
@@ -176,6 +178,6 @@ def test_a_missing_execute_bit_is_noticed(
     with client.open_sftp() as sftp:
         sftp.putfo(io.BytesIO(riscv_program), program)
         sftp.chmod(program, 0o644)
-    reply = execute(client, f"sudo -S -p '' {shlex.quote(program)} m i o", b"recamera\n")
+    reply = execute(client, f"sudo -S -p '' {shlex.quote(program)} m i o", ENTERED)
     assert (reply.code, reply.err) == (1, f"sudo: {program}: command not found\n")
     assert execute(client, f"{shlex.quote(program)} m i o").code == 126

@@ -17,6 +17,7 @@ from typing import Any
 from cvimodels import description, seal, yolo11_tensors
 from fault_proxy import Proxy
 from fault_shims import Shims
+from planted import secret
 from recam_processes import RecamProcess
 from typer.testing import CliRunner
 
@@ -24,7 +25,7 @@ from recam_deploy.artifact import load_artifact
 from recam_deploy.camera.plan import model_info
 from recam_deploy.cli.main import app
 
-SECRET = "pass-word-of-tests"
+SECRET = secret("the password of the cameras for faults")
 INFO_TEXT = '{"classes": ["old"], "checksum": "x"}'
 
 

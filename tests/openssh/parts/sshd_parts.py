@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import socket
@@ -10,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+from planted import secret
 
+USERS_PASSWORD = secret("the password of the user of sshd")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -51,6 +54,17 @@ def wait_until_up(process: subprocess.Popen[bytes], port: int, log: Path) -> Non
             time.sleep(0.05)
     process.kill()
     pytest.fail(f"sshd did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+def shadowed(password: str) -> str:
+    """A password as /etc/shadow holds it: crypt(3) of it, which Python has no more."""
+    try:
+        crypt = ctypes.CDLL("libcrypt.so.1").crypt
+    except OSError:
+        pytest.skip("there is no libcrypt to make an entry of /etc/shadow with")
+    crypt.restype = ctypes.c_char_p
+    hashed: bytes = crypt(password.encode(), b"$6$recamsalt")
+    return hashed.decode()
 
 
 CONFIG = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from planted import secret
 from pydantic import SecretStr
 
 from recam_deploy.camera.dialogue import (
@@ -29,11 +30,12 @@ def started(talk: Talk) -> Talk:
     return talk
 
 
-SECRET = SecretStr("secret")
+PASSWORD = secret("a password for sudo")
+SECRET = SecretStr(PASSWORD)
 
 
-def sudo(secret: SecretStr | None = SECRET, data: bytes = b"") -> SudoTalk:
-    talk = SudoTalk(MARKS, PasswordOnce(secret), data, timeout=60)
+def sudo(word: SecretStr | None = SECRET, data: bytes = b"") -> SudoTalk:
+    talk = SudoTalk(MARKS, PasswordOnce(word), data, timeout=60)
     started(talk)
     return talk
 
@@ -74,13 +76,13 @@ def test_sudo_gets_the_password_only_after_it_asked() -> None:
     talk.hear(stderr=b"We trust you have received the usual lecture\nPROM")
     assert talk.to_send == b""
     talk.hear(stderr=b"PT:")
-    assert talk.to_send == b"secret\n"
+    assert talk.to_send == f"{PASSWORD}\n".encode()
 
 
 def test_the_programs_input_follows_only_after_sudo_let_us_through() -> None:
     talk = sudo(data=b"input")
     talk.hear(stderr=b"PROMPT:")
-    talk.sent(len(b"secret\n"))
+    talk.sent(len(f"{PASSWORD}\n".encode()))
     assert (talk.to_send, talk.finished_sending) == (b"", False)
     talk.hear(stdout=b"out", stderr=b"PASSED;err")
     assert talk.to_send == b"input"

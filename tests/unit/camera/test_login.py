@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from planted import WRONG, secret
 from pydantic import SecretStr
 
 from recam_deploy.camera.dialogue import PasswordOnce
 from recam_deploy.camera.login import Keys, LockedKeyError, Login, OnePrompt, UnusableKeyError
 from recam_deploy.errors import AuthenticationError, SettingsError
+
+RIGHT = secret("the right password")
 
 
 class Door:
@@ -59,8 +62,8 @@ def test_a_server_that_wants_nothing_lets_us_in() -> None:
 
 
 def test_keys_are_not_offered_where_none_are_taken() -> None:
-    door = Door("password", password="right")
-    entry = login("right")
+    door = Door("password", password=RIGHT)
+    entry = login(RIGHT)
     assert not entry.with_keys(door, ["one"])
     entry.with_password(door)
     assert door.tried == ["password"]
@@ -73,18 +76,18 @@ def test_no_more_keys_are_tried_after_the_server_hung_up() -> None:
 
 
 def test_a_wrong_password_is_tried_once_by_one_way_only() -> None:
-    door = Door("password", "keyboard-interactive", password="right")
-    entry = login("wrong")
+    door = Door("password", "keyboard-interactive", password=RIGHT)
+    entry = login(WRONG)
     entry.with_keys(door, [])
     with pytest.raises(AuthenticationError, match="one attempt") as caught:
         entry.with_password(door)
     assert door.tried == ["password"]
-    assert "wrong" not in caught.value.message + caught.value.hint
+    assert WRONG not in caught.value.message + caught.value.hint
 
 
 def test_a_key_that_is_only_half_the_way_goes_on_with_the_password() -> None:
-    door = Door("publickey", key="one", more="password", password="right")
-    entry = login("right")
+    door = Door("publickey", key="one", more="password", password=RIGHT)
+    entry = login(RIGHT)
     assert not entry.with_keys(door, ["one"])
     entry.with_password(door)
     assert door.tried == ["one", "password"]
@@ -112,9 +115,9 @@ def test_without_a_password_the_message_says_how_to_give_one() -> None:
 
 
 def test_one_hidden_question_is_answered_once() -> None:
-    answer = OnePrompt(SecretStr("secret"))
+    answer = OnePrompt(SecretStr(RIGHT))
     assert answer("", "", []) == []
-    assert answer("", "", [("Password: ", False)]) == ["secret"]
+    assert answer("", "", [("Password: ", False)]) == [RIGHT]
     with pytest.raises(ValueError, match="unexpected"):
         answer("", "", [("Password: ", False)])
 
@@ -122,7 +125,7 @@ def test_one_hidden_question_is_answered_once() -> None:
 @pytest.mark.parametrize("prompts", [[("Name: ", True)], [("a", False), ("b", False)]])
 def test_other_questions_get_no_password(prompts: list[tuple[str, bool]]) -> None:
     with pytest.raises(ValueError, match="unexpected"):
-        OnePrompt(SecretStr("secret"))("", "", prompts)
+        OnePrompt(SecretStr(RIGHT))("", "", prompts)
 
 
 def loading(**outcomes: Exception) -> Callable[[Path], str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from planted import secret
 from toolchain.fakes import FakeRun, Recorder, completed
 
 from recam_deploy.errors import ToolchainError
@@ -107,7 +108,12 @@ def test_status_and_removal(tmp_path: Path) -> None:
 
 
 def test_a_models_own_code_gets_none_of_the_users_secrets(tmp_path: Path) -> None:
-    base = {"RECAM_PASSWORD": "x", "HOME": "/home/me", "SSH_AUTH_SOCK": "/s", "LANG": "C.UTF-8"}
+    base = {
+        "RECAM_PASSWORD": secret("a password in the environment"),
+        "HOME": "/home/me",
+        "SSH_AUTH_SOCK": "/s",
+        "LANG": "C.UTF-8",
+    }
     given = exporter_environment(tmp_path, base)
     assert not {"RECAM_PASSWORD", "SSH_AUTH_SOCK"} & set(given)
     assert (given["HOME"], given["LANG"]) == (str(tmp_path), "C.UTF-8")

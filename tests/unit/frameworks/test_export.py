@@ -14,6 +14,7 @@ import onnxruntime
 import pytest
 from foreign_files import CHECKPOINT, write_saved
 from onnx_models import SIZE, detector
+from planted import secret
 from toolchain.fakes import Call, Recorder, completed
 
 from recam_deploy.errors import ExportError, ProcessError, UnsupportedModelError
@@ -21,6 +22,7 @@ from recam_deploy.frameworks import Exporter, ExportPlan, environments, plan_exp
 from recam_deploy.process import Completed
 from recam_deploy.toolchain import Compiler
 
+SECRET = secret("a password in the environment")
 Effect = Callable[[Path], None]
 
 
@@ -100,7 +102,7 @@ def test_the_same_file_is_exported_once(tmp_path: Path, plan: ExportPlan) -> Non
 def test_the_script_works_on_copies_with_no_secrets(
     tmp_path: Path, plan: ExportPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RECAM_PASSWORD", "secret")
+    monkeypatch.setenv("RECAM_PASSWORD", SECRET)
     seen: list[str] = []
 
     def effect(folder: Path) -> None:
@@ -113,7 +115,7 @@ def test_the_script_works_on_copies_with_no_secrets(
     assert set(seen) == {"model.pt", "ultralytics_export.py", "exporting.py"}
     assert plan.model.path.read_bytes() != b"spoilt"
     assert run.calls[0].env is not None
-    assert "secret" not in run.calls[0].env.values()
+    assert SECRET not in run.calls[0].env.values()
     assert run.calls[0].env["HOME"] == str(run.calls[0].cwd)
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from planted import secret
 
 from recam_deploy import process
 from recam_deploy.errors import CompilationError, ProcessError, RecamError, ToolchainError
@@ -32,6 +33,7 @@ from .docker_stand_in import StandIn, install
 from .fakes import FakeRun, Recorder, cannot_start, captured, completed
 from .test_tables import TABLE
 
+SECRET = secret("the password of a proxy and an index")
 COMPILER = DockerToolchain("recam-tpu_mlir:1.7-abc", Engine("1000:100"))
 
 
@@ -139,14 +141,14 @@ def test_a_new_lock_or_a_new_dockerfile_is_a_new_image() -> None:
 
 
 def test_proxies_and_the_index_are_named_and_their_values_kept_off_the_command_line() -> None:
-    environ = {"HTTPS_PROXY": "http://ann:secret@proxy", "PIP_INDEX_URL": "https://index/simple"}
+    environ = {"HTTPS_PROXY": f"http://ann:{SECRET}@proxy", "PIP_INDEX_URL": "https://index/simple"}
     words = build_words("tag", Path("/context"), environ)
     assert values(words, "--build-arg") == ["HTTPS_PROXY", "PIP_INDEX_URL"]
-    assert "secret" not in " ".join(words)
+    assert SECRET not in " ".join(words)
 
 
 def test_an_index_with_a_password_is_kept_out_of_the_images_history() -> None:
-    environ = {"PIP_INDEX_URL": "https://ann:secret@index/simple"}
+    environ = {"PIP_INDEX_URL": f"https://ann:{SECRET}@index/simple"}
     assert "--build-arg" not in build_words("tag", Path("/context"), environ)
 
 

@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from planted import secret
 
 from recam_deploy.toolchain import layout
 from recam_deploy.toolchain.layout import Toolchain, lock_digest, lock_path, toolchain_root
 
+SECRET = secret("a password in the environment")
 ROOT = Path("/cache/toolchain/x")
 TOOLCHAIN = Toolchain.at(ROOT)
 
@@ -45,12 +47,12 @@ def test_a_tool_inherits_nothing_that_could_break_it() -> None:
         "LD_LIBRARY_PATH": "/broken",
         "LD_PRELOAD": "/broken.so",
         "VIRTUAL_ENV": "/broken",
-        "RECAM_PASSWORD": "secret",
+        "RECAM_PASSWORD": SECRET,
         "PATH": "/usr/bin",
     }
     environ = TOOLCHAIN.environment(base)
     assert "/broken" not in " ".join(environ.values())
-    assert "secret" not in environ.values()
+    assert SECRET not in environ.values()
     assert environ["TPUC_ROOT"] == str(TOOLCHAIN.package)
     assert environ["PATH"].endswith(":/usr/bin")
 

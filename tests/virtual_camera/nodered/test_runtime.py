@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from planted import issued, lawful, secret
 from virtual.layout import SetupError
 from virtual.nodered.settings import STAND_INS, Login, nodes_package
 
@@ -26,6 +27,8 @@ from recam_deploy.settings import load_settings
 from ..conftest import DEVICE
 from .conftest import Running, Start
 from .rig import MODEL, Admin, RefusedError, Service, live_boxes, reachable, wait_for
+
+PASSWORD = secret("the password of the camera's Node-RED")
 
 
 def test_a_new_camera_holds_a_flow_whose_model_runs_and_no_preview(
@@ -95,13 +98,14 @@ def test_port_80_of_this_machine_leads_to_the_cameras_http(start: Start, tmp_pat
 
 
 def test_with_a_login_nothing_is_told_without_a_token(start: Start, tmp_path: Path) -> None:
-    running = start(tmp_path, login=Login("admin", "open sesame"))
+    running = start(tmp_path, login=Login("admin", PASSWORD))
     with pytest.raises(RefusedError, match="401"):
         running.admin.ask("/flows")
-    token = running.admin.login("admin", "open sesame")
+    token = issued(running.admin.login("admin", PASSWORD), "a token of Node-RED's")
+    lawful(running.runtime.folder.settings.parent / ".sessions.json")
     assert Admin(running.url, token).ask("/flows")["flows"]
     settings = running.runtime.folder.settings
-    assert "open sesame" not in settings.read_text()
+    assert PASSWORD not in settings.read_text()
     assert stat.S_IMODE(settings.stat().st_mode) == 0o600
 
 
