@@ -28,8 +28,9 @@ def stored_password(user: str, host: str) -> SecretStr | None:
     try:
         password = keyring.get_password(SERVICE, f"{user}@{host}")
     except (KeyringError, OSError) as error:
+        # Without what it says, even in a traceback: some stores repeat what they were given.
         raise SettingsError(
             f"the system keyring cannot be asked: {type(error).__name__}",
             "Unlock it, or set RECAM_PASSWORD instead.",
-        ) from error
+        ) from None
     return SecretStr(password) if password else None

@@ -34,7 +34,8 @@ __all__ = ["FILE_NAME", "CameraSettings", "ConvertSettings", "Settings", "load_s
 class _Section(BaseModel):
     """One table of the file; `prefix` begins the names of its environment variables."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # An error of pydantic's shows the value otherwise: it may be a secret.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     prefix: ClassVar[str]
 

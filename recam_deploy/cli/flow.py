@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .boundary import FAILED, bounded
-from .flow_options import BackupName, FlowFlags, NodeRedFlags, SshFlags, Yes
+from .flow_options import BackupName, FlowFlags, NodeRedCommand, NodeRedFlags, SshFlags, Yes
 from .groups import grouped
 from .options import AsJson, CameraName, DryRun, Host
 
@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 
 
-@app.command()
+@app.command(cls=NodeRedCommand)
 @bounded
 @grouped
 def show(reach: NodeRedFlags, as_json: AsJson = False) -> None:
@@ -52,7 +52,7 @@ def show(reach: NodeRedFlags, as_json: AsJson = False) -> None:
     terminal.result(document.as_json(), lines)
 
 
-@app.command()
+@app.command(cls=NodeRedCommand)
 @bounded
 @grouped
 def pull(
@@ -85,7 +85,7 @@ def pull(
     )
 
 
-@app.command()
+@app.command(cls=NodeRedCommand)
 @bounded
 @grouped
 def diff(
@@ -114,7 +114,7 @@ def diff(
             _show_plan(terminal, client, lambda _: kept.nodes)
 
 
-@app.command("push")
+@app.command("push", cls=NodeRedCommand)
 @bounded
 @grouped
 def push_flow(
@@ -169,7 +169,7 @@ def backups(host: Host = None, camera: CameraName = None, as_json: AsJson = Fals
     )
 
 
-@app.command()
+@app.command(cls=NodeRedCommand)
 @bounded
 @grouped
 def restore(

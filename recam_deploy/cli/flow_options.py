@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from .options import AcceptHostKey, CameraName, Host, Key, Labels, Port, User
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from .flow_actions import FlowChoice
 
+_ASK_FLAG = "--nodered-token"
 _WHAT, _FILLED = "What is pushed", "How it is filled in"
 
 
@@ -135,7 +138,7 @@ NoderedUser = Annotated[
 NoderedToken = Annotated[
     bool,
     typer.Option(
-        "--nodered-token",
+        _ASK_FLAG,
         help="Ask for an access token to Node-RED now; it is never given on the command line. "
         "(or RECAM_NODERED_TOKEN)",
         rich_help_panel="Camera",
@@ -161,6 +164,18 @@ BackupName = Annotated[
         show_default=False,
     ),
 ]
+
+
+class NodeRedCommand(TyperCommand):
+    """A command that takes `NodeRedFlags`: a token on its command line is not shown once more."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if any(word == _ASK_FLAG and next_[:1] != "-" for word, next_ in pairwise(args)):
+            ctx.fail(
+                f"{_ASK_FLAG} takes no value, for a command line is seen by others. Put it "
+                "last, to be asked for the token, or set RECAM_NODERED_TOKEN."
+            )
+        return super().parse_args(ctx, args)
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,11 @@ def test_a_camera_without_a_model_json_keeps_the_names_of_its_flow(
 
 
 def test_secrets_are_never_taken_from_the_command_line(recam: Recam) -> None:
-    assert recam("flow", "show", "--nodered-token", TOKEN).exit_code == 2
+    for command in ("show", "pull", "push", "diff", "restore"):
+        given = recam("flow", command, "--nodered-token", TOKEN)
+        assert given.exit_code == 2
+        assert "takes no value" in given.stderr
+        assert TOKEN not in given.output
     error = refused(recam("flow", "show", "--nodered-token", "--json"))
     assert "RECAM_NODERED_TOKEN" in error["hint"]
 

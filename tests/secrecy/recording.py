@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,28 +45,41 @@ class Recorder:
 
 
 def listen(recorder: Recorder, patch: pytest.MonkeyPatch) -> None:
-    """Note what comes through the three doors by which tests take what was printed.
+    """Note what comes through the doors by which tests take what was printed or raised.
 
     They are opened here rather than in each test, lest one be forgotten.
     """
 
-    def through(door: type, method: str, note: Callable[[Any], None]) -> None:
+    def through(door: type, method: str, note: Callable[[Any, tuple[Any, ...]], None]) -> None:
         original = getattr(door, method)
 
         def heard(*words: Any, **options: Any) -> Any:
             result = original(*words, **options)
-            note(result)
+            note(result, words)
             return result
 
         patch.setattr(door, method, heard)
 
-    def note(place: str, *texts: object) -> None:
-        for text in texts:
-            recorder.note(place, text)
+    def by_process(result: Any, _: object) -> None:
+        for text in result:
+            recorder.note("what a process printed", text)
 
-    through(subprocess.Popen, "communicate", lambda both: note("what a process printed", *both))
-    through(pytest.CaptureFixture, "readouterr", lambda both: note("what was captured", *both))
-    through(CliRunner, "invoke", lambda run: note("what a command printed", run.stdout, run.stderr))
+    def captured(result: Any, _: object) -> None:
+        for text in result:
+            recorder.note("what was captured", text)
+
+    def by_command(result: Any, _: object) -> None:
+        for text in (result.stdout, result.stderr):
+            recorder.note("what a command printed", text)
+
+    def raised(_: object, words: tuple[Any, ...]) -> None:
+        recorder.note("an error that was raised", "".join(traceback.format_exception(*words[1])))
+
+    through(subprocess.Popen, "communicate", by_process)
+    through(pytest.CaptureFixture, "readouterr", captured)
+    through(CliRunner, "invoke", by_command)
+    # This is where `pytest.raises` keeps what it caught.
+    through(pytest.ExceptionInfo, "fill_unfilled", raised)
 
 
 def note_own_processes(recorder: Recorder, is_on: Callable[[], bool]) -> None:

@@ -22,6 +22,7 @@ BEGINNING = """
 import logging
 import subprocess
 import sys
+import pytest
 import typer
 from typer.testing import CliRunner
 from planted import CAMERA_PASSWORD, WRONG, camera_folder, issued, keep, lawful
@@ -58,6 +59,10 @@ LEAKS = {
 """,
     "traceback": """
     raise ValueError(f"cannot log in with {CAMERA_PASSWORD}")
+""",
+    "error": """
+    with pytest.raises(ValueError) as caught:
+        raise ValueError("no") from OSError(CAMERA_PASSWORD)
 """,
     "file": """
     (tmp_path / "deep").mkdir()
@@ -116,6 +121,7 @@ PLACES = {
     "printed_and_left": "a wrong password, in the clear, was found in captured stderr call",
     "logged": "was found in captured log call",
     "traceback": "was found in a traceback",
+    "error": "was found in an error that was raised",
     "file": "deep/report.html",
     "log_of_a_camera": "camera/virtual.log",
     "token_of_a_server": "a token, in the clear",
