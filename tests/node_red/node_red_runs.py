@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from planted import keep, secret
+from planted import issued, keep, lawful, secret
 from virtual.nodered import installation, nodejs
 
 from recam_deploy.flows.client import Login, NodeRed
@@ -128,6 +128,14 @@ def node_red(
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
+        _note_tokens(lawful(folder / ".sessions.json"))
+
+
+def _note_tokens(sessions: Path) -> None:
+    """The tokens that Node-RED gave for a password are secrets of the tests too."""
+    if sessions.exists():
+        for token in json.loads(sessions.read_text()):
+            issued(token, "a token that Node-RED gave")
 
 
 def _wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
