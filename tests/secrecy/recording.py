@@ -122,7 +122,8 @@ class ProcessList(threading.Thread):
         self.join()
 
     def _look(self, now: float, thorough: bool) -> None:
-        numbers = [path.name for path in PROCESSES.iterdir() if path.name.isdigit()]
+        with os.scandir(PROCESSES) as entries:
+            numbers = [entry.name for entry in entries if entry.name.isdigit()]
         for number in numbers:
             if thorough or now - self._born.setdefault(number, now) < self.YOUNG:
                 try:
