@@ -27,7 +27,7 @@ import typer
 from typer.testing import CliRunner
 from planted import CAMERA_PASSWORD, WRONG, camera_folder, issued, keep, lawful
 
-WAIT = [sys.executable, "-c", "import time; time.sleep(0.7)"]
+WAIT = [sys.executable, "-c", "import time; time.sleep(1.5)"]
 START = "import subprocess, sys; subprocess.run([*%r, sys.stdin.read()])" % WAIT
 PRINT = [sys.executable, "-c", "import sys; print(sys.stdin.read())"]
 """
@@ -80,8 +80,8 @@ INNOCENT = """
     keep(tmp_path / "recam.toml", CAMERA_PASSWORD)
     camera_folder(tmp_path / "camera")
     lawful(tmp_path / "other").write_text(CAMERA_PASSWORD)
-    subprocess.run(WAIT, env={"RECAM_PASSWORD": CAMERA_PASSWORD})
-    subprocess.run(WAIT, input=CAMERA_PASSWORD, text=True, capture_output=True)
+    given = {"RECAM_PASSWORD": CAMERA_PASSWORD}
+    subprocess.run(WAIT, input=CAMERA_PASSWORD, env=given, text=True, capture_output=True)
     print("*** nothing ***")
 """
 
