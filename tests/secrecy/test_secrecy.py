@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -171,3 +172,29 @@ def test_a_secret_is_known_in_disguise(disguise: Callable[[str], str]) -> None:
 @pytest.mark.parametrize("innocent", [b"", b"\0" * 100, b"recamera", CAMERA_PASSWORD[:8].encode()])
 def test_other_data_is_no_secret(innocent: bytes) -> None:
     assert found_in(innocent) is None
+
+
+GIVEN = r"""(setenv\(["']RECAM_\w*(PASSWORD|TOKEN)["'],|RECAM_\w*(PASSWORD|TOKEN)["']?\s*[=:]"""
+LITERAL = re.compile(GIVEN + r"""|\b(password|token)=|SecretStr\()\s*b?["'][^"']""")
+
+
+def test_every_password_of_the_tests_is_one_that_is_looked_for() -> None:
+    """A password that is written out in a test would be overlooked."""
+    for path in sorted(set(HERE.parent.rglob("*.py")) - {Path(__file__)}):
+        lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        found = [f"{path.name}:{number}" for number, line in lines if LITERAL.search(line)]
+        assert not found, "take it from planted.py"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "run(RECAM_PASSWORD='x')",
+        '{"RECAM_NODERED_TOKEN": "x"}',
+        'monkeypatch.setenv("RECAM_PASSWORD", "x")',
+        'connect(password="x")',
+        'SecretStr("x")',
+    ],
+)
+def test_a_password_that_is_written_out_is_seen(line: str) -> None:
+    assert LITERAL.search(line)

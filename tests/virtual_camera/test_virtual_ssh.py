@@ -267,11 +267,12 @@ def test_closing_ends_what_the_command_started(camera: Camera, command: str, clo
 def test_the_log_names_commands_but_no_password(
     serve: Callable[..., Camera], execute: Execute, tmp_path: Path
 ) -> None:
-    # A password that is no secret of the tests: here it does stand on a command line.
-    file = keep(tmp_path / "password-file", "recamera\n")
+    # No secret of the tests, for it does stand on a command line here.
+    known = "recamera"
+    file = keep(tmp_path / "password-file", f"{known}\n")
     camera = serve(tmp_path / "d", "--password-file", str(file))
     lawful(camera.folder / "virtual.log")
-    client = camera.connect(password="recamera")
+    client = camera.connect(password=known)
     execute(client, "echo recamera | sudo -S true; ls /home/recamera")
     client.close()
     assert "echo *** | sudo -S true; ls /home/recamera" in camera.log()

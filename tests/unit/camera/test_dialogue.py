@@ -148,7 +148,7 @@ def test_other_refusals_are_told_in_sudos_words(said: bytes, message: str) -> No
 
 def test_a_password_with_a_line_break_is_refused_and_not_shown() -> None:
     with pytest.raises(SudoError, match="line break") as caught:
-        sudo(SecretStr("two\nlines")).hear(stderr=b"PROMPT:")
+        sudo(SecretStr(f"{PASSWORD}\nlines")).hear(stderr=b"PROMPT:")
     assert "two" not in caught.value.message
 
 
