@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import secrets
+import urllib.parse
 from pathlib import Path
 
 MARK = secrets.token_hex(8)
@@ -66,8 +67,8 @@ def camera_folder(folder: Path) -> Path:
 def disguises(text: str) -> dict[str, set[bytes]]:
     """By the name of the form, what lies in data in which `text` was put, whatever is around it.
 
-    In URLs and in JSON a mark, of letters and digits, looks as it is. In base64 it looks one of
-    three ways, by where in the data it begins; letters to which its neighbours add are left off.
+    In base64 it looks one of three ways, by where in the data it begins; letters to which its
+    neighbours add are left off. In JSON neither the mark nor a token has anything to escape.
     """
     plain = text.encode()
     coded = set()
@@ -75,7 +76,7 @@ def disguises(text: str) -> dict[str, set[bytes]]:
         whole = base64.b64encode(b"\0" * before + plain)
         coded.add(whole[(8 * before + 5) // 6 : 8 * (before + len(plain)) // 6])
     return {
-        "in the clear": {plain},
+        "in the clear": {plain, urllib.parse.quote(text, safe="").encode()},
         "in base64": coded,
         "in hexadecimal": {plain.hex().encode(), plain.hex().upper().encode()},
         "in UTF-16": {text.encode("utf-16-le")},

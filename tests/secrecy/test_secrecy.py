@@ -25,6 +25,7 @@ import subprocess
 import sys
 import pytest
 import typer
+from urllib.parse import quote
 from typer.testing import CliRunner
 from planted import CAMERA_PASSWORD, WRONG, camera_folder, issued, keep, lawful
 
@@ -74,7 +75,7 @@ LEAKS = {
     (tmp_path / "camera/virtual.log").write_text("command echo *** | sudo -S true")
 """,
     "token_of_a_server": """
-    (tmp_path / "log").write_text(issued("tok-1234", "a token"))
+    (tmp_path / "log").write_text("token=" + quote(issued("tok+12/34=", "a token"), safe=""))
 """,
 }
 INNOCENT = """
