@@ -17,9 +17,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from . import process
 from .errors import VirtualCameraError
+from .ports import Port, knock
 from .progress import Progress
 from .resources import resource
 
@@ -28,12 +30,17 @@ _READY_SECONDS = 120.0  # Node-RED takes 2 s on an idle machine, and a busy one 
 _INSTALL_SECONDS = 1800.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.05
+_KNOCK_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class VirtualCamera:
     """A running virtual camera. `settings` is the recam.toml that points at it; `started` tells
-    its process from another one that gets the same `pid` later."""
+    its process from another one that gets the same `pid` later.
+
+    `node_red_url` is None where it was started without a Node-RED, or that did not start: then
+    `node_red_problem` says why. One that started may have ended since: see `node_red_runs`.
+    """
 
     folder: Path
     pid: int
@@ -47,6 +54,7 @@ class VirtualCamera:
     settings: Path
     log: Path
     started: str
+    node_red_problem: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As `virtual up --json` shows it."""
@@ -82,11 +90,20 @@ def running(folder: Path) -> VirtualCamera | None:
             settings=Path(state["settings"]),
             log=Path(state["log"]),
             started=str(state["started"]),
+            node_red_problem=state["node_red_problem"] and str(state["node_red_problem"]),
         )
         alive = not _is_gone(camera)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return camera if alive else None
+
+
+def node_red_runs(camera: VirtualCamera) -> bool:
+    """Whether its Node-RED can be reached now; it may end by itself while the camera goes on."""
+    if camera.node_red_url is None:
+        return False
+    port = urlsplit(camera.node_red_url).port or 0
+    return knock(camera.host, port, _KNOCK_SECONDS) is Port.open
 
 
 @dataclass(frozen=True)
@@ -109,9 +126,9 @@ def start(
 ) -> VirtualCamera:
     """Start a virtual camera in `folder` and wait until it can be reached.
 
-    It has a Node-RED where `node_red` is given, and sees the `pictures` of a folder, by default
-    those of the demo; with `announce`, mDNS finds it on the loopback. Raises VirtualCameraError
-    when it cannot start, or its extra is not installed.
+    It has a Node-RED where `node_red` is given and that starts, and sees the `pictures` of a
+    folder, by default those of the demo; with `announce`, mDNS finds it on the loopback. Raises
+    VirtualCameraError when it cannot start, or its extra is not installed.
     """
     _check_extra()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,5 +1,7 @@
 """Everything of the camera beside SSH: what starts after what, and where it can be reached.
 
+Node-RED may fail, as on a real camera: the rest goes on without it.
+
 A further service is added in ``running``: make it after what it needs, enter it into the
 stack with ``_begin``, and give its address to ``Addresses``.
 """
@@ -7,6 +9,7 @@ stack with ``_begin``, and give its address to ``Addresses``.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,8 +17,9 @@ from urllib.parse import urlsplit
 
 from . import broker as brokers
 from .announcement import Announcement
-from .layout import HOST
+from .layout import HOST, SetupError
 from .nodered.runtime import NodeRed
+from .nodered.settings import nodes_package
 from .pictures import Pictures
 from .sscma.engine import Engine
 from .sscma_node.preview import Preview
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from .ports import Ports
     from .server import Options
 
+log = logging.getLogger("virtual")
+
 NAME = "recamera-virtual"
 """How it is announced, with its HTTP port behind: several may run on one machine."""
 
@@ -36,12 +42,19 @@ NORMAL, FAILED = 0, 2
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the services can be reached, on the loopback; Node-RED may be left out (0)."""
+    """Where the services can be reached, on the loopback.
+
+    Where no Node-RED runs, ``node_red_port`` is one at which nobody listens: clients would else
+    try its usual one, where a Node-RED of this machine's may be. ``node_red_problem`` says why one
+    that was asked for does not run.
+    """
 
     http_port: int
     mqtt_port: int
     preview_port: int
-    node_red_port: int = 0
+    node_red_port: int
+    node_red_runs: bool
+    node_red_problem: str | None = None
 
     def state(self) -> dict[str, object]:
         """As ``state.json`` tells it."""
@@ -49,7 +62,8 @@ class Addresses:
             "http_url": f"http://{HOST}:{self.http_port}",
             "mqtt_port": self.mqtt_port,
             "preview_ws": f"ws://{HOST}:{self.preview_port}",
-            "node_red_url": f"http://{HOST}:{self.node_red_port}" if self.node_red_port else None,
+            "node_red_url": f"http://{HOST}:{self.node_red_port}" if self.node_red_runs else None,
+            "node_red_problem": self.node_red_problem,
         }
 
     def settings(self) -> dict[str, int]:
@@ -58,7 +72,7 @@ class Addresses:
             "http_port": self.http_port,
             "mqtt_port": self.mqtt_port,
             "preview_port": self.preview_port,
-            **({"node_red_port": self.node_red_port} if self.node_red_port else {}),
+            "node_red_port": self.node_red_port,
         }
 
 
@@ -74,7 +88,7 @@ async def _begin(
 async def running(layout: Layout, options: Options, ports: Ports) -> AsyncIterator[Addresses]:
     """All services, started one after the other and stopped the other way round.
 
-    Raises SetupError when one cannot start.
+    Raises SetupError when one other than Node-RED cannot start.
     """
     pictures = Pictures(options.pictures, options.hold)
     engine = Engine(layout.library_path, layout.simulator_log, layout.scratch)
@@ -106,19 +120,40 @@ async def running(layout: Layout, options: Options, ports: Ports) -> AsyncIterat
         node_red_port = 0
         if node_red:
             stack.push_async_callback(node_red.stop)
-            node_red_port = urlsplit(await node_red.start()).port or 0
+            node_red_port = await _started(node_red)
         if options.announce:
             name = f"{NAME}-{http_port}"
             named = {"http": http_port, "mqtt": mqtt_port, "node_red": node_red_port}
             announcement = Announcement(name, named)
             await _begin(stack, announcement.start(), announcement.stop)
-        yield Addresses(http_port, mqtt_port, preview.port, node_red_port)
+        yield Addresses(
+            http_port,
+            mqtt_port,
+            preview.port,
+            node_red_port or ports.choose("no-node-red"),
+            node_red_runs=node_red_port != 0,
+            node_red_problem=node_red.failure if node_red else None,
+        )
+
+
+async def _started(node_red: NodeRed) -> int:
+    """Its port; 0 when it did not start, and its ``failure`` then says why."""
+    try:
+        return urlsplit(await node_red.start()).port or 0
+    except SetupError as error:
+        node_red.failure = str(error)
+        log.error("%s", error)
+        return 0
 
 
 def _node_red(layout: Layout, options: Options, mqtt_port: int, http_port: int) -> NodeRed | None:
-    """The camera's Node-RED, where it was asked for; flows find both ports by the camera's own."""
+    """The camera's Node-RED, where it was asked for; flows find both ports by the camera's own.
+
+    Raises SetupError when the folder for its nodes holds none.
+    """
     if options.node_red_cache is None:
         return None
+    nodes_package(options.nodes)
     return NodeRed(
         folder=layout.base,
         mqtt_port=mqtt_port,

@@ -50,11 +50,12 @@ def demo(
     """Convert the bundled model, deploy it to a virtual camera, try it there, and show it live.
 
     Nothing is needed but this machine. The first run installs the compiler and Node-RED; where
-    Node-RED cannot be had, the demo goes on without, and says so.
+    Node-RED cannot be had, or does not start, the demo goes on without, and says so.
 
     Example: recam demo --stay
     """
     from ..console import Terminal
+    from ..errors import VirtualCameraError
     from ..settings import load_settings
     from ..toolchain import ensure
     from ..virtual_camera import start, stop
@@ -67,7 +68,11 @@ def demo(
     editor = _node_red(cache_dir, terminal) if node_red else None
     with tempfile.TemporaryDirectory(prefix="recam-camera-") as name:
         folder = Path(name)
-        camera = start(folder, toolchain.simulator_libraries, terminal, editor)
+        try:
+            camera = start(folder, toolchain.simulator_libraries, terminal, editor)
+        except VirtualCameraError as error:
+            # Its log goes with the folder.
+            raise VirtualCameraError(error.message, "`recam virtual up` keeps its log.") from error
         try:
             # Nothing of the caller's own camera may lead the demo to it.
             settings = load_settings(
@@ -77,7 +82,10 @@ def demo(
                     "RECAM_CACHE_DIR": str(cache_dir),
                 }
             )
-            journey = _run(settings, terminal, output, live=editor is not None)
+            if camera.node_red_problem:
+                terminal.warn(f"nothing is shown live: {camera.node_red_problem}")
+            live = camera.node_red_url is not None
+            journey = _run(settings, terminal, output, live=live)
             print_journey(terminal, journey, {"camera": camera.as_json()} if stay else {})
             if stay:
                 _stay(camera, terminal)
@@ -122,8 +130,9 @@ def _run(settings: Settings, terminal: Terminal, output: Path, *, live: bool) ->
 
 
 def _stay(camera: VirtualCamera, terminal: Terminal) -> None:
+    from ..virtual_camera import node_red_runs
     from .virtual import camera_lines, until_interrupted
 
     if not terminal.as_json:
-        terminal.result({}, ["", *camera_lines(camera)])
+        terminal.result({}, ["", *camera_lines(camera, node_red_runs(camera))])
     until_interrupted(camera.folder, terminal)

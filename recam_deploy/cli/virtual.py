@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -75,7 +75,7 @@ def up(
     from ..console import Terminal
     from ..settings import load_settings
     from ..toolchain import ensure
-    from ..virtual_camera import install_node_red, running, start, stop
+    from ..virtual_camera import install_node_red, node_red_runs, running, start, stop
 
     terminal = Terminal(as_json=as_json)
     settings = load_settings()
@@ -90,7 +90,10 @@ def up(
             pictures,
             announce=announce,
         )
-    terminal.result(camera.as_json(), camera_lines(camera))
+    if camera.node_red_problem:
+        terminal.warn(f"it goes without Node-RED: {camera.node_red_problem}")
+    runs = node_red_runs(camera)
+    terminal.result(_document(camera, runs), camera_lines(camera, runs))
     if detach:
         return
     try:
@@ -119,15 +122,17 @@ def status(folder: Folder = None, as_json: AsJson = False) -> None:
     """Show whether the virtual camera runs, and how to reach it."""
     from ..console import Terminal
     from ..settings import load_settings
-    from ..virtual_camera import running
+    from ..virtual_camera import node_red_runs, running
 
+    terminal = Terminal(as_json=as_json)
     place = _place(folder, load_settings().cache_dir)
     camera = running(place)
-    document = camera.as_json() if camera else {"folder": str(place)}
-    Terminal(as_json=as_json).result(
-        {"running": camera is not None, **document},
-        camera_lines(camera) if camera else [f"no virtual camera runs in {place}"],
-    )
+    if camera is None:
+        document = {"running": False, "folder": str(place)}
+        terminal.result(document, [f"no virtual camera runs in {place}"])
+        return
+    runs = node_red_runs(camera)
+    terminal.result({"running": True, **_document(camera, runs)}, camera_lines(camera, runs))
 
 
 def until_interrupted(folder: Path, terminal: Terminal) -> None:
@@ -146,12 +151,17 @@ def _place(folder: Path | None, cache_dir: Path) -> Path:
     return (folder or cache_dir / "virtual-camera").absolute()
 
 
-def camera_lines(camera: VirtualCamera) -> list[str]:
+def _document(camera: VirtualCamera, node_red_runs: bool) -> dict[str, Any]:
+    return {**camera.as_json(), "node_red_runs": node_red_runs}
+
+
+def camera_lines(camera: VirtualCamera, node_red_runs: bool) -> list[str]:
     """How the virtual camera can be reached, for people."""
-    editor = [f"  Node-RED: {camera.node_red_url}"] if camera.node_red_url else []
+    editor = camera.node_red_url if node_red_runs else f"is not running; see {camera.log}"
+    asked = camera.node_red_url or camera.node_red_problem
     return [
         f"the virtual camera runs at {camera.host}, SSH port {camera.ssh_port}, user {camera.user}",
-        *editor,
+        *([f"  Node-RED: {editor}"] if asked else []),
         f"  HTTP API {camera.http_url}, MQTT port {camera.mqtt_port}, preview {camera.preview_ws}",
         "use it with:",
         f"  export RECAM_SETTINGS={camera.settings} RECAM_PASSWORD=recamera",

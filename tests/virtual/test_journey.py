@@ -47,14 +47,12 @@ def test_the_demo_draws_boxes_on_the_shapes(run: Run, tmp_path: Path) -> None:
     assert done.document["live"]["detections"]
 
 
-def test_the_demo_goes_on_where_node_red_cannot_be_had(
-    run: Run, environment: dict[str, str], tmp_path: Path
-) -> None:
+def replaced(environment: dict[str, str], tmp_path: Path, node: str, npm: str) -> dict[str, str]:
+    """Variables of a machine whose Node.js and npm are these shell scripts, with a new cache."""
     programs, cache = tmp_path / "bin", tmp_path / "cache"
     programs.mkdir()
     cache.mkdir()
-    failing = "echo 'network request to http://registry/ failed, reason: no route'; exit 1"
-    for name, does in (("node", "echo v20.19.0"), ("npm", failing)):
+    for name, does in (("node", node), ("npm", npm)):
         (programs / name).write_text(f"#!/bin/sh\n{does}\n")
         (programs / name).chmod(0o755)
     for name in ("toolchain", "steps"):
@@ -62,12 +60,36 @@ def test_the_demo_goes_on_where_node_red_cannot_be_had(
         installed.mkdir(exist_ok=True)
         (cache / name).symlink_to(installed)
     path = f"{programs}{os.pathsep}{environment['PATH']}"
-    done = run("demo", "--json", cwd=tmp_path, PATH=path, RECAM_CACHE_DIR=str(cache))
+    return {"PATH": path, "RECAM_CACHE_DIR": str(cache)}
+
+
+def test_the_demo_goes_on_where_node_red_cannot_be_had(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    failing = "echo 'network request to http://registry/ failed, reason: no route'; exit 1"
+    variables = replaced(environment, tmp_path, "echo v20.19.0", failing)
+    done = run("demo", "--json", cwd=tmp_path, **variables)
     assert done.code == 0, done.err
     assert done.document["smoke"]["detections"]
     assert "live" not in done.document
     assert "nothing is shown live" in done.err
     assert "no route" in done.err
+
+
+def test_the_demo_goes_on_where_node_red_does_not_start(
+    run: Run, camera: dict[str, Any], environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The session's camera has seen to it that Node-RED is installed."""
+    fails = '[ "$1" = --version ] && echo v20.19.0 && exit\necho "no such instruction"; exit 132'
+    variables = replaced(environment, tmp_path, fails, "exit 1")
+    node_red = Path(environment["RECAM_CACHE_DIR"]) / "node-red"
+    (Path(variables["RECAM_CACHE_DIR"]) / "node-red").symlink_to(node_red)
+    done = run("demo", "--json", cwd=tmp_path, **variables)
+    assert done.code == 0, done.err
+    assert done.document["smoke"]["detections"]
+    assert "live" not in done.document
+    assert "nothing is shown live" in done.err
+    assert "no such instruction" in done.err
 
 
 def test_row_13_node_red_that_is_down_leaves_the_model_deployed_and_says_so(

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from recam_runs import Run
+
+from recam_deploy.ports import Port, knock
+from recam_deploy.settings import load_settings
 
 pytestmark = pytest.mark.toolchain
 
@@ -43,6 +50,44 @@ def test_no_password_is_written_where_others_can_read(run: Run, tmp_path: Path) 
     assert "password =" not in Path(up["settings"]).read_text()
     assert folder.stat().st_mode & 0o077 == 0
     run("virtual", "down", "--dir", folder, cwd=tmp_path)
+
+
+def test_status_says_that_node_red_has_ended(run: Run, tmp_path: Path) -> None:
+    words = ("--dir", tmp_path / "camera")
+    up = run("virtual", "up", "--detach", *words, "--json", cwd=tmp_path).document
+    try:
+        assert up["node_red_runs"] is True
+        os.kill(listener(urlsplit(up["node_red_url"]).port), signal.SIGKILL)
+        status = run("virtual", "status", *words, "--json", cwd=tmp_path).document
+        assert (status["running"], status["node_red_runs"]) == (True, False)
+        assert "Node-RED: is not running" in run("virtual", "status", *words, cwd=tmp_path).out
+    finally:
+        run("virtual", "down", *words, cwd=tmp_path)
+
+
+def test_without_node_red_the_settings_lead_to_no_other_one(run: Run, tmp_path: Path) -> None:
+    """Its usual port may be that of this machine's own Node-RED."""
+    words = ("--dir", tmp_path / "camera", "--json")
+    up = run("virtual", "up", "--detach", "--no-node-red", *words, cwd=tmp_path).document
+    try:
+        assert (up["node_red_url"], up["node_red_runs"]) == (None, False)
+        camera = load_settings({"RECAM_SETTINGS": up["settings"]}).camera
+        assert camera.node_red_port != 1880
+        assert knock(str(camera.host), camera.node_red_port, 5) is Port.refused
+    finally:
+        run("virtual", "down", *words, cwd=tmp_path)
+
+
+def listener(port: int | None) -> int:
+    """The process that listens at a port of the loopback."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    rows = [line.split() for line in lines]
+    inode = next(row[9] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A")
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if str(link.readlink()) == f"socket:[{inode}]":
+                return int(link.parts[2])
+    raise AssertionError(f"nothing listens at port {port}")
 
 
 def ended(pid: int) -> bool:
