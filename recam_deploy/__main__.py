@@ -1,5 +1,20 @@
-"""`python -m recam_deploy` is `recam`."""
+"""The program `recam`, which `python -m recam_deploy` is as well."""
 
-from .cli.main import run
+import sys
 
-run()
+
+def main() -> None:
+    """Load it and run it. Loading takes a moment, in which Ctrl-C shows no traceback either."""
+    try:
+        from .cli.main import run
+
+        run()
+    except KeyboardInterrupt:
+        from .cli.boundary import INTERRUPTED, report_interruption
+
+        report_interruption()
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

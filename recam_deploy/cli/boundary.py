@@ -24,7 +24,7 @@ from ..errors import RecamError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-FAILED, BUG, INTERRUPTED, TERMINATED = 1, 3, 130, 143
+FAILED, USAGE, BUG, INTERRUPTED, TERMINATED = 1, 2, 3, 130, 143
 
 
 def bounded(command: Callable[P, R]) -> Callable[P, R]:
@@ -44,7 +44,7 @@ def bounded(command: Callable[P, R]) -> Callable[P, R]:
             _terminal(as_json).error(error)
             raise typer.Exit(FAILED) from None
         except (KeyboardInterrupt, typer.Abort):
-            _terminal(as_json).error(_InterruptedError("interrupted", "Run it again to go on."))
+            report_interruption(as_json)
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             sys.stderr.close()
@@ -105,6 +105,34 @@ def _of_the_system(error: OSError) -> RecamError:
 
 class _InterruptedError(RecamError):
     kind = "interrupted"
+
+
+class _UsageError(RecamError):
+    kind = "usage"
+
+
+def report_interruption(as_json: bool | None = None) -> None:
+    """Say that the user has ended the command; by default as the command line asks for it."""
+    as_json = _asks_for_json() if as_json is None else as_json
+    _terminal(as_json).error(_InterruptedError("interrupted", "Run it again to go on."))
+
+
+def report_early_end(end: SystemExit) -> None:
+    """Say what typer leaves unsaid where it ends the program before a command begins.
+
+    It explains a mistake in the command line to people only, and an interruption to nobody.
+    """
+    ended_by = end.__context__
+    if isinstance(getattr(ended_by, "__cause__", None), KeyboardInterrupt):
+        report_interruption()
+    elif end.code == USAGE and _asks_for_json() and hasattr(ended_by, "format_message"):
+        message = " ".join(ended_by.format_message().split())
+        command = getattr(getattr(ended_by, "ctx", None), "command_path", "recam")
+        _terminal(True).error(_UsageError(message, f"See `{command} --help`."))
+
+
+def _asks_for_json() -> bool:
+    return "--json" in sys.argv[1:]
 
 
 def _terminal(as_json: bool) -> Any:

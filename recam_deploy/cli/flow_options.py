@@ -159,7 +159,7 @@ Via = Annotated[
 BackupName = Annotated[
     str | None,
     typer.Argument(
-        metavar="[BACKUP]",
+        metavar="BACKUP",
         help="A name or number that `recam flow backups` lists, or a file. (default: the newest)",
         show_default=False,
     ),

@@ -24,7 +24,7 @@ from . import (
     virtual,
     watch,
 )
-from .boundary import end_on_sigterm
+from .boundary import end_on_sigterm, report_early_end
 
 app = typer.Typer(
     name="recam",
@@ -75,6 +75,10 @@ app.add_typer(runner.app, name="runner", rich_help_panel="What it works with")
 
 
 def run() -> None:
-    """The console script."""
+    """Run the command that the command line names, and exit."""
     end_on_sigterm()
-    app()
+    try:
+        app(prog_name="recam")
+    except SystemExit as end:
+        report_early_end(end)
+        raise

@@ -42,7 +42,7 @@ CameraName = Annotated[
     typer.Option(
         "--camera",
         metavar="NAME",
-        help="One of the cameras in recam.toml: --camera porch is its table [camera.porch]. "
+        help="One of the cameras in recam.toml: --camera porch is its table \\[camera.porch]. "
         "(or RECAM_CAMERA)",
         rich_help_panel="Camera",
     ),

@@ -135,6 +135,65 @@ def test_usage_errors_exit_with_2() -> None:
     assert runner.invoke(app, ["toolchain", "install", "--nonsense"]).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["deploy", "--json"], "ARTIFACT"),
+        (["watch", "--json", "--count", "none"], "--count"),
+        (["--json", "nonsense"], "--json"),
+        (["cache", "info", "--json", "--colour"], "--colour"),
+    ],
+)
+def test_usage_errors_are_a_document_with_json(words: list[str], named: str) -> None:
+    done = recam(*words)
+    assert done.returncode == 2
+    error = json.loads(done.stdout)["error"]
+    assert (error["kind"], named in error["message"]) == ("usage", True)
+    assert "--help" in error["hint"]
+
+
+def recam(*words: str) -> subprocess.CompletedProcess[str]:
+    """The program itself: what ends before a command begins is not the runner's."""
+    return subprocess.run(
+        [sys.executable, "-m", "recam_deploy", *words], capture_output=True, text=True, check=False
+    )
+
+
+EARLY = {
+    "while it is loaded": (
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n"
+        "            sys.meta_path.remove(self)\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    ),
+    "before the command": (
+        "from recam_deploy.cli.main import app\n"
+        "@app.callback()\n"
+        "def early() -> None:\n"
+        "    raise KeyboardInterrupt\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("moment", EARLY)
+@pytest.mark.parametrize("as_json", [False, True], ids=["lines", "json"])
+def test_ctrl_c_at_any_moment_is_told_without_a_traceback(moment: str, as_json: bool) -> None:
+    words = ["cache", "info", *(["--json"] if as_json else [])]
+    program = f"import sys\nsys.argv = ['recam', *{words}]\n{EARLY[moment]}"
+    program += "from recam_deploy.__main__ import main\nmain()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+    if as_json:
+        assert json.loads(done.stdout)["error"]["kind"] == "interrupted"
+    else:
+        assert done.stderr.startswith("error: interrupted")
+
+
 def test_a_bug_exits_with_3_and_names_a_log(capsys: pytest.CaptureFixture[str]) -> None:
     import typer
 
@@ -215,6 +274,10 @@ COMMANDS = [
     ["flow", "backups"],
     ["flow", "restore"],
     ["watch"],
+    ["history"],
+    ["rollback"],
+    ["doctor"],
+    ["discover"],
 ]
 
 
@@ -246,6 +309,7 @@ def test_help_names_defaults_and_variables() -> None:
     text = " ".join(runner.invoke(app, ["up", "--help"], env={"COLUMNS": "300"}).stdout.split())
     assert "RECAM_HOST" in text
     assert "default: 0.75" in text
+    assert "is its table [camera.porch]" in text
 
 
 def test_a_dry_run_prints_the_commands_and_writes_nothing(
