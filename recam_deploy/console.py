@@ -1,7 +1,8 @@
 """The one place that prints: results on stdout, progress and errors on stderr.
 
 With `--json`, stdout carries exactly one document and stderr a line for each finished step.
-Without it, progress is shown only where stderr is a terminal.
+Without it, progress is shown only where stderr is a terminal. Text may be a camera's or a file's:
+what would move the cursor or turn the writing around is shown as an escape.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -43,6 +45,12 @@ class Terminal:
         self._out = Console(file=sys.stdout, highlight=False, soft_wrap=True)
         self._err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
         self._shows_progress = as_json or self._err.is_terminal
+        self._bar: Progress | None = None
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether there is a person who can answer a question."""
+        return not self.as_json and sys.stdin is not None and sys.stdin.isatty()
 
     def result(self, document: dict[str, Any], lines: Sequence[str] = ()) -> None:
         """The command's result: the document with --json, else the lines for people."""
@@ -50,17 +58,17 @@ class Terminal:
             self._print_json(document)
         else:
             for line in lines:
-                self._out.print(_writable(line), markup=False)
+                self._out.print(printable(line), markup=False)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table for people; nothing with --json."""
         if self.as_json:
             return
-        table = Table(title=title, title_justify="left", title_style="bold")
+        table = Table(title=Text(one_line(title)), title_justify="left", title_style="bold")
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:
-            table.add_row(*(Text(_writable(cell)) for cell in row))
+            table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in row))
         Console(file=sys.stdout, highlight=False).print(table)
 
     def error(self, error: RecamError) -> None:
@@ -78,7 +86,7 @@ class Terminal:
         if self.as_json:
             self._print_json({"error": {"kind": "bug", "message": message, "hint": hint}})
         else:
-            self._err.print(Text("internal error: ", style="bold red") + Text(message))
+            self._err.print(Text("internal error: ", style="bold red") + Text(one_line(message)))
             self._err.print(Text(hint))
 
     def say(self, message: str) -> None:
@@ -95,12 +103,34 @@ class Terminal:
         """Show a piece of work: a bar or spinner on a terminal, else one line when it is done."""
         started = time.monotonic()
         if self._err.is_terminal:
-            with _bar(self._err, title, unit) as step:
+            with self._drawn(title, unit) as step:
                 yield step
         else:
             yield _Quiet()
         if self._shows_progress:
             self._err.print(f"{title} … {time.monotonic() - started:.1f} s", markup=False)
+
+    @contextmanager
+    def _drawn(self, title: str, unit: str) -> Iterator[Step]:
+        bar = _bar(self._err)
+        self._bar = bar
+        try:
+            with bar:
+                yield _Bar(bar, title, unit)
+        finally:
+            self._bar = None
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Draw no bar while a person is asked something: it would go over the question."""
+        bar = self._bar
+        if bar:
+            bar.stop()
+        try:
+            yield
+        finally:
+            if bar:
+                bar.start()
 
     @contextmanager
     def live(self, title: str) -> Iterator[Screen]:
@@ -143,8 +173,17 @@ class _Lit:
 
 def one_line(text: str) -> str:
     """Text from anywhere as one printable line."""
-    joined = " ".join(part.strip() for part in text.splitlines() if part.strip())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in joined)
+    return printable(" ".join(part.strip() for part in text.splitlines() if part.strip()))
+
+
+def printable(text: str) -> str:
+    """Text from anywhere with all but letters, signs and spaces escaped as in Python: `\\x1b`."""
+    return "".join(
+        c
+        if c.isprintable() or unicodedata.category(c) == "Zs"
+        else c.encode("unicode_escape").decode()
+        for c in text
+    )
 
 
 def _writable(text: str) -> str:
@@ -201,8 +240,7 @@ class _Bar:
             self._progress.update(self._task, note=one_line(note))
 
 
-@contextmanager
-def _bar(console: Console, title: str, unit: str) -> Iterator[Step]:
+def _bar(console: Console) -> Progress:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -212,5 +250,4 @@ def _bar(console: Console, title: str, unit: str) -> Iterator[Step]:
         _TimeLeft(),
         TextColumn("{task.fields[note]}", style="dim", markup=False),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield _Bar(progress, title, unit)
+    return Progress(*columns, console=console, transient=True)

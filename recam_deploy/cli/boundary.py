@@ -125,8 +125,10 @@ def report_early_end(end: SystemExit) -> None:
     ended_by = end.__context__
     if isinstance(getattr(ended_by, "__cause__", None), KeyboardInterrupt):
         report_interruption()
-    elif end.code == USAGE and _asks_for_json() and hasattr(ended_by, "format_message"):
-        message = " ".join(ended_by.format_message().split())
+    elif end.code == USAGE and _asks_for_json():
+        # The class is private to typer, which has its own copy of click in newer versions.
+        told = getattr(ended_by, "format_message", lambda: "the command line has a mistake")
+        message = " ".join(told().split())
         command = getattr(getattr(ended_by, "ctx", None), "command_path", "recam")
         _terminal(True).error(_UsageError(message, f"See `{command} --help`."))
 

@@ -72,7 +72,7 @@ def deploy(
     if via is Way.http:
         _deploy_over_http(terminal, settings, model, dry_run=dry_run)
         return
-    with open_remote(settings, accept_host_key=accept_host_key, as_json=as_json) as remote:
+    with open_remote(settings, terminal, accept_host_key=accept_host_key) as remote:
         if dry_run:
             print_plan(terminal, plan_for(remote, settings, model, tries=not no_try))
             return
@@ -139,7 +139,7 @@ def test(
     model = _read_artifact(artifact, labels)
     inputs = prepare_smoke_test(settings, image, runner, output)
     with (
-        open_remote(settings, accept_host_key=accept_host_key, as_json=as_json) as remote,
+        open_remote(settings, terminal, accept_host_key=accept_host_key) as remote,
         at_work(remote, settings, f"testing {model.name}", terminal, wait),
     ):
         report = smoke_test(remote, settings, model, inputs, terminal)

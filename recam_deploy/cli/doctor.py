@@ -47,7 +47,7 @@ def doctor(
     report = examine(
         settings,
         terminal,
-        password_of(settings.camera, as_json=as_json),
+        password_of(settings.camera, terminal),
         accept_host_key=accept_host_key,
     )
     terminal.result(

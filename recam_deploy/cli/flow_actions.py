@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -80,18 +79,17 @@ def choose_flow(
 
 
 def node_red(settings: Settings, terminal: Terminal, *, ask_token: bool = False) -> NodeRed:
-    """The camera's Node-RED. A login is asked for on a terminal only, and never with --json."""
+    """The camera's Node-RED. A login is asked for where there is a person."""
     camera = settings.camera
-    may_ask = sys.stdin.isatty() and not terminal.as_json
 
     def ask() -> Login | None:
-        if not may_ask:
+        if not terminal.may_ask:
             return None
         user = camera.node_red_user or typer.prompt("Node-RED user", default="admin", err=True)
         return Login(user=user, password=ask_secret(f"Password of {user} for Node-RED: "))
 
     if ask_token:
-        if not may_ask:
+        if not terminal.may_ask:
             raise AuthenticationError(
                 "nobody can be asked for the Node-RED token", "Set RECAM_NODERED_TOKEN instead."
             )
@@ -177,11 +175,7 @@ class Connections:
         if self._remote is None:
             try:
                 self._remote = self._stack.enter_context(
-                    open_remote(
-                        self._settings,
-                        accept_host_key=self._accept,
-                        as_json=self._terminal.as_json,
-                    )
+                    open_remote(self._settings, self._terminal, accept_host_key=self._accept)
                 )
             except CameraError as error:
                 self._failed = error
@@ -228,7 +222,7 @@ def approval(terminal: Terminal, *, yes: bool) -> Callable[[PushPlan], None]:
             terminal.result({}, lines)
         if yes:
             return
-        if terminal.as_json or not sys.stdin.isatty():
+        if not terminal.may_ask:
             raise FlowError(
                 "the flows on the camera would be changed, and nobody can be asked",
                 "Add --yes to change them, or --dry-run to see what would be changed.",

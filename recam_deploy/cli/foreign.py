@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -118,8 +117,7 @@ def _ask(terminal: Terminal, plan: ExportPlan) -> None:
         f"{plan.model.path.name} is {plan.title}: loading it can run any code that it carries, "
         "with your rights; load only files whose maker you trust"
     )
-    may_ask = sys.stdin.isatty() and not terminal.as_json
-    if may_ask and typer.confirm(f"{said}.\nLoad it?", err=True):
+    if terminal.may_ask and typer.confirm(f"{said}.\nLoad it?", err=True):
         return
     raise ConsentError(
         said, "Say that you trust it with --trust-model, or give the model as ONNX, which is data."

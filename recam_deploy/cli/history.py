@@ -49,7 +49,7 @@ def history(
     terminal = Terminal(as_json=as_json)
     settings = camera_settings(host, port, user, key, camera)
     layout = CameraLayout.from_settings(settings.camera)
-    with open_remote(settings, accept_host_key=accept_host_key, as_json=as_json) as remote:
+    with open_remote(settings, terminal, accept_host_key=accept_host_key) as remote:
         found = read_history(remote, layout)
     terminal.table("", ("id", "sha256", "name", "labels", ""), _rows(found))
     terminal.result(found.as_json(), [] if found.entries else ["no model is on the camera"])
@@ -95,7 +95,7 @@ def rollback(
     settings = camera_settings(host, port, user, key, camera)
     layout = CameraLayout.from_settings(settings.camera)
     keep = settings.camera.history
-    with open_remote(settings, accept_host_key=accept_host_key, as_json=as_json) as remote:
+    with open_remote(settings, terminal, accept_host_key=accept_host_key) as remote:
         if dry_run:
             found = read_history(remote, layout)
             print_plan(terminal, plan_return(found, found.choose(to), layout, keep))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from ..camera.remote import Remote
+    from ..console import Terminal
     from ..settings import CameraSettings, Settings
 
 
@@ -44,9 +44,9 @@ def camera_settings(
     return settings
 
 
-def password_of(camera: CameraSettings, *, as_json: bool) -> Callable[[], SecretStr | None]:
+def password_of(camera: CameraSettings, terminal: Terminal) -> Callable[[], SecretStr | None]:
     """Where the camera's password comes from, once one is needed: the settings, the keyring, or a
-    prompt (on a terminal only, and never with --json)."""
+    person, where one can be asked."""
 
     def password() -> SecretStr | None:
         from ..keyring_store import stored_password
@@ -54,28 +54,27 @@ def password_of(camera: CameraSettings, *, as_json: bool) -> Callable[[], Secret
         known = camera.password
         if known is None and camera.keyring:
             known = stored_password(camera.user, str(camera.host))
-        if known or as_json or not sys.stdin.isatty():
+        if known or not terminal.may_ask:
             return known
-        return ask_secret(f"Password of {camera.user}@{camera.host}: ")
+        with terminal.asking():
+            return ask_secret(f"Password of {camera.user}@{camera.host}: ")
 
     return password
 
 
-def open_remote(settings: Settings, *, accept_host_key: bool, as_json: bool) -> Remote:
-    """Log in. Questions are asked only on a terminal, and never with --json."""
+def open_remote(settings: Settings, terminal: Terminal, *, accept_host_key: bool) -> Remote:
+    """Log in. What must be known is asked where there is a person."""
     from ..camera.remote import connect
 
-    may_ask = sys.stdin.isatty() and not as_json
-
     def confirm(host: str, key_type: str, fingerprint: str) -> bool:
-        return may_ask and typer.confirm(
+        return terminal.may_ask and typer.confirm(
             f"{host} shows a {key_type} key that is not known yet:\n  {fingerprint}\nTrust it?",
             err=True,
         )
 
     return connect(
         settings.camera,
-        password=password_of(settings.camera, as_json=as_json),
+        password=password_of(settings.camera, terminal),
         accept_host_key=accept_host_key,
         confirm=confirm,
     )

@@ -139,7 +139,7 @@ def run_journey(
     from .login import open_remote
 
     started = time.monotonic()
-    with open_remote(settings, accept_host_key=accept_host_key, as_json=terminal.as_json) as remote:
+    with open_remote(settings, terminal, accept_host_key=accept_host_key) as remote:
         converted = run_conversion(settings, terminal, conversion)
         seconds = {"convert": time.monotonic() - started}
         artifact = converted.artifact

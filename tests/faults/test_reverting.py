@@ -24,6 +24,7 @@ from recam_deploy.cli.camera_actions import (
     prepare_smoke_test,
 )
 from recam_deploy.cli.login import open_remote
+from recam_deploy.console import Terminal
 from recam_deploy.errors import SmokeTestError
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import Settings, load_settings
@@ -35,7 +36,7 @@ QUIET = SilentProgress()
 def working(camera: FaultCamera) -> Iterator[tuple[Settings, Remote, Lock]]:
     settings = load_settings(camera.environment)
     with (
-        open_remote(settings, accept_host_key=False, as_json=True) as remote,
+        open_remote(settings, Terminal(as_json=True), accept_host_key=False) as remote,
         at_work(remote, settings, "testing", QUIET, 5) as lock,
     ):
         yield settings, remote, lock
