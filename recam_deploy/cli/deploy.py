@@ -8,24 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .boundary import bounded
+from .camera_options import WAIT_SECONDS, CameraFlags, Wait
 from .flow_options import Via, Way
-from .options import (
-    WAIT_SECONDS,
-    AcceptHostKey,
-    ArtifactPath,
-    AsJson,
-    CameraName,
-    DryRun,
-    Host,
-    Key,
-    Labels,
-    NoTry,
-    Output,
-    Port,
-    Runner,
-    User,
-    Wait,
-)
+from .groups import grouped
+from .options import ArtifactPath, AsJson, DryRun, Labels, NoTry, Output, Runner
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
@@ -37,18 +23,14 @@ if TYPE_CHECKING:
 
 
 @bounded
+@grouped
 def deploy(
     artifact: ArtifactPath,
+    camera: CameraFlags,
     labels: Labels = None,
     via: Via = Way.ssh,
     dry_run: DryRun = False,
     no_try: NoTry = False,
-    host: Host = None,
-    camera: CameraName = None,
-    port: Port = None,
-    user: User = None,
-    key: Key = None,
-    accept_host_key: AcceptHostKey = False,
     wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
@@ -64,15 +46,15 @@ def deploy(
     """
     from ..console import Terminal
     from .camera_actions import deploy_artifact, plan_for
-    from .login import camera_settings, open_remote
+    from .login import open_remote
 
     terminal = Terminal(as_json=as_json)
-    settings = camera_settings(host, port, user, key, camera)
+    settings = camera.settings()
     model = _read_artifact(artifact, labels)
     if via is Way.http:
         _deploy_over_http(terminal, settings, model, dry_run=dry_run)
         return
-    with open_remote(settings, terminal, accept_host_key=accept_host_key) as remote:
+    with open_remote(settings, terminal, accept_host_key=camera.accept_host_key) as remote:
         if dry_run:
             print_plan(terminal, plan_for(remote, settings, model, tries=not no_try))
             return
@@ -106,20 +88,16 @@ def _step_lines(steps: tuple[PlanStep, ...]) -> list[str]:
 
 
 @bounded
+@grouped
 def test(
     artifact: ArtifactPath,
+    camera: CameraFlags,
     image: Annotated[
         Path, typer.Option(help="The picture to run the model on.", show_default=False)
     ],
     runner: Runner = None,
     output: Output = Path("Out.jpg"),
     labels: Labels = None,
-    host: Host = None,
-    camera: CameraName = None,
-    port: Port = None,
-    user: User = None,
-    key: Key = None,
-    accept_host_key: AcceptHostKey = False,
     wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
@@ -132,14 +110,14 @@ def test(
     """
     from ..console import Terminal
     from .camera_actions import at_work, prepare_smoke_test, smoke_test
-    from .login import camera_settings, open_remote
+    from .login import open_remote
 
     terminal = Terminal(as_json=as_json)
-    settings = camera_settings(host, port, user, key, camera)
+    settings = camera.settings()
     model = _read_artifact(artifact, labels)
     inputs = prepare_smoke_test(settings, image, runner, output)
     with (
-        open_remote(settings, terminal, accept_host_key=accept_host_key) as remote,
+        open_remote(settings, terminal, accept_host_key=camera.accept_host_key) as remote,
         at_work(remote, settings, f"testing {model.name}", terminal, wait),
     ):
         report = smoke_test(remote, settings, model, inputs, terminal)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from .boundary import FAILED, bounded
-from .options import AcceptHostKey, AsJson, CameraName, Host, Key, Port, User
+from .camera_options import CameraFlags
+from .groups import grouped
+from .options import AsJson
 
 if TYPE_CHECKING:
     from ..doctor.check import Check
@@ -18,13 +20,9 @@ _WORDS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 
 
 @bounded
+@grouped
 def doctor(
-    host: Host = None,
-    camera: CameraName = None,
-    port: Port = None,
-    user: User = None,
-    key: Key = None,
-    accept_host_key: AcceptHostKey = False,
+    camera: CameraFlags,
     as_json: AsJson = False,
 ) -> None:
     """Find out what is wrong, and say how to mend it.
@@ -37,18 +35,15 @@ def doctor(
     """
     from ..console import Terminal
     from ..doctor.examination import examine
-    from ..settings import load_settings
     from .login import password_of
 
     terminal = Terminal(as_json=as_json)
-    settings = load_settings(camera=camera).with_flags(
-        camera={"host": host, "port": port, "user": user, "key": key}
-    )
+    settings = camera.settings(needed=False)
     report = examine(
         settings,
         terminal,
         password_of(settings.camera, terminal),
-        accept_host_key=accept_host_key,
+        accept_host_key=camera.accept_host_key,
     )
     terminal.result(
         report.as_json(), [*_lines(report.checks), _summary(report, bool(settings.camera.host))]

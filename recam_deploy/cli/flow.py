@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .boundary import FAILED, bounded
-from .flow_options import BackupName, FlowFlags, NodeRedCommand, NodeRedFlags, SshFlags, Yes
+from .camera_options import CameraFlags, NodeRedCommand, NodeRedFlags, PlaceFlags
+from .flow_options import BackupName, FlowFlags, Yes
 from .groups import grouped
-from .options import AsJson, CameraName, DryRun, Host
+from .options import AsJson, DryRun
 
 if TYPE_CHECKING:
     from ..console import Terminal
@@ -30,7 +31,7 @@ app = typer.Typer(
 @app.command(cls=NodeRedCommand)
 @bounded
 @grouped
-def show(reach: NodeRedFlags, as_json: AsJson = False) -> None:
+def show(camera: PlaceFlags, login: NodeRedFlags, as_json: AsJson = False) -> None:
     """Show what runs in the camera's Node-RED: its tabs, with the camera's own nodes on each.
 
     With --json: the whole document, {"rev", "flows"}.
@@ -40,7 +41,7 @@ def show(reach: NodeRedFlags, as_json: AsJson = False) -> None:
     from .flow_actions import node_red
 
     terminal = Terminal(as_json=as_json)
-    with node_red(reach.settings(), terminal, ask_token=reach.nodered_token) as client:
+    with node_red(login.over(camera.settings()), terminal, ask_token=login.nodered_token) as client:
         document = client.read()
     lines = []
     for home in [n for n in document.nodes if n["type"] in ("tab", "subflow")]:
@@ -56,7 +57,8 @@ def show(reach: NodeRedFlags, as_json: AsJson = False) -> None:
 @bounded
 @grouped
 def pull(
-    reach: NodeRedFlags,
+    camera: PlaceFlags,
+    login: NodeRedFlags,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", help="The file to write; the editor can import it."),
@@ -76,7 +78,7 @@ def pull(
         raise InputError(f"{output} is there already", "Choose another name, or add --force.")
     if not output.absolute().parent.is_dir():
         raise InputError(f"the folder {output.parent} does not exist", "Make it first.")
-    with node_red(reach.settings(), terminal, ask_token=reach.nodered_token) as client:
+    with node_red(login.over(camera.settings()), terminal, ask_token=login.nodered_token) as client:
         document = client.read()
     write_atomically(output, content(document), 0o600)
     terminal.result(
@@ -90,8 +92,8 @@ def pull(
 @grouped
 def diff(
     wanted: FlowFlags,
-    reach: NodeRedFlags,
-    ssh: SshFlags,
+    camera: CameraFlags,
+    login: NodeRedFlags,
     backup: Annotated[
         str | None,
         typer.Option(help="Compare with this backup instead: what `restore` would change."),
@@ -104,9 +106,9 @@ def diff(
     from .flow_actions import Connections, node_red
 
     terminal = Terminal(as_json=as_json)
-    settings = ssh.over(reach.settings())
-    connections = Connections(settings, terminal, accept_host_key=ssh.accept_host_key)
-    with connections, node_red(settings, terminal, ask_token=reach.nodered_token) as client:
+    settings = login.over(camera.settings())
+    connections = Connections(settings, terminal, accept_host_key=camera.accept_host_key)
+    with connections, node_red(settings, terminal, ask_token=login.nodered_token) as client:
         if backup is None:
             _show_plan(terminal, client, _target(settings, connections, wanted))
         else:
@@ -119,8 +121,8 @@ def diff(
 @grouped
 def push_flow(
     wanted: FlowFlags,
-    reach: NodeRedFlags,
-    ssh: SshFlags,
+    camera: CameraFlags,
+    login: NodeRedFlags,
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -137,9 +139,9 @@ def push_flow(
     from .flow_actions import Connections, node_red, push_and_wait
 
     terminal = Terminal(as_json=as_json)
-    settings = ssh.over(reach.settings())
-    connections = Connections(settings, terminal, accept_host_key=ssh.accept_host_key)
-    with connections, node_red(settings, terminal, ask_token=reach.nodered_token) as client:
+    settings = login.over(camera.settings())
+    connections = Connections(settings, terminal, accept_host_key=camera.accept_host_key)
+    with connections, node_red(settings, terminal, ask_token=login.nodered_token) as client:
         target = _target(settings, connections, wanted)
         if dry_run:
             _show_plan(terminal, client, target, check=True)
@@ -152,13 +154,14 @@ def push_flow(
 
 @app.command()
 @bounded
-def backups(host: Host = None, camera: CameraName = None, as_json: AsJson = False) -> None:
+@grouped
+def backups(camera: PlaceFlags, as_json: AsJson = False) -> None:
     """List the flows of this camera that are kept on this machine, the newest first."""
     from ..console import Terminal
     from ..flows.backups import Backups
 
     terminal = Terminal(as_json=as_json)
-    store = Backups.from_settings(NodeRedFlags(host=host, camera=camera).settings().camera)
+    store = Backups.from_settings(camera.settings().camera)
     kept = store.all()
     if kept:
         rows = [(one.name, one.written, str(one.nodes)) for one in kept]
@@ -173,8 +176,8 @@ def backups(host: Host = None, camera: CameraName = None, as_json: AsJson = Fals
 @bounded
 @grouped
 def restore(
-    reach: NodeRedFlags,
-    ssh: SshFlags,
+    camera: CameraFlags,
+    login: NodeRedFlags,
     backup: BackupName = None,
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -189,11 +192,11 @@ def restore(
     from .flow_actions import Connections, node_red, push_and_wait
 
     terminal = Terminal(as_json=as_json)
-    settings = ssh.over(reach.settings())
+    settings = login.over(camera.settings())
     path, kept = Backups.from_settings(settings.camera).read(backup)
     terminal.say(f"Restoring {path}")
-    connections = Connections(settings, terminal, accept_host_key=ssh.accept_host_key)
-    with connections, node_red(settings, terminal, ask_token=reach.nodered_token) as client:
+    connections = Connections(settings, terminal, accept_host_key=camera.accept_host_key)
+    with connections, node_red(settings, terminal, ask_token=login.nodered_token) as client:
         if dry_run:
             _show_plan(terminal, client, lambda _: kept.nodes)
             return

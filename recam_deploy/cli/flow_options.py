@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperCommand
 
-from .options import AcceptHostKey, CameraName, Host, Key, Labels, Port, User
+from .options import Labels
 
 if TYPE_CHECKING:
-    from ..settings import Settings
     from .flow_actions import FlowChoice
 
-_ASK_FLAG = "--nodered-token"
 _WHAT, _FILLED = "What is pushed", "How it is filled in"
 
 
@@ -126,24 +122,6 @@ HttpUrl = Annotated[
         rich_help_panel=_FILLED,
     ),
 ]
-NoderedUser = Annotated[
-    str | None,
-    typer.Option(
-        "--nodered-user",
-        help="The user for Node-RED, where it asks for a login. The password is never a flag: it "
-        "comes from RECAM_NODERED_PASSWORD or a prompt. (or RECAM_NODERED_USER)",
-        rich_help_panel="Camera",
-    ),
-]
-NoderedToken = Annotated[
-    bool,
-    typer.Option(
-        _ASK_FLAG,
-        help="Ask for an access token to Node-RED now; it is never given on the command line. "
-        "(or RECAM_NODERED_TOKEN)",
-        rich_help_panel="Camera",
-    ),
-]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before anything is sent.")]
 NoFlow = Annotated[
     bool, typer.Option("--no-flow", help="Leave Node-RED alone: only convert, deploy and test.")
@@ -164,49 +142,6 @@ BackupName = Annotated[
         show_default=False,
     ),
 ]
-
-
-class NodeRedCommand(TyperCommand):
-    """A command that takes `NodeRedFlags`: a token on its command line is not shown once more."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if any(word == _ASK_FLAG and next_[:1] != "-" for word, next_ in pairwise(args)):
-            ctx.fail(
-                f"{_ASK_FLAG} takes no value, for a command line is seen by others. Put it "
-                "last, to be asked for the token, or set RECAM_NODERED_TOKEN."
-            )
-        return super().parse_args(ctx, args)
-
-
-@dataclass(frozen=True)
-class NodeRedFlags:
-    """Which camera's Node-RED, as one value; see `groups.grouped`."""
-
-    host: Host = None
-    camera: CameraName = None
-    nodered_user: NoderedUser = None
-    nodered_token: NoderedToken = False
-
-    def settings(self) -> Settings:
-        """The settings with these flags over them. Raises SettingsError."""
-        from .login import camera_settings
-
-        settings = camera_settings(self.host, None, None, None, self.camera)
-        return settings.with_flags(camera={"node_red_user": self.nodered_user})
-
-
-@dataclass(frozen=True)
-class SshFlags:
-    """How the camera is reached over SSH, where flows are kept as well."""
-
-    port: Port = None
-    user: User = None
-    key: Key = None
-    accept_host_key: AcceptHostKey = False
-
-    def over(self, settings: Settings) -> Settings:
-        """The settings with these flags over them. Raises SettingsError."""
-        return settings.with_flags(camera={"port": self.port, "user": self.user, "key": self.key})
 
 
 @dataclass(frozen=True)

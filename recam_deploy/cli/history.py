@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .boundary import bounded
-from .options import (
-    WAIT_SECONDS,
-    AcceptHostKey,
-    AsJson,
-    CameraName,
-    DryRun,
-    Host,
-    Key,
-    Port,
-    User,
-    Wait,
-)
+from .camera_options import WAIT_SECONDS, CameraFlags, Wait
+from .groups import grouped
+from .options import AsJson, DryRun
 
 if TYPE_CHECKING:
     from ..camera.history import History
@@ -26,13 +17,9 @@ if TYPE_CHECKING:
 
 
 @bounded
+@grouped
 def history(
-    host: Host = None,
-    camera: CameraName = None,
-    port: Port = None,
-    user: User = None,
-    key: Key = None,
-    accept_host_key: AcceptHostKey = False,
+    camera: CameraFlags,
     as_json: AsJson = False,
 ) -> None:
     """Show the model that is active on the camera, and those kept from before.
@@ -44,19 +31,21 @@ def history(
     from ..camera.history import read_history
     from ..camera.layout import CameraLayout
     from ..console import Terminal
-    from .login import camera_settings, open_remote
+    from .login import open_remote
 
     terminal = Terminal(as_json=as_json)
-    settings = camera_settings(host, port, user, key, camera)
+    settings = camera.settings()
     layout = CameraLayout.from_settings(settings.camera)
-    with open_remote(settings, terminal, accept_host_key=accept_host_key) as remote:
+    with open_remote(settings, terminal, accept_host_key=camera.accept_host_key) as remote:
         found = read_history(remote, layout)
     terminal.table("", ("id", "sha256", "name", "labels", ""), _rows(found))
     terminal.result(found.as_json(), [] if found.entries else ["no model is on the camera"])
 
 
 @bounded
+@grouped
 def rollback(
+    camera: CameraFlags,
     to: Annotated[
         str | None,
         typer.Option(
@@ -67,12 +56,6 @@ def rollback(
         ),
     ] = None,
     dry_run: DryRun = False,
-    host: Host = None,
-    camera: CameraName = None,
-    port: Port = None,
-    user: User = None,
-    key: Key = None,
-    accept_host_key: AcceptHostKey = False,
     wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
@@ -89,13 +72,13 @@ def rollback(
     from ..console import Terminal
     from .camera_actions import at_work
     from .deploy import print_plan
-    from .login import camera_settings, open_remote
+    from .login import open_remote
 
     terminal = Terminal(as_json=as_json)
-    settings = camera_settings(host, port, user, key, camera)
+    settings = camera.settings()
     layout = CameraLayout.from_settings(settings.camera)
     keep = settings.camera.history
-    with open_remote(settings, terminal, accept_host_key=accept_host_key) as remote:
+    with open_remote(settings, terminal, accept_host_key=camera.accept_host_key) as remote:
         if dry_run:
             found = read_history(remote, layout)
             print_plan(terminal, plan_return(found, found.choose(to), layout, keep))

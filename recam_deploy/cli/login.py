@@ -1,15 +1,12 @@
-"""Connecting to the camera that the settings and flags name, asking a person where one is there."""
+"""Logging in to the camera that the settings name, asking a person where one is there."""
 
 from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-
-from ..errors import SettingsError
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -17,31 +14,6 @@ if TYPE_CHECKING:
     from ..camera.remote import Remote
     from ..console import Terminal
     from ..settings import CameraSettings, Settings
-
-
-def camera_settings(
-    host: str | None,
-    port: int | None,
-    user: str | None,
-    key: Path | None,
-    camera: str | None = None,
-) -> Settings:
-    """The settings, of the camera of that name where one is given, with its flags over them.
-
-    Raises SettingsError when no camera is named at all.
-    """
-    from ..settings import load_settings
-
-    settings = load_settings(camera=camera).with_flags(
-        camera={"host": host, "port": port, "user": user, "key": key}
-    )
-    if not settings.camera.host:
-        raise SettingsError(
-            "no camera is named",
-            "Give --host (192.168.42.1 over USB) or --camera, or set RECAM_HOST; `recam discover` "
-            "finds cameras, and `recam virtual up` plays one.",
-        )
-    return settings
 
 
 def password_of(camera: CameraSettings, terminal: Terminal) -> Callable[[], SecretStr | None]:

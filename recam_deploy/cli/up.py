@@ -11,24 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .boundary import FAILED, bounded
+from .camera_options import WAIT_SECONDS, CameraFlags, Wait
 from .conversion_options import ConversionFlags, Model
 from .flow_options import FlowFile, NoFlow, Template
 from .foreign import ForeignFlags
 from .groups import grouped
-from .options import (
-    WAIT_SECONDS,
-    AcceptHostKey,
-    AsJson,
-    CameraName,
-    Host,
-    Key,
-    ModelOutput,
-    Output,
-    Port,
-    Runner,
-    User,
-    Wait,
-)
+from .options import AsJson, ModelOutput, Output, Runner
 
 if TYPE_CHECKING:
     from ..camera.deployment import Deployment
@@ -48,6 +36,7 @@ if TYPE_CHECKING:
 def up(
     model: Model,
     image: Annotated[Path, typer.Option(help="A picture to try the model on.", show_default=False)],
+    camera: CameraFlags,
     flags: ConversionFlags,
     foreign: ForeignFlags,
     output: Output = Path("Out.jpg"),
@@ -56,12 +45,6 @@ def up(
     template: Template = None,
     flow: FlowFile = None,
     no_flow: NoFlow = False,
-    host: Host = None,
-    camera: CameraName = None,
-    port: Port = None,
-    user: User = None,
-    key: Key = None,
-    accept_host_key: AcceptHostKey = False,
     wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
@@ -79,10 +62,9 @@ def up(
     from .camera_actions import prepare_smoke_test
     from .flow_actions import choose_flow
     from .foreign import as_onnx
-    from .login import camera_settings
 
     terminal = Terminal(as_json=as_json)
-    settings = foreign.over(flags.over(camera_settings(host, port, user, key, camera)))
+    settings = foreign.over(flags.over(camera.settings()))
     choice = None if no_flow else choose_flow(template, flow)
     smoke = prepare_smoke_test(settings, image, runner, output)
     source = as_onnx(settings, terminal, model, foreign)
@@ -94,7 +76,7 @@ def up(
         terminal,
         conversion,
         smoke,
-        accept_host_key=accept_host_key,
+        accept_host_key=camera.accept_host_key,
         flow=choice,
         wait=wait,
     )

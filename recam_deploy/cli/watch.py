@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .boundary import INTERRUPTED, bounded
-from .options import AsJson, CameraName, Host
+from .camera_options import PlaceFlags
+from .groups import grouped
+from .options import AsJson
 
 if TYPE_CHECKING:
     from ..live.events import LiveEvent
@@ -18,7 +20,9 @@ _SILENCE_SECONDS = 60.0
 
 
 @bounded
+@grouped
 def watch(
+    camera: PlaceFlags,
     count: Annotated[
         int | None, typer.Option(min=1, help="End after so many pictures.", show_default=False)
     ] = None,
@@ -31,8 +35,6 @@ def watch(
             show_default=False,
         ),
     ] = None,
-    host: Host = None,
-    camera: CameraName = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what the camera's model finds, live in the terminal.
@@ -44,10 +46,9 @@ def watch(
     """
     from ..console import Terminal
     from ..live.watching import Collector, collect, open_source
-    from .login import camera_settings
 
     terminal = Terminal(as_json=as_json)
-    settings = camera_settings(host, None, None, None, camera)
+    settings = camera.settings()
     if as_json and count is None and seconds is None:
         seconds = _JSON_SECONDS
     seen = Collector()

@@ -1,0 +1,161 @@
+"""Which camera a command is for, and how to log in to it; each is one value for the command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from ..errors import SettingsError
+
+if TYPE_CHECKING:
+    from ..settings import Settings
+
+_ASK_FLAG = "--nodered-token"
+_PANEL = "Camera"
+
+WAIT_SECONDS = 15.0  # what a run that was killed may have left going there ends in less
+Wait = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="How long to wait for another recam that is at work on the camera.",
+        rich_help_panel=_PANEL,
+    ),
+]
+
+Host = Annotated[
+    str | None,
+    typer.Option(
+        help="The camera's name or address, for instance 192.168.42.1 over USB "
+        "or recamera.local. (or RECAM_HOST)",
+        rich_help_panel=_PANEL,
+    ),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--camera",
+        metavar="NAME",
+        # The backslash keeps rich from taking the table's name for markup.
+        help="One of the cameras in recam.toml: --camera porch is its table \\[camera.porch]. "
+        "(or RECAM_CAMERA)",
+        rich_help_panel=_PANEL,
+    ),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=65535,
+        metavar="PORT",
+        help="Its SSH port. (or RECAM_PORT; default: 22)",
+        rich_help_panel=_PANEL,
+    ),
+]
+User = Annotated[
+    str | None,
+    typer.Option(
+        help="The user to log in as. (or RECAM_USER; default: recamera)",
+        rich_help_panel=_PANEL,
+    ),
+]
+Key = Annotated[
+    Path | None,
+    typer.Option(
+        help="A private key file; the SSH agent and ~/.ssh/id_* are tried as well. "
+        "The password is never a flag: it comes from RECAM_PASSWORD, the system keyring or a "
+        "prompt.",
+        rich_help_panel=_PANEL,
+    ),
+]
+AcceptHostKey = Annotated[
+    bool,
+    typer.Option(
+        "--accept-host-key",
+        help="Trust a camera that was never seen before. A changed key is refused all the same.",
+        rich_help_panel=_PANEL,
+    ),
+]
+NoderedUser = Annotated[
+    str | None,
+    typer.Option(
+        "--nodered-user",
+        help="The user for Node-RED, where it asks for a login. The password is never a flag: it "
+        "comes from RECAM_NODERED_PASSWORD or a prompt. (or RECAM_NODERED_USER)",
+        rich_help_panel=_PANEL,
+    ),
+]
+NoderedToken = Annotated[
+    bool,
+    typer.Option(
+        _ASK_FLAG,
+        help="Ask for an access token to Node-RED now; it is never given on the command line. "
+        "(or RECAM_NODERED_TOKEN)",
+        rich_help_panel=_PANEL,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class PlaceFlags:
+    """Which camera, as one value; see `groups.grouped`."""
+
+    host: Host = None
+    profile: Profile = None
+
+    def settings(self, *, needed: bool = True) -> Settings:
+        """The settings of that camera, with these flags over them.
+
+        Raises SettingsError; also when no camera is named at all, if one is `needed`.
+        """
+        from ..settings import CameraSettings, load_settings
+
+        flags = {name: v for name, v in vars(self).items() if name in CameraSettings.model_fields}
+        settings = load_settings(camera=self.profile).with_flags(camera=flags)
+        if needed and not settings.camera.host:
+            raise SettingsError(
+                "no camera is named",
+                "Give --host (192.168.42.1 over USB) or --camera, or set RECAM_HOST; `recam "
+                "discover` finds cameras, and `recam virtual up` plays one.",
+            )
+        return settings
+
+
+@dataclass(frozen=True)
+class CameraFlags(PlaceFlags):
+    """Which camera, and how to log in to it over SSH."""
+
+    port: Port = None
+    user: User = None
+    key: Key = None
+    accept_host_key: AcceptHostKey = False
+
+
+@dataclass(frozen=True)
+class NodeRedFlags:
+    """How to log in to the camera's Node-RED, where it asks for that."""
+
+    nodered_user: NoderedUser = None
+    nodered_token: NoderedToken = False
+
+    def over(self, settings: Settings) -> Settings:
+        """The settings with these flags over them."""
+        return settings.with_flags(camera={"node_red_user": self.nodered_user})
+
+
+class NodeRedCommand(TyperCommand):
+    """A command that takes `NodeRedFlags`: a token on its command line is not shown once more."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if any(word == _ASK_FLAG and next_[:1] != "-" for word, next_ in pairwise(args)):
+            ctx.fail(
+                f"{_ASK_FLAG} takes no value, for a command line is seen by others. Put it "
+                "last, to be asked for the token, or set RECAM_NODERED_TOKEN."
+            )
+        return super().parse_args(ctx, args)
