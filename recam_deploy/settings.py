@@ -261,6 +261,7 @@ def load_settings(
     document = file.document
     profile = camera or environment.get(profiles.VARIABLE) or None
     tables = profiles.split(document.get("camera", {}), CameraSettings.model_fields)
+    _from_file(CameraSettings, "camera", tables.common, path)
     for name in tables.cameras:
         _from_file(CameraSettings, f"camera.{name}", tables.table(name), path)
     document = {**document, "camera": tables.table(profile, path)}
@@ -289,9 +290,10 @@ def _section(
     cls: type[_S], table: str, values: Any, path: Path | None, environment: Mapping[str, str]
 ) -> _S:
     from_file = _from_file(cls, table, values, path)
-    variables = {field: _variable(cls, field, environment) for field in cls.model_fields}
-    given = {field: value for field, value in variables.items() if value}
-    return _validated(cls, table, dict(from_file) | given, "the environment")
+    found = {field: _variable(cls, field, environment) for field in cls.model_fields}
+    variables = {field: name for field, name in found.items() if name}
+    given = {field: environment[name] for field, name in variables.items()}
+    return _validated(cls, table, dict(from_file) | given, variables)
 
 
 def _from_file(cls: type[_S], table: str, values: Any, path: Path | None) -> _S:
@@ -304,12 +306,16 @@ def _from_file(cls: type[_S], table: str, values: Any, path: Path | None) -> _S:
 
 
 def _variable(cls: type[_Section], field: str, environment: Mapping[str, str]) -> str | None:
-    """A field's environment variable; Node-RED's may also be spelled RECAM_NODERED_…"""
+    """The variable that sets a field; Node-RED's may also be spelled RECAM_NODERED_…"""
     name = cls.prefix + field.upper()
-    return environment.get(name) or environment.get(name.replace("NODE_RED", "NODERED"))
+    spelled = (name, name.replace("NODE_RED", "NODERED"))
+    return next((one for one in spelled if environment.get(one)), None)
 
 
-def _validated(cls: type[_S], table: str, values: Mapping[str, Any], where: str) -> _S:
+def _validated(
+    cls: type[_S], table: str, values: Mapping[str, Any], where: str | Mapping[str, str]
+) -> _S:
+    """The values as a table; `where` they come from, all of them or by field."""
     try:
         return cls(**values)
     except ValidationError as error:
@@ -331,11 +337,11 @@ def _unknown_key(table: str, key: str, where: str) -> SettingsError:
     )
 
 
-def _invalid(error: ValidationError, table: str, where: str) -> SettingsError:
+def _invalid(error: ValidationError, table: str, where: str | Mapping[str, str]) -> SettingsError:
     """The first thing wrong, in one line, without the value: it may be a secret."""
     first = error.errors(include_input=False, include_url=False)[0]
     key = ".".join(str(part) for part in (table, *first["loc"]) if part)
+    place = where if isinstance(where, str) else where[str(first["loc"][0])]
     return SettingsError(
-        f"setting `{key}` from {where} is not usable: {first['msg']}",
-        "Correct it there, in the environment (RECAM_…), or with a flag.",
+        f"setting `{key}` from {place} is not usable: {first['msg']}", "Correct it there."
     )

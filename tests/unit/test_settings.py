@@ -43,6 +43,29 @@ def test_the_cache_folder_comes_from_the_environment() -> None:
     assert load_settings({"RECAM_CACHE_DIR": "/somewhere"}).cache_dir == Path("/somewhere")
 
 
+def test_an_unknown_key_is_named_by_the_table_that_has_it(tmp_path: Path) -> None:
+    text = '[camera]\nhots = "x"\n[camera.porch]\nhost = "y"\n'
+    with pytest.raises(SettingsError, match=r"unknown setting `camera\.hots`"):
+        load_settings(write(tmp_path, text))
+
+
+def test_a_value_from_the_environment_is_named_by_its_variable() -> None:
+    with pytest.raises(SettingsError, match="RECAM_PORT"):
+        load_settings({"RECAM_PORT": "many"})
+    with pytest.raises(SettingsError, match="RECAM_NODERED_PORT"):
+        load_settings({"RECAM_NODERED_PORT": "many"})
+
+
+def test_a_wrong_value_is_mended_where_it_is(tmp_path: Path) -> None:
+    environment = write(tmp_path, '[convert]\nimages = "many"\n')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environment)
+    assert "environment" not in caught.value.hint
+    with pytest.raises(SettingsError) as caught:
+        load_settings({}).with_flags(convert={"mean": "1,2"})
+    assert "environment" not in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("text", "nearest"),
     [
