@@ -92,18 +92,23 @@ class Keys(Generic[_KeyT]):
 
 
 class Login(Generic[_KeyT]):
-    """One login of `user` at `host`, which may need a second connection after many keys."""
+    """One login of `user` at `host`, which may need a second connection after many keys.
+
+    `offered` are the ways in that the server names at the beginning; `password` may be asked for
+    again by sudo.
+    """
 
     def __init__(self, host: str, user: str, password: PasswordOnce) -> None:
         self._host = host
         self._user = user
-        self._password = password
+        self.password = password
         self._methods: tuple[str, ...] = ()
         self._keys_tried = 0
+        self.offered: tuple[str, ...] = ()
 
     def with_keys(self, gate: Gate[_KeyT], keys: Iterable[_KeyT]) -> bool:
         """Try every key; False when none leads in, or the server takes no keys."""
-        self._methods = gate.methods()
+        self._methods = self.offered = gate.methods()
         if not self._methods:
             return True
         if "publickey" not in self._methods:
@@ -125,7 +130,7 @@ class Login(Generic[_KeyT]):
         Raises AuthenticationError when that does not lead in.
         """
         way = next((way for way in PASSWORD_WAYS if way in self._methods), "")
-        secret = self._password() if way else None
+        secret = self.password() if way else None
         if secret is None:
             raise self._no_way(bool(way), notes)
         wanted = gate.try_password(way, secret)

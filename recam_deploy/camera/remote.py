@@ -67,8 +67,7 @@ def connect(
             "no camera is named", "Give --host, for example --host 192.168.42.1 over USB."
         )
     silence("paramiko")
-    once = PasswordOnce(password)
-    login: Login[paramiko.PKey] = Login(camera.host, camera.user, once)
+    login: Login[paramiko.PKey] = Login(camera.host, camera.user, PasswordOnce(password))
     keys = Keys(camera.key, _load_key, _agent_keys)
     transport = _open(camera, accept_host_key, confirm)
     try:
@@ -81,7 +80,7 @@ def connect(
         transport.close()
         raise
     transport.set_keepalive(5)
-    return Remote(transport, camera, once)
+    return Remote(transport, camera, login)
 
 
 def _open(camera: CameraSettings, accept: bool, confirm: Confirm | None) -> _Transport:
@@ -226,11 +225,12 @@ class Remote(FileVerbs):
     """
 
     def __init__(
-        self, transport: paramiko.Transport, camera: CameraSettings, password: PasswordOnce
+        self, transport: paramiko.Transport, camera: CameraSettings, login: Login[paramiko.PKey]
     ) -> None:
         self._transport = transport
         self._camera = camera
-        self._password = password
+        self._password = login.password
+        self.ways_in = login.offered
         self._known_abilities: tuple[int, tuple[str, ...]] | None = None
 
     @property

@@ -44,14 +44,15 @@ def look(
     """Gather the facts; `wanted` is the setting `toolchain`."""
     environ = os.environ if environ is None else environ
     compiler = find(cache_dir, run)
-    near = next(path for path in (cache_dir, *cache_dir.parents) if path.is_dir())
+    # Path.exists() raises where a folder above may not be looked into.
+    near = next(path for path in (cache_dir, *cache_dir.parents) if os.access(path, os.F_OK))
     return MachineFacts(
         host=host_facts(),
         python310=_python310(environ, run),
         compiler=compiler.version if compiler else None,
         docker=_docker(environ, run),
         cache_dir=cache_dir,
-        writable=os.access(near, os.W_OK | os.X_OK),
+        writable=near.is_dir() and os.access(near, os.W_OK | os.X_OK),
         free=shutil.disk_usage(near).free,
         wanted=wanted,
     )
@@ -136,7 +137,7 @@ def _disk(facts: MachineFacts) -> Check:
     if not facts.writable:
         return fail(
             "machine.disk",
-            f"{facts.cache_dir} cannot be written to",
+            f"{facts.cache_dir} is no folder that can be written to",
             "Correct its permissions, or let RECAM_CACHE_DIR name another folder.",
         )
     if facts.free < needed:

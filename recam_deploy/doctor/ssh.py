@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
@@ -20,12 +20,14 @@ _FACTORY_USER = "recamera"
 @dataclass(frozen=True)
 class SshFacts:
     """How logging in went. `known_keys` are fingerprints that are trusted for this address,
-    `error` is why there is no login, `sudo_error` why there is no sudo (None: there is)."""
+    `ways_in` the methods that the server offers, `error` is why there is no login, `sudo_error`
+    why there is no sudo (None: there is)."""
 
     user: str
     known_hosts: str
     known_keys: tuple[str, ...]
     used_password: bool
+    ways_in: tuple[str, ...] = ()
     error: RecamError | None = None
     sudo_error: RecamError | None = None
 
@@ -40,26 +42,28 @@ def look(
 ) -> tuple[SshFacts, Remote | None]:
     """Log in, and try sudo; the open connection comes along. A password is tried once."""
     path = (camera.known_hosts or default_known_hosts()).expanduser()
-    asked: list[bool] = []
+    ask = _Asking(password)
     keys: tuple[str, ...] = ()
-
-    def ask() -> SecretStr | None:
-        asked.append(True)
-        return password()
-
-    def facts(error: RecamError | None = None, sudo: RecamError | None = None) -> SshFacts:
-        return SshFacts(camera.user, str(path), keys, bool(asked), error, sudo)
-
     try:
         known = KnownHosts.read(path).keys_for(str(camera.host), camera.port)
         keys = tuple(f"{key.key_type} {key.fingerprint}" for key in known)
         remote = connect(camera, password=ask, accept_host_key=accept_host_key)
     except RecamError as error:
-        return facts(error), None
-    by_password = bool(asked)
-    sudo = _sudo(remote)
-    asked[:] = [True] if by_password else []
-    return facts(None, sudo), remote
+        return SshFacts(camera.user, str(path), keys, ask.was_asked, error=error), None
+    facts = SshFacts(camera.user, str(path), keys, ask.was_asked, remote.ways_in)
+    return replace(facts, sudo_error=_sudo(remote)), remote
+
+
+class _Asking:
+    """Gives the password, and remembers that it was needed."""
+
+    def __init__(self, password: PasswordAnswer) -> None:
+        self._password = password
+        self.was_asked = False
+
+    def __call__(self) -> SecretStr | None:
+        self.was_asked = True
+        return self._password()
 
 
 def _sudo(remote: Remote) -> RecamError | None:
@@ -80,7 +84,8 @@ def judge(facts: SshFacts | None) -> list[Check]:
     if not isinstance(facts.error, HostKeyError):
         checks.append(_login(facts))
     if facts.logged_in:
-        checks.append(_sudo_check(facts))
+        offered = ", ".join(way[:40] for way in facts.ways_in[:8]) or "anybody, without a question"
+        checks += [ok("ssh.methods", f"the camera accepts {offered}"), _sudo_check(facts)]
     return checks
 
 
@@ -89,7 +94,7 @@ def _host_key(facts: SshFacts) -> Check:
         remedy = facts.error.hint
         if not facts.known_keys and "not known" in facts.error.message:
             remedy = (
-                "If you expect this camera there, run `recam doctor --accept-host-key`: it "
+                "If you expect this camera there, give the same command --accept-host-key: that "
                 f"remembers the key in {facts.known_hosts}."
             )
         return fail("ssh.host_key", facts.error.message, remedy)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -238,6 +239,7 @@ def test_a_host_key_is_remembered_only_when_it_is_accepted(
     assert not known.exists()
     code, checks = examine("--accept-host-key", RECAM_KNOWN_HOSTS=str(known))
     assert (code, checks["ssh.host_key"]["status"]) == (0, "ok")
+    assert {"publickey", "password"} <= set(re.findall(r"\w+", checks["ssh.methods"]["fact"]))
     assert known.stat().st_mode & 0o077 == 0
 
 

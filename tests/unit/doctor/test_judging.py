@@ -61,6 +61,14 @@ def only(checks: list[Check], name: str) -> Check:
     return next(check for check in checks if check.id == name)
 
 
+def test_a_file_is_no_cache_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert only(machine.judge(machine.look(path, "local")), "machine.disk").status == "fail"
+    new = machine.judge(machine.look(tmp_path / "new", "local"))
+    assert only(new, "machine.disk").status == "ok"
+
+
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
