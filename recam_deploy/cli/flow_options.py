@@ -110,7 +110,8 @@ MqttTopic = Annotated[
     str | None,
     typer.Option(
         "--mqtt-topic",
-        help="With detections: send them by MQTT to the camera's broker under this topic.",
+        help="With detections: send them by MQTT to the camera's broker under this topic. "
+        "(default: recam/detections)",
         rich_help_panel=_FILLED,
     ),
 ]
@@ -118,7 +119,8 @@ HttpUrl = Annotated[
     str | None,
     typer.Option(
         "--http-url",
-        help="With detections: POST them to this address.",
+        help="With detections: POST them to this address. (default, with --to http: "
+        "http://127.0.0.1:8000/detections, on the camera itself)",
         rich_help_panel=_FILLED,
     ),
 ]

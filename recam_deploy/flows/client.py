@@ -161,7 +161,7 @@ class NodeRed:
 
     def runs(self) -> bool | None:
         """Whether the flows are started; None where this Node-RED does not tell (before 3.0)."""
-        reply = self._exchange("GET", "/flows/state", _JSON, None, None)
+        reply = self._answer("GET", "/flows/state", _JSON)
         if reply.status == 404:
             return None
         return bool(self._object(self._accepted(reply)).get("state") == "start")
@@ -185,12 +185,24 @@ class NodeRed:
         body: bytes | None = None,
         timeout: float | None = None,
     ) -> Reply:
-        """One call; where a login is asked for and a password is known, it is used once."""
+        """The reply to one call, unless it says no."""
+        return self._accepted(self._answer(method, path, headers, body, timeout))
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Reply:
+        """Whatever comes back; where a login is asked for and a password is known, it is used
+        once."""
         reply = self._exchange(method, path, headers, body, timeout)
         if reply.status == 401 and self._token is None:
             self._token = self._log_in()
             reply = self._exchange(method, path, headers, body, timeout)
-        return self._accepted(reply)
+        return reply
 
     def _exchange(
         self,
@@ -212,10 +224,10 @@ class NodeRed:
         if not (self._login.token or self._login.password) and self._ask:
             self._login, self._ask = self._ask() or self._login, None
         login = self._login
-        if login.token or not login.password:
-            if login.token is None:
-                raise self._locked(401)
+        if login.token:
             return login.token
+        if not login.password:
+            raise self._locked(401)
         user = login.user or "admin"
         form = {
             "client_id": "node-red-admin",

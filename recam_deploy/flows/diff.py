@@ -10,7 +10,10 @@ from typing import Any
 
 from .document import CAMERA_TYPES, Node, canonical, described, same
 
-_SECRET = re.compile(r"passw|secret|token|credential|api.?key", re.IGNORECASE)
+_SECRET = re.compile(
+    r"passw|passphrase|secret|token|credential|authori[sz]ation|api.?key", re.IGNORECASE
+)
+_LOGIN = re.compile(r"//[^/@\s]+@")  # in an address, as many cameras' streams have it
 _SHOWN = 70
 
 
@@ -68,6 +71,7 @@ class Changes:
             ],
             "added": [{"id": node["id"], "type": node["type"]} for node in self.added],
             "removed": [{"id": node["id"], "type": node["type"]} for node in self.removed],
+            "reordered": self.reordered,
         }
 
     @property
@@ -125,4 +129,7 @@ def _shown(name: str, value: Any) -> str:
     if _SECRET.search(name):
         return "(secret)"
     text = canonical(value).decode("utf-8", "replace")
+    if not isinstance(value, str) and _SECRET.search(text):
+        return "(holds a secret)"
+    text = _LOGIN.sub("//(secret)@", text)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"

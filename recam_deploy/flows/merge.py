@@ -42,7 +42,7 @@ def merge(current: Sequence[Node], addition: Addition) -> tuple[Node, ...]:
     """The camera's flows with the addition in them; the same nodes when it is all there already.
 
     Raises FlowError when the two cannot be joined: more than one camera or model node to choose
-    from, one that lies on a disabled tab, or the two on different tabs.
+    from, one that lies on a disabled tab, or nodes to be wired that lie on different tabs.
     """
     mapping = _map(current, addition)
     edits = _Edits(current)
@@ -50,6 +50,7 @@ def merge(current: Sequence[Node], addition: Addition) -> tuple[Node, ...]:
         if node["id"] in mapping.adopted:
             edits.adopt(mapping.adopted[node["id"]], node, addition.must.get(node["id"], {}))
     placed = _placed(current, addition, mapping)
+    _check_wires(placed, current)
     for node in addition.nodes:
         if node["id"] in mapping.adopted:
             edits.wire(node, mapping, {n["id"]: n for n in placed})
@@ -195,6 +196,24 @@ def _placed(current: Sequence[Node], addition: Addition, mapping: _Mapping) -> l
     return placed
 
 
+def _check_wires(placed: Sequence[Node], current: Sequence[Node]) -> None:
+    """Raise FlowError when an added node is wired to one on another tab of the camera's flows."""
+    there = {node["id"]: node for node in current}
+    for node in placed:
+        for end in targets(node):
+            if end in there:
+                _check_tab(node, there[end])
+
+
+def _check_tab(node: Node, end: Node) -> None:
+    if node.get("z") != end.get("z"):
+        raise FlowError(
+            f"the {described(node)} and the {described(end)} lie on different tabs of "
+            "the camera's flows, so no wire can join them",
+            "Move them to one tab in Node-RED's editor, and push again.",
+        )
+
+
 def _renamed(key: str, value: Any, ids: Mapping[str, str]) -> Any:
     """A field in which ids of the addition are the final ones."""
     if key in _TEXTS:
@@ -272,12 +291,7 @@ class _Edits:
             return
         for place, node in self._copies(source):
             end = placed.get(target) or next(n for n in self._nodes if n["id"] == target)
-            if end.get("z") != node.get("z"):
-                raise FlowError(
-                    f"the {described(node)} and the {described(end)} lie on different tabs of "
-                    "the camera's flows, so no wire can join them",
-                    "Move them to one tab in Node-RED's editor, and push again.",
-                )
+            _check_tab(node, end)
             wires = [list(ends) for ends in node.get("wires", ())]
             wires += [[] for _ in range(port + 1 - len(wires))]
             wires[port].append(target)

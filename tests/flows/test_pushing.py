@@ -312,6 +312,11 @@ def test_a_login_is_asked_for_in_words(locked: Runtime, editor: Editor) -> None:
         do_push(client, adding(), editor)
 
 
+def test_whatever_is_asked_first_logs_in(locked: Runtime) -> None:
+    with locked.client(as_user(PASSWORD)) as client:
+        assert client.runs() is True
+
+
 def test_a_wrong_password_is_tried_once_and_not_shown(locked: Runtime, editor: Editor) -> None:
     with (
         locked.client(as_user(WRONG)) as client,

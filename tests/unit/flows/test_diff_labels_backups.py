@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from own_flows import MODEL, own_flows
@@ -33,6 +34,8 @@ def test_removed_and_added_copies_of_one_id_are_seen() -> None:
 def test_another_order_is_a_difference() -> None:
     changes = compare(own_flows(), own_flows()[::-1])
     assert changes.reordered
+    assert changes.as_json()["reordered"] is True
+    assert compare(own_flows(), own_flows()).as_json()["reordered"] is False
     assert changes.lines() == ["~ the order of the nodes"]
 
 
@@ -43,6 +46,20 @@ def test_secrets_are_not_shown() -> None:
     text = "\n".join(compare(before, after).lines())
     assert not any(password in text for password in (old, new))
     assert '"x" → "y"' in text
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"url": "rtsp://admin:hunter2@10.0.0.9/stream"},
+        {"env": [{"name": "PASSWORD", "type": "str", "value": "hunter2"}]},
+        {"headers": [{"keyValue": "Authorization", "valueValue": "Bearer hunter2"}]},
+        {"tls": {"passphrase": "hunter2"}},
+    ],
+)
+def test_secrets_within_a_value_are_not_shown(field: dict[str, Any]) -> None:
+    before = [{"id": "a", "type": "x"}]
+    assert "hunter" not in "\n".join(compare(before, [{**before[0], **field}]).lines())
 
 
 def test_long_values_are_cut_short() -> None:

@@ -152,6 +152,21 @@ def test_a_camera_and_a_model_on_different_tabs_cannot_be_wired() -> None:
         merge(flows, template())
 
 
+def test_no_added_node_is_wired_to_another_tab() -> None:
+    """Node-RED would take such a wire, and its editor could not show it."""
+    tab: dict[str, Any] = {"id": "t", "type": "tab"}
+    chosen: dict[str, Any] = {"id": "m", "type": "model", "z": "t", "wires": [["f"]]}
+    function: dict[str, Any] = {"id": "f", "type": "function", "z": "t", "wires": [["s"]]}
+    saver: dict[str, Any] = {"id": "s", "type": "save", "z": "t", "wires": []}
+    mine = fill("mine", (tab, chosen, function, saver), SHAPES)
+    there = [*own_flows(), {"id": "kept", "type": "save", "z": "tab-one", "wires": []}]
+    (added,) = [n for n in merge(there, mine) if n["id"] == "f"]
+    assert added["wires"] == [["kept"]]
+    there[-1]["z"] = "tab-two"
+    with pytest.raises(FlowError, match="different tabs"):
+        merge(there, mine)
+
+
 def test_link_nodes_between_camera_and_model_are_a_wire() -> None:
     flows = edited(CAMERA, z="tab-two", wires=[["out"]])
     flows.append({"id": "out", "type": "link out", "z": "tab-two", "links": ["in"], "wires": []})
