@@ -6,6 +6,7 @@ docs/sscma-node-protocol.md).
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
 from typing import Any
@@ -59,13 +60,15 @@ class MqttSource:
 
     def drain(self) -> None:
         """Forget what has come and was not asked for."""
-        while not self._waiting.empty():
-            self._waiting.get_nowait()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._waiting.get_nowait()
 
     def next(self, until: float) -> Message | None:
         """The next message; None when `time.monotonic()` gets to `until` before one comes."""
+        left = until - time.monotonic()
         try:
-            found = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
+            found = self._waiting.get(timeout=left) if left > 0 else None
         except queue.Empty:
             return None
         if isinstance(found, str):
@@ -92,10 +95,15 @@ class MqttSource:
         self._ready.put("does not let us listen" if refused else "")
 
     def _received(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
-        if len(message.payload) <= MESSAGE_LIMIT:
-            content = parse_message(bytes(message.payload), message.topic.rpartition("/")[2])
-            if content:
-                self._put(content)
+        if len(message.payload) > MESSAGE_LIMIT:
+            return
+        try:
+            node = message.topic.rpartition("/")[2]
+        except UnicodeDecodeError:
+            return
+        content = parse_message(bytes(message.payload), node)
+        if content:
+            self._put(content)
 
     def _disconnected(self, _: paho.Client, __: Any, ___: Any, reason: Any, ____: Any) -> None:
         self._ready.put(f"ended the connection: {reason}")
@@ -104,7 +112,8 @@ class MqttSource:
     def _put(self, content: Message | str) -> None:
         """Keep the newest: who does not keep up misses old ones."""
         if self._waiting.full():
-            self._waiting.get_nowait()
+            with contextlib.suppress(queue.Empty):
+                self._waiting.get_nowait()
         self._waiting.put_nowait(content)
 
     def _failed(self, what: str) -> ConnectionFailedError:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import pytest
 from node_red_runs import free_port
 from paho.mqtt import publish
@@ -70,6 +71,26 @@ def test_messages_of_the_broker_come_with_their_node(broker: int) -> None:
         assert (first.node, first.content.count) == ("m1", 7)
         assert second and second.content == NodeReply("create", 0, "")
         assert source.next(time.monotonic() + 0.2) is None
+
+
+def test_the_time_is_up_however_much_is_waiting(broker: int) -> None:
+    with MqttSource("127.0.0.1", broker, timeout=5) as source:
+        for count in range(3):
+            tell(broker, "m1", invoke(count))
+        assert source.next(soon())
+        assert source.next(time.monotonic() - 0.1) is None
+
+
+def test_a_topic_that_is_no_text_is_passed_over(broker: int) -> None:
+    """A broker may send any bytes; an exception in the library's thread would end it."""
+    with MqttSource("127.0.0.1", broker, timeout=5) as source:
+        strange = paho.MQTTMessage(topic=b"sscma/v0/x/node/out/\xff")
+        strange.payload = invoke(1).encode()
+        source._received(source._client, None, strange)
+        tell(broker, "m1", invoke(2))
+        message = source.next(soon())
+        assert message and isinstance(message.content, LiveEvent)
+        assert message.content.count == 2
 
 
 def test_what_was_there_before_can_be_forgotten(broker: int) -> None:
