@@ -13,11 +13,18 @@ if TYPE_CHECKING:
     from ..discovery.cameras import FoundCamera
 
 
+_NOT_FOUND = (
+    "no camera was found",
+    "Connect one over USB (192.168.42.1), or to this network, and give it two minutes to start; "
+    "some networks keep mDNS from passing. `recam doctor --host ADDRESS` says more.",
+)
+
+
 @bounded
 def discover(
     seconds: Annotated[
         float | None,
-        typer.Option(help="How long to listen for announcements. (default: 3)"),
+        typer.Option(min=0.1, max=60, help="How long to listen for announcements. (default: 3)"),
     ] = None,
     interface: Annotated[
         str | None,
@@ -54,18 +61,11 @@ def discover(
         places = candidates(announced, where, settings.camera)
         step.update(note="knocking at their ports")
         found = look(places, settings.camera, where.connect_timeout)
-    terminal.result({"cameras": [camera.as_json() for camera in found]}, _lines(found))
-    terminal.table("", ("name", "host", "via", "services"), _rows(found)) if found else None
-
-
-def _lines(found: list[FoundCamera]) -> list[str]:
     if found:
-        return []
-    return [
-        "no camera was found",
-        "Connect one over USB (192.168.42.1), or to this network, and give it two minutes to "
-        "start; some networks keep mDNS from passing. `recam doctor --host ADDRESS` says more.",
-    ]
+        terminal.table("", ("name", "host", "via", "services"), _rows(found))
+    terminal.result(
+        {"cameras": [camera.as_json() for camera in found]}, [] if found else _NOT_FOUND
+    )
 
 
 def _rows(found: list[FoundCamera]) -> list[tuple[str, str, str, str]]:

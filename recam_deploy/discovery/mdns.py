@@ -26,7 +26,8 @@ TYPES: Mapping[str, str] = {
 }
 _MOST_CAMERAS = 100
 _NAME_LIMIT = 80
-_ANSWER_MS = 2000  # waited for only where the answer did not come with the announcement
+# Waited for only where the answer did not come with the announcement: for one, and for all.
+_ANSWER_SECONDS, _ANSWERS_SECONDS = 2.0, 10.0
 _POLL_SECONDS = 0.1
 
 
@@ -55,7 +56,8 @@ def browse(seconds: float, interface: str | None, step: Step) -> tuple[Announced
             ServiceBrowser(network, list(TYPES), listener)
             _wait(seconds, step)
             instances = sorted(listener.instances(CAMERA_TYPE))[:_MOST_CAMERAS]
-            found = [_resolved(network, instance, listener) for instance in instances]
+            until = time.monotonic() + _ANSWERS_SECONDS
+            found = [_resolved(network, instance, listener, until) for instance in instances]
     except (OSError, Error, ValueError, RuntimeError) as error:
         raise ConnectionFailedError(
             f"the network cannot be asked by mDNS: {error or type(error).__name__}",
@@ -93,12 +95,15 @@ class _Names(ServiceListener):
         self._names[type_].discard(name.removesuffix(f".{type_}"))
 
 
-def _resolved(network: Zeroconf, instance: str, listener: _Names) -> Announced | None:
+def _resolved(network: Zeroconf, instance: str, listener: _Names, until: float) -> Announced | None:
     host, ports = None, {}
     for kind, service in TYPES.items():
         if instance not in listener.instances(kind):
             continue
-        info = network.get_service_info(kind, f"{instance}.{kind}", _ANSWER_MS)
+        left = min(_ANSWER_SECONDS, until - time.monotonic())
+        if left <= 0:
+            return None
+        info = network.get_service_info(kind, f"{instance}.{kind}", int(1000 * left))
         if info is None:
             continue
         if info.port and 0 < info.port < 1 << 16:
