@@ -76,6 +76,8 @@ def watch(
         raise typer.Exit(INTERRUPTED) from None
     finally:
         source.close()
+    if seconds is None and (count is None or report.count < count):
+        terminal.warn(f"no more results came from the camera within {_SILENCE_SECONDS:g} s")
     terminal.result(report.as_json(), live_lines(report))
 
 

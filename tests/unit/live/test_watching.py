@@ -6,7 +6,9 @@ import time
 from collections.abc import Iterable
 
 import pytest
+from typer.testing import CliRunner
 
+from recam_deploy.cli.main import app
 from recam_deploy.errors import LiveError
 from recam_deploy.live.events import LiveEvent, Message, NodeReply, Timings
 from recam_deploy.live.watching import Collector, LiveReport, collect, wait_until_made
@@ -31,6 +33,19 @@ class Script:
 
 def seen(count: int) -> LiveEvent:
     return LiveEvent(count, (640, 480), (), Timings(1, count, 3))
+
+
+@pytest.mark.parametrize(("wanted", "told"), [(2, False), (5, True)])
+def test_a_watch_that_falls_silent_says_so(
+    monkeypatch: pytest.MonkeyPatch, wanted: int, told: bool
+) -> None:
+    source = Script(map(seen, range(2)))
+    monkeypatch.setattr("recam_deploy.live.watching.open_source", lambda *_, **__: source)
+    words = ["watch", "--host", "127.0.0.1", "--count", str(wanted)]
+    done = CliRunner().invoke(app, words, env={"RECAM_SETTINGS": ""})
+    assert done.exit_code == 0
+    assert done.stdout.startswith("2 pictures")
+    assert ("no more results" in done.stderr) is told
 
 
 MADE = NodeReply("create", 0, "")
