@@ -56,6 +56,11 @@ class VirtualCamera:
     started: str
     node_red_problem: str | None = None
 
+    @property
+    def has_node_red(self) -> bool:
+        """Whether it was started with a Node-RED, be that running or not."""
+        return bool(self.node_red_url or self.node_red_problem)
+
     def as_json(self) -> dict[str, Any]:
         """As `virtual up --json` shows it."""
         return {

@@ -135,4 +135,4 @@ def _stay(camera: VirtualCamera, terminal: Terminal) -> None:
 
     if not terminal.as_json:
         terminal.result({}, ["", *camera_lines(camera, node_red_runs(camera))])
-    until_interrupted(camera.folder, terminal)
+    until_interrupted(camera, terminal)

@@ -90,6 +90,8 @@ def up(
             pictures,
             announce=announce,
         )
+    elif nodes or pictures or announce or node_red != camera.has_node_red:
+        terminal.warn("it runs already: what it shall be like counts at its next start")
     if camera.node_red_problem:
         terminal.warn(f"it goes without Node-RED: {camera.node_red_problem}")
     runs = node_red_runs(camera)
@@ -97,7 +99,7 @@ def up(
     if detach:
         return
     try:
-        until_interrupted(place, terminal)
+        until_interrupted(camera, terminal)
     finally:
         stop(place)
 
@@ -135,14 +137,15 @@ def status(folder: Folder = None, as_json: AsJson = False) -> None:
     terminal.result({"running": True, **_document(camera, runs)}, camera_lines(camera, runs))
 
 
-def until_interrupted(folder: Path, terminal: Terminal) -> None:
-    """Wait while the virtual camera in `folder` runs, at most until Ctrl-C."""
+def until_interrupted(camera: VirtualCamera, terminal: Terminal) -> None:
+    """Wait while the virtual camera runs, at most until Ctrl-C."""
     from ..virtual_camera import running
 
     terminal.say("Ctrl-C ends it.")
     try:
-        while running(folder):
+        while running(camera.folder):
             time.sleep(0.5)
+        terminal.warn(f"the virtual camera has ended; its log is {camera.log}")
     except KeyboardInterrupt:
         terminal.say("stopping")
 
@@ -158,10 +161,9 @@ def _document(camera: VirtualCamera, node_red_runs: bool) -> dict[str, Any]:
 def camera_lines(camera: VirtualCamera, node_red_runs: bool) -> list[str]:
     """How the virtual camera can be reached, for people."""
     editor = camera.node_red_url if node_red_runs else f"is not running; see {camera.log}"
-    asked = camera.node_red_url or camera.node_red_problem
     return [
         f"the virtual camera runs at {camera.host}, SSH port {camera.ssh_port}, user {camera.user}",
-        *([f"  Node-RED: {editor}"] if asked else []),
+        *([f"  Node-RED: {editor}"] if camera.has_node_red else []),
         f"  HTTP API {camera.http_url}, MQTT port {camera.mqtt_port}, preview {camera.preview_ws}",
         "use it with:",
         f"  export RECAM_SETTINGS={camera.settings} RECAM_PASSWORD=recamera",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,6 +33,31 @@ def test_up_status_and_down_tell_the_truth(run: Run, tmp_path: Path) -> None:
     assert run("virtual", "down", *words, cwd=tmp_path).document["stopped"] is True
     assert run("virtual", "down", *words, cwd=tmp_path).document["stopped"] is False
     assert ended(up.document["pid"])
+
+
+def test_options_for_one_that_runs_already_are_not_lost_in_silence(
+    run: Run, tmp_path: Path
+) -> None:
+    words = ("virtual", "up", "--detach", "--no-node-red", "--dir", tmp_path / "camera")
+    first = run(*words, "--json", cwd=tmp_path)
+    try:
+        assert "at its next start" not in first.err
+        assert "at its next start" not in run(*words, cwd=tmp_path).err
+        again = run(*words, "--announce", cwd=tmp_path)
+        assert (again.code, "at its next start" in again.err) == (0, True)
+    finally:
+        run("virtual", "down", "--dir", tmp_path / "camera", cwd=tmp_path)
+
+
+def test_one_in_the_foreground_says_that_it_has_ended(run: Run, tmp_path: Path) -> None:
+    place = ("--dir", tmp_path / "camera")
+    with ThreadPoolExecutor() as pool:
+        foreground = pool.submit(run, "virtual", "up", "--no-node-red", *place, cwd=tmp_path)
+        until = time.monotonic() + 60
+        while not (tmp_path / "camera" / "state.json").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        run("virtual", "down", *place, cwd=tmp_path)
+        assert "has ended" in foreground.result(60).err
 
 
 def test_the_same_camera_comes_back(run: Run, tmp_path: Path) -> None:
