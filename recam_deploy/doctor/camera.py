@@ -119,6 +119,7 @@ def _space(facts: CameraFacts) -> Check:
     if facts.free is None:
         return warn(name, "the camera does not tell its free space", "Look at `df` there.")
     seen = f"{facts.free / 1e6:.0f} MB are free on {facts.mount or 'its disk'}"
+    seen += f", of {facts.disk / 1e6:.0f}" if facts.disk else ""
     remedy = (
         "Remove recordings and old models there: du -k /userdata | sort -n | tail. A full "
         "/userdata keeps the camera from starting."

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from ..errors import AuthenticationError, CameraError, RecamError
 from ..flows.client import NodeRed, NodeRedFacts
-from ..flows.document import CONTAINERS, Node, described
-from ..flows.merge import ACTIVE_MODEL
+from ..flows.document import Node, described
+from ..flows.merge import ACTIVE_MODEL, running
+from ..flows.push import missing_types
 from ..settings import CameraSettings
 from .check import Check, fail, ok, warn
 
@@ -75,8 +76,8 @@ def _version(server: NodeRedFacts) -> Check:
 
 
 def _types(server: NodeRedFacts, nodes: Sequence[Node]) -> Check:
-    wanted = list(_NEEDED) + [node["type"] for node in nodes if not _is_built_in(node)]
-    missing = list(dict.fromkeys(kind for kind in wanted if kind not in server.types))
+    ours = [kind for kind in _NEEDED if kind not in server.types]
+    missing = list(dict.fromkeys([*ours, *missing_types(nodes, server.types)]))
     if missing:
         shown = ", ".join(kind[:40] for kind in missing[:_MOST_NAMED])
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
@@ -86,11 +87,7 @@ def _types(server: NodeRedFacts, nodes: Sequence[Node]) -> Check:
             "Install or enable them in the editor (menu, Manage palette), remove the nodes that "
             "need them, or update the camera's firmware; Node-RED does not start flows without.",
         )
-    return ok("node_red.types", f"all {len(set(wanted))} node types that are needed are there")
-
-
-def _is_built_in(node: Node) -> bool:
-    return node["type"] in CONTAINERS or node["type"].startswith("subflow:")
+    return ok("node_red.types", "all node types that the flows need are there")
 
 
 def _state(facts: FlowFacts) -> Check:
@@ -108,12 +105,7 @@ def _state(facts: FlowFacts) -> Check:
 
 def _model_node(nodes: Sequence[Node]) -> Check:
     name = "node_red.model"
-    off = {node["id"] for node in nodes if node["type"] == "tab" and node.get("disabled")}
-    models = [
-        node
-        for node in nodes
-        if node["type"] == "model" and not node.get("d") and node.get("z") not in off
-    ]
+    models = running(nodes, "model")
     if not models:
         return warn(name, "no flow runs a model", "Add one: recam flow push.")
     if len(models) > 1:

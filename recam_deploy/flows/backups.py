@@ -30,7 +30,6 @@ class Backup:
 
     number: int
     path: Path
-    sha256: str
     written: str
     nodes: int
 
@@ -133,4 +132,4 @@ def _described(number: int, path: Path) -> Backup:
         nodes = 0
     seconds = path.stat().st_mtime
     written = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-    return Backup(number, path, path.stem.rpartition("-")[2], written, nodes)
+    return Backup(number, path, written, nodes)

@@ -92,14 +92,14 @@ def _the_one(current: Sequence[Node], kind: str) -> Node | None:
     One that runs is preferred to disabled ones.
     """
     found = {node["id"]: node for node in current if node["type"] == kind}
-    running = [n for n in found.values() if not n.get("d") and not _idle(current, n.get("z"))]
-    if len(running) > 1 or (not running and len(found) > 1):
+    run = running(current, kind)
+    if len(run) > 1 or (not run and len(found) > 1):
         raise FlowError(
             f"the camera's flows have {len(found)} {kind} nodes, and a camera can hold one",
             f"Delete the {kind} node that you do not need in Node-RED's editor, and push again.",
         )
-    if running:
-        return running[0]
+    if run:
+        return run[0]
     for node in found.values():
         why = _idle(current, node.get("z"))
         if why:
@@ -109,6 +109,13 @@ def _the_one(current: Sequence[Node], kind: str) -> Node | None:
             )
         return node
     return None
+
+
+def running(nodes: Sequence[Node], kind: str) -> list[Node]:
+    """The nodes of a kind that run: enabled, on an enabled tab or in a subflow that is used. One
+    that is listed twice counts once."""
+    found = {node["id"]: node for node in nodes if node["type"] == kind}
+    return [n for n in found.values() if not n.get("d") and not _idle(nodes, n.get("z"))]
 
 
 def _idle(current: Sequence[Node], home: Any) -> str:

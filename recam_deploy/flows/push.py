@@ -25,7 +25,7 @@ from ..errors import (
 from ..progress import Progress
 from .client import DeploymentType, NodeRed, NodeRedFacts, RevisionConflictError
 from .diff import Changes, compare
-from .document import CAMERA_TYPES, FlowDocument, Node, same
+from .document import CAMERA_TYPES, CONTAINERS, FlowDocument, Node, same
 
 _RETRIES = 3
 _STARTED_SECONDS = 10.0  # a Node-RED that answers may still be starting
@@ -118,8 +118,7 @@ def preflight(nodes: Sequence[Node], facts: NodeRedFacts) -> None:
 def missing_types(nodes: Sequence[Node], installed: frozenset[str]) -> list[str]:
     """The types that nodes have and Node-RED does not; subflows are types of their own."""
     subflows = {f"subflow:{node['id']}" for node in nodes if node["type"] == "subflow"}
-    own = {"tab", "subflow", "group"} | subflows
-    return sorted({node["type"] for node in nodes} - own - installed)
+    return sorted({node["type"] for node in nodes} - {*CONTAINERS} - subflows - installed)
 
 
 def service_nodes(nodes: Sequence[Node]) -> set[str]:
@@ -160,19 +159,14 @@ def push(
     Raises FlowConflictError when others change the flows faster than we can, FlowError, or what
     `NodeRed` raises; the flows then are as they were, or wholly as planned, which the message says.
     """
-    facts = None if exact else node_red.facts()
-    if facts and not wait_until_up(node_red, progress, _STARTED_SECONDS):
-        raise NodeRedError(
-            "the flows of the camera's Node-RED are stopped",
-            "Start them in the editor (the menu beside Deploy), and push again.",
-        )
+    facts = None if exact else _facts_of_running(node_red, progress)
     document = node_red.read()
     approved, tried = b"", None
     for _ in range(1 + _RETRIES):
         plan = plan_push(document, target)
         if facts:
             preflight(plan.nodes, facts)
-        if plan.changes.key != approved or not plan.changes:
+        if plan.changes.key != approved:
             approve(plan)
             approved = plan.changes.key
         if not plan.changes and tried:
@@ -194,6 +188,17 @@ def push(
         f"the flows on the camera changed {1 + _RETRIES} times before they could be written",
         "Someone else is deploying there; nothing was overwritten. Try again later.",
     )
+
+
+def _facts_of_running(node_red: NodeRed, progress: Progress) -> NodeRedFacts:
+    """Raises NodeRedError when its flows are stopped: nothing of ours would run."""
+    facts = node_red.facts()
+    if not wait_until_up(node_red, progress, _STARTED_SECONDS):
+        raise NodeRedError(
+            "the flows of the camera's Node-RED are stopped",
+            "Start them in the editor (the menu beside Deploy), and push again.",
+        )
+    return facts
 
 
 def wait_until_up(node_red: NodeRed, progress: Progress, seconds: float = 60.0) -> bool:

@@ -49,6 +49,8 @@ THREE = '{"classes": ["a", "b", "c"]}'
 TYPES = frozenset({"sscma", "camera", "model", "preview", "debug"})
 SERVER = NodeRedFacts("4.0.9", TYPES)
 TAB: dict[str, Any] = {"id": "t", "type": "tab"}
+SUBFLOW: dict[str, Any] = {"id": "s", "type": "subflow"}
+USED: dict[str, Any] = {"id": "u", "type": "subflow:s"}
 
 
 def statuses(checks: list[Check]) -> dict[str, str]:
@@ -257,6 +259,10 @@ FlowFacts = node_red.FlowFacts
         (FlowFacts(SERVER, (TAB | {"disabled": True}, model_node()), True), {"model": "warn"}),
         (FlowFacts(SERVER, (TAB, model_node(d=True)), True), {"model": "warn"}),
         (FlowFacts(SERVER, (TAB, model_node(), model_node(id="n")), True), {"model": "fail"}),
+        (FlowFacts(SERVER, (TAB, model_node(), model_node()), True), {}),
+        (FlowFacts(SERVER, (SUBFLOW, model_node(z="s")), True), {"model": "warn"}),
+        (FlowFacts(SERVER, (TAB, model_node(), SUBFLOW, model_node(id="n", z="s")), True), {}),
+        (FlowFacts(SERVER, (TAB, model_node(), USED), True), {"types": "fail"}),
         (FlowFacts(SERVER, (TAB, model_node(uri="/x")), True), {"model": "warn"}),
         (
             FlowFacts(NodeRedFacts("2.1", TYPES - {"preview"}), (TAB, model_node()), None),
@@ -272,5 +278,5 @@ def test_node_red(facts: FlowFacts, found: dict[str, str]) -> None:
 
 
 def test_subflows_and_containers_need_no_type_of_their_own() -> None:
-    nodes = (TAB, model_node(), {"id": "s", "type": "subflow"}, {"id": "u", "type": "subflow:s"})
+    nodes = (TAB, model_node(), SUBFLOW, USED)
     assert statuses(node_red.judge(FlowFacts(SERVER, nodes, True), reachable=True)) == {}
