@@ -32,7 +32,8 @@ def info(as_json: AsJson = False) -> None:
         sizes[entry.name] += entry.size
     total, limit = sum(sizes.values()), settings.general.cache_limit_mb * 1_000_000
     folder = settings.cache_dir / "steps"
-    terminal.table("", ("step", "MB"), [(n, f"{size / 1e6:.1f}") for n, size in sizes.items()])
+    if sizes:
+        terminal.table("", ("step", "MB"), [(n, f"{size / 1e6:.1f}") for n, size in sizes.items()])
     terminal.result(
         {
             "path": str(folder),

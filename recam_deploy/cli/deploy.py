@@ -75,16 +75,10 @@ def _deploy_over_http(
     with CameraApi(settings.camera) as api:
         plan = plan_http_deployment(model, api, layout, terminal)
         if dry_run:
-            terminal.result(plan.as_json(), _step_lines(plan.steps))
+            terminal.result(plan.as_json(), _plan_lines(plan.steps))
             return
         deployment = apply_http(plan, api, terminal)
     terminal.result(deployment.as_json(), deployment_lines(deployment))
-
-
-def _step_lines(steps: tuple[PlanStep, ...]) -> list[str]:
-    if not steps:
-        return ["nothing to do: it is in place already"]
-    return [f"{step.action} {step.path}: {step.reason}" for step in steps]
 
 
 @bounded
@@ -150,10 +144,14 @@ def deployment_lines(deployment: Deployment) -> list[str]:
 
 def print_plan(terminal: Terminal, plan: DeploymentPlan) -> None:
     """What would be done, and who would have to be waited for."""
-    steps = [f"{step.action} {step.path}: {step.reason}" for step in plan.steps]
-    if plan.facts.lock and plan.steps:
-        steps.insert(0, f"wait for {plan.facts.lock}")
-    terminal.result(plan.as_json(), steps or ["nothing to do: it is in place already"])
+    waiting = [f"wait for {plan.facts.lock}"] if plan.facts.lock and plan.steps else []
+    terminal.result(plan.as_json(), [*waiting, *_plan_lines(plan.steps)])
+
+
+def _plan_lines(steps: tuple[PlanStep, ...]) -> list[str]:
+    if not steps:
+        return ["nothing to do: it is in place already"]
+    return [f"{step.action} {step.path}: {step.reason}" for step in steps]
 
 
 def smoke_lines(report: SmokeReport) -> list[str]:

@@ -13,7 +13,6 @@ from .options import AsJson, DryRun
 
 if TYPE_CHECKING:
     from ..camera.history import History
-    from ..console import Terminal
 
 
 @bounded
@@ -38,7 +37,8 @@ def history(
     layout = CameraLayout.from_settings(settings.camera)
     with open_remote(settings, terminal, accept_host_key=camera.accept_host_key) as remote:
         found = read_history(remote, layout)
-    terminal.table("", ("id", "sha256", "name", "labels", ""), _rows(found))
+    if found.entries:
+        terminal.table("", ("id", "sha256", "name", "labels", ""), _rows(found))
     terminal.result(found.as_json(), [] if found.entries else ["no model is on the camera"])
 
 
@@ -88,11 +88,7 @@ def rollback(
             entry = found.choose(to)
             done = apply(plan_return(found, entry, layout, keep), remote, terminal, lock)
     said = f"{entry.name or 'the model'} ({entry.id}) is active again: {done.active}"
-    _report(terminal, done.as_json(), said)
-
-
-def _report(terminal: Terminal, document: dict[str, object], said: str) -> None:
-    terminal.result(document, [said, "The running flow loads it when it is next deployed."])
+    terminal.result(done.as_json(), [said, "The running flow loads it when it is next deployed."])
 
 
 def _rows(found: History) -> list[tuple[str, str, str, str, str]]:

@@ -76,8 +76,7 @@ def status(as_json: AsJson = False) -> None:
         ),
     ]
     terminal.table("", ("", "toolchain"), rows)
-    if as_json:
-        terminal.result(document)
+    terminal.result(document)
 
 
 @app.command()

@@ -33,7 +33,9 @@ def read_picture(path: Path) -> Image.Image:
             upright = ImageOps.exif_transpose(image)
             return upright.convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
-        reason = "not a picture" if isinstance(error, UnidentifiedImageError) else str(error)
+        reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, UnidentifiedImageError):
+            reason = "not a picture"
         raise InputError(
             f"{path} cannot be read as a picture: {reason}", "Replace or remove this file."
         ) from error
