@@ -100,15 +100,19 @@ class Terminal:
 
     @contextmanager
     def step(self, title: str, unit: str = "") -> Iterator[Step]:
-        """Show a piece of work: a bar or spinner on a terminal, else one line when it is done."""
+        """Show a piece of work: a bar on a terminal that can draw, and a line when it is done."""
         started = time.monotonic()
-        if self._err.is_terminal:
+        if self._can_draw:
             with self._drawn(title, unit) as step:
                 yield step
         else:
             yield _Quiet()
         if self._shows_progress:
             self._err.print(f"{title} … {time.monotonic() - started:.1f} s", markup=False)
+
+    @property
+    def _can_draw(self) -> bool:
+        return self._err.is_terminal and not self._err.is_dumb_terminal
 
     @contextmanager
     def _drawn(self, title: str, unit: str) -> Iterator[Step]:
@@ -135,7 +139,7 @@ class Terminal:
     @contextmanager
     def live(self, title: str) -> Iterator[Screen]:
         """A table that is drawn anew for as long as the block lasts, on a terminal only."""
-        if self.as_json or not self._err.is_terminal:
+        if self.as_json or not self._can_draw:
             yield _Dark()
             return
         with Live(Text(one_line(title)), console=self._err, transient=True) as live:

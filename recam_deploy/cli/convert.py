@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,21 +10,11 @@ from .boundary import bounded
 from .conversion_options import ConversionFlags, Model
 from .foreign import ForeignFlags
 from .groups import grouped
-from .options import AsJson, DryRun
+from .options import AsJson, CvimodelOutput, DryRun
 
 if TYPE_CHECKING:
     from ..console import Terminal
     from ..conversion.convert import ConversionResult
-
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "--output",
-        "-o",
-        help="Where to write the .cvimodel; its manifest (.json) goes beside it. "
-        "(default: MODEL_int8.cvimodel in this folder)",
-    ),
-]
 
 
 @bounded
@@ -34,7 +23,7 @@ def convert(
     model: Model,
     flags: ConversionFlags,
     foreign: ForeignFlags,
-    output: Output = None,
+    output: CvimodelOutput = None,
     timings: Annotated[
         bool, typer.Option("--timings", help="Also show how long each step took.")
     ] = False,

@@ -49,11 +49,10 @@ Output = Annotated[
         help="Where to write the camera's own picture; ours goes beside it as .labeled.",
     ),
 ]
-ModelOutput = Annotated[
-    Path | None,
-    typer.Option(
-        "--model-output",
-        help="Where to write the .cvimodel; its manifest (.json) goes beside it. "
-        "(default: MODEL_int8.cvimodel, or the precision it has, in this folder)",
-    ),
-]
+_CVIMODEL = (
+    "Where to write the .cvimodel; its manifest (.json) goes beside it. "
+    "(default: MODEL_int8.cvimodel, or the precision it has, in this folder)"
+)
+CvimodelOutput = Annotated[Path | None, typer.Option("--output", "-o", help=_CVIMODEL)]
+# Where --output is the camera's picture.
+ModelOutput = Annotated[Path | None, typer.Option("--model-output", help=_CVIMODEL)]

@@ -42,6 +42,20 @@ def test_names_in_any_script_stay_as_they_are(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out == "  vélo 自転車\u00a0№ 1\n"
 
 
+def test_a_terminal_that_can_only_print_lines_gets_no_bar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    made = Terminal(as_json=False)
+    screen = io.StringIO()
+    made._err = Console(file=screen, force_terminal=True, width=80)
+    made._shows_progress = True
+    with made.step("Looking") as step:
+        step.update(done=1, total=2)
+    (line,) = screen.getvalue().splitlines()
+    assert line.startswith("Looking … ")
+
+
 def test_no_bar_is_drawn_over_a_question(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
