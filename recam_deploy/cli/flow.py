@@ -102,9 +102,14 @@ def diff(
 ) -> None:
     """Show what a push (or, with --backup, a restore) would change; nothing is sent."""
     from ..console import Terminal
+    from ..errors import FlowError
     from ..flows.backups import Backups
     from .flow_actions import Connections, node_red
 
+    if backup is not None and wanted != FlowFlags():
+        raise FlowError(
+            "--backup compares the backup alone", "Leave out what says what would be pushed."
+        )
     terminal = Terminal(as_json=as_json)
     settings = login.over(camera.settings())
     connections = Connections(settings, terminal, accept_host_key=camera.accept_host_key)
@@ -241,10 +246,12 @@ def _show_plan(terminal: Terminal, client: NodeRed, target: Target, *, check: bo
 
 
 def _print_pushed(terminal: Terminal, pushed: Pushed, more: dict[str, str] | None = None) -> None:
-    if not pushed.nodes_ready:
-        terminal.warn("the nodes are not up yet; look at the flow in Node-RED's editor")
-    terminal.result({**pushed.as_json(), **(more or {})}, pushed_lines(pushed))
-    if not pushed.nodes_ready:
+    problem = pushed.problem
+    wrong = {"error": problem.as_json()} if problem else {}
+    terminal.result({**pushed.as_json(), **(more or {}), **wrong}, pushed_lines(pushed))
+    if problem:
+        if not terminal.as_json:
+            terminal.error(problem)
         raise typer.Exit(FAILED)
 
 

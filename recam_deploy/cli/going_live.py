@@ -22,7 +22,6 @@ from ..errors import (
     CameraError,
     FlowError,
     LiveError,
-    NodeRedError,
     PartlyDoneError,
     RecamError,
     RolledBackError,
@@ -124,11 +123,8 @@ def go_live(
 
 def _first_results(place: Place, pushed: Pushed, source: MqttSource | None) -> LiveReport:
     """Wait for the first events, and a few more to tell the speed by. Raises LiveError."""
-    if not pushed.nodes_ready:
-        raise NodeRedError(
-            "the flow is pushed, but its nodes are not up yet",
-            "Look at it in the editor; `recam watch` shows its results when there are any.",
-        )
+    if pushed.problem:
+        raise pushed.problem
     live = source or open_source(place.settings.camera)
     try:
         with place.terminal.step("Waiting for live results") as step:

@@ -76,6 +76,16 @@ class Pushed:
         """Whether the nodes of the camera's service were made anew."""
         return self.kind == "full" or self.restarted
 
+    @property
+    def problem(self) -> NodeRedError | None:
+        """What is wrong though it was pushed: its nodes are not up."""
+        if self.nodes_ready:
+            return None
+        return NodeRedError(
+            "the flow is pushed, but its nodes are not up yet",
+            "Look at it in the editor; `recam watch` shows its results when there are any.",
+        )
+
     def as_json(self) -> dict[str, Any]:
         """As `flow push --json` shows it."""
         return {

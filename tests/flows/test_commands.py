@@ -109,6 +109,25 @@ def test_a_dry_run_and_a_diff_say_the_same_and_send_nothing(recam: Recam, runtim
     assert flows(runtime) == own_flows()
 
 
+def test_a_flow_whose_nodes_do_not_come_up_is_an_error_that_says_what_was_done(
+    recam: Recam, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recam_deploy.cli.flow_actions.wait_until_up", lambda *_: False)
+    told = recam("flow", "push", "--yes", "--json")
+    assert refused(told)["kind"] == "node_red"
+    document = json.loads(told.stdout)
+    assert (document["nodes_ready"], len(document["added"])) == (False, 1)
+    assert flows(runtime) != own_flows()
+    lines = recam("flow", "push", "--yes")
+    assert lines.exit_code == 1
+    assert "error: the flow is pushed, but its nodes are not up yet" in lines.stderr
+
+
+def test_a_backup_is_compared_alone(recam: Recam) -> None:
+    words = ("flow", "diff", "--backup", "1", "--template", "counting", "--json")
+    assert "--backup" in refused(recam(*words))["message"]
+
+
 def test_push_backups_and_restore_are_a_round_trip(recam: Recam, runtime: Runtime) -> None:
     pushed = done(recam("flow", "push", "--yes", "--json"))
     assert pushed["nodes_ready"] is True
