@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,48 +57,55 @@ def demo(
     Example: recam demo --stay
     """
     from ..console import Terminal
-    from ..errors import VirtualCameraError
     from ..settings import load_settings
-    from ..toolchain import ensure
-    from ..virtual_camera import start, stop
     from .up import print_journey
 
     terminal = Terminal(as_json=as_json)
     cache_dir = load_settings().cache_dir
     output.mkdir(parents=True, exist_ok=True)
-    toolchain = ensure(cache_dir, terminal)
-    editor = _node_red(cache_dir, terminal) if node_red else None
-    with tempfile.TemporaryDirectory(prefix="recam-camera-") as name:
-        folder = Path(name)
-        try:
-            camera = start(folder, toolchain.simulator_libraries, terminal, editor)
-        except VirtualCameraError as error:
-            # Its log goes with the folder.
-            raise VirtualCameraError(error.message, "`recam virtual up` keeps its log.") from error
-        try:
-            # Nothing of the caller's own camera may lead the demo to it.
-            settings = load_settings(
-                {
-                    "RECAM_SETTINGS": str(camera.settings),
-                    "RECAM_PASSWORD": _FACTORY_PASSWORD,
-                    "RECAM_CACHE_DIR": str(cache_dir),
-                }
-            )
-            if camera.node_red_problem:
-                terminal.warn(f"nothing is shown live: {camera.node_red_problem}")
-            live = camera.node_red_url is not None
-            journey = _run(settings, terminal, output, live=live)
-            print_journey(terminal, journey, {"camera": camera.as_json()} if stay else {})
-            if stay:
-                _stay(camera, terminal)
-        finally:
-            stop(folder)
+    with _camera(cache_dir, terminal, with_node_red=node_red) as camera:
+        # Nothing of the caller's own camera may lead the demo to it.
+        settings = load_settings(
+            {
+                "RECAM_SETTINGS": str(camera.settings),
+                "RECAM_PASSWORD": _FACTORY_PASSWORD,
+                "RECAM_CACHE_DIR": str(cache_dir),
+            }
+        )
+        journey = _run(settings, terminal, output, live=camera.node_red_url is not None)
+        print_journey(terminal, journey, {"camera": camera.as_json()} if stay else {})
+        if stay:
+            _stay(camera, terminal)
     if journey.outcome.problem:
         raise typer.Exit(FAILED)
     if not (as_json or stay):
         terminal.result({}, _NEXT)
         if journey.outcome.live:
             terminal.result({}, ["or see this one in Node-RED's editor: recam demo --stay"])
+
+
+@contextlib.contextmanager
+def _camera(cache_dir: Path, terminal: Terminal, *, with_node_red: bool) -> Iterator[VirtualCamera]:
+    """A virtual camera in a folder of its own, for as long as the block lasts."""
+    from ..errors import VirtualCameraError
+    from ..toolchain import ensure
+    from ..virtual_camera import start, stop
+
+    libraries = ensure(cache_dir, terminal).simulator_libraries
+    node_red = _node_red(cache_dir, terminal) if with_node_red else None
+    with tempfile.TemporaryDirectory(prefix="recam-camera-") as name:
+        folder = Path(name)
+        try:
+            camera = start(folder, libraries, terminal, node_red)
+        except VirtualCameraError as error:
+            # Its log goes with the folder.
+            raise VirtualCameraError(error.message, "`recam virtual up` keeps its log.") from error
+        try:
+            if camera.node_red_problem:
+                terminal.warn(f"nothing is shown live: {camera.node_red_problem}")
+            yield camera
+        finally:
+            stop(folder)
 
 
 def _node_red(cache_dir: Path, terminal: Terminal) -> NodeRedOptions | None:

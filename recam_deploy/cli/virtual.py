@@ -92,16 +92,16 @@ def up(
         )
     elif nodes or pictures or announce or node_red != camera.has_node_red:
         terminal.warn("it runs already: what it shall be like counts at its next start")
-    if camera.node_red_problem:
-        terminal.warn(f"it goes without Node-RED: {camera.node_red_problem}")
-    runs = node_red_runs(camera)
-    terminal.result(_document(camera, runs), camera_lines(camera, runs))
-    if detach:
-        return
     try:
-        until_interrupted(camera, terminal)
+        if camera.node_red_problem:
+            terminal.warn(f"it goes without Node-RED: {camera.node_red_problem}")
+        runs = node_red_runs(camera)
+        terminal.result(_document(camera, runs), camera_lines(camera, runs))
+        if not detach:
+            until_interrupted(camera, terminal)
     finally:
-        stop(place)
+        if not detach:
+            stop(place)
 
 
 @app.command()
