@@ -13,7 +13,7 @@ from .options import AsJson
 
 if TYPE_CHECKING:
     from ..live.events import LiveEvent
-    from ..live.watching import Collector, LiveReport
+    from ..live.watching import LiveReport
 
 _JSON_SECONDS = 10.0
 _SILENCE_SECONDS = 60.0
@@ -55,18 +55,13 @@ def watch(
     source = open_source(settings.camera, runs=True)
     try:
         with terminal.live("Waiting for live results") as screen:
-
-            def show(collector: Collector, event: LiveEvent) -> None:
-                nonlocal seen
-                seen = collector
-                screen.show(*_table(collector.report(), event))
-
             report = collect(
                 source,
                 count=count,
                 seconds=seconds,
                 first_within=_SILENCE_SECONDS,
-                show=show,
+                show=lambda _, event: screen.show(*_table(seen.report(), event)),
+                collector=seen,
             )
     except KeyboardInterrupt:
         if not seen.count:

@@ -157,15 +157,17 @@ def collect(
     first_within: float,
     at_least: int = 1,
     show: Callable[[Collector, LiveEvent], None] = lambda _, __: None,
+    collector: Collector | None = None,
 ) -> LiveReport:
     """Events, until there are `count` of them or `seconds` have passed since the first.
 
     However many seconds pass, `at_least` so many are waited for, `first_within` seconds for each.
-    `show` is called after each. With neither limit, this goes on until it is interrupted or none
-    comes for `first_within` seconds. Raises LiveError when one of the first `at_least` does not
+    `show` is called after each, and a `collector` that is given has them even when this is
+    interrupted. With neither limit, this goes on until that, or until none comes for
+    `first_within` seconds. Raises LiveError when one of the first `at_least` does not
     come in that time, or a node of the camera's reports an error before.
     """
-    collector = Collector()
+    collector = collector or Collector()
     until = enough = time.monotonic() + first_within
     while count is None or collector.count < count:
         message = source.next(until)
