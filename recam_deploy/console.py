@@ -68,7 +68,7 @@ class Terminal:
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:
-            table.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in row))
+            table.add_row(*(Text(printable(cell)) for cell in row))
         Console(file=sys.stdout, highlight=False).print(table)
 
     def error(self, error: RecamError) -> None:
@@ -181,10 +181,11 @@ def one_line(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Text from anywhere with all but letters, signs and spaces escaped as in Python: `\\x1b`."""
+    """Text from anywhere with what a terminal would obey escaped as in Python, `\\x1b`; its lines
+    stay lines."""
     return "".join(
         c
-        if c.isprintable() or unicodedata.category(c) == "Zs"
+        if c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs"
         else c.encode("unicode_escape").decode()
         for c in text
     )
