@@ -95,7 +95,8 @@ def running(folder: Path) -> VirtualCamera | None:
             settings=Path(state["settings"]),
             log=Path(state["log"]),
             started=str(state["started"]),
-            node_red_problem=state["node_red_problem"] and str(state["node_red_problem"]),
+            # One that an earlier release started knows of no such thing.
+            node_red_problem=state.get("node_red_problem") and str(state["node_red_problem"]),
         )
         alive = not _is_gone(camera)
     except (OSError, ValueError, KeyError, TypeError):
