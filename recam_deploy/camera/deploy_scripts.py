@@ -64,7 +64,9 @@ exit $code
 """
 
 # Sees to it that the file $1, whose sha256 is $2, is what it should be and on the storage.
-# Where $3 is another file it is made from that one first, as a second name or a copy.
+# Where $3 names a file of the history it is made from that one first: a copy, for what is active
+# may be written over in place, as scp does. A model that is damaged there is forgotten, so that the
+# next run does without it.
 STAGE = (
     DIGEST
     + _SETTLE
@@ -73,10 +75,14 @@ set -eu
 umask 022
 if [ -n "$3" ]; then
     rm -f "$1"
-    ln "$3" "$1" 2>/dev/null || cp "$3" "$1" || {{ rm -f "$1"; exit {STORAGE_FAILED}; }}
+    cp "$3" "$1" || {{ rm -f "$1"; exit {STORAGE_FAILED}; }}
 fi
 if [ "$(digest "$1")" != "$2" ]; then
     rm -f "$1"
+    if [ -n "$3" ]; then
+        found=$(digest "$3")
+        if [ -n "$found" ] && [ "$found" != "$2" ]; then rm -rf "${{3%/*}}"; fi
+    fi
     echo "$1: damaged" >&2
     exit {INSTALL_DAMAGED}
 fi
@@ -90,7 +96,7 @@ settle "$1"
 # its staged name, its sha256, the file to copy; the sha256 of the active model as it was planned
 # for ("absent" where there is none, "" where it could not be read); the history; the name under
 # which the active model is kept there ("": not at all) and the one it has there already; the
-# record; how many to keep.
+# record; then the names of those that are forgotten.
 #
 # First all that can fail, then the old model is kept, then both files are renamed, the folder
 # settled and the model read back; the record is the last thing written.
@@ -103,7 +109,8 @@ umask 022
 models=$1 model=$2 model_sha=$3 info_action=$4 info=$5 info_sha=$6 info_source=$7
 expected=$8 history=$9
 shift 9
-keep=$1 kept=$2 record=$3 limit=$4
+keep=$1 kept=$2 record=$3
+shift 3
 active=$models/model.cvimodel
 
 case $info_action in
@@ -128,9 +135,10 @@ found=absent
 if [ -f "$active" ]; then found=$(digest "$active"); fi
 if [ -n "$expected" ] && [ "$found" != "$expected" ]; then exit {CHANGED_MEANWHILE}; fi
 
+# As a second name for the same bytes where that is soon the only one, else as a copy.
 keep_active() {{
     mkdir "$1" || return 1
-    if [ -L "$active" ] || ! ln "$active" "$1/model.cvimodel" 2>/dev/null; then
+    if [ -z "$model" ] || [ -L "$active" ] || ! ln "$active" "$1/model.cvimodel" 2>/dev/null; then
         cp "$active" "$1/model.cvimodel" || return 1
     fi
     if [ -f "$models/model.json" ]; then cp "$models/model.json" "$1/model.json" || return 1; fi
@@ -163,11 +171,7 @@ echo "active $found"
 if [ -n "$model_sha" ] && [ "$found" != "$model_sha" ]; then exit {NOT_READ_BACK}; fi
 mv -f "$history/.recam-new-record" "$history/active.json"
 settle "$history"
-set -- "$history"/[0-9]*-*
-while [ $# -gt "$limit" ]; do
-    if [ -e "$1" ] || [ -L "$1" ]; then rm -rf "$1" || break; fi
-    shift
-done
+for name in "$@"; do rm -rf "$history/${{name:?}}" || break; done
 """
 )
 

@@ -254,7 +254,7 @@ class _Acting:
                 plan.keep,
                 plan.kept_as,
                 plan.record,
-                str(plan.history),
+                *plan.forget,
                 timeout=_STORAGE_SECONDS,
                 stdin=info.text,
             )
@@ -291,9 +291,14 @@ def _explained(result: RemoteResult, plan: DeploymentPlan) -> CameraError:
             "Run the command again; what is in place is looked at first.",
         )
     if status == INSTALL_DAMAGED:
-        where = "in the history is" if plan.restored else "arrived"
+        if plan.restored:
+            return DeploymentError(
+                "the model in the camera's history is damaged (its sha256 differs), and was not "
+                "switched to; it is forgotten",
+                "`recam deploy` uploads it again; `recam history` shows what else is kept.",
+            )
         return DeploymentError(
-            f"the model {where} damaged (its sha256 differs); the model was not switched",
+            "the model arrived damaged (its sha256 differs), and was not switched to",
             "Run the command again; if it happens again, check the cable and the storage.",
         )
     if status == INSTALL_IN_THE_WAY:
@@ -308,10 +313,11 @@ def _explained(result: RemoteResult, plan: DeploymentPlan) -> CameraError:
     if status == NOT_READ_BACK:
         return _not_read_back()
     if status == STORAGE_FAILED or "No space left" in said:
+        needed = f", and {plan.size / 1e6:.1f} MB are needed" if plan.size else ""
         return DeploymentError(
             f"the camera could not store the model: {said or 'no reason was given'}; "
-            f"{plan.facts.models.free / 1e6:.1f} MB were free before, and "
-            f"{plan.size / 1e6:.1f} MB are needed; the model that was active still is",
+            f"{plan.facts.models.free / 1e6:.1f} MB were free before{needed}; "
+            "the model that was active still is",
             "Remove recordings or old models there.",
         )
     return DeploymentError(

@@ -99,8 +99,9 @@ sum info_sha256 "$models/model.json"
 sum runner_sha256 "$runner"
 kept=
 for entry in "$history"/[0-9]*-*; do
+    if [ -e "$entry" ] || [ -L "$entry" ]; then kept="$kept ${entry##*/}:"; fi
     if [ -f "$entry/model.cvimodel" ] && [ ! -L "$entry" ]; then
-        kept="$kept ${entry##*/}:$(head -c 64 "$entry/sha256")"
+        kept="$kept$(head -c 64 "$entry/sha256" 2>/dev/null)"
     fi
 done
 say kept "$kept"
@@ -143,7 +144,10 @@ class FolderFacts:
 
 @dataclass(frozen=True)
 class KeptModel:
-    """A model of the history: a counter that grows with each switch, its id, its sha256."""
+    """A model of the history: a counter that grows with each switch, its id, its sha256.
+
+    The hash is "" for one that is not whole: it only takes up its number.
+    """
 
     order: int
     id: str
@@ -157,10 +161,11 @@ class KeptModel:
     @classmethod
     def parse(cls, name: str, sha256: str) -> KeptModel | None:
         """From a folder's name; None for what is none of ours."""
-        found = re.fullmatch(r"(\d{8})-([0-9a-f]{12})", name)
-        if not found or not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        found = re.fullmatch(r"([0-9]{8})-([0-9a-f]{12})", name)
+        if not found:
             return None
-        return cls(int(found[1]), found[2], sha256)
+        whole = re.fullmatch(r"[0-9a-f]{64}", sha256)
+        return cls(int(found[1]), found[2], sha256 if whole else "")
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def _parse_entry(text: str, nonce: str) -> HistoryEntry | None:
     head, mark, info = text.partition(f"\n{nonce} info=")
     name, _, sha256 = head.strip().partition(" ")
     kept = KeptModel.parse(name, sha256)
-    if kept is None:
+    if kept is None or not kept.sha256:
         return None
     info_sha256, _, info = info.partition("\n")
     if mark and not re.fullmatch(r"[0-9a-f]{64}", info_sha256):

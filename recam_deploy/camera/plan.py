@@ -47,7 +47,8 @@ class DeploymentPlan:
     The model comes from the file `model` here (`size` bytes), or from the history there
     (`restored`), or is in place (both None). `keep` is the name under which the active one goes
     into the history, "" when it does not, and `kept_as` the name that it has there already.
-    `root` says that the folders are not ours to write to, so that everything goes through sudo.
+    `forget` names what is removed there. `root` says that the folders are not ours to write to, so
+    that everything goes through sudo.
     """
 
     layout: CameraLayout
@@ -61,7 +62,7 @@ class DeploymentPlan:
     keep: str
     kept_as: str
     record: str
-    history: int
+    forget: tuple[str, ...]
     root: bool
     steps: tuple[PlanStep, ...]
 
@@ -242,17 +243,17 @@ def _plan(
         keep=keep,
         kept_as=kept_as,
         record=_record(target, sha256, info.sha256, who),
-        history=history,
+        forget=_forgotten(facts.kept, keep, kept_as, history),
         root=facts.uid != 0 and not (facts.models.writable and facts.history.writable),
         steps=(),
     )
     changes = plan.switches or info.action != "leave"
-    if not changes and recorded_id(facts.record) == target and len(facts.kept) <= history:
+    if not changes and recorded_id(facts.record) == target and not plan.forget:
         return plan
     refuse_unfit(facts, layout)
-    # The active model is kept as a second name for the same bytes where the file system allows it.
+    # Where the model is switched, the file system may keep the old one as a second name instead.
     old = facts.active_bytes if plan.keep and not plan.kept_as else 0
-    refuse_full(facts, new=(size if model else 0) + len(info.text), old=old)
+    refuse_full(facts, new=(size if plan.switches else 0) + len(info.text), old=old)
     return dataclasses.replace(plan, steps=tuple(_steps(plan, tries)))
 
 
@@ -275,8 +276,15 @@ def _keeping(facts: CameraFacts, target: str, history: int) -> tuple[str, str]:
     if active == target:
         return "", ""
     order = 1 + max((kept.order for kept in facts.kept), default=0)
-    there = next((kept.name for kept in facts.kept if kept.id == active), "")
+    there = next((kept.name for kept in facts.kept if kept.id == active and kept.sha256), "")
     return KeptModel(order, active, facts.active_sha256).name, there
+
+
+def _forgotten(kept: tuple[KeptModel, ...], keep: str, kept_as: str, limit: int) -> tuple[str, ...]:
+    """The names in the history that go: those that are not whole, and the oldest over `limit`."""
+    whole = [model.name for model in kept if model.sha256 and model.name != kept_as]
+    stay = [*whole, *([keep] if keep else [])][-limit:] if limit else []
+    return tuple(model.name for model in kept if model.name not in (*stay, kept_as))
 
 
 def _record(target: str, sha256: str, info_sha256: str | None, who: tuple[str, str]) -> str:
@@ -346,5 +354,6 @@ def _switching(plan: DeploymentPlan) -> Iterator[PlanStep]:
         yield PlanStep("write-info", str(layout.active_info), why)
     record = str(layout.history / "active.json")
     yield PlanStep("write-record", record, "it names what is active")
-    if len(facts.kept) + bool(plan.keep and not plan.kept_as) > plan.history:
-        yield PlanStep("forget-oldest", str(layout.history), f"{plan.history} are kept")
+    for name in plan.forget:
+        why = "it is one of the oldest, or not whole"
+        yield PlanStep("forget-model", str(layout.history / name), why)

@@ -41,7 +41,6 @@ def switch_words(models: Path, **changed: str) -> list[str]:
         "keep": "00000001-aaaaaaaaaaaa",
         "kept": "",
         "record": '{"id": "b"}',
-        "limit": "2",
     }
     return list((words | changed).values())
 
@@ -133,22 +132,62 @@ def test_the_history_keeps_the_newest_and_moves_what_it_has(run: Run, models: Pa
     history = models.parent / "history"
     for order in (1, 2, 3):
         (history / f"0000000{order}-{order:012d}").mkdir(parents=True)
-    words = switch_words(
-        models, keep="00000004-000000000002", kept="00000002-000000000002", limit="2"
-    )
+    (history / "2024-holidays").mkdir()
+    words = switch_words(models, keep="00000004-000000000002", kept="00000002-000000000002")
+    done = run(scripts.SWITCH, *words, "00000001-000000000001", "00000000-gone", data="{new}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert names(history) == [
+        "00000003-000000000003",
+        "00000004-000000000002",
+        "2024-holidays",
+        "active.json",
+    ]
+
+
+def test_what_is_forgotten_is_never_what_a_link_leads_to(run: Run, models: Path) -> None:
+    history, outside = models.parent / "history", models.parent / "outside"
+    history.mkdir()
+    outside.mkdir()
+    (outside / "precious").touch()
+    (history / "00000001-000000000001").symlink_to(outside)
+    words = switch_words(models)
+    assert run(scripts.SWITCH, *words, "00000001-000000000001", data="{new}").returncode == 0
+    assert names(history) == ["00000001-aaaaaaaaaaaa", "active.json"]
+    assert names(outside) == ["precious"]
+
+
+@pytest.mark.parametrize("switches", [True, False])
+def test_what_is_active_shares_no_bytes_with_the_history(
+    run: Run, models: Path, switches: bool
+) -> None:
+    words = switch_words(models, **({} if switches else {"model": "", "model_sha": ""}))
     assert run(scripts.SWITCH, *words, data="{new}").returncode == 0
-    assert names(history) == ["00000003-000000000003", "00000004-000000000002", "active.json"]
+    (models / "model.cvimodel").write_text("written over in place, as scp does")
+    kept = models.parent / "history/00000001-aaaaaaaaaaaa/model.cvimodel"
+    assert kept.read_text() == "old"
 
 
 def test_a_staged_model_is_checked_and_made_from_the_history(run: Run, models: Path) -> None:
     staged = models / ".recam-b.cvimodel"
-    kept = models.parent / "kept"
+    kept = models.parent / "history/00000001-aaaaaaaaaaaa/model.cvimodel"
+    kept.parent.mkdir(parents=True)
     kept.write_text("kept")
     assert run(scripts.STAGE, staged, sha("kept"), kept).returncode == 0
     assert staged.read_text() == "kept"
+    assert not staged.samefile(kept)
     assert run(scripts.STAGE, staged, sha("other"), "").returncode == INSTALL_DAMAGED
     assert not staged.exists()
     assert kept.read_text() == "kept"
+
+
+def test_a_damaged_model_of_the_history_is_forgotten(run: Run, models: Path) -> None:
+    staged = models / ".recam-b.cvimodel"
+    kept = models.parent / "history/00000001-aaaaaaaaaaaa/model.cvimodel"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("damaged")
+    assert run(scripts.STAGE, staged, sha("kept"), kept).returncode == INSTALL_DAMAGED
+    assert not staged.exists()
+    assert names(models.parent / "history") == []
 
 
 def test_appending_goes_on_where_it_was_told_and_not_through_a_link(

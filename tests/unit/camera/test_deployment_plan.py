@@ -134,6 +134,27 @@ def test_nothing_is_kept_where_the_settings_say_so(artifact: Artifact) -> None:
     assert plan_deployment(artifact, FACTS, LAYOUT, history=0).keep == ""
 
 
+def test_the_oldest_and_what_is_not_whole_are_forgotten_but_never_what_is_being_kept(
+    artifact: Artifact,
+) -> None:
+    old, new = KeptModel(1, "1" * 12, "1" * 64), KeptModel(2, "2" * 12, "2" * 64)
+    broken = KeptModel(9, entry_id("b" * 64, None), "")
+    plan = plan_deployment(artifact, facts(kept=(old, new, broken)), LAYOUT, history=2)
+    assert plan.forget == (old.name, broken.name)
+    assert (plan.keep, plan.kept_as) == (f"00000010-{broken.id}", "")
+    forgotten = [step.path for step in plan.steps if step.action == "forget-model"]
+    assert forgotten == [f"/userdata/recam/history/{name}" for name in plan.forget]
+    plan = plan_deployment(artifact, facts(kept=(old, new)), LAYOUT, history=0)
+    assert (plan.keep, plan.forget) == ("", (old.name, new.name))
+
+
+def test_a_model_that_moves_up_is_not_forgotten(artifact: Artifact) -> None:
+    active = KeptModel(1, entry_id("b" * 64, None), "b" * 64)
+    other = KeptModel(2, "2" * 12, "2" * 64)
+    plan = plan_deployment(artifact, facts(kept=(active, other)), LAYOUT, history=1)
+    assert (plan.kept_as, plan.forget) == (active.name, (other.name,))
+
+
 def test_a_rollback_brings_model_and_info_from_the_history() -> None:
     kept = KeptModel(3, "e" * 12, "e" * 64)
     plan = plan_rollback(facts(kept=(kept,)), LAYOUT, kept, "f" * 64, name="old")

@@ -82,6 +82,8 @@ def test_a_captured_answer_is_read() -> None:
         "00000001-aaaaaaaaaaaa",
         "00000002-bbbbbbbbbbbb",
     ]
+    broken = CAPTURED.replace(f"bbbbbbbbbbbb:{'b' * 64}", "bbbbbbbbbbbb:")
+    assert [kept.sha256 for kept in parse_facts(broken, "N").kept] == [SHA256, ""]
     assert facts.pending == '{"id": "bbbbbbbbbbbb"}'
     assert (facts.record, facts.lock) == ('{"id": "aaaaaaaaaaaa"}', "anna@desk deploying shapes")
 
@@ -159,6 +161,9 @@ def test_the_script_tells_the_truth_in_this_shell(run: Run, tmp_path: Path) -> N
     (models / ".recam-0123456789ab.cvimodel").write_bytes(bytes(77))
     (kept / "model.cvimodel").write_bytes(b"old")
     (kept / "sha256").write_text(SHA256 + "\n")
+    (kept.parent / "00000002-bbbbbbbbbbbb").mkdir()
+    (kept.parent / "00000003-cccccccccccc").symlink_to(kept)
+    (kept.parent / "2024-holidays").mkdir()
     (work / "history/active.json").write_text('{"id": "x"}\n')
     (work / "lock.claim.otherboot.5.1").write_text("nobody\n")
     (system / "etc/issue").write_text("reCamera V9\nmore\n")
@@ -181,7 +186,7 @@ def test_the_script_tells_the_truth_in_this_shell(run: Run, tmp_path: Path) -> N
     assert facts.info == '{"name": "x"}\n\n'
     assert facts.info_sha256 == hashlib.sha256(b'{"name": "x"}\n\n').hexdigest()
     assert (facts.device, facts.firmware, facts.ion_bytes) == ("Cvitek", "reCamera V9", 60 << 20)
-    assert [entry.sha256 for entry in facts.kept] == [SHA256]
+    assert [entry.sha256 for entry in facts.kept] == [SHA256, "", ""]
     assert (facts.record, facts.lock, facts.missing) == ('{"id": "x"}', "", ())
     assert facts.ram_bytes > 0
 
