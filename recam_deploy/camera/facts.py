@@ -15,7 +15,7 @@ from .layout import CameraLayout
 from .lock import LIVING
 from .quoting import RemoteCommand
 from .remote import Remote
-from .scripts import DIGEST
+from .scripts import DIGEST, LINKED
 
 INFO_LIMIT = 65536
 
@@ -26,6 +26,7 @@ nonce=$1 models=$2 work=$3 runner=$4 limit=$5 history=$6 system=$7
 """
     + DIGEST
     + LIVING
+    + LINKED
     + """
 say() { printf '%s %s=%s\\n' "$nonce" "$1" "$2"; }
 is() { name=$1; shift; if "$@" >/dev/null 2>&1; then say "$name" yes; else say "$name" no; fi; }
@@ -38,12 +39,7 @@ sum() {
 }
 folder() {
     is "$1_exists" [ -d "$2" ]
-    near=$2 link=false
-    while [ -n "$near" ] && [ "$near" != / ]; do
-        if [ -L "$near" ]; then link=true; fi
-        near=${near%/*}
-    done
-    is "$1_is_link" $link
+    is "$1_is_link" linked "$2"
     near=$2
     while [ ! -d "$near" ]; do near=${near%/*}; near=${near:-/}; done
     is "$1_writable" [ -w "$near" ]

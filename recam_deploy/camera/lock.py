@@ -27,14 +27,16 @@ from ..progress import Progress
 from .attended import Attended
 from .quoting import RemoteCommand, Word
 from .remote import Remote
-from .scripts import limited
+from .scripts import LINKED, limited
+from .work import make_ours, refused_link
 
 LOCK_BUSY = 75
-LOCK_NO_FOLDER = 76
+_REASON_LIMIT = 200
 _BEAT_SECONDS = 10.0
 _SILENCE_SECONDS = 60  # after which the camera gives up on an owner that it hears nothing of
 _READY_SECONDS = 30.0
 _RETRY_SECONDS = 0.5
+_MOST_LOOKS = 25  # at a second each where `sleep` knows no fractions, less than _READY_SECONDS
 
 # alive B.T.P: whether process P of boot B, started at tick T, runs. Field 22 of its stat is the
 # tick (proc(5)); the second field may hold spaces and brackets, so they are counted from its end.
@@ -54,19 +56,21 @@ alive() {
 }
 """
 
-# Claims the lock in the folder $1 for $3 (whose purpose is $4), says "$2 held CLAIM" or "$2 busy"
-# with the holder's two lines, then holds it for as long as it hears something. The words after $4
-# limit how long it waits for that. Of two that claim at once, the one that started first goes on:
-# it waits for the other to see that and withdraw.
+# Claims the lock in the folder $1 for $3 (whose purpose is $4), says "$2 held CLAIM", then holds it
+# for as long as it hears something; the words after $4 limit how long it waits for that. Otherwise
+# says "$2 busy" with the holder's two lines, "$2 failed" with the reason, or that the folder is
+# "linked" or "closed" to us. Of two that claim at once, the one that started first goes on: it
+# waits for the other to see that and withdraw.
 HOLD = (
     LIVING
+    + LINKED
     + f"""
 folder=$1 nonce=$2 owner=$3 purpose=$4
 shift 4
 umask 022
-if [ -L "$folder" ]; then exit {LOCK_NO_FOLDER}; fi
+if linked "$folder"; then echo "$nonce linked"; exit 1; fi
 mkdir -p "$folder" 2>/dev/null
-if [ ! -w "$folder" ]; then exit {LOCK_NO_FOLDER}; fi
+if [ ! -w "$folder" ]; then echo "$nonce closed"; exit 1; fi
 me=$boot.$(tick $$).$$
 withdraw() {{ rm -f "$folder/lock.text.$me" "$folder/lock.claim.$me" "$folder/lock.held.$me"; }}
 trap withdraw EXIT
@@ -75,8 +79,11 @@ for file in "$folder"/lock.text.* "$folder"/lock.held.*; do
     name=${{file##*/lock.????.}}
     if [ -e "$file" ] && ! alive "$name"; then rm -f "$file"; fi
 done
-printf '%s\\n%s\\n' "$owner" "$purpose" >"$folder/lock.text.$me" || exit 1
-mv "$folder/lock.text.$me" "$folder/lock.claim.$me" || exit 1
+claim() {{
+    printf '%s\\n%s\\n' "$owner" "$purpose" >"$folder/lock.text.$me" &&
+        mv "$folder/lock.text.$me" "$folder/lock.claim.$me"
+}}
+said=$(claim 2>&1) || {{ printf '%s failed\\n%s\\n' "$nonce" "$said"; exit 1; }}
 earlier() {{
     theirs=${{1%.*}} ours=${{me%.*}}
     theirs=${{theirs##*.}} ours=${{ours##*.}}
@@ -84,23 +91,25 @@ earlier() {{
 }}
 looks=0
 while :; do
-    first= later=
+    first= later= gone=
     for file in "$folder"/lock.claim.*; do
         name=${{file##*/lock.claim.}}
         if [ "$name" = "$me" ] || [ ! -e "$file" ]; then continue; fi
         if ! alive "$name"; then
             rm -f "$file" "$folder/lock.held.$name" "$folder/lock.text.$name"
+            gone=$name
         elif [ -e "$folder/lock.held.$name" ] || earlier "$name"; then first=$name
         else later=$name; fi
     done
     looks=$((looks + 1))
-    if [ -z "$first$later" ]; then break; fi
-    if [ -n "$first" ] || [ "$looks" -gt 50 ]; then
+    if [ -n "$first" ] || [ "$looks" -gt {_MOST_LOOKS} ]; then
         printf '%s busy\\n' "$nonce"
         head -c 600 "$folder/lock.claim.${{first:-$later}}"
         exit {LOCK_BUSY}
     fi
-    sleep 0.1 2>/dev/null || sleep 1
+    # While it died, a program may have joined the one that is gone: that is seen by looking again.
+    if [ -z "$later$gone" ]; then break; fi
+    if [ -n "$later" ]; then sleep 0.1 2>/dev/null || sleep 1; fi
 done
 : >"$folder/lock.held.$me"
 printf '%s held %s\\n' "$nonce" "$me"
@@ -118,6 +127,10 @@ trap 'rm -f "$lock_folder/lock.claim.$lock_mine" "$lock_folder/lock.held.$lock_m
 trap 'exit 1' HUP INT TERM
 : >"$1/lock.held.$lock_mine"
 cp "$1/lock.claim.$2" "$1/lock.claim.$lock_mine" 2>/dev/null
+if [ ! -e "$1/lock.claim.$lock_mine" ]; then
+    echo "no claim could be put down in $1" >&2
+    exit 1
+fi
 if ! alive "$2" || [ ! -e "$1/lock.claim.$2" ]; then
     echo "the lock on the camera was lost" >&2
     exit {LOCK_BUSY}
@@ -175,7 +188,7 @@ def hold(
                 if made:
                     raise
                 made = True
-                _make_folder(remote, folder)
+                make_ours(remote, folder)
                 continue
             except _BusyError as busy:
                 if time.monotonic() >= until:
@@ -206,27 +219,31 @@ def _claimed(remote: Remote, folder: PurePosixPath, owner: str, purpose: str) ->
     limit = limited(remote.limit, _SILENCE_SECONDS)
     command = RemoteCommand.script(HOLD, folder, nonce, owner, " ".join(purpose.split()), *limit)
     with remote.attend(command) as attended:
-        word, _, claim = attended.line(_READY_SECONDS).removeprefix(f"{nonce} ").partition(" ")
-        if word == "busy":
-            whose, why = attended.line(_READY_SECONDS), attended.line(_READY_SECONDS)
-            raise _BusyError(f"{whose or 'someone'} ({why or 'busy there'})")
-        if word != "held" or not claim:
-            raise _NoFolderError(
-                f"the camera's work folder {folder} cannot be used for a lock",
-                "It must be a folder that the user may write to; see camera.work.",
-            )
+        said = attended.line(_READY_SECONDS)
+        mark, word, claim = (*said.split(" ", 2), "", "")[:3]
+        if mark != nonce or word != "held" or not claim:
+            raise _not_held(word if mark == nonce else "", folder, attended)
         with _beating(attended):
             yield Lock(folder, claim)
 
 
-def _make_folder(remote: Remote, folder: PurePosixPath) -> None:
-    if remote.run(RemoteCommand.of("test", "-L", folder), check=False).ok:
-        raise CameraError(
-            f"{folder} on the camera is a symbolic link; recam does not write through it",
-            "Set camera.work to the folder itself.",
+def _not_held(word: str, folder: PurePosixPath, attended: Attended) -> Exception:
+    """Why HOLD, which said `word`, does not hold the lock."""
+    if word == "busy":
+        whose, why = attended.line(_READY_SECONDS), attended.line(_READY_SECONDS)
+        return _BusyError(f"{whose or 'someone'} ({why or 'busy there'})")
+    if word == "linked":
+        return refused_link(folder)
+    if word == "closed":
+        return _NoFolderError(
+            f"the camera's work folder {folder} is not ours to write to",
+            "It must be a folder that the user may write to; see camera.work.",
         )
-    remote.sudo(RemoteCommand.of("mkdir", "-p", "--", folder))
-    remote.sudo(RemoteCommand.of("chown", str(remote.uid), "--", folder))
+    reason = attended.line(_READY_SECONDS)[:_REASON_LIMIT] if word == "failed" else ""
+    return CameraError(
+        f"the lock on the camera could not be taken in {folder}: {reason or 'no reason was given'}",
+        "Its storage may be full or failing: `recam doctor` looks at it.",
+    )
 
 
 def _locked(host: str, holder: str) -> LockedError:

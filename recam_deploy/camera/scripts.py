@@ -19,6 +19,18 @@ print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())' <"$1"
 }
 """
 
+# linked PATH: whether it is a symbolic link, or lies behind one.
+LINKED = """
+linked() {
+    part=$1
+    while [ -n "$part" ] && [ "$part" != / ]; do
+        if [ -L "$part" ]; then return 0; fi
+        part=${part%/*}
+    done
+    return 1
+}
+"""
+
 # Prints the sha256 of $1, or "absent" where there is no such file.
 SHA256 = (
     DIGEST

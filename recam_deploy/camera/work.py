@@ -1,27 +1,42 @@
-"""The folder on the camera where we may keep files for the length of a command."""
+"""The folder on the camera that is ours: locks, history, kept flows, and the files of a run."""
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
 from ..errors import CameraError
-from .facts import CameraFacts
-from .layout import CameraLayout
 from .quoting import RemoteCommand
 from .remote import Remote
+
+if TYPE_CHECKING:
+    from .facts import CameraFacts
+    from .layout import CameraLayout
 
 
 def make_work_folder(remote: Remote, facts: CameraFacts, layout: CameraLayout) -> None:
     """Make the work folder ours to write to, through sudo where that takes root.
 
-    Raises CameraError when it is a symbolic link: nothing is written through one.
+    Raises CameraError when it is a symbolic link or lies behind one, or sudo does not help.
     """
     if facts.work.is_link:
-        raise CameraError(
-            f"{layout.work} on the camera is a symbolic link; recam does not write through it",
-            "Set camera.work to the folder itself.",
-        )
-    if facts.work.writable:
-        if not facts.work.exists:
-            remote.make_dir(layout.work)
-        return
-    remote.sudo(RemoteCommand.of("mkdir", "-p", "--", layout.work))
-    remote.sudo(RemoteCommand.of("chown", str(facts.uid), "--", layout.work))
+        raise refused_link(layout.work)
+    if not facts.work.writable:
+        make_ours(remote, layout.work)
+    elif not facts.work.exists:
+        remote.make_dir(layout.work)
+
+
+def make_ours(remote: Remote, folder: PurePosixPath) -> None:
+    """Make a folder that lies where we may not write, and that we may write to then."""
+    remote.sudo(RemoteCommand.of("mkdir", "-p", "--", folder))
+    remote.sudo(RemoteCommand.of("chown", str(remote.uid), "--", folder))
+
+
+def refused_link(folder: PurePosixPath) -> CameraError:
+    """The error for a work folder that is a symbolic link or lies behind one."""
+    return CameraError(
+        f"{folder} on the camera is a symbolic link, or lies behind one; recam does not write "
+        "through it",
+        "Set camera.work to the folder itself.",
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from shells import SHELLS
 
-from recam_deploy.camera.lock import HOLD, JOIN, LOCK_BUSY, LOCK_NO_FOLDER
+from recam_deploy.camera.lock import HOLD, JOIN, LOCK_BUSY
 
 Process = subprocess.Popen[str]
 
@@ -24,10 +24,19 @@ class Shell:
         self._words = words
         self._processes: list[Process] = []
 
-    def start(self, script: str, *arguments: str | Path) -> Process:
+    def start(self, script: str, *arguments: str | Path, path: Path | None = None) -> Process:
+        """`path` holds programs that go before those of the system."""
         command = [*self._words, "-c", script, "sh", *map(str, arguments)]
         pipe = subprocess.PIPE
-        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        search = f"{path}:{os.environ['PATH']}" if path else os.environ["PATH"]
+        process = subprocess.Popen(
+            command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            env=os.environ | {"PATH": search},
+        )
         self._processes.append(process)
         return process
 
@@ -103,27 +112,83 @@ def test_a_script_joins_a_held_lock_and_keeps_it_when_the_owner_dies(
     assert verdict(shell.hold(tmp_path))[1] == "held"
 
 
+# Waits when it is asked for the second time whether a process runs.
+SLOW_CAT = """#!/bin/sh
+case $1 in
+/proc/{pid}/stat)
+    if ! mkdir {folder}/asked 2>/dev/null; then
+        mkdir {folder}/looks
+        while [ ! -e {folder}/go ]; do sleep 0.02; done
+    fi ;;
+esac
+exec {cat} "$@"
+"""
+
+
+def test_who_joins_while_another_looks_around_keeps_the_lock(shell: Shell, tmp_path: Path) -> None:
+    holder = shell.hold(tmp_path / "work")
+    claim = verdict(holder)[2]
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    program = SLOW_CAT.format(pid=holder.pid, folder=slow, cat=shutil.which("cat"))
+    (slow / "cat").write_text(program)
+    (slow / "cat").chmod(0o755)
+    other = shell.start(HOLD, tmp_path / "work", "N", "bert", "deploying", path=slow)
+    deadline = time.monotonic() + 10
+    while not (slow / "looks").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    joined = shell.start(JOIN + "echo joined; read -r _", tmp_path / "work", claim)
+    assert verdict(joined) == ["joined"]
+    holder.kill()
+    holder.communicate()
+    (slow / "go").touch()
+    assert verdict(other)[1] == "busy"
+    joined.communicate()
+
+
+def test_a_script_that_cannot_put_down_a_claim_does_nothing(shell: Shell, tmp_path: Path) -> None:
+    holder = shell.hold(tmp_path / "work")
+    claim = verdict(holder)[2]
+    (tmp_path / "cp").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "cp").chmod(0o755)
+    script = JOIN + f"touch '{tmp_path}/ran'"
+    late = shell.start(script, tmp_path / "work", claim, path=tmp_path)
+    late.communicate()
+    assert late.returncode == 1
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_script_whose_owner_is_gone_does_nothing(shell: Shell, tmp_path: Path) -> None:
     holder = shell.hold(tmp_path)
     claim = verdict(holder)[2]
     holder.kill()
     holder.communicate()
-    late = shell.start(JOIN + "touch ran", tmp_path, claim)
+    late = shell.start(JOIN + f"touch '{tmp_path}/ran'", tmp_path, claim)
     late.communicate()
     assert late.returncode == LOCK_BUSY
-    assert not Path("ran").exists()
+    assert not (tmp_path / "ran").exists()
 
 
-def test_a_folder_that_is_a_link_or_not_ours_is_told(shell: Shell, tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path)
-    through = shell.hold(tmp_path / "link")
-    through.communicate()
-    assert through.returncode == LOCK_NO_FOLDER
-    if os.getuid() != 0:
-        (tmp_path / "closed").mkdir(mode=0o500)
-        closed = shell.hold(tmp_path / "closed" / "deep")
-        closed.communicate()
-        assert closed.returncode == LOCK_NO_FOLDER
+def test_nothing_is_written_through_a_link(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "outside")
+    for folder in (tmp_path / "link", tmp_path / "link/work"):
+        assert shell.hold(folder).communicate() == ("N linked\n", "")
+    assert not list((tmp_path / "outside").iterdir())
+
+
+def test_a_folder_that_is_not_ours_is_told(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert shell.hold(tmp_path / "file" / "deep").communicate() == ("N closed\n", "")
+
+
+def test_why_a_claim_could_not_be_put_down_is_told(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "mv").write_text("#!/bin/sh\necho No space left on device >&2\nexit 1\n")
+    (tmp_path / "mv").chmod(0o755)
+    failed = shell.start(HOLD, tmp_path / "work", "N", "anna", "deploying", path=tmp_path)
+    assert failed.communicate() == ("N failed\nNo space left on device\n", "")
+    assert not list((tmp_path / "work").iterdir())
 
 
 def test_a_holder_that_hears_nothing_gives_up(shell: Shell, tmp_path: Path) -> None:
