@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import (
     CameraError,
     ConnectionFailedError,
     DeploymentError,
-    InputError,
     LockedError,
 )
 from ..progress import Progress
@@ -37,7 +37,8 @@ from .deploy_scripts import (
 )
 from .dialogue import RemoteResult, Watch
 from .lock import LOCK_BUSY, Lock
-from .plan import DeploymentPlan, entry_id, kept_folder, read_model_file
+from .model_info import entry_id, read_unchanged
+from .plan import DeploymentPlan, kept_folder
 from .quoting import RemoteCommand, Word
 from .remote import Remote
 from .scripts import INSTALL_DAMAGED, INSTALL_IN_THE_WAY
@@ -194,9 +195,7 @@ class _Acting:
         switch.
         """
         plan = self._plan
-        sent = 0
-        if plan.model:
-            sent = self._upload(read_model_file(plan.model))
+        sent = self._upload(plan.model) if plan.model else 0
         if plan.restored or (plan.model and checks):
             source = kept_folder(plan.layout, plan.restored) if plan.restored else None
             with self._progress.step("Checking the model on the camera"):
@@ -209,23 +208,21 @@ class _Acting:
                 )
         return sent
 
-    def _upload(self, model: bytes) -> int:
+    def _upload(self, path: Path) -> int:
         plan = self._plan
-        if hashlib.sha256(model).hexdigest() != plan.sha256:
-            raise InputError(f"{plan.model} has changed since it was read", "Deploy it again.")
+        model = read_unchanged(path, plan.sha256)
         there = self._brought_before(model)
         rest = len(model) - there
         if not rest:
             return 0
-        name = plan.model.name if plan.model else ""
-        with self._progress.step(f"Uploading {name}", unit="bytes") as step:
+        with self._progress.step(f"Uploading {path.name}", unit="bytes") as step:
             self._act(
                 APPEND,
                 plan.staged,
                 str(there),
                 timeout=transfer_seconds(rest),
                 stdin=model[there:],
-                watch=sending(f"uploading {name}", step, len(model), there),
+                watch=sending(f"uploading {path.name}", step, len(model), there),
             )
         return rest
 
@@ -270,7 +267,7 @@ def agreeing_bytes(said: str, model: bytes, piece: int) -> int:
     nothing.
     """
     words = said.split()
-    if not words or not words[0].isdecimal():
+    if not words or not re.fullmatch(r"[0-9]{1,18}", words[0]):
         return 0
     agreed = 0
     there = model[: int(words[0])]

@@ -19,7 +19,8 @@ from .deployment import Deployment, apply
 from .facts import INFO_LIMIT, CameraFacts, KeptModel, gather_facts
 from .layout import CameraLayout
 from .lock import Lock, default_owner
-from .plan import DeploymentPlan, entry_id, plan_rollback, recorded_id
+from .model_info import entry_id
+from .plan import DeploymentPlan, plan_rollback, recorded_id
 from .quoting import RemoteCommand
 from .remote import Remote
 

@@ -102,6 +102,8 @@ class CameraApi:
         text = data.get("model_info")
         if not isinstance(text, str):
             raise self._unclear("getModelInfo", "it has no model_info")
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise self._unclear("getModelInfo", "it holds halves of characters")
         return text or None
 
     def model_file(self) -> bytes | None:

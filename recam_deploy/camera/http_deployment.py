@@ -6,8 +6,8 @@ it is not what was sent, the one that was active before is sent back.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from ..progress import Progress
 from .deployment import Deployment
 from .http import MODEL_LIMIT, CameraApi
 from .layout import CameraLayout
-from .plan import PlanStep, model_info
+from .model_info import entry_id, info_text, read_unchanged, same_info
+from .plan import PlanStep
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class HttpPlan:
             "sha256": self.artifact.sha256,
             "previous": self.previous,
             "upload_bytes": self.artifact.size if self.steps else 0,
-            "steps": [{"action": s.action, "path": s.path, "reason": s.reason} for s in self.steps],
+            "steps": [dataclasses.asdict(step) for step in self.steps],
         }
 
 
@@ -63,14 +64,14 @@ def plan_http_deployment(
             f"{artifact.cvimodel} has {artifact.size} bytes, more than a camera can run",
             "Convert a smaller model.",
         )
-    info = json.dumps(model_info(artifact), indent=4, ensure_ascii=False) + "\n"
+    info = info_text(artifact)
     with progress.step("Reading the active model"):
         before, info_before = api.model_file(), api.model_info()
     steps = []
     if before is None or hashlib.sha256(before).hexdigest() != artifact.sha256:
         why = "another model is active" if before else "no readable model is there"
         steps.append(PlanStep("switch-model", str(layout.active_model), why))
-    if not _same_info(info_before, info):
+    if not same_info(info_before, info):
         why = "class names or the model's checksum differ" if info_before else "it does not exist"
         steps.append(PlanStep("write-info", str(layout.active_info), why))
     return HttpPlan(artifact, str(layout.active_model), info, before, info_before, tuple(steps))
@@ -84,24 +85,26 @@ def apply_http(plan: HttpPlan, api: CameraApi, progress: Progress) -> Deployment
     """
     artifact = plan.artifact
     if not plan.steps:
-        return _deployment(plan, 0)
-    model = artifact.cvimodel.read_bytes()
-    if hashlib.sha256(model).hexdigest() != artifact.sha256:
-        raise InputError(f"{artifact.cvimodel} has changed since it was read", "Deploy it again.")
+        return _deployment(plan, 0, plan.info_before)
+    model = read_unchanged(artifact.cvimodel, artifact.sha256)
     with progress.step(f"Uploading {artifact.cvimodel.name}", unit="bytes") as step:
         api.upload(model, plan.info, step)
     with progress.step("Reading it back"):
         there, info = api.model_file(), api.model_info()
-    if there != model or not _same_info(info, plan.info):
+    if there != model or not same_info(info, plan.info):
         raise _put_back(plan, api, progress)
-    return _deployment(plan, len(model))
+    return _deployment(plan, len(model), info)
 
 
-def _deployment(plan: HttpPlan, uploaded: int) -> Deployment:
-    """What is in place; a model that is deployed over HTTP is not tried, and not in the history."""
+def _deployment(plan: HttpPlan, uploaded: int, info: str | None) -> Deployment:
+    """What is in place; a model that is deployed over HTTP is not tried, and not in the history.
+
+    `info` is the text of its `model.json` there.
+    """
+    digest = None if info is None else hashlib.sha256(info.encode()).hexdigest()
     return Deployment(
         active=plan.active,
-        id=str(model_info(plan.artifact)["model_id"]),
+        id=entry_id(plan.artifact.sha256, digest),
         sha256=plan.artifact.sha256,
         uploaded_bytes=uploaded,
         previous=plan.previous,
@@ -118,10 +121,11 @@ def _put_back(plan: HttpPlan, api: CameraApi, progress: Progress) -> DeploymentE
         return DeploymentError(
             f"{message}, and there was no model before", "Run the command again."
         )
+    info = plan.info_before or "{}"
     try:
         with progress.step("Putting the model before back", unit="bytes") as step:
-            api.upload(plan.before, plan.info_before or "{}", step)
-        restored = api.model_file() == plan.before
+            api.upload(plan.before, info, step)
+        restored = api.model_file() == plan.before and api.model_info() == info
     except ConnectionFailedError:
         raise
     except CameraError:
@@ -134,10 +138,3 @@ def _put_back(plan: HttpPlan, api: CameraApi, progress: Progress) -> DeploymentE
     return DeploymentError(
         f"{message}; {after}", "Run the command again; if it happens again, deploy over SSH."
     )
-
-
-def _same_info(text: str | None, wanted: str) -> bool:
-    try:
-        return text is not None and bool(json.loads(text) == json.loads(wanted))
-    except (ValueError, RecursionError):
-        return False

@@ -16,6 +16,7 @@ from ..errors import InputError
 from .facts import CameraFacts, KeptModel
 from .fitness import refuse_full, refuse_too_large, refuse_unfit
 from .layout import CameraLayout
+from .model_info import entry_id, info_text, same_info
 
 _NAME_LIMIT = 200
 
@@ -99,45 +100,6 @@ def check_artifact(artifact: Artifact) -> None:
         )
 
 
-def model_info(artifact: Artifact) -> dict[str, Any]:
-    """The `model.json` of an artifact.
-
-    Its fields, with the spelling of `ai_framwork`, are those of the camera's own presets
-    (sscma-example-sg200x, solutions/supervisor/rootfs/usr/share/supervisor/models); `checksum` is
-    the md5 of the cvimodel. Raises InputError when the cvimodel cannot be read.
-    """
-    checksum = hashlib.md5(read_model_file(artifact.cvimodel), usedforsecurity=False).hexdigest()
-    return {
-        "model_id": f"recam-{artifact.sha256[:12]}",
-        "version": "1.0.0",
-        "model_name": artifact.name,
-        "model_format": "cvimodel",
-        "ai_framwork": "6",
-        "author": "recam-deploy",
-        "description": " ".join(
-            word for word in (artifact.family, artifact.quantization, artifact.chip) if word
-        ),
-        "pic_url": "",
-        "classes": list(artifact.labels),
-        "checksum": checksum,
-    }
-
-
-def read_model_file(path: Path) -> bytes:
-    """The bytes of a cvimodel. Raises InputError."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read: {error.strerror or error}", "Check the path."
-        ) from error
-
-
-def entry_id(sha256: str, info_sha256: str | None) -> str:
-    """The id of a model with its `model.json`: the same two files have the same id everywhere."""
-    return hashlib.sha256(f"{sha256} {info_sha256 or 'absent'}".encode()).hexdigest()[:12]
-
-
 def plan_deployment(
     artifact: Artifact,
     facts: CameraFacts,
@@ -153,12 +115,14 @@ def plan_deployment(
     model is run on the camera before the switch. Raises DeploymentError when it cannot be done:
     folders that are links or read-only, something in the way, not enough space or TPU memory.
     """
-    wanted = model_info(artifact)
-    if _same_info(facts.info, wanted):
+    wanted = info_text(artifact)
+    text = wanted.encode()
+    digest = hashlib.sha256(text).hexdigest()
+    # The facts hold no more than the beginning of a very long one: its hash tells then.
+    if facts.info_sha256 == digest or same_info(facts.info, wanted):
         info = InfoChange("leave", facts.info_sha256)
     else:
-        text = (json.dumps(wanted, indent=4, ensure_ascii=False) + "\n").encode()
-        info = InfoChange("write", hashlib.sha256(text).hexdigest(), text)
+        info = InfoChange("write", digest, text)
     moves = facts.active_sha256 != artifact.sha256
     restored = _kept(facts, artifact.sha256) if moves else None
     if moves:
@@ -255,13 +219,6 @@ def _plan(
     old = facts.active_bytes if plan.keep and not plan.kept_as else 0
     refuse_full(facts, new=(size if plan.switches else 0) + len(info.text), old=old)
     return dataclasses.replace(plan, steps=tuple(_steps(plan, tries)))
-
-
-def _same_info(text: str | None, info: dict[str, Any]) -> bool:
-    try:
-        return text is not None and bool(json.loads(text) == info)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _kept(facts: CameraFacts, sha256: str) -> KeptModel | None:

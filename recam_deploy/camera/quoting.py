@@ -20,12 +20,16 @@ def quote(word: Word) -> str:
     """`word` as a POSIX shell reads it back, byte for byte (newlines included).
 
     Names that are not UTF-8 are carried as surrogates, as `os.fsdecode` makes them.
-    Raises InputError for a NUL, which no command line can hold.
+    Raises InputError for a NUL and for half of a character, which no command line can hold.
     """
     text = str(word)
-    if "\0" in text:
+    try:
+        whole = b"\0" not in to_wire(text)
+    except UnicodeEncodeError:
+        whole = False
+    if not whole:
         raise InputError(
-            f"a name for the camera holds a NUL character: {text!r}", "Choose another name."
+            f"a name for the camera holds what no name can: {text!r}", "Choose another name."
         )
     return shlex.quote(text)
 

@@ -22,7 +22,7 @@ from recam_processes import RecamProcess
 from typer.testing import CliRunner
 
 from recam_deploy.artifact import load_artifact
-from recam_deploy.camera.plan import model_info
+from recam_deploy.camera.model_info import model_info
 from recam_deploy.cli.main import app
 
 SECRET = secret("the password of the cameras for faults")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,10 @@ from camera_facts import FACTS, FOLDER
 from cvimodels import cvimodel_bytes, yolo11_tensors
 
 from recam_deploy.artifact import Artifact
-from recam_deploy.camera.facts import CameraFacts, FolderFacts, KeptModel
+from recam_deploy.camera.facts import INFO_LIMIT, CameraFacts, FolderFacts, KeptModel
 from recam_deploy.camera.layout import CameraLayout
-from recam_deploy.camera.plan import (
-    check_artifact,
-    entry_id,
-    model_info,
-    plan_deployment,
-    plan_rollback,
-)
+from recam_deploy.camera.model_info import entry_id, info_text, model_info
+from recam_deploy.camera.plan import check_artifact, plan_deployment, plan_rollback
 from recam_deploy.cvimodel import read_model
 from recam_deploy.errors import DeploymentError, InputError
 from recam_deploy.settings import CameraSettings
@@ -77,6 +73,26 @@ def test_nothing_is_done_when_both_are_in_place(artifact: Artifact) -> None:
     assert plan.as_json()["upload_bytes"] == 0
     unrecorded = plan_deployment(artifact, dataclasses.replace(same, record="{"), LAYOUT)
     assert [step.action for step in unrecorded.steps] == ["write-record"]
+
+
+def test_a_model_json_too_long_to_be_read_whole_is_known_by_its_hash(artifact: Artifact) -> None:
+    many = dataclasses.replace(artifact, labels=tuple(f"name-{n}" for n in range(20_000)))
+    text = info_text(many)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    record = json.dumps({"id": entry_id(many.sha256, digest)})
+    same = facts(
+        active_sha256=many.sha256, info=text[:INFO_LIMIT], info_sha256=digest, record=record
+    )
+    assert len(text) > INFO_LIMIT
+    assert plan_deployment(many, same, LAYOUT).steps == ()
+
+
+def test_names_that_are_not_unicode_do_not_stop_a_deployment(artifact: Artifact) -> None:
+    odd = dataclasses.replace(artifact, name=os.fsdecode(b"caf\xe9"), labels=("\ud800", "ä"))
+    plan = plan_deployment(odd, FACTS, LAYOUT)
+    written = json.loads(plan.info.text.decode())
+    assert (written["model_name"], written["classes"]) == ("caf?", ["?", "ä"])
+    json.loads(plan.record)
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", '{"classes": []}', "[" * 100_000])

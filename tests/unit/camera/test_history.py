@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from recam_deploy.camera.deployment import agreeing_bytes
 from recam_deploy.camera.history import History, parse_history
-from recam_deploy.camera.plan import entry_id
+from recam_deploy.camera.model_info import entry_id
 from recam_deploy.errors import CameraError, InputError, RecamError
 
 A, B, INFO = "a" * 64, "b" * 64, "c" * 64

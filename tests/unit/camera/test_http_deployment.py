@@ -18,7 +18,8 @@ from recam_deploy.artifact import Artifact
 from recam_deploy.camera.http import CHUNK, ActiveInfo, CameraApi
 from recam_deploy.camera.http_deployment import apply_http, plan_http_deployment
 from recam_deploy.camera.layout import CameraLayout
-from recam_deploy.errors import CameraApiError, DeploymentError
+from recam_deploy.camera.model_info import entry_id
+from recam_deploy.errors import CameraApiError, DeploymentError, InputError
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import CameraSettings
 
@@ -28,10 +29,11 @@ OLD_INFO = '{"classes": ["old"]}'
 
 @dataclass
 class Supervisor:
-    """The camera's API: `chunks` from 2026 on; `damage` flips a byte of whatever is stored."""
+    """The camera's API: `chunks` from 2026 on; `damage` flips a byte of what is stored next."""
 
     chunks: bool
     damage: bool = False
+    drops_names: bool = False
     model: bytes = OLD
     info: str = OLD_INFO
     part: bytearray = field(default_factory=bytearray)
@@ -69,7 +71,7 @@ class Supervisor:
         if self.damage:
             self.model = self.model[:-1] + bytes([self.model[-1] ^ 1])
             self.damage = False
-        self.info = form["model_info"].decode()
+        self.info = "{}" if self.drops_names else form["model_info"].decode()
         return 0, data
 
 
@@ -120,6 +122,7 @@ def test_a_model_arrives_whole_whatever_the_firmware_knows(
     assert server.model == artifact.cvimodel.read_bytes()
     assert json.loads(server.info)["classes"] == ["a", "b"]
     assert (done.sha256, done.uploaded_bytes) == (artifact.sha256, artifact.size)
+    assert done.id == entry_id(artifact.sha256, hashlib.sha256(server.info.encode()).hexdigest())
     assert done.previous == hashlib.sha256(OLD).hexdigest()
     large = artifact.size > CHUNK
     assert len(server.uploads) == (1 if not large else 3 if server.chunks else 2)
@@ -153,7 +156,39 @@ def test_a_flipped_byte_is_found_and_the_model_before_put_back(
     assert (server.model, server.info) == (OLD, OLD_INFO)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"code": "0"}', b'{"code": true}'])
+def test_other_names_beside_the_model_before_are_told(
+    supervisor: tuple[Supervisor, CameraSettings], artifact: Artifact
+) -> None:
+    server, camera = supervisor
+    server.damage = server.drops_names = True
+    with pytest.raises(DeploymentError, match="could not be put back"):
+        deploy(camera, artifact)
+
+
+def test_an_artifact_that_vanished_is_an_error_of_the_input(
+    supervisor: tuple[Supervisor, CameraSettings], artifact: Artifact
+) -> None:
+    server, camera = supervisor
+    with CameraApi(camera) as api:
+        layout = CameraLayout.from_settings(camera)
+        plan = plan_http_deployment(artifact, api, layout, SilentProgress())
+        artifact.cvimodel.unlink()
+        with pytest.raises(InputError, match="cannot be read"):
+            apply_http(plan, api, SilentProgress())
+    assert server.uploads == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b'{"code": "0"}',
+        b'{"code": true}',
+        b'{"code": 0, "data": {"model_info": "\\ud800"}}',
+    ],
+)
 def test_an_answer_of_something_else_is_no_success(body: bytes) -> None:
     with serving(lambda handler, _: reply(handler, body)) as port:
         camera = CameraSettings(host="127.0.0.1", http_port=port)

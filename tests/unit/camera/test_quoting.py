@@ -48,9 +48,10 @@ def test_a_script_gets_its_arguments_and_not_their_meaning(word: str) -> None:
     assert through_a_shell(line) == os.fsencode(f"{word}|{word}|")
 
 
-def test_a_nul_is_refused() -> None:
-    with pytest.raises(InputError, match="NUL"):
-        RemoteCommand.of("echo", "a\0b").render()
+@pytest.mark.parametrize("word", ["a\0b", "half of a character: \ud800"])
+def test_what_no_command_line_can_hold_is_refused(word: str) -> None:
+    with pytest.raises(InputError, match="holds what no name can"):
+        RemoteCommand.of("echo", word).render()
 
 
 def test_commands_are_called_by_their_program() -> None:
