@@ -43,7 +43,6 @@ folder() {
     near=$2
     while [ ! -d "$near" ]; do near=${near%/*}; near=${near:-/}; done
     is "$1_writable" [ -w "$near" ]
-    say "$1_owner" "$(stat -c %u "$near")"
     df -Pk "$near" | {
         read -r _
         read -r _ _ _ free _ mount
@@ -131,7 +130,6 @@ class FolderFacts:
     exists: bool
     is_link: bool
     writable: bool
-    owner: int
     free: int
     mount: str
     read_only: bool
@@ -320,7 +318,6 @@ class _Facts:
             exists=self.flag(f"{name}_exists"),
             is_link=self.flag(f"{name}_is_link"),
             writable=self.flag(f"{name}_writable"),
-            owner=self.number(f"{name}_owner"),
             free=self.number(f"{name}_free_kib") * 1024,
             mount=self.text(f"{name}_mount"),
             read_only=self.flag(f"{name}_read_only"),
@@ -331,6 +328,6 @@ class _Facts:
 def _unclear(what: str) -> CameraError:
     return CameraError(
         f"the camera's state could not be read: {what}",
-        "Is this the right address? The camera needs a shell with sha256sum (or python3), df, "
-        "stat and wc.",
+        "Is this the right address? The camera needs a shell with sha256sum (or python3), df "
+        "and wc.",
     )

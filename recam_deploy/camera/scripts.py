@@ -55,12 +55,14 @@ mv -f "$1" "$2"
 )
 
 # Puts an uploaded document ($2, whose sha256 is $4) into the folder $1 as $3; of those that are
-# there, the last $5 by name stay.
+# there, the last $5 by name stay. What was uploaded is gone in the end, whatever came of it.
 KEEP = (
     DIGEST
     + f"""
 set -eu
 umask 077
+uploaded=$2
+trap 'rm -f "$uploaded"' EXIT
 if [ -L "$1" ]; then echo "$1: is a symbolic link" >&2; exit {INSTALL_IN_THE_WAY}; fi
 if [ "$(digest "$2")" != "$4" ]; then echo "$2: damaged" >&2; exit {INSTALL_DAMAGED}; fi
 mkdir -p "$1"

@@ -8,7 +8,6 @@ FOLDER = FolderFacts(
     exists=True,
     is_link=False,
     writable=True,
-    owner=1000,
     free=1_000_000_000,
     mount="/userdata",
     read_only=False,

@@ -112,7 +112,7 @@ def test_a_model_that_may_not_be_read_counts_as_another(artifact: Artifact) -> N
 
 @pytest.mark.parametrize("place", ["models", "history"])
 def test_a_folder_of_another_user_takes_sudo(artifact: Artifact, place: str) -> None:
-    roots = facts(**{place: folder(writable=False, owner=0)})
+    roots = facts(**{place: folder(writable=False)})
     assert plan_deployment(artifact, roots, LAYOUT).root
     assert not plan_deployment(artifact, dataclasses.replace(roots, uid=0), LAYOUT).root
 

@@ -46,6 +46,14 @@ def test_hashes_are_told_also_of_files_with_odd_names(run: Run, tmp_path: Path) 
     assert run(scripts.SHA256, tmp_path / "none").stdout == "absent\n"
 
 
+def test_hashes_are_told_without_sha256sum_too(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 3_000_000)
+    assert run("command() { return 1; }\n" + scripts.SHA256, path).stdout == (
+        f"{sha(path.read_bytes())}\n"
+    )
+
+
 def test_ending_a_process_ends_its_group(run: Run) -> None:
     sleep = str(shutil.which("sleep"))
     process = subprocess.Popen([sleep, "300"], start_new_session=True)
@@ -97,6 +105,7 @@ def test_damaged_flows_are_not_kept_and_nothing_is_written_through_a_link(
     done = run(scripts.KEEP, folder, tmp_path / "staged", "0001-a.json", sha(b"cut off"), "20")
     assert done.returncode == scripts.INSTALL_DAMAGED
     assert not folder.exists()
+    assert not (tmp_path / "staged").exists()
     folder.symlink_to(elsewhere)
     assert keep(run, folder, "0001-a.json", b"x") == scripts.INSTALL_IN_THE_WAY
     assert not list(elsewhere.iterdir())
