@@ -18,7 +18,8 @@ from typing import IO
 
 from .errors import ProcessError
 
-_SECRETS = frozenset(
+# What the names of variables begin with; those of one camera have its name added.
+_SECRETS = tuple(
     f"RECAM_{secret}"
     for node_red in ("NODE_RED", "NODERED")
     for secret in ("PASSWORD", f"{node_red}_PASSWORD", f"{node_red}_TOKEN")
@@ -105,7 +106,7 @@ def _start(
 
 def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
     """An environment for other programs: none of them needs a camera's password."""
-    return {name: value for name, value in env.items() if name not in _SECRETS}
+    return {name: value for name, value in env.items() if not name.startswith(_SECRETS)}
 
 
 class _Reader:

@@ -1,12 +1,15 @@
 """Several cameras in one settings file: `[camera]` holds what all share, `[camera.porch]` one.
 
 A secret in the file is refused unless the file says that it is meant, with `secrets_in_file`, and
-only its owner can read it: settings files get copied, committed and pasted into questions.
+only its owner can read it: settings files get copied, committed and pasted into questions. Each
+camera may have environment variables of its own for them, which go over all else:
+RECAM_PASSWORD_PORCH is the password of `[camera.porch]`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+import re
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,13 +58,46 @@ def refuse_secrets(tables: CameraTables, file: SettingsFile, *, insisted: bool) 
     if found and not insisted:
         raise SettingsError(
             f"`{found[0]}` in {file.path} is a secret, which does not belong in a settings file",
-            "Set RECAM_PASSWORD (or RECAM_NODERED_PASSWORD, RECAM_NODERED_TOKEN), use the system "
-            "keyring (keyring = true), or insist with `secrets_in_file = true` at the top of it.",
+            "Set RECAM_PASSWORD (or RECAM_NODERED_PASSWORD, RECAM_NODERED_TOKEN; _PORCH added for "
+            "the camera `porch` alone), use the system keyring (keyring = true), or insist with "
+            "`secrets_in_file = true` at the top of it.",
         )
     if found and not file.private:
         raise SettingsError(
             f"{file.path} holds the secret `{found[0]}`, and others can read the file",
             f"Run: chmod 600 {file.path}",
+        )
+
+
+def own_secrets(
+    name: str | None, cameras: Iterable[str], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """The secrets that the environment holds for one camera alone, under the names of their fields.
+
+    Node-RED's may be spelled RECAM_NODERED_… as elsewhere. Raises SettingsError for a variable that
+    is another camera's as well.
+    """
+    found: dict[str, str] = {}
+    for field in SECRETS if name else ():
+        for general in (field.upper(), field.upper().replace("NODE_RED", "NODERED")):
+            variable = f"RECAM_{general}_{_suffix(str(name))}"
+            if environment.get(variable) and field not in found:
+                _refuse_shared(variable, str(name), cameras)
+                found[field] = environment[variable]
+    return found
+
+
+def _suffix(name: str) -> str:
+    """A camera's name as part of a variable's."""
+    return re.sub("[^A-Z0-9]", "_", name.upper())
+
+
+def _refuse_shared(variable: str, name: str, cameras: Iterable[str]) -> None:
+    others = [other for other in cameras if other != name and _suffix(other) == _suffix(name)]
+    if others:
+        raise SettingsError(
+            f"{variable} is for the camera {name!r} and for {others[0]!r}",
+            "Rename one of them in recam.toml, so that no secret goes to the wrong one.",
         )
 
 

@@ -3,7 +3,8 @@
 The file is `$RECAM_SETTINGS`, else `recam.toml` in the working folder, else the user's own. Each
 of its tables is one class below, and each class reads the environment under its own prefix:
 `[camera] host` is RECAM_HOST, `[convert] images` is RECAM_CONVERT_IMAGES. Several cameras have a
-table each, `[camera.porch]`, and `[camera]` holds what they share; see `profiles`.
+table each, `[camera.porch]`, `[camera]` holds what they share, and RECAM_PASSWORD_PORCH is the
+password of that one alone; see `profiles`.
 """
 
 from __future__ import annotations
@@ -267,6 +268,8 @@ def load_settings(
     document = {**document, "camera": tables.table(profile, path)}
     shadowed = tables.cameras.get(camera, {}) if camera else {}
     left = {key: value for key, value in environment.items() if not _shadows(key, shadowed)}
+    for field, secret in profiles.own_secrets(profile, tables.cameras, environment).items():
+        left[CameraSettings.prefix + field.upper()] = secret
     general = {key: value for key, value in document.items() if key not in Settings.tables}
     sections: dict[str, Any] = {
         name: _section(cls, name, document.get(name, {}), path, left)

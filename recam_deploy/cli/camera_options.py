@@ -43,8 +43,8 @@ Profile = Annotated[
         "--camera",
         metavar="NAME",
         # The backslash keeps rich from taking the table's name for markup.
-        help="One of the cameras in recam.toml: --camera porch is its table \\[camera.porch]. "
-        "(or RECAM_CAMERA)",
+        help="One of the cameras in recam.toml: --camera porch is its table \\[camera.porch], "
+        "and RECAM_PASSWORD_PORCH its own password. (or RECAM_CAMERA)",
         rich_help_panel=_PANEL,
     ),
 ]

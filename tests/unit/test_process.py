@@ -41,6 +41,23 @@ def test_words_reach_the_program_as_they_are() -> None:
     assert done.stdout.strip() == repr(odd)
 
 
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "RECAM_PASSWORD",
+        "RECAM_PASSWORD_PORCH",
+        "RECAM_NODERED_PASSWORD",
+        "RECAM_NODE_RED_TOKEN",
+        "RECAM_NODERED_TOKEN_PORCH",
+    ],
+)
+def test_no_program_is_given_a_secret(variable: str) -> None:
+    shows = python("import os; print(*os.environ)")
+    done = process.run(shows, env=os.environ | {variable: "s3cret", "RECAM_HOST": "porch"})
+    assert "RECAM_HOST" in done.stdout.split()
+    assert variable not in done.stdout.split()
+
+
 def test_a_missing_program_is_named() -> None:
     with pytest.raises(ProcessError, match="no-such-program could not be started"):
         process.run(["no-such-program"])

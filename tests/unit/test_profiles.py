@@ -110,6 +110,45 @@ def test_a_secret_in_the_file_is_refused_unless_it_is_meant_and_private(
     assert SECRET not in repr(settings)
 
 
+def secrets_of(environment: dict[str, str], camera: str | None) -> list[str | None]:
+    found = load_settings(environment, camera).camera
+    secrets = (found.password, found.node_red_password, found.node_red_token)
+    return [secret.get_secret_value() if secret else None for secret in secrets]
+
+
+@pytest.mark.parametrize("node_red", ["NODE_RED", "NODERED"])
+def test_a_camera_has_secrets_of_its_own_in_the_environment(tmp_path: Path, node_red: str) -> None:
+    environment = write(tmp_path, TWO) | {
+        "RECAM_PASSWORD": "everyone's",
+        "RECAM_PASSWORD_PORCH": "porch's",
+        "RECAM_PASSWORD_SHED": "",
+        f"RECAM_{node_red}_PASSWORD_PORCH": "its Node-RED's",
+        f"RECAM_{node_red}_TOKEN_PORCH": "its token",
+    }
+    porchs = ["porch's", "its Node-RED's", "its token"]
+    assert secrets_of(environment, "porch") == porchs
+    assert secrets_of(environment | {"RECAM_CAMERA": "porch"}, None) == porchs
+    assert secrets_of(environment, "shed") == ["everyone's", None, None]
+    assert secrets_of(environment, None) == ["everyone's", None, None]
+
+
+def test_its_own_password_goes_over_the_files(tmp_path: Path) -> None:
+    text = 'secrets_in_file = true\n[camera.front-door]\npassword = "from the file"\n'
+    environment = write(tmp_path, text, 0o600) | {"RECAM_PASSWORD": "everyone's"}
+    assert secrets_of(environment, "front-door")[0] == "from the file"
+    environment["RECAM_PASSWORD_FRONT_DOOR"] = "its own"
+    assert secrets_of(environment, "front-door")[0] == "its own"
+
+
+def test_a_password_that_two_cameras_would_get_is_refused(tmp_path: Path) -> None:
+    environment = write(tmp_path, "[camera.front-door]\n[camera.front_door]\n")
+    assert secrets_of(environment, "front-door")[0] is None
+    environment["RECAM_PASSWORD_FRONT_DOOR"] = "s3cret"
+    with pytest.raises(SettingsError, match="'front-door' and for 'front_door'") as caught:
+        load_settings(environment, "front-door")
+    assert "s3cret" not in caught.value.message + caught.value.hint
+
+
 def test_a_password_comes_from_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = {("recam", "recamera@porch"): SECRET}
     monkeypatch.setattr(keyring, "get_password", lambda *name: kept.get(name))
