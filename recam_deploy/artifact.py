@@ -17,6 +17,7 @@ from .errors import InputError
 from .files import write_atomically
 
 MANIFEST_FORMAT = 1
+_MOST_PIXELS = 65535  # of a side, as in a JPEG
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,8 @@ def _known_fields(document: Any) -> dict[str, Any]:
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise ValueError("`labels` must be a list of names")
     for side in ("height", "width"):
-        if not isinstance(document["input"][side], int):
+        pixels = document["input"][side]
+        if type(pixels) is not int or not 0 <= pixels <= _MOST_PIXELS:
             raise ValueError(f"`input.{side}` must be a number of pixels")
     return {
         "name": str(document["name"]),

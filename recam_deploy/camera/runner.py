@@ -73,6 +73,14 @@ def explaining_memory(artifact: Artifact, facts: CameraFacts) -> Iterator[None]:
         raise
 
 
+def input_size(artifact: Artifact) -> tuple[int, int]:
+    """Width and height of the model's input in pixels. Raises InputError when it is no picture."""
+    height, width = artifact.input_size
+    if not (height and width):
+        height, width = cvimodel.read_model(artifact.cvimodel).input_size
+    return width, height
+
+
 def try_loading(
     remote: Remote,
     artifact: Artifact,
@@ -91,11 +99,8 @@ def try_loading(
     """
     if facts.runner_sha256 is None:
         return Tried(False, f"the model was not tried: no test binary is on it ({layout.runner})")
-    height, width = artifact.input_size
-    if not (height and width):
-        height, width = cvimodel.read_model(artifact.cvimodel).input_size
     grey = io.BytesIO()
-    Image.new("RGB", (width, height), "grey").save(grey, "JPEG")
+    Image.new("RGB", input_size(artifact), "grey").save(grey, "JPEG")
     run = RunnerRun(remote, layout, secrets.token_hex(8), progress)
     try:
         with as_smoke_test_error():

@@ -11,7 +11,6 @@ from typing import Any
 
 from PIL import Image
 
-from .. import cvimodel
 from ..artifact import Artifact
 from ..detection.draw import draw_detections
 from ..detection.letterbox import Letterbox
@@ -20,15 +19,21 @@ from ..errors import InputError, SmokeTestError
 from ..files import copy_atomically, write_atomically
 from ..progress import Progress
 from .facts import CameraFacts, gather_facts
+from .fitness import RESERVE_BYTES
 from .layout import CameraLayout
 from .picture import CameraPicture, prepare_picture
 from .remote import Remote
-from .runner import RunnerRun, RunnerUsed, as_smoke_test_error, ensure_runner, explaining_memory
+from .runner import (
+    RunnerRun,
+    RunnerUsed,
+    as_smoke_test_error,
+    ensure_runner,
+    explaining_memory,
+    input_size,
+)
 from .runner_binary import RunnerSource
 from .sscma_output import RawBox, SscmaOutput, Timings
 from .work import make_work_folder
-
-_RESERVE_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,11 @@ def run_smoke_test(
                 said = run.execute(PurePosixPath(used.path), tried, picture.jpeg, timeout)
             fetched = run.fetch_output(Path(scratch) / "Out.jpg")
             detections = find_detections(said, artifact, picture, target)
-            output.parent.mkdir(parents=True, exist_ok=True)
+            drawn = _encoded(draw_detections(picture.original, detections), labeled)
+            for path in (output, labeled):
+                path.parent.mkdir(parents=True, exist_ok=True)
             copy_atomically(fetched, output)
-    labeled.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(labeled, _encoded(draw_detections(picture.original, detections), labeled))
+            write_atomically(labeled, drawn)
     return SmokeReport(output, labeled, detections, said.timings, used)
 
 
@@ -112,22 +118,17 @@ def _refuse_paths(image: Path, output: Path, labeled: Path) -> None:
             f"the picture and the two results must be three files: {image}, {output}, {labeled}",
             "Name another --output.",
         )
-
-
-def input_size(artifact: Artifact) -> tuple[int, int]:
-    """Width and height of the model's input in pixels."""
-    height, width = artifact.input_size
-    if not (height and width):
-        height, width = cvimodel.read_model(artifact.cvimodel).input_size
-    return width, height
+    for path in (output, labeled):
+        if path.is_dir():
+            raise InputError(f"{path} is a folder, and a result is to be written there", "Move it.")
 
 
 def _refuse_full(facts: CameraFacts, model: int, picture: CameraPicture) -> None:
-    needed = model + 2 * len(picture.jpeg) + _RESERVE_BYTES
-    free = facts.work.free + facts.work.leftover_bytes
-    if free < needed:
+    needed = model + 2 * len(picture.jpeg) + RESERVE_BYTES
+    if facts.work.free < needed:
         raise SmokeTestError(
-            f"not enough space on the camera: {free / 1e6:.1f} MB free on {facts.work.mount}, "
+            f"not enough space on the camera: {facts.work.free / 1e6:.1f} MB free on "
+            f"{facts.work.mount}, "
             f"{needed / 1e6:.1f} MB needed",
             "Remove recordings or old models there.",
         )

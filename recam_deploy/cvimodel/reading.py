@@ -9,6 +9,7 @@ data (weights and TPU commands). The FlatBuffer's field numbers are those of sop
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
 from pathlib import Path
 
@@ -31,6 +32,7 @@ HEADER_BYTES = 48
 
 _DTYPES = tuple(DTYPE_BYTES)
 _SECTIONS = ("weight", "cmdbuf", "x86_64", "aarch64", "dmabuf")
+_MOST_BYTES = 1 << 30  # far more than any camera holds
 _MOST_DIMENSIONS = 8
 _NO_MEMORY = -1
 # An address names its kind of memory in the bits above these.
@@ -61,8 +63,19 @@ def read_model(path: Path) -> CviModel:
 
 
 def _read(path: Path) -> bytes:
+    """All of the file, if it begins as a cvimodel does."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise InputError(
+                    f"{path} is not a cvimodel", "Make one from an ONNX model with `recam convert`."
+                )
+            size = os.fstat(file.fileno()).st_size
+            if size > _MOST_BYTES:
+                raise InputError(
+                    f"{path} is too large for a cvimodel ({size} bytes)", "Check the path."
+                )
+            return MAGIC + file.read(size)
     except OSError as error:
         raise InputError(
             f"{path} cannot be read: {error.strerror or error}", "Check the path."
@@ -70,10 +83,6 @@ def _read(path: Path) -> bytes:
 
 
 def _header(data: bytes, path: Path) -> Header:
-    if not data.startswith(MAGIC):
-        raise InputError(
-            f"{path} is not a cvimodel", "Make one from an ONNX model with `recam convert`."
-        )
     damaged = InputError(
         f"{path} is truncated or damaged ({len(data)} bytes)",
         "Copy it again from where it was made, or convert the model again.",

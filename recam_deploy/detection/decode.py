@@ -124,7 +124,7 @@ def decode_classes(
     """The best class of an output [1, nc, ...] of scores, as a detection of the whole picture."""
     scores = output.ravel()
     best = int(scores.argmax())
-    if scores[best] < score_threshold:
+    if not scores[best] >= score_threshold:  # NaN counts as nothing, as with boxes
         return []
     width, height = letterbox.source
     box = (0.0, 0.0, float(width), float(height))

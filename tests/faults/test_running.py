@@ -185,3 +185,12 @@ def test_row_28_a_picture_cut_short_is_found_and_the_last_result_kept(
     camera.shims.clear()
     camera.recam(*words(camera, picture)).fine()
     assert Image.open(picture.with_name("Out.jpg")).size == (128, 64)
+
+
+def test_a_result_that_cannot_be_written_beside_the_last_one_replaces_neither(
+    virtual: FaultCamera, picture: Path
+) -> None:
+    virtual.put_runner(GOOD_RUNNER)
+    picture.with_name("Out.labeled.jpg").mkdir()
+    virtual.recam(*words(virtual, picture)).failed("input")
+    assert picture.with_name("Out.jpg").read_bytes() == LAST

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 from pathlib import Path
 
@@ -48,6 +49,15 @@ def test_tensors_are_read_in_the_files_own_order(tmp_path: Path) -> None:
     assert list(model.outputs) == outputs
     assert model.input_size == (96, 96)
     assert (model.header.chip, model.header.version, model.compiler) == ("cv181x", "1.4", "v1.7")
+
+
+@pytest.mark.parametrize("head", [b"", b"CviModel"])
+def test_a_file_that_no_memory_holds_is_refused(tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "huge.cvimodel"
+    path.write_bytes(head)
+    os.truncate(path, 1 << 42)
+    with pytest.raises(InputError, match="is not a cvimodel|is too large"):
+        read_header(path)
 
 
 def test_a_truncated_file_is_refused_at_every_length(tmp_path: Path) -> None:

@@ -111,6 +111,7 @@ def test_a_classifier_names_the_whole_picture() -> None:
     (found,) = decode_classes(scores, letterbox, ("a", "b"), 0.5)
     assert (found.label, found.box) == ("b", (0, 0, 100, 50))
     assert decode_classes(scores, letterbox, ("a", "b"), 0.95) == []
+    assert decode_classes(np.full((1, 2), np.nan, np.float32), letterbox, (), 0.5) == []
 
 
 def test_suppression_keeps_the_best_of_each_pile() -> None:
