@@ -83,6 +83,7 @@ class Proxy:
             try:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self._target), 10)
+                server.settimeout(None)
             except OSError:
                 return
             self.connections += 1
