@@ -7,6 +7,7 @@ absolute paths, or `--` where the program knows it.
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -46,9 +47,13 @@ def quote_bytes(word: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class RemoteCommand:
-    """A program on the camera and its arguments; no shell reads between the words."""
+    """A program on the camera and its arguments; no shell reads between the words.
+
+    `called` is what messages call it, where that is not the name of the program.
+    """
 
     words: tuple[str, ...]
+    called: str = ""
 
     @classmethod
     def of(cls, *words: Word) -> RemoteCommand:
@@ -58,16 +63,20 @@ class RemoteCommand:
     @classmethod
     def script(cls, text: str, *arguments: Word) -> RemoteCommand:
         """A shell script of ours, its arguments in `$1`, `$2` ... and never in its text."""
-        return cls.of("sh", "-c", text, "sh", *arguments)
+        return cls.of("sh", "-c", text, "sh", *arguments).named("a script of recam")
+
+    def named(self, name: str) -> RemoteCommand:
+        """The same command under another name in messages."""
+        return dataclasses.replace(self, called=name)
 
     def under(self, *words: Word) -> RemoteCommand:
         """This command started by another: `sudo --`, `timeout 5`, ..."""
-        return RemoteCommand((*(str(word) for word in words), *self.words))
+        return dataclasses.replace(self, words=(*(str(word) for word in words), *self.words))
 
     @property
     def name(self) -> str:
-        """What messages call it: the program without its folder and its arguments."""
-        return PurePosixPath(self.words[0]).name
+        """What messages call it: else the program without its folder and its arguments."""
+        return self.called or PurePosixPath(self.words[0]).name
 
     def render(self) -> str:
         """The line for the camera's shell. Raises InputError for a word with a NUL."""

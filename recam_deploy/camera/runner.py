@@ -208,7 +208,7 @@ class RunnerRun:
             model,
             source,
             self._output,
-        )
+        ).named(runner.name)
         with self._progress.step("Running the model on the camera"):
             result = self._remote.sudo(command, timeout=timeout, check=False)
         if not result.ok:

@@ -110,7 +110,7 @@ def test_row_12_a_program_that_hangs_is_ended_and_leaves_nothing_running(
 ) -> None:
     camera.put_runner("trap '' TERM; sleep 4724.5; exec sleep 4724.5")
     said = camera.recam(*words(camera, picture), RECAM_RUN_TIMEOUT="1").failed("smoke_test")
-    assert "did not finish within 1 s" in said
+    assert "sscma-model on the camera did not finish within 1 s" in said
     deadline = time.monotonic() + 10
     while running("4724.5"):
         assert time.monotonic() < deadline, "the program still runs"

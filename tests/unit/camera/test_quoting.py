@@ -55,7 +55,10 @@ def test_what_no_command_line_can_hold_is_refused(word: str) -> None:
 
 
 def test_commands_are_called_by_their_program() -> None:
-    assert RemoteCommand.of(PurePosixPath("/opt/a b/tool"), "x").name == "tool"
+    tool = RemoteCommand.of(PurePosixPath("/opt/a b/tool"), "x")
+    assert tool.name == "tool"
+    assert RemoteCommand.script("true").name == "a script of recam"
+    assert tool.under("env", "A=b").named("tool").under("timeout", "5").name == "tool"
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
