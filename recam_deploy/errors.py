@@ -131,7 +131,7 @@ class LockedError(CameraError):
 
 
 class DeploymentError(CameraError):
-    """The model could not be put in place; what was active before still is."""
+    """The model could not be put in place; the message says so where the old one is not active."""
 
     kind = "deployment"
 

@@ -30,9 +30,9 @@ What it does not play:
 - A jail for commands. SFTP and scp reach nothing outside ``D/root``, but a command
   runs as the user who started the server, with the host's tools, and can do whatever
   that user can. Give the password to nobody you would not give a shell.
-- Memory limits, the read-only root file system, busybox's differences from the host's
-  tools, a reboot, and the camera's speed: the simulator takes seconds for what the
-  TPU does in milliseconds, and the printed times are the simulator's.
+- Limits of memory, the read-only root file system, busybox's differences from the
+  host's tools, a reboot, and the camera's speed: the simulator takes seconds for what
+  the TPU does in milliseconds, and the printed times are the simulator's.
 - Processes that outlive their session: on the camera they may, here everything
   that a command started ends with its channel.
 - Modes that scp sends along without ``-p``: uploaded files are 0644 here.
@@ -40,5 +40,6 @@ What it does not play:
   camera's rules and then refused with a line of our own.
 - Video and sound: no H.264 websocket (port 8080), no RTSP, no recordings, and the camera's
   own source is pictures only.
-- The rest of the HTTP API, the web page, mDNS, and limits of memory when a model is large.
+- The rest of the HTTP API and the web page. By mDNS it is announced on the loopback only,
+  and only when asked (``--announce``).
 """

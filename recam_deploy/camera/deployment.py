@@ -101,8 +101,8 @@ def apply(
     `trial` is called with the new model's path on the camera before the switch; what it raises
     ends the deployment. Raises DeploymentError when the camera cannot do it, LockedError when the
     lock was lost, SudoError, ConnectionFailedError, or InputError when the artifact has changed
-    meanwhile. In every case but a lost connection the model that was active still is; after a lost
-    connection it is the old one or the new one.
+    meanwhile. The model that was active still is then, but for two cases: after a lost connection
+    it is the old one or the new one, and one that cannot be read back is what the message says.
     """
     if not plan.steps:
         return in_place(plan)
@@ -120,7 +120,8 @@ def apply(
         with contextlib.suppress(CameraError):
             acting.clean()
         if type(error) is CameraError:
-            raise DeploymentError(error.message, error.hint) from error
+            hint = error.hint or f"Look at {plan.layout.models} on the camera, and try again."
+            raise DeploymentError(error.message, hint) from error
         raise
     return _deployed(plan, sent, tried)
 

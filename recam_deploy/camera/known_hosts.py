@@ -106,9 +106,10 @@ class KnownHosts:
             f"the host key of {label(host, port)} has changed: known is {before.fingerprint} "
             f"({before.key_type}), offered is {key.fingerprint} ({key.key_type}); "
             "nothing was sent to it",
-            f"If the camera was reset, or this is another camera at the same address, remove the "
-            f"line of {label(host, port)} from {self.path} and connect again; "
-            "otherwise someone may stand between you and the camera.",
+            f"If the camera was reset, remove the line of {label(host, port)} from {self.path} and "
+            "connect again. Where several cameras use this address in turn, give each a file of "
+            "its own: known_hosts in its table [camera.NAME]. Otherwise someone may stand between "
+            "you and the camera.",
         )
 
 

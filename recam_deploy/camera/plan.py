@@ -18,7 +18,7 @@ from .fitness import refuse_full, refuse_too_large, refuse_unfit
 from .layout import CameraLayout
 from .model_info import entry_id, info_text, same_info
 
-_NAME_LIMIT = 200
+_NAME_LIMIT = 100  # characters; of the record 4096 bytes are read, and JSON takes 12 for some
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ def as_smoke_test_error() -> Iterator[None]:
         yield
     except CameraError as error:
         if type(error) is CameraError:
-            raise SmokeTestError(error.message, error.hint) from error
+            hint = error.hint or "Look at what the camera has there, and try again."
+            raise SmokeTestError(error.message, hint) from error
         raise
 
 

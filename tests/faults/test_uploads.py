@@ -289,3 +289,13 @@ def test_row_27_what_a_link_points_to_is_untouched(
         camera.holds_one_of(new)
     else:
         done.failed("deployment")
+
+
+def test_a_file_in_the_place_of_the_models_folder_is_told_with_what_to_do(
+    virtual: FaultCamera,
+) -> None:
+    shutil.rmtree(virtual.models)
+    virtual.models.write_bytes(b"a file")
+    said = virtual.deploy(virtual.artifact("new")).failed("deployment")
+    assert "exists" in said
+    assert virtual.models.read_bytes() == b"a file"

@@ -146,6 +146,13 @@ def test_a_model_with_the_names_of_another_is_not_kept(artifact: Artifact) -> No
         assert plan_deployment(artifact, whole, LAYOUT).keep
 
 
+def test_the_record_of_any_name_is_read_whole_by_the_next_run(artifact: Artifact) -> None:
+    odd = dataclasses.replace(artifact, name="\U0001f4f7" * 300)
+    plan = plan_deployment(odd, FACTS, LAYOUT, by="\U0001f4f7" * 300)
+    assert len(plan.record.encode()) < 4096
+    assert "\n" not in plan.record
+
+
 def test_nothing_is_kept_where_the_settings_say_so(artifact: Artifact) -> None:
     assert plan_deployment(artifact, FACTS, LAYOUT, history=0).keep == ""
 
