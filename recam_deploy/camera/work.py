@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from .layout import CameraLayout
 
 
+_MAKE_OURS = 'mkdir -p "$1" && chown "$2" "$1"'
+
+
 def make_work_folder(remote: Remote, facts: CameraFacts, layout: CameraLayout) -> None:
     """Make the work folder ours to write to, through sudo where that takes root.
 
@@ -28,9 +31,17 @@ def make_work_folder(remote: Remote, facts: CameraFacts, layout: CameraLayout) -
 
 
 def make_ours(remote: Remote, folder: PurePosixPath) -> None:
-    """Make a folder that lies where we may not write, and that we may write to then."""
-    remote.sudo(RemoteCommand.of("mkdir", "-p", "--", folder))
-    remote.sudo(RemoteCommand.of("chown", str(remote.uid), "--", folder))
+    """Make a folder where we may not write, and make it ours, through sudo.
+
+    Raises CameraError when that does not help either, SudoError.
+    """
+    command = RemoteCommand.script(_MAKE_OURS, folder, str(remote.uid))
+    result = remote.sudo(command, check=False)
+    if not result.ok:
+        raise CameraError(
+            f"the work folder {folder} cannot be made on the camera: {result.tail()}",
+            "See what is there and how much space is left, or set camera.work to another folder.",
+        )
 
 
 def refused_link(folder: PurePosixPath) -> CameraError:

@@ -299,3 +299,11 @@ def test_a_file_in_the_place_of_the_models_folder_is_told_with_what_to_do(
     said = virtual.deploy(virtual.artifact("new")).failed("deployment")
     assert "exists" in said
     assert virtual.models.read_bytes() == b"a file"
+
+
+def test_a_work_folder_that_cannot_be_made_is_told_with_what_to_do(virtual: FaultCamera) -> None:
+    (virtual.userdata / "file").write_bytes(b"a file")
+    work = str(virtual.userdata / "file" / "recam")
+    said = virtual.deploy(virtual.artifact("new"), RECAM_WORK=work).failed("camera")
+    assert work in said
+    assert "camera.work" in said
