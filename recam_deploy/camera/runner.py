@@ -32,7 +32,7 @@ from .layout import CameraLayout
 from .quoting import RemoteCommand
 from .remote import Remote
 from .runner_binary import RunnerBinary, RunnerSource
-from .scripts import INSTALL_PROGRAM, NEW_RUN
+from .scripts import END_RUN, INSTALL_PROGRAM, NEW_RUN
 from .sscma_output import SscmaOutput, explain_failure, parse_output
 from .work import make_work_folder
 
@@ -210,11 +210,21 @@ class RunnerRun:
             source,
             self._output,
         ).named(runner.name)
-        with self._progress.step("Running the model on the camera"):
+        with self._progress.step("Running the model on the camera"), self._ending():
             result = self._remote.sudo(command, timeout=timeout, check=False)
         if not result.ok:
             raise explain_failure(result.exit_status, result.stdout, result.stderr)
         return parse_output(result.stdout, result.stderr)
+
+    @contextlib.contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Where we are interrupted, end the test binary: the TPU would stay in use after us."""
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit):
+            with contextlib.suppress(CameraError):
+                self._remote.sudo(RemoteCommand.script(END_RUN, self._folder), check=False)
+            raise
 
     @property
     def _output(self) -> PurePosixPath:

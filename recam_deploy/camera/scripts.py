@@ -105,6 +105,20 @@ for signal in TERM KILL; do
 done 2>/dev/null
 """
 
+# Ends the programs that were started with the file "Out.jpg" of the folder $1 as an argument.
+END_RUN = """
+for signal in TERM KILL; do
+    left=
+    for entry in /proc/[0-9]*; do
+        case "$(tr '\\000' '\\n' <"$entry/cmdline")" in
+        *"$1/Out.jpg"*) kill -$signal "${entry##*/}" && left=yes ;;
+        esac
+    done
+    if [ -z "$left" ]; then exit 0; fi
+    sleep 0.3 || sleep 1
+done 2>/dev/null
+"""
+
 # Who we are there, and which form of `timeout` there is.
 ABILITIES = """
 if timeout -k 1 5 true 2>/dev/null; then limit=kill

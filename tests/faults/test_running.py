@@ -118,6 +118,21 @@ def test_row_12_a_program_that_hangs_is_ended_and_leaves_nothing_running(
     assert picture.with_name("Out.jpg").read_bytes() == LAST
 
 
+def test_an_interrupted_run_leaves_nothing_running_on_the_camera(
+    camera: FaultCamera, picture: Path
+) -> None:
+    camera.put_runner("sleep 4725.5")
+    process = camera.start(*words(camera, picture))
+    deadline = time.monotonic() + 20
+    while not running("4725.5"):
+        assert time.monotonic() < deadline, "the program was not started"
+        time.sleep(0.05)
+    process.interrupt()
+    assert camera.finish(process).code == 130
+    assert not running(f"{camera.runner}\0"), "the program still runs"
+    assert not list(camera.work.glob(".recam-run-*"))
+
+
 def test_row_24_a_corrupt_onnx_is_refused_and_nothing_cached(
     virtual: FaultCamera, picture: Path
 ) -> None:

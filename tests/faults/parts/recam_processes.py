@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,11 @@ class RecamProcess:
         """SIGKILL, and wait for its end."""
         self._process.kill()
         self._process.join()
+
+    def interrupt(self) -> None:
+        """What Ctrl-C sends."""
+        assert self._process.pid is not None
+        os.kill(self._process.pid, signal.SIGINT)
 
     def wait(self, seconds: float = 60.0) -> tuple[int, str, str]:
         """Its exit code, and what it printed."""
