@@ -156,6 +156,7 @@ elif [ -n "$keep" ]; then
     settle "$history"
 fi
 # Until it is the record it tells what a switch that was cut off was to.
+rm -f "$history/.recam-new-record"
 printf '%s\\n' "$record" >"$history/.recam-new-record"
 settle "$history/.recam-new-record"
 

@@ -67,6 +67,18 @@ def test_the_switch_replaces_both_keeps_the_old_and_writes_the_record(
     assert (history / "active.json").read_text() == '{"id": "b"}\n'
 
 
+def test_no_name_of_ours_is_written_through_a_link(run: Run, models: Path) -> None:
+    outside, history = models.parent / "outside", models.parent / "history"
+    outside.write_text("precious")
+    history.mkdir()
+    for place in (history / ".recam-new-record", models / ".recam-model.json"):
+        place.symlink_to(outside)
+    assert run(scripts.SWITCH, *switch_words(models), data="{new}").returncode == 0
+    assert outside.read_text() == "precious"
+    assert (history / "active.json").read_text() == '{"id": "b"}\n'
+    assert not (history / "active.json").is_symlink()
+
+
 def test_only_the_info_is_switched_where_the_model_stays(run: Run, models: Path) -> None:
     words = switch_words(models, model="", model_sha="", keep="")
     assert run(scripts.SWITCH, *words, data="{new}").returncode == 0
