@@ -127,13 +127,13 @@ trap 'rm -f "$lock_folder/lock.claim.$lock_mine" "$lock_folder/lock.held.$lock_m
 trap 'exit 1' HUP INT TERM
 : >"$1/lock.held.$lock_mine"
 cp "$1/lock.claim.$2" "$1/lock.claim.$lock_mine" 2>/dev/null
-if [ ! -e "$1/lock.claim.$lock_mine" ]; then
-    echo "no claim could be put down in $1" >&2
-    exit 1
-fi
 if ! alive "$2" || [ ! -e "$1/lock.claim.$2" ]; then
     echo "the lock on the camera was lost" >&2
     exit {LOCK_BUSY}
+fi
+if [ ! -e "$1/lock.claim.$lock_mine" ]; then
+    echo "no claim could be put down in $1" >&2
+    exit 1
 fi
 shift 2
 """
