@@ -37,7 +37,7 @@ from .deploy_scripts import (
 )
 from .dialogue import RemoteResult, Watch
 from .lock import LOCK_BUSY, Lock
-from .model_info import entry_id, read_unchanged
+from .model_info import read_unchanged
 from .plan import DeploymentPlan, kept_folder
 from .quoting import RemoteCommand, Word
 from .remote import Remote
@@ -132,14 +132,14 @@ def in_place(plan: DeploymentPlan) -> Deployment:
 
 
 def _deployed(plan: DeploymentPlan, sent: int, tried: Tried | None) -> Deployment:
-    previous = plan.facts.active_sha256 or None
+    previous_id, previous = plan.previous or (None, None)
     return Deployment(
         active=str(plan.layout.active_model),
         id=plan.id,
         sha256=plan.sha256,
         uploaded_bytes=sent,
         previous=previous,
-        previous_id=entry_id(previous, plan.facts.info_sha256) if previous else None,
+        previous_id=previous_id,
         changed=plan.switches or plan.info.action != "leave",
         tried=tried,
     )

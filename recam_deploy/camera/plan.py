@@ -77,13 +77,27 @@ class DeploymentPlan:
         """Where the new model lies on the camera before the switch."""
         return self.layout.staged_model(self.sha256)
 
+    @property
+    def previous(self) -> tuple[str, str] | None:
+        """Id and sha256 of the model before, the active one; None when that cannot be told.
+
+        After a switch that was cut off it is the last one kept: what is active was never whole.
+        """
+        facts = self.facts
+        if _half_switched(facts):
+            whole = [kept for kept in facts.kept if kept.sha256]
+            return (whole[-1].id, whole[-1].sha256) if whole else None
+        if not facts.active_sha256:
+            return None
+        return entry_id(facts.active_sha256, facts.info_sha256), facts.active_sha256
+
     def as_json(self) -> dict[str, Any]:
         """As `deploy --dry-run` shows it."""
         return {
             "active": str(self.layout.active_model),
             "id": self.id,
             "sha256": self.sha256,
-            "previous": self.facts.active_sha256 or None,
+            "previous": self.previous[1] if self.previous else None,
             "upload_bytes": self.size if self.model else 0,
             "locked_by": self.facts.lock or None,
             "steps": [dataclasses.asdict(step) for step in self.steps],

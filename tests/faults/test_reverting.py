@@ -66,6 +66,22 @@ def test_the_old_model_comes_back_with_its_names(camera: FaultCamera) -> None:
     camera.holds_one_of(b"the old model")
 
 
+def test_the_old_model_comes_back_over_a_switch_that_was_cut_off(virtual: FaultCamera) -> None:
+    info = virtual.info.read_text()
+    virtual.shims.stop_at("mv", "*.recam-model.json*")
+    process = virtual.start("deploy", virtual.artifact("new"))
+    virtual.shims.wait()
+    virtual.shims.kill_stopped()
+    process.kill()
+    virtual.shims.clear()
+    assert virtual.active.read_bytes() != b"the old model"
+    assert virtual.info.read_text() == info
+    back = deployed_and_put_back(virtual)
+    assert "is active again" in back.words
+    assert virtual.active.read_bytes() == b"the old model"
+    assert virtual.info.read_text() == info
+
+
 def test_what_cannot_be_put_back_is_said_with_the_way_to_do_it(camera: FaultCamera) -> None:
     back = deployed_and_put_back(camera, cut=True)
     assert not back.done

@@ -87,8 +87,12 @@ class Shims:
 
     def kill_stopped(self) -> None:
         """End what has stopped, and the script that called it: as a power cut would."""
+        told = self.state / "pid"
+        deadline = time.monotonic() + 5
+        while not (told.exists() and told.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.01)
         with contextlib.suppress(OSError, ValueError):
-            stopped = int((self.state / "pid").read_text())
+            stopped = int(told.read_text())
             caller = int(Path(f"/proc/{stopped}/stat").read_text().rpartition(")")[2].split()[1])
             for pid in (caller, stopped):
                 with contextlib.suppress(ProcessLookupError):

@@ -61,6 +61,7 @@ def test_a_new_model_is_switched_and_its_info_written(artifact: Artifact) -> Non
         "write-record",
     ]
     assert all(step.reason for step in plan.steps)
+    assert plan.previous == (entry_id("b" * 64, None), "b" * 64)
     assert json.loads(json.dumps(plan.as_json()))["previous"] == "b" * 64
 
 
@@ -142,6 +143,10 @@ def test_a_model_with_the_names_of_another_is_not_kept(artifact: Artifact) -> No
     meant = json.dumps({"sha256": "b" * 64, "info_sha256": "c" * 64})
     half = facts(pending=meant, info_sha256="d" * 64)
     assert plan_deployment(artifact, half, LAYOUT).keep == ""
+    assert plan_deployment(artifact, half, LAYOUT).previous is None
+    before = KeptModel(1, "1" * 12, "1" * 64), KeptModel(2, "2" * 12, "2" * 64)
+    plan = plan_deployment(artifact, dataclasses.replace(half, kept=before), LAYOUT)
+    assert plan.previous == ("2" * 12, "2" * 64)
     for whole in (facts(pending=meant, info_sha256="c" * 64), facts(pending="[", info_sha256=None)):
         assert plan_deployment(artifact, whole, LAYOUT).keep
 
