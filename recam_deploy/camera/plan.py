@@ -79,9 +79,9 @@ class DeploymentPlan:
 
     @property
     def previous(self) -> tuple[str, str] | None:
-        """Id and sha256 of the model before, the active one; None when that cannot be told.
+        """Id and sha256 of the model that is active now; None when there is none, or none readable.
 
-        After a switch that was cut off it is the last one kept: what is active was never whole.
+        After a switch that was cut off it is the last one kept: what is active now was never whole.
         """
         facts = self.facts
         if _half_switched(facts):
