@@ -162,10 +162,11 @@ def _recorded_by(record: str) -> str:
 
 
 def plan_return(
-    history: History, entry: HistoryEntry, layout: CameraLayout, keep: int
+    history: History, entry: HistoryEntry, layout: CameraLayout, keep: int, *, failed: bool = False
 ) -> DeploymentPlan:
     """How an entry of the history becomes the active model; no steps when it is.
 
+    The one that is active now goes into the history, of `keep` models, unless it has `failed`.
     Raises InputError when it is active, but lies in no history that it could come from.
     """
     if entry.kept is None:
@@ -180,6 +181,7 @@ def plan_return(
         name=entry.name,
         by=default_owner(),
         history=keep,
+        keeps=not failed,
     )
 
 
@@ -208,11 +210,17 @@ def put_back(
         return PutBack(True, "the model was not changed by this run")
     if deployment.previous_id is None:
         return PutBack(False, "there was no model before, so the new one stays")
+    if not keep:
+        return PutBack(
+            False,
+            "the camera keeps no models (camera.history = 0), so the new one stays: deploy the one "
+            "before again",
+        )
     try:
         history = read_history(remote, layout)
         entry = history.choose(deployment.previous_id)
         named = ", ".join(filter(None, [entry.name, entry.id]))
-        apply(plan_return(history, entry, layout, keep), remote, progress, lock)
+        apply(plan_return(history, entry, layout, keep, failed=True), remote, progress, lock)
     except RecamError as error:
         return PutBack(
             False, f"the model before could not be put back ({error.message}): run `recam rollback`"

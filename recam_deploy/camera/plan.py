@@ -164,10 +164,12 @@ def plan_rollback(
     name: str,
     by: str = "",
     history: int = 3,
+    keeps: bool = True,
 ) -> DeploymentPlan:
     """How a kept model becomes the active one again, with the `model.json` it had.
 
-    Raises DeploymentError as `plan_deployment` does.
+    Without `keeps`, the one that is active now is not kept in its turn. Raises DeploymentError as
+    `plan_deployment` does.
     """
     if facts.info_sha256 == info_sha256:
         info = InfoChange("leave", info_sha256)
@@ -186,6 +188,7 @@ def plan_rollback(
         who=(name, by),
         history=history,
         tries=False,
+        keeps=keeps,
     )
 
 
@@ -206,9 +209,10 @@ def _plan(
     who: tuple[str, str],
     history: int,
     tries: bool,
+    keeps: bool = True,
 ) -> DeploymentPlan:
     target = entry_id(sha256, info.sha256)
-    keep, kept_as = _keeping(facts, target, history)
+    keep, kept_as = _keeping(facts, target, history) if keeps else ("", "")
     plan = DeploymentPlan(
         layout=layout,
         facts=facts,

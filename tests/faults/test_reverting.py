@@ -66,6 +66,24 @@ def test_the_old_model_comes_back_with_its_names(camera: FaultCamera) -> None:
     camera.holds_one_of(b"the old model")
 
 
+def test_going_back_by_hand_does_not_lead_to_the_model_that_failed(camera: FaultCamera) -> None:
+    deployed_and_put_back(camera)
+    assert [entry["id"] for entry in camera.history_document()["entries"]] == [
+        camera.history_document()["active"]
+    ]
+    assert "no earlier model" in camera.recam("rollback").failed("input")
+
+
+def test_a_camera_that_keeps_no_models_is_told_to_have_none_to_go_back_to(
+    camera: FaultCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(camera.environment, "RECAM_HISTORY", "0")
+    back = deployed_and_put_back(camera)
+    assert not back.done
+    assert "deploy the one before again" in back.words
+    camera.holds_one_of(camera.artifact("new"))
+
+
 def test_the_old_model_comes_back_over_a_switch_that_was_cut_off(virtual: FaultCamera) -> None:
     info = virtual.info.read_text()
     virtual.shims.stop_at("mv", "*.recam-model.json*")
