@@ -14,6 +14,7 @@ from .families import Identity, identify, identify_raw
 from .fixing import end_at, set_input_shape
 from .labels import labels_in_metadata
 from .model import YOLO_PREPROCESSING, Network, NetworkInput, Preprocessing
+from .naming import make_names_plain
 
 _EXPORT = "With Ultralytics: model.export(format='onnx', imgsz=640, dynamic=False)."
 
@@ -82,16 +83,17 @@ def _load(
     check: Callable[[NetworkInput], None] = lambda image: None,
 ) -> tuple[onnx.ModelProto, NetworkInput]:
     """The model with its shapes, and its input, which must pass `check` before they are inferred:
-    an input of the wrong size is the better explanation of shapes that do not fit."""
+    an input of the wrong size is the better explanation of shapes that do not fit. Its tensors have
+    names that the compiler can carry; `output_names` are the file's own."""
     model = load_onnx(path)
+    plain = make_names_plain(model)
+    ends = tuple(plain.get(name, name) for name in output_names)
     if input_shape:
         set_input_shape(model, input_shape)
     network_input = _input_of(model)
     check(network_input)
     model = _with_shapes(model, path)
-    return (end_at(model, network_input.name, output_names) if output_names else model), (
-        network_input
-    )
+    return (end_at(model, network_input.name, ends) if ends else model), network_input
 
 
 def _network(

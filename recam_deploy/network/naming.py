@@ -1,0 +1,63 @@
+"""Names of tensors that the compiler can carry: plain ones, as nearly every exporter writes.
+
+Its tables have no quoting, so a name ends at a blank and a `#` begins a comment; its MLIR file
+writes what is not ASCII, quotes and backslashes in hex, which its own tools do not read back
+(tpu_mlir 1.7, `KeyError` in run_calibration).
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, MutableSequence
+
+import onnx
+
+_FOREIGN = re.compile(r"""[^!-~]+|[#"'\\,`]+""")
+
+
+def make_names_plain(model: onnx.ModelProto) -> dict[str, str]:
+    """Rename, in place, the tensors of `model` whose names the compiler cannot carry; returns the
+    new names by the old ones."""
+    names = {name for graph in _graphs(model.graph) for name in _named_in(graph) if name}
+    renamed: dict[str, str] = {}
+    for name in sorted(names):
+        plain = _FOREIGN.sub("_", name)
+        if plain != name:
+            free = itertools.chain([plain], (f"{plain}_{number}" for number in itertools.count(2)))
+            renamed[name] = next(candidate for candidate in free if candidate not in names)
+            names.add(renamed[name])
+    if renamed:
+        for graph in _graphs(model.graph):
+            _rename(graph, renamed)
+    return renamed
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph and those inside its operators, which may read its tensors."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                if inner.node:
+                    yield from _graphs(inner)
+
+
+def _named_in(graph: onnx.GraphProto) -> Iterator[str]:
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        yield value.name
+    for node in graph.node:
+        yield from (*node.input, *node.output)
+
+
+def _rename(graph: onnx.GraphProto, renamed: dict[str, str]) -> None:
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        value.name = renamed.get(value.name, value.name)
+    for node in graph.node:
+        for names in (node.input, node.output):
+            _replace(names, renamed)
+
+
+def _replace(names: MutableSequence[str], renamed: dict[str, str]) -> None:
+    for index, name in enumerate(names):
+        names[index] = renamed.get(name, name)
