@@ -128,6 +128,7 @@ def plan_conversion(
         _PREPARE,
         {
             "model": network.sha256,
+            "family": network.family,
             "input": network.input.shape,
             "cut": network.cut_at,
             "to": [TARGET_IR, TARGET_OPSET],

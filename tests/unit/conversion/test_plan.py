@@ -76,6 +76,18 @@ def test_only_what_an_input_reaches_runs_again() -> None:
     assert changed(planned(replace(NETWORK, sha256="bb"))) == list(STEPS)
 
 
+def test_a_model_taken_for_another_family_shares_no_step() -> None:
+    """YOLOv5's boxes are divided by the input's side, those of a raw network are not; and what was
+    checked as numbers alone says nothing of detections."""
+    yolov5 = replace(NETWORK, family="yolov5-detect", cut_at=("output0",))
+    raw = replace(yolov5, family="raw")
+    for quantization in ("int8", "bf16"):
+        one, other = (planned(n, quantization=quantization) for n in (yolov5, raw))
+        assert one.prepare.key != other.prepare.key
+        assert one.compile.key != other.compile.key
+        assert one.verify.key != other.verify.key
+
+
 def test_another_precision_keeps_the_translation_and_the_calibration() -> None:
     mixed = planned(quantization="mixed", quantize_table="a BF16\n")
     assert changed(mixed) == ["compile", "verify"]
