@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
+from onnx.external_data_helper import uses_external_data
 
 from ..artifact import sha256_of
 from ..errors import InputError, UnsupportedModelError
@@ -106,7 +108,7 @@ def _network(
 ) -> Network:
     return Network(
         path=path,
-        sha256=sha256_of(path),
+        sha256=digest_of(path),
         ir_version=model.ir_version,
         opset=opset_of(model),
         family=found.family,
@@ -139,6 +141,34 @@ def load_onnx(path: Path) -> onnx.ModelProto:
             f"{path} is not a valid ONNX model: {first}", "Export it again from the framework."
         ) from error
     return model
+
+
+def digest_of(path: Path) -> str:
+    """The sha256 (hex) that stands for an ONNX model: its file's, or, where weights lie in files of
+    their own beside it, that of the digests of all of them."""
+    files = _weight_files(path)
+    if not files:
+        return sha256_of(path)
+    digests = "".join(sha256_of(file) for file in (path, *files))
+    return hashlib.sha256(digests.encode()).hexdigest()
+
+
+def _weight_files(path: Path) -> list[Path]:
+    """The files that hold weights of the model at `path`; none for what is no ONNX file."""
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except (DecodeError, ValueError):
+        return []
+    tensors = (*graph.initializer, *(a.t for node in graph.node for a in node.attribute))
+    outside = {
+        entry.value
+        for tensor in tensors
+        if uses_external_data(tensor)
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    files = [path.parent / name for name in sorted(outside)]
+    return [file for file in files if file.is_file()]
 
 
 def _not_onnx(path: Path) -> InputError:

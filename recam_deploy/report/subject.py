@@ -11,12 +11,12 @@ from typing import Any, TypedDict
 import onnx
 from pydantic import TypeAdapter, ValidationError
 
-from ..artifact import Artifact, sha256_of
+from ..artifact import Artifact
 from ..conversion.layout import check_layout
 from ..cvimodel import read_model
 from ..errors import InputError, VerificationError
 from ..network.model import RAW, Network, Preprocessing
-from ..network.reading import read_network, read_raw_network
+from ..network.reading import digest_of, read_network, read_raw_network
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def find_float_model(artifact: Artifact, given: Path | None, folders: Sequence[P
     for path in candidates:
         if not path.is_file():
             raise InputError(f"{path} does not exist", "Give the path of the ONNX file.")
-        if not digest or sha256_of(path) == digest:
+        if not digest or digest_of(path) == digest:
             return path
     raise InputError(
         f"{candidates[0]} is not the model that {artifact.cvimodel.name} was made from "

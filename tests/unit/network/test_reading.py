@@ -9,9 +9,10 @@ import pytest
 from onnx import TensorProto
 from onnx_models import detector
 
+from recam_deploy.artifact import sha256_of
 from recam_deploy.errors import InputError, UnsupportedModelError
 from recam_deploy.network.labels import read_labels
-from recam_deploy.network.reading import read_network
+from recam_deploy.network.reading import digest_of, read_network
 
 
 def saved(model: onnx.ModelProto, folder: Path) -> Path:
@@ -31,6 +32,25 @@ def test_labels_and_size_come_from_the_model(tmp_path: Path) -> None:
 def test_given_labels_replace_those_of_the_model(tmp_path: Path) -> None:
     network, _ = read_network(saved(detector(2), tmp_path), ("x", "y"))
     assert network.labels == ("x", "y")
+
+
+def test_weights_in_a_file_of_their_own_belong_to_what_the_model_is(tmp_path: Path) -> None:
+    """Exporters put them into MODEL.onnx.data; a cache that did not see them would take a model
+    trained anew for the old one."""
+    model, path = detector(2), tmp_path / "m.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="m.onnx.data", size_threshold=0)
+    first, _ = read_network(path)
+    weights = bytearray((tmp_path / "m.onnx.data").read_bytes())
+    weights[:4] = b"\0\0\0\0"
+    (tmp_path / "m.onnx.data").write_bytes(weights)
+    second, _ = read_network(path)
+    assert first.sha256 != second.sha256
+    assert digest_of(path) == second.sha256
+
+
+def test_a_model_in_one_file_is_known_by_its_sha256(tmp_path: Path) -> None:
+    path = saved(detector(2), tmp_path)
+    assert read_network(path)[0].sha256 == sha256_of(path)
 
 
 @pytest.mark.parametrize(
