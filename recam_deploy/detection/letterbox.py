@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from .resize import resize_bilinear
 from .types import Box
+
+_STRIP = 512
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Letterbox:
         """The letterboxed RGB picture, of the target's size, black around it."""
         canvas = Image.new("RGB", self.target)
         size = self._scaled(self.source, self.scale)
-        canvas.paste(sampled(image.convert("RGB"), size), (self.left, self.top))
+        canvas.paste(sampled(image, size), (self.left, self.top))
         return canvas
 
     def point_to_source(self, x: float, y: float) -> tuple[float, float]:
@@ -64,5 +67,16 @@ class Letterbox:
 
 
 def sampled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """An RGB picture resized to `size` as the camera's test binary and the compiler do it."""
-    return Image.fromarray(resize_bilinear(np.asarray(image.convert("RGB")), size))
+    """A picture resized to `size` as the camera's test binary and the compiler do it, as RGB."""
+    rgb = image if image.mode == "RGB" else image.convert("RGB")
+    return Image.fromarray(resize_bilinear(_pixels(rgb), size))
+
+
+def _pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """The values of an RGB picture, uint8 [H, W, 3], strip by strip: at one go Pillow holds a large
+    picture three times."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _STRIP):
+        bottom = min(top + _STRIP, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import InputError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+MOST_PIXELS = 89_478_485
+"""Where Pillow begins to warn of pictures made to exhaust the memory; here they are refused."""
+
+_GREY_16_BITS = ("I", "I;16", "I;16B", "I;16L")
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def list_pictures(folder: Path) -> tuple[Path, ...]:
-    """The pictures directly in `folder`, by name. Raises InputError when there are none."""
+    """The pictures directly in `folder`, by name; hidden files, such as macOS leaves beside each
+    picture that it copies, are none. Raises InputError when there are no pictures."""
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder", "Give a folder of JPEG or PNG pictures.")
-    found = tuple(
-        sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-    )
+    files = (path for path in folder.iterdir() if not path.name.startswith("."))
+    found = tuple(sorted(p for p in files if p.suffix.lower() in SUFFIXES and p.is_file()))
     if not found:
         raise InputError(
             f"{folder} holds no pictures",
@@ -30,8 +38,14 @@ def read_picture(path: Path) -> Image.Image:
     """One picture as RGB, turned upright. Raises InputError when it cannot be read whole."""
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            return upright.convert("RGB")
+            if image.width * image.height > MOST_PIXELS:
+                raise InputError(
+                    f"{path} is too large, with {image.width}×{image.height} pixels",
+                    "Scale it down: a network takes some hundred pixels a side.",
+                )
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
+            return _rgb(image)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         if isinstance(error, UnidentifiedImageError):
@@ -39,3 +53,12 @@ def read_picture(path: Path) -> Image.Image:
         raise InputError(
             f"{path} cannot be read as a picture: {reason}", "Replace or remove this file."
         ) from error
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Pillow would cut off what is above 255; OpenCV, with which the compiler reads, keeps the
+    upper byte."""
+    if image.mode in _GREY_16_BITS:
+        grey = np.asarray(image).astype(np.uint16) >> 8
+        image = Image.fromarray(grey.astype(np.uint8))
+    return image if image.mode == "RGB" else image.convert("RGB")

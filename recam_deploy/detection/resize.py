@@ -29,7 +29,7 @@ def resize_bilinear(image: Pixels, size: tuple[int, int]) -> Pixels:
     left, right, across = _taps(width, size[0])
     upper, lower, down = _taps(height, size[1])
     rows, places = np.unique(np.concatenate([upper, lower]), return_inverse=True)
-    needed = image[rows].astype(np.int32)
+    needed = image[rows]
     wide = needed[:, left] * across[0][:, None] + needed[:, right] * across[1][:, None]
     wide >>= 4
     first, second = wide[places[: len(upper)]], wide[places[len(upper) :]]
