@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from ..errors import InputError
 from ..network.runtime import Runtime
 from ..progress import Step
 from .histogram import TensorStatistics
@@ -76,7 +77,8 @@ def collect(
     """Run all `pictures` through `model`, whose shapes are known, and look at `tensors`.
 
     `samples` values of a tensor and picture go into its histogram; those of the tensors `keep` in
-    the first `keep_pictures` are kept. Raises InputError when the model cannot be run.
+    the first `keep_pictures` are kept. Raises InputError when the model cannot be run, or computes
+    what is not finite.
     """
     shapes = float_shapes(model)
     observed = Observed(model)
@@ -91,6 +93,7 @@ def collect(
         outputs = runtime.run({runtime.inputs[0]: read(pictures[index])})
         for number, tensor in enumerate(tensors):
             minimum, maximum, values = outputs[3 * number : 3 * number + 3]
+            _check_finite(tensor, (minimum, maximum, values), pictures[index])
             with lock:
                 found.statistics[tensor].add(float(minimum), float(maximum), values)
                 if index < keep_pictures and tensor in found.samples:
@@ -100,3 +103,13 @@ def collect(
     for done, _ in enumerate(in_parallel(look, range(len(pictures)), held), start=1):
         step.update(done, len(pictures), "collecting activations")
     return found
+
+
+def _check_finite(tensor: str, seen: Iterable[Array], picture: Path) -> None:
+    """onnxruntime's extremes pass over a NaN here and there, so the sample is looked at as well."""
+    if not all(np.isfinite(values).all() for values in seen):
+        raise InputError(
+            f"the float model computes values that are not finite: {tensor} on {picture.name}",
+            "INT8 has no infinity. Try the model in onnxruntime by itself and export it again, or "
+            "convert with --quantize bf16.",
+        )

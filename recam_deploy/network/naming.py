@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Iterator
 
 import onnx
 
@@ -44,20 +44,21 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def _named_in(graph: onnx.GraphProto) -> Iterator[str]:
-    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        yield value.name
+    yield from (value.name for value in _values(graph))
     for node in graph.node:
         yield from (*node.input, *node.output)
 
 
 def _rename(graph: onnx.GraphProto, renamed: dict[str, str]) -> None:
-    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+    for value in _values(graph):
         value.name = renamed.get(value.name, value.name)
     for node in graph.node:
-        for names in (node.input, node.output):
-            _replace(names, renamed)
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
 
 
-def _replace(names: MutableSequence[str], renamed: dict[str, str]) -> None:
-    for index, name in enumerate(names):
-        names[index] = renamed.get(name, name)
+def _values(graph: onnx.GraphProto) -> Iterator[onnx.ValueInfoProto | onnx.TensorProto]:
+    yield from graph.input
+    yield from graph.output
+    yield from graph.value_info
+    yield from graph.initializer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from recam_deploy.calibrator.calibrate import CalibratorOptions, NotCalibratedEr
 from recam_deploy.calibrator.collecting import collect, in_parallel, workers
 from recam_deploy.calibrator.correspondence import correspond
 from recam_deploy.calibrator.observing import Observed, Patches, float_shapes, sample_places
+from recam_deploy.errors import InputError
 from recam_deploy.network.runtime import Array, Runtime
 from recam_deploy.progress import SilentProgress
 from recam_deploy.toolchain import check_calibration_table, read_calibration_table
@@ -175,3 +177,21 @@ def test_a_picture_that_cannot_be_read_ends_the_calibration(folder: Folder) -> N
 
     with pytest.raises(OSError, match="gone"):
         calibrate(prepared, translated, PICTURES, failing, SILENT)
+
+
+@pytest.mark.parametrize(("operator", "lowered_by"), [("Log", 2.0), ("Sqrt", 2.0), ("Sqrt", 0.5)])
+def test_values_that_are_not_finite_are_told_with_their_tensor_and_picture(
+    operator: str, lowered_by: float
+) -> None:
+    """Of a histogram up to infinity no threshold can be had; nor may a NaN among others be passed
+    over, as onnxruntime's extremes do."""
+    builder = Builder()
+    amount = builder.constant("amount", [lowered_by], np.float32)
+    builder.node("Sub", ["images", amount], "lowered")
+    builder.node("Relu", ["lowered"], "zeros")
+    builder.node(operator, ["zeros" if operator == "Log" else "lowered"], "odd")
+    model = builder.model({"odd": [1, 3, 8, 8]}, inputs={"images": [1, 3, 8, 8]})
+    shaped = onnx.shape_inference.infer_shapes(model)
+    look = functools.partial(collect, samples=999, keep=(), keep_pictures=0)
+    with SILENT.step("") as step, pytest.raises(InputError, match=r"not finite: odd on 0\.png"):
+        look(shaped, ["odd"], PICTURES[:1], read, step=step)

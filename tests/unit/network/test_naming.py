@@ -67,8 +67,10 @@ def test_a_detector_with_odd_names_is_known_by_its_structure(tmp_path: Path) -> 
     for node in odd.graph.node:
         node.input[:] = [f"{name} é" if name else "" for name in node.input]
         node.output[:] = [f"{name} é" for name in node.output]
-    for value in (*odd.graph.input, *odd.graph.output, *odd.graph.initializer):
+    for value in (*odd.graph.input, *odd.graph.output):
         value.name += " é"
+    for tensor in odd.graph.initializer:
+        tensor.name += " é"
     onnx.save(odd, tmp_path / "m.onnx")
     network, _ = read_network(tmp_path / "m.onnx")
     assert network.family == "yolo11-detect"
