@@ -9,6 +9,7 @@ from pathlib import Path
 import onnx
 
 from ..artifact import is_manifest
+from ..conversion.calibration import check_pictures
 from ..conversion.choices import (
     check_channel_format,
     preprocessing_of,
@@ -73,11 +74,18 @@ def prepare_conversion(
 
 
 def run_conversion(settings: Settings, progress: Progress, prepared: Prepared) -> ConversionResult:
-    """Install the compiler if need be, then convert."""
+    """Install the compiler if need be, then convert.
+
+    The pictures are decoded once before anything is spent, unless that was done for these already.
+    """
+    plan = prepared.plan
+    reading = plan.calibrate or plan.verify
+    if step_cache(settings).find(reading.key) is None:
+        check_pictures(plan.calibration.paths, progress)
     compiler = find_compiler(settings, progress)
     export = prepared.export
     converter = Converter(
-        prepared.plan,
+        plan,
         prepared.graph,
         compiler,
         settings.cache_dir,

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..artifact import sha256_of
+from ..calibrator.collecting import in_parallel
 from ..detection.pictures import list_pictures, read_picture
 from ..errors import InputError
+from ..progress import Progress
 
 DEFAULT_IMAGES = 100
 
@@ -33,10 +35,7 @@ class CalibrationSet:
 def read_calibration_set(folder: Path, images: int | None) -> CalibrationSet:
     """The first `images` pictures of `folder` by name; without a number, at most 100.
 
-    Every one is decoded once, so that a damaged file is found now and not by the compiler.
-
-    Raises InputError when the folder is missing or empty, holds fewer pictures than asked, or one
-    cannot be read.
+    Raises InputError when the folder is missing or empty, or holds fewer pictures than asked.
     """
     return _chosen(folder, list_pictures(folder), images)
 
@@ -66,6 +65,27 @@ def _chosen(source: Path, found: Sequence[Path], images: int | None) -> Calibrat
             f"Add pictures, or ask for at most {len(found)} with --images.",
         )
     chosen = found[: images or DEFAULT_IMAGES]
-    for path in chosen:
-        read_picture(path)
-    return CalibrationSet(source, tuple((path, sha256_of(path)) for path in chosen))
+    return CalibrationSet(source, tuple((path, _digest(path)) for path in chosen))
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}", "Replace or remove this file."
+        ) from error
+
+
+def check_pictures(pictures: Sequence[Path], progress: Progress) -> None:
+    """Decode every picture once, so that a damaged one is found now and not by the compiler.
+
+    Raises InputError for the first that cannot be read.
+    """
+    with progress.step("Reading the pictures", "pictures") as step:
+        for done, _ in enumerate(in_parallel(_decode, pictures), start=1):
+            step.update(done, len(pictures))
+
+
+def _decode(path: Path) -> None:
+    read_picture(path)

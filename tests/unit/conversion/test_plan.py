@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 from cvimodels import cvimodel_bytes, yolo11_tensors
 
-from recam_deploy.conversion.calibration import CalibrationSet, read_calibration_set
+from recam_deploy.conversion.calibration import (
+    CalibrationSet,
+    check_pictures,
+    read_calibration_set,
+    read_data_list,
+)
 from recam_deploy.conversion.layout import check_layout
 from recam_deploy.conversion.options import (
     CalibrationOptions,
@@ -26,6 +31,7 @@ from recam_deploy.conversion.work_folder import finish_search
 from recam_deploy.cvimodel import CviModel, Tensor, read_model
 from recam_deploy.errors import CompilationError, InputError, VerificationError
 from recam_deploy.network.model import Network, NetworkInput, Preprocessing
+from recam_deploy.progress import SilentProgress
 
 NETWORK = Network(
     path=Path("m.onnx"),
@@ -204,19 +210,29 @@ def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
         read_calibration_set(pictures(tmp_path, 2), 3)
 
 
-def test_folders_without_usable_pictures_are_refused(tmp_path: Path) -> None:
+def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a folder"):
         read_calibration_set(tmp_path / "none", None)
     with pytest.raises(InputError, match="holds no pictures"):
         read_calibration_set(tmp_path, None)
-    pictures(tmp_path, 1)
-    broken = tmp_path / "broken.jpg"
-    broken.write_bytes((tmp_path / "0.png").read_bytes()[:-30])
-    with pytest.raises(InputError, match="broken.jpg cannot be read"):
-        read_calibration_set(tmp_path, None)
-    broken.write_bytes(b"text")
-    with pytest.raises(InputError, match="broken.jpg cannot be read as a picture: not a picture"):
-        read_calibration_set(tmp_path, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"text", "as a picture: not a picture"), (None, "")]
+)
+def test_a_damaged_picture_is_told_by_its_name(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    whole = (pictures(tmp_path, 4) / "0.png").read_bytes()
+    (tmp_path / "2.png").write_bytes(content or whole[:-30])
+    with pytest.raises(InputError, match=f"2.png cannot be read {message}"):
+        check_pictures(read_calibration_set(tmp_path, None).paths, SilentProgress())
+
+
+def test_a_picture_that_a_list_names_and_is_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("nowhere.png\n")
+    with pytest.raises(InputError, match="nowhere.png cannot be read"):
+        read_data_list(tmp_path / "list.txt", None)
 
 
 def test_mixed_precision_without_a_table_searches_for_its_layers() -> None:
