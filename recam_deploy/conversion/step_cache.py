@@ -91,11 +91,21 @@ class StepCache:
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """Keep every step where it is for the length of the block."""
-        self._runs.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._runs / f"{uuid.uuid4().hex}.lock")
-        with lock:
+        self._root.mkdir(parents=True, exist_ok=True)
+        run = FileLock(self._runs / f"{uuid.uuid4().hex}.lock")
+        with self._gate:
+            self._runs.mkdir(parents=True, exist_ok=True)
+            run.acquire()
+        try:
             yield
-        Path(lock.lock_file).unlink(missing_ok=True)
+        finally:
+            run.release()
+            Path(run.lock_file).unlink(missing_ok=True)
+
+    @property
+    def _gate(self) -> FileLock:
+        """Held while steps are removed, and to begin a run: none begins meanwhile."""
+        return FileLock(self._root.with_name(f"{self._root.name}.lock"))
 
     @property
     def _runs(self) -> Path:
@@ -113,12 +123,20 @@ class StepCache:
         return sorted(found, key=lambda entry: entry.used)
 
     def clean(self, keep_bytes: int = 0) -> int:
-        """Remove the steps used longest ago until the rest takes at most `keep_bytes`; with 0 also
-        what runs that died have left. Returns the bytes freed.
+        """Remove what runs that died have left, and the steps used longest ago until the rest takes
+        at most `keep_bytes`. Returns the bytes that the steps took.
 
         Raises CacheBusyError while a conversion runs.
         """
-        self._refuse_while_in_use()
+        if not self._root.is_dir():
+            return 0
+        with self._gate:
+            self._refuse_while_in_use()
+            return self._remove(keep_bytes)
+
+    def _remove(self, keep_bytes: int) -> int:
+        for leftover in self._root.glob(".*-building-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         entries = self.entries()
         size = before = sum(entry.size for entry in entries)
         for entry in entries:
@@ -127,7 +145,7 @@ class StepCache:
             shutil.rmtree(entry.folder)
             entry.folder.with_suffix(".lock").unlink(missing_ok=True)
             size -= entry.size
-        if keep_bytes == 0 and self._root.is_dir():
+        if keep_bytes == 0:
             shutil.rmtree(self._root)
         return before - size
 

@@ -46,6 +46,40 @@ def test_the_manifest_tells_where_the_model_comes_from(artifact: Path) -> None:
     assert not manifest["timings"]["compile"]["cached"]
 
 
+def test_other_labels_and_thresholds_compile_nothing(
+    artifact: Path, environment: dict[str, str], run: Run, tmp_path: Path
+) -> None:
+    """Of the same model, the same pictures: only the manifest and the verdict are made anew."""
+
+    def compiled() -> list[Path]:
+        return sorted(Path(environment["RECAM_CACHE_DIR"], "logs").glob("*/*.log"))
+
+    before = compiled()
+    (tmp_path / "names.txt").write_text("one\ntwo\nthree\nfour\nfive\n")
+    words = ("--calibration", DEMO / "calibration", "--images", "8", "--json")
+    changed = ("--labels", "names.txt", "--min-cosine", "0.5", "--min-matched", "0.5")
+    done = run("convert", DEMO / "shapes.onnx", *words, *changed, cwd=tmp_path)
+    assert done.code == 0, done.err + done.out
+    assert done.document["labels"] == ["one", "two", "three", "four", "five"]
+    assert all(step["cached"] for step in done.document["steps"])
+    assert compiled() == before
+    assert (tmp_path / "shapes_int8.cvimodel").read_bytes() == artifact.with_suffix(
+        ".cvimodel"
+    ).read_bytes()
+    refused = run(
+        "convert",
+        DEMO / "shapes.onnx",
+        *words,
+        "--min-cosine",
+        "1",
+        "-o",
+        "far.cvimodel",
+        cwd=tmp_path,
+    )
+    assert refused.code == 1
+    assert compiled() == before
+
+
 def test_a_model_that_is_too_far_from_float_is_kept_aside(run: Run, tmp_path: Path) -> None:
     words = ("--calibration", DEMO / "calibration", "--images", "8", "--min-cosine", "1", "--json")
     done = run("convert", DEMO / "shapes.onnx", *words, cwd=tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -142,6 +143,16 @@ def test_a_run_that_died_does_not_block_cleaning(tmp_path: Path) -> None:
     assert cache.clean() > 0
 
 
+def test_what_a_killed_run_was_building_goes_with_the_next_cleaning(tmp_path: Path) -> None:
+    cache = StepCache(tmp_path)
+    cache.run("a", "a-1", Builds())
+    (tmp_path / ".b-1-building-x1y2").mkdir()
+    (tmp_path / ".b-1-building-x1y2" / "half").write_text("x")
+    assert cache.clean(keep_bytes=1_000_000) == 0
+    assert not list(tmp_path.glob(".b-1-building-*"))
+    assert len(cache.entries()) == 1
+
+
 def test_a_step_is_found_only_when_it_is_whole(tmp_path: Path) -> None:
     cache = StepCache(tmp_path)
     assert cache.find("a-1") is None
@@ -149,3 +160,39 @@ def test_a_step_is_found_only_when_it_is_whole(tmp_path: Path) -> None:
     assert cache.find("a-1") == folder
     next(path for path in folder.iterdir() if path.name != "step.json").write_text("spoilt")
     assert cache.find("a-1") is None
+
+
+def test_a_conversion_that_fails_leaves_no_mark_of_its_use(tmp_path: Path) -> None:
+    cache = StepCache(tmp_path / "steps")
+    with pytest.raises(KeyboardInterrupt), cache.in_use():
+        raise KeyboardInterrupt
+    assert list((tmp_path / "steps" / ".runs").iterdir()) == []
+
+
+def test_no_conversion_begins_while_steps_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take a step for finished whose files go away under its hands."""
+    cache = StepCache(tmp_path / "steps")
+    cache.run("a", "a-1", Builds())
+    order: list[str] = []
+    remove = shutil.rmtree
+
+    def convert() -> None:
+        with StepCache(tmp_path / "steps").in_use():
+            order.append("converting")
+
+    conversion = threading.Thread(target=convert)
+
+    def slow(folder: Path) -> None:
+        if not conversion.ident:
+            conversion.start()
+        conversion.join(0.3)
+        remove(folder)
+        order.append("removed")
+
+    monkeypatch.setattr(shutil, "rmtree", slow)
+    cache.clean()
+    conversion.join(5)
+    assert order[-1] == "converting"
+    assert len(order) > 1
