@@ -1,24 +1,17 @@
-"""The environments that exporters run in: each installed at first need, apart from everything else.
-
-Look up, lock, look up again, build beside, publish last, as the compiler's own environment.
-"""
+"""The environments that exporters run in: each installed at first need, apart from all else."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from .. import process
 from ..errors import ProcessError, ToolchainError
-from ..files import building
+from ..installed import Installed, size_of
 from ..progress import Progress
 from ..toolchain import Run, Uv, find_uv, install_error
 
@@ -113,49 +106,22 @@ def ensure(
 
     Raises ToolchainError when it cannot be installed or does not start.
     """
-    found = find(cache_dir, environment, run)
-    if found is not None:
-        return found
-    with _locked(cache_dir, progress):
-        found = find(cache_dir, environment, run)
-        if found is not None:
-            return found
-        place = root(cache_dir, environment)
-        _clear(place)
+    place = root(cache_dir, environment)
+
+    def make(new: Path) -> None:
         uv = find_uv(os.environ if environ is None else environ, run)
-        with building(place) as new:
-            _build(new, environment, uv, progress)
-        return place / "env" / _OWN_PYTHON
+        _build(new, environment, uv, progress)
+
+    def is_there() -> bool:
+        return find(cache_dir, environment, run) is not None
+
+    installed(cache_dir).ensure(place, is_there, make, progress)
+    return place / "env" / _OWN_PYTHON
 
 
-@contextlib.contextmanager
-def _locked(cache_dir: Path, progress: Progress) -> Iterator[None]:
-    """One installation at a time; whoever comes second waits and says so."""
-    place = folder(cache_dir)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ToolchainError(
-            f"{place} cannot be created: {error.strerror}",
-            "Let RECAM_CACHE_DIR name a folder that you may write to.",
-        ) from error
-    lock = FileLock(place / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        with progress.step("Waiting for another recam that installs an exporter") as step:
-            step.update(note=f"it holds {lock.lock_file}")
-            lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _clear(place: Path) -> None:
-    """Remove a broken environment and what died while it was built. Only under the lock."""
-    for leftover in (place, *place.parent.glob(f".{place.name}-*")):
-        shutil.rmtree(leftover, ignore_errors=True)
+def installed(cache_dir: Path) -> Installed:
+    """All these environments in the user's cache, of this release and of others."""
+    return Installed(folder(cache_dir), "an exporter")
 
 
 def _build(new: Path, environment: Environment, uv: Uv, progress: Progress) -> None:
@@ -224,7 +190,7 @@ def exporter_environment(scratch: Path, environ: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
-class Installed:
+class Status:
     """An environment as `recam toolchain status` shows it; `size` is in bytes."""
 
     name: str
@@ -233,12 +199,12 @@ class Installed:
     size: int
 
 
-def status(cache_dir: Path) -> list[Installed]:
+def status(cache_dir: Path) -> list[Status]:
     """All environments of this release, and whether they are installed."""
+    places = [(environment, root(cache_dir, environment)) for environment in ENVIRONMENTS.values()]
     return [
-        Installed(e.name, e.title, (root(cache_dir, e) / _MANIFEST).is_file(), _size(place))
-        for e in ENVIRONMENTS.values()
-        for place in (root(cache_dir, e),)
+        Status(e.name, e.title, (place / _MANIFEST).is_file(), size_of(place))
+        for e, place in places
     ]
 
 
@@ -247,30 +213,4 @@ def remove(cache_dir: Path) -> int:
 
     Raises ToolchainError while one is being installed.
     """
-    place = folder(cache_dir)
-    if not place.is_dir():
-        return 0
-    lock = FileLock(place / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ToolchainError(
-            "another recam is installing an exporter", "Wait until it has ended, or end it."
-        ) from error
-    try:
-        found = [entry for entry in place.iterdir() if entry.is_dir() and not entry.is_symlink()]
-        freed = sum(map(_size, found))
-        for entry in found:
-            shutil.rmtree(entry)
-        return freed
-    finally:
-        lock.release()
-
-
-def _size(place: Path) -> int:
-    total = 0
-    for parent, _, names in os.walk(place):
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                total += (Path(parent) / name).lstat().st_size
-    return total
+    return installed(cache_dir).remove()

@@ -21,7 +21,7 @@ from .. import process
 from ..errors import ProcessError, ToolchainError
 from ..progress import Progress, Step
 from .docker import DOCKER, INSIDE, PLATFORM, DockerToolchain, Engine
-from .environment import locked
+from .environment import installed
 from .failures import DOCKER_FAILURES, START_FAILURES, Failure, last_lines
 from .installation import START_CHECK
 from .layout import (
@@ -140,7 +140,7 @@ def ensure_docker(
     files = image_files()
     tag = image_tag(files)
     if not client.has(tag):
-        with locked(cache_dir, progress):
+        with installed(cache_dir).locked(progress):
             if not client.has(tag):
                 if not client.has(BASE_IMAGE):
                     client.pull(progress)

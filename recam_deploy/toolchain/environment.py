@@ -1,24 +1,16 @@
-"""The compiler's environment: looked up, built once, published by one rename, removed.
-
-Look up, lock, look up again, build beside, publish last: whoever finds the folder finds all of it,
-two processes that start at once build it once, and one that dies leaves nothing that counts.
-"""
+"""The compiler's environment: looked up, built once, published by one rename, removed."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from .. import process
 from ..errors import ProcessError, ToolchainError
-from ..files import building
+from ..installed import Installed, size_of
 from ..progress import Progress
 from .host import HostFacts, check_host, host_facts, obstacle
 from .installation import build
@@ -88,21 +80,21 @@ def ensure(
     """
     check_host(host)
     _check_path(cache_dir)
-    found = find(cache_dir, run)
-    if found is not None:
-        return found
     environ = os.environ if environ is None else environ
-    with locked(cache_dir, progress):
-        found = find(cache_dir, run)
-        if found is not None:
-            return found
-        root = toolchain_root(cache_dir)
-        _clear(root)
+
+    def make(folder: Path) -> None:
         uv = find_uv(environ, run)
         interpreter = find_python310(uv, progress, environ=environ, run=run)
-        with building(root) as folder:
-            build(folder, interpreter, uv, progress, run)
-        return Toolchain.at(root)
+        build(folder, interpreter, uv, progress, run)
+
+    root = toolchain_root(cache_dir)
+    installed(cache_dir).ensure(root, lambda: find(cache_dir, run) is not None, make, progress)
+    return Toolchain.at(root)
+
+
+def installed(cache_dir: Path) -> Installed:
+    """All compilers in the user's cache, of this release and of others."""
+    return Installed(toolchain_folder(cache_dir), "the compiler")
 
 
 def _check_path(cache_dir: Path) -> None:
@@ -112,52 +104,6 @@ def _check_path(cache_dir: Path) -> None:
             "name such a folder",
             "Let RECAM_CACHE_DIR name an absolute path without ':', ';' and '$'.",
         )
-
-
-@contextlib.contextmanager
-def locked(cache_dir: Path, progress: Progress) -> Iterator[None]:
-    """One installation at a time; whoever comes second waits and says so."""
-    lock = _lock(cache_dir)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        with progress.step("Waiting for another recam that installs the compiler") as step:
-            step.update(note=f"it holds {lock.lock_file}")
-            lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _lock(cache_dir: Path) -> FileLock:
-    folder = toolchain_folder(cache_dir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ToolchainError(
-            f"{folder} cannot be created: {error.strerror}",
-            "Let RECAM_CACHE_DIR name a folder that you may write to.",
-        ) from error
-    return FileLock(folder / ".lock")
-
-
-def _clear(root: Path) -> None:
-    """Remove a broken environment, and what processes that died while building left behind.
-
-    Only under the lock.
-    """
-    if root.exists():
-        _discard(root)
-    for leftover in root.parent.glob(f".{root.name}-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _discard(folder: Path) -> None:
-    """Remove `folder` so that nobody finds half of it: first out of sight, then for good."""
-    hidden = folder.with_name(f".{folder.name}-removing-{os.getpid()}")
-    folder.rename(hidden)
-    shutil.rmtree(hidden)
 
 
 def status(
@@ -170,7 +116,7 @@ def status(
         installed=find(cache_dir, run) is not None,
         path=root,
         version=TPU_MLIR_VERSION,
-        size=_size(root),
+        size=size_of(root),
         python=manifest.get("python") if manifest else None,
         obstacle=obstacle(host or host_facts()),
     )
@@ -181,32 +127,4 @@ def remove(cache_dir: Path) -> int:
 
     Raises ToolchainError when another process is installing one.
     """
-    folder = toolchain_folder(cache_dir)
-    if not folder.is_dir():
-        return 0
-    lock = _lock(cache_dir)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ToolchainError(
-            "another recam is installing the compiler", "Wait until it has ended, or end it."
-        ) from error
-    try:
-        freed = 0
-        for entry in sorted(folder.iterdir()):
-            if entry.is_dir() and not entry.is_symlink():
-                freed += _size(entry)
-                _discard(entry)
-        return freed
-    finally:
-        lock.release()
-
-
-def _size(folder: Path) -> int:
-    """The bytes of all files below `folder`."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                total += (Path(parent) / name).lstat().st_size
-    return total
+    return installed(cache_dir).remove()
