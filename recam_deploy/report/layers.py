@@ -17,7 +17,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto
 
-from ..conversion.reference import Array, FloatModel, normalized
+from ..conversion.reference import Array, FloatModel, float_input
 from ..errors import InputError
 from ..network.model import Network
 from ..progress import Progress
@@ -139,7 +139,7 @@ class LayerMeter:
         kept = [tensor for tensor in named if tensor in _float_tensors(graph)]
         with progress.step("Measuring the layers", "layers") as step:
             model = FloatModel(_exposed(prepared, kept).SerializeToString())
-            values = model.run(normalized(image, network.preprocessing))
+            values = model.run(float_input(network, image))
             for index, (tensor, value) in enumerate(zip(kept, values, strict=True)):
                 step.update(index, len(kept))
                 on_tpu = found[named[tensor]]

@@ -17,7 +17,7 @@ from onnx_models import Builder
 from recam_deploy.conversion.reference import FloatModel, normalized
 from recam_deploy.detection.match import Pairing
 from recam_deploy.errors import InputError
-from recam_deploy.network.model import Network
+from recam_deploy.network.model import Network, Preprocessing
 from recam_deploy.progress import Progress, SilentProgress
 from recam_deploy.report.html import render
 from recam_deploy.report.layers import LayerError, LayerErrors, LayerMeter
@@ -121,6 +121,25 @@ def test_more_pictures_are_measured_only_when_asked_for() -> None:
     two = measured({"b_Relu": 0.5}, pictures=5)
     assert two.images == 2
     assert two.layers[0].error == pytest.approx(0.5)
+
+
+def test_a_network_that_takes_the_centre_of_the_picture_can_be_measured() -> None:
+    """resize_dims: the cvimodel's picture is larger than the network's input."""
+    centred = replace(network(), preprocessing=Preprocessing(resize_dims=(80, 72)))
+    image = np.random.default_rng(0).integers(0, 255, (80, 72, 3), np.uint8)
+    outputs = floats(image[8:72, 4:68], ["out", "d"])
+
+    class Centre(Tpu):
+        def run_layers(
+            self, model: Path, images: Sequence[npt.NDArray[Any]], progress: Progress
+        ) -> list[dict[str, Value]]:
+            return super().run_layers(model, [picture[8:72, 4:68] for picture in images], progress)
+
+    meter = LayerMeter(Centre({"out_Reshape": 0.0, "d_Conv": 0.0, "b_Relu": 0.5}), MODEL)
+    meter.add(centred, model(), model(), image, outputs, SilentProgress())
+    result = meter.result()
+    assert result is not None
+    assert {layer.name: layer.error for layer in result.layers}["b_Relu"] == pytest.approx(0.5)
 
 
 def test_layers_in_bf16_are_not_among_those_to_keep_in_it() -> None:
