@@ -23,8 +23,6 @@ from .options import (
     TransformOptions,
 )
 
-_CHECK_SUFFIXES = (".jpg", ".jpeg", ".png")
-
 
 def preprocessing_of(convert: ConvertSettings) -> Preprocessing:
     """What a raw network's own preprocessing is."""
@@ -132,11 +130,6 @@ def _check_picture(convert: ConvertSettings, pictures: CalibrationSet) -> CheckP
         return None
     path = (convert.test_input or pictures.paths[0]).expanduser()
     read_picture(path)
-    if path.suffix.lower() not in _CHECK_SUFFIXES:
-        raise InputError(
-            f"the compiler does not read {path} for its checks",
-            f"test_input must end in one of {', '.join(_CHECK_SUFFIXES)}.",
-        )
     return CheckPicture(path, sha256_of(path))
 
 

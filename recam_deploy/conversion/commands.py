@@ -24,6 +24,8 @@ QUANTIZE_TABLE_FILE = "quantize_table"
 LOSS_TABLE_FILE = "full_loss_table.txt"
 CVIMODEL_FILE = "network.cvimodel"
 TEST_RESULT_FILE = "test_result.npz"
+CHECK_PICTURE_FILE = "test_input.jpg"
+"""Of whatever format: the tools know pictures by a few suffixes, and OpenCV by their content."""
 
 INT8, BF16, MIXED = "int8", "bf16", "mixed"
 
@@ -35,7 +37,7 @@ def transform_command(network: Network, options: TransformOptions) -> ToolComman
     checks: tuple[str, ...] = ()
     if options.test_input:
         checks = (
-            *("--test_input", check_picture_file(options.test_input)),
+            *("--test_input", CHECK_PICTURE_FILE),
             *("--test_result", TEST_RESULT_FILE),
             *("--tolerance", _joined(options.tolerance)),
             *_excepts(options.excepts),
@@ -56,11 +58,6 @@ def transform_command(network: Network, options: TransformOptions) -> ToolComman
         ),
         outputs=(Path(MLIR_FILE), *((Path(TEST_RESULT_FILE),) if checks else ())),
     )
-
-
-def check_picture_file(picture: CheckPicture) -> str:
-    """What the picture of the checks is called where the tools work; they know it by its suffix."""
-    return f"test_input{picture.path.suffix.lower()}"
 
 
 def calibrate_command(images: int, options: CalibrationOptions) -> ToolCommand:
@@ -116,7 +113,7 @@ def deploy_command(
     checks: tuple[str, ...] = ()
     if test_input:
         checks = (
-            *("--test_input", check_picture_file(test_input)),
+            *("--test_input", CHECK_PICTURE_FILE),
             *("--test_reference", TEST_RESULT_FILE),
             *("--tolerance", _joined(options.tolerance)),
             *_excepts(options.excepts),

@@ -25,13 +25,13 @@ from ..toolchain import Compiler, run_tool
 from ..tpu.simulator import Simulator
 from .commands import (
     BF16,
+    CHECK_PICTURE_FILE,
     CVIMODEL_FILE,
     LOSS_TABLE_FILE,
     MIXED,
     ONNX_FILE,
     QUANTIZE_TABLE_FILE,
     TABLE_FILE,
-    check_picture_file,
 )
 from .fast_calibration import fast_table
 from .layout import check_layout
@@ -252,7 +252,7 @@ class Converter:
             given |= link_pictures(plan.calibration.paths, folder)
         picture = options.transform.test_input
         if step in ("transform", "compile") and picture:
-            link = folder / check_picture_file(picture)
+            link = folder / CHECK_PICTURE_FILE
             link.symlink_to(picture.path.absolute())
             given.add(link)
         needs_table = step in ("search", "compile") and plan.quantization != BF16

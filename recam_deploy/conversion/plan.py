@@ -16,6 +16,7 @@ from ..toolchain import ToolCommand
 from .calibration import CalibrationSet
 from .commands import (
     BF16,
+    CHECK_PICTURE_FILE,
     IMAGE_LIST_FILE,
     INT8,
     MIXED,
@@ -23,7 +24,6 @@ from .commands import (
     QUANTIZE_TABLE_FILE,
     TABLE_FILE,
     calibrate_command,
-    check_picture_file,
     deploy_command,
     search_command,
     transform_command,
@@ -80,7 +80,7 @@ class ConversionPlan:
         elif self.calibrate and not self.calibrate.command:
             files[TABLE_FILE] = "the value ranges of all tensors, which recam measures"
         if self.options.transform.test_input:
-            files[check_picture_file(self.options.transform.test_input)] = "the picture for checks"
+            files[CHECK_PICTURE_FILE] = "the picture for checks"
         if self.quantization == MIXED and not (self.search and self.search.command):
             files[QUANTIZE_TABLE_FILE] = _table_origin(self)
         return files

@@ -45,11 +45,11 @@ def write(path: Path, text: str) -> Path:
 
 
 def link_pictures(pictures: Sequence[Path], folder: Path) -> set[Path]:
-    """Links with plain names, and the list of them: the compiler's list has no quoting, and a
-    comma in it begins another input."""
+    """Links with plain names, and the list of them: the compiler's list has no quoting, a comma in
+    it begins another input, and `.webp` is no picture to it, though its OpenCV reads any."""
     links = set()
     for index, picture in enumerate(pictures):
-        link = folder / f"picture-{index:05}{picture.suffix.lower()}"
+        link = folder / f"picture-{index:05}.jpg"
         link.symlink_to(picture.absolute())
         links.add(link)
     names = "".join(f"{link.name}\n" for link in sorted(links))

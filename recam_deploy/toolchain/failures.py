@@ -186,7 +186,7 @@ TOOL_FAILURES = (
         _PICTURES,
     ),
     Failure(
-        r"File illegal:(.+)",
+        r"(?m)^RuntimeError: File illegal:(.+)",
         "the calibration list names {1}, which is not a picture",
         _PICTURES,
     ),

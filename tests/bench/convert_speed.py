@@ -33,11 +33,11 @@ from recam_deploy.artifact import sha256_of
 from recam_deploy.console import Terminal
 from recam_deploy.conversion.calibration import CalibrationSet, read_calibration_set
 from recam_deploy.conversion.commands import (
+    CHECK_PICTURE_FILE,
     CVIMODEL_FILE,
     INT8,
     ONNX_FILE,
     calibrate_command,
-    check_picture_file,
     deploy_command,
     transform_command,
 )
@@ -69,7 +69,7 @@ def guide(
     link_pictures(pictures.paths, folder)
     first = pictures.paths[0]
     check = CheckPicture(first, sha256_of(first))
-    (folder / check_picture_file(check)).symlink_to(first.absolute())
+    (folder / CHECK_PICTURE_FILE).symlink_to(first.absolute())
     commands = (
         transform_command(network, TransformOptions(test_input=check)),
         calibrate_command(len(pictures.paths), CalibrationOptions()),

@@ -27,7 +27,7 @@ from recam_deploy.conversion.options import (
 )
 from recam_deploy.conversion.plan import ConversionPlan, choose_quantization, plan_conversion
 from recam_deploy.conversion.reference import normalized
-from recam_deploy.conversion.work_folder import finish_search
+from recam_deploy.conversion.work_folder import finish_search, link_pictures
 from recam_deploy.cvimodel import CviModel, Tensor, read_model
 from recam_deploy.errors import CompilationError, InputError, VerificationError
 from recam_deploy.network.model import Network, NetworkInput, Preprocessing
@@ -229,6 +229,18 @@ def test_a_damaged_picture_is_told_by_its_name(
         check_pictures(read_calibration_set(tmp_path, None).paths, SilentProgress())
 
 
+def test_the_compiler_gets_pictures_by_names_that_it_knows(tmp_path: Path) -> None:
+    """Of `.webp` it says that it is no picture, and a comma in a name begins another input."""
+    given = [tmp_path / "a,b.webp", tmp_path / "c d.PNG"]
+    for path in given:
+        path.write_bytes(path.name.encode())
+    (tmp_path / "work").mkdir()
+    link_pictures(given, tmp_path / "work")
+    names = (tmp_path / "work" / "images.txt").read_text().splitlines()
+    assert names == ["picture-00000.jpg", "picture-00001.jpg"]
+    assert [(tmp_path / "work" / name).read_bytes() for name in names] == [b"a,b.webp", b"c d.PNG"]
+
+
 def test_a_picture_that_a_list_names_and_is_not_there_is_told(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("nowhere.png\n")
     with pytest.raises(InputError, match="nowhere.png cannot be read"):
@@ -314,7 +326,7 @@ def test_every_option_reaches_its_tool() -> None:
     assert transform.option("--input_shapes") == "[[1,3,48,64]]"
     assert transform.option("--resize_dims") == "64,96"
     assert "--keep_aspect_ratio" not in transform.arguments
-    assert transform.option("--test_input") == "test_input.png"
+    assert transform.option("--test_input") == "test_input.jpg"
     assert transform.option("--tolerance") == "0.9,0.8"
     assert transform.option("--excepts") == "a,b"
     assert calibrate.option("--tune_num") == "0"

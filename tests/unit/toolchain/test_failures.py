@@ -23,6 +23,7 @@ LOG = Path("/my models/2-tool.log")
         ("opset", "opset above 19", "opset 17"),
         ("no_pictures", "has no pictures", "jpg"),
         ("unreadable_picture", "a calibration picture cannot be read", "calibration folder"),
+        ("illegal_file", "names picture-00000.webp, which is not a picture", "calibration folder"),
         ("missing_picture", "/nowhere/x.jpg does not exist", "calibration folder"),
         ("threads", "not enough memory", "memory"),
         ("disk_full_python", "no space left", "ten times"),
