@@ -41,10 +41,13 @@ def correspond(
 
 
 def _named(operation: Operation, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    """The longest name that is left when operators are taken off the end; only an input is named as
+    it is in the ONNX graph, where another tensor may have just the name that the compiler made."""
     size = math.prod(operation.shape)
-    name = operation.name
+    whole, name = operation.name, operation.name.rpartition("_")[0]
+    candidates = [whole] if operation.kind == "Input" else []
     while name:
-        if name in shapes and math.prod(shapes[name]) == size:
-            return name
+        candidates.append(name)
         name = name.rpartition("_")[0]
-    return None
+    found = (n for n in (*candidates, whole) if n in shapes and math.prod(shapes[n]) == size)
+    return next(found, None)

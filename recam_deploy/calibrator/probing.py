@@ -93,8 +93,10 @@ class Surroundings:
             node = self._makers.get(name)
             if node is None:
                 return None
-            found[self._order[node.output[0]]] = node
-            waiting.extend(node.input)
+            index = self._order[node.output[0]]
+            if index not in found:
+                found[index] = node
+                waiting.extend(node.input)
         return tuple(found[index] for index in sorted(found))
 
     def _view(self, inputs: Sequence[str], nodes: Sequence[onnx.NodeProto]) -> View:

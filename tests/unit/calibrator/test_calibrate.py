@@ -122,6 +122,20 @@ def test_a_name_is_only_taken_for_a_tensor_of_its_size() -> None:
     assert correspond([Operation("Softmax", "a_Softmax", (), (1, 9))], {"a": (1, 10)}).missing
 
 
+def test_a_tensor_is_not_taken_for_another_that_is_called_as_the_compiler_calls_it() -> None:
+    shapes = {"a": (1, 10), "a_Relu": (1, 10), "in_Relu": (1, 10)}
+    made = [
+        Operation("Input", "in_Relu", (), (1, 10)),
+        Operation("Relu", "a_Relu", (), (1, 10)),
+        Operation("Softmax", "a_Relu_Softmax", (), (1, 10)),
+    ]
+    assert correspond(made, shapes).onnx == {
+        "in_Relu": "in_Relu",
+        "a_Relu": "a",
+        "a_Relu_Softmax": "a_Relu",
+    }
+
+
 def test_patches_are_the_tensors_own_values() -> None:
     observed = Observed(model())
     observed.patches("images", Patches(2, ((0, 3), (6, 6))))

@@ -110,6 +110,19 @@ def test_an_operation_that_needs_other_tensors_is_not_tried() -> None:
     assert surroundings.probe(operation("Add", "sum", "b"), IDENTITY_NAMES) is None
 
 
+def test_nodes_that_are_reached_on_many_ways_are_looked_at_once() -> None:
+    """Each addition doubles the ways: without that, forty would take for ever."""
+    builder = Builder()
+    for index in range(40):
+        builder.node("Add", [f"x{index}", f"x{index}"], f"x{index + 1}")
+    model = builder.model({"x40": [1, 3, 8, 8]}, inputs={"x0": [1, 3, 8, 8]})
+    shaped = onnx.shape_inference.infer_shapes(model)
+    names = {"x0": "x0", "x40": "x40"}
+    probe = Surroundings(shaped, float_shapes(shaped)).probe(operation("Add", "x40", "x0"), names)
+    assert probe is not None
+    assert len(probe.nodes) == 40
+
+
 def test_a_convolution_that_lives_on_its_large_values_gets_a_higher_threshold() -> None:
     """One channel is seldom large, and all the output depends on it: the divergence, which only
     sees how seldom, would cut it off."""
