@@ -10,6 +10,7 @@ every threshold.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from ..network.runtime import Array, Runtime
 from ..progress import Step
 from ..toolchain.mlir import Operation
 from .collecting import ReadPicture, in_parallel
-from .observing import Observed, Patches
+from .observing import Observed, Patches, float_shapes
 from .probing import Probe, Surroundings, View, distance, quantized
 
 STEPS = 20
@@ -155,6 +156,35 @@ def _run(runtime: Runtime, probe: Probe, inputs: Sequence[Array]) -> Array:
     return output
 
 
+def bytes_a_picture(
+    shapes: Mapping[str, tuple[int, ...]], probes: Sequence[Probe], samples: int
+) -> int:
+    """What is kept of a picture for `probes`, when `samples` values of a tensor are."""
+    sampled = {name for probe in probes for name in probe.sampled}
+    sizes = [min(samples, math.prod(shapes[name])) for name in sampled]
+    for name, view in _beyond_samples(probes):
+        sizes.append(_viewed_size(shapes[name], view))
+    return 4 * sum(sizes)
+
+
+def _viewed_size(shape: tuple[int, ...], view: View) -> int:
+    patches = patches_of(shape) if view is View.PATCHES else None
+    if patches is None:
+        return math.prod(shape)
+    return len(patches.corners) * shape[1] * patches.side**2
+
+
+def _beyond_samples(probes: Sequence[Probe]) -> list[tuple[str, View]]:
+    """The tensors that are needed as patches or whole, in a fixed order."""
+    wanted = {
+        (name, probe.view)
+        for probe in probes
+        if probe.view in (View.PATCHES, View.WHOLE)
+        for name in probe.inputs
+    }
+    return sorted(wanted, key=lambda entry: (entry[0], entry[1].name))
+
+
 class TuningPictures:
     """The activations that probes are given: samples that were collected, and patches and whole
     tensors of a few pictures."""
@@ -162,25 +192,17 @@ class TuningPictures:
     def __init__(
         self,
         model: onnx.ModelProto,
-        shapes: Mapping[str, tuple[int, ...]],
         samples: Mapping[str, Mapping[int, Array]],
         pictures: Sequence[Path],
         read: ReadPicture,
         probes: Sequence[Probe],
     ) -> None:
-        """Run `pictures` through `model` for what the `probes` need beyond the `samples`."""
+        """Run `pictures` through `model`, whose shapes are known, for what the `probes` need beyond
+        the `samples`."""
         self._samples = samples
-        self._shapes = shapes
+        self._shapes = float_shapes(model)
         self._count = len(pictures)
-        wanted = {
-            (name, view)
-            for probe in probes
-            if (view := probe.view) in (View.PATCHES, View.WHOLE)
-            for name in probe.inputs
-        }
-        self._seen = self._look(
-            model, sorted(wanted, key=lambda w: (w[0], w[1].name)), pictures, read
-        )
+        self._seen = self._look(model, _beyond_samples(probes), pictures, read)
 
     def _look(
         self,

@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx_models import Builder
 
+from recam_deploy.calibrator import calibrate as calibrating
 from recam_deploy.calibrator.calibrate import CalibratorOptions, NotCalibratedError, calibrate
 from recam_deploy.calibrator.collecting import collect, in_parallel, workers
 from recam_deploy.calibrator.correspondence import correspond
@@ -108,6 +109,21 @@ def test_tuning_can_be_left_out(folder: Folder) -> None:
     prepared, translated = folder()
     options = CalibratorOptions(tune_num=0)
     assert "# tune number: 0" in calibrate(prepared, translated, PICTURES, read, SILENT, options)
+
+
+def test_thresholds_are_tuned_on_no_more_pictures_than_memory_holds(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is wanted, 100 pictures at 640 say, would be ten gigabytes."""
+    prepared, translated = folder()
+    a_picture = 4 * 3 * 8 * 8
+    monkeypatch.setattr(calibrating, "_TUNING_BYTES", 2 * a_picture)
+    options = CalibratorOptions(tune_num=6)
+    told: list[str] = []
+    monkeypatch.setattr(SILENT, "say", told.append)
+    table = calibrate(prepared, translated, PICTURES, read, SILENT, options)
+    assert "# tune number: 2" in table
+    assert told == ["thresholds are tuned on 2 pictures, all that memory holds"]
 
 
 def test_a_tensor_that_the_graph_cannot_give_is_told(folder: Folder) -> None:

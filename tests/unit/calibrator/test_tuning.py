@@ -143,7 +143,7 @@ def test_a_convolution_that_lives_on_its_large_values_gets_a_higher_threshold() 
         return image
 
     pictures = [Path("a"), Path("b")]
-    activations = TuningPictures(model, shapes, {}, pictures, read, [probe])
+    activations = TuningPictures(model, {}, pictures, read, [probe])
     with SilentProgress().step("") as step:
         tuned = tune(
             surroundings,
