@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import platform
 import shutil
@@ -99,8 +98,8 @@ class Converter:
         self._plan = plan
         self._model = model
         self._compiler = compiler
-        self._scratch = cache_dir / "tmp"
-        self._cache = StepCache(cache_dir / "steps")
+        self._cache_dir = cache_dir
+        self._cache = StepCache(cache_dir / "steps", progress)
         stamp = time.strftime("%Y%m%d-%H%M%S")
         self._logs = cache_dir / "logs" / f"{stamp}-{plan.compile.key[-8:]}"
         self._progress = progress
@@ -118,9 +117,17 @@ class Converter:
                 self._progress.say(
                     f"calibrating with the compiler's own calibrator: {error.message}"
                 )
-            calibrated_by_compiler = copy.copy(self)
-            calibrated_by_compiler._plan = with_stock_calibrator(self._plan, self._compiler.version)
-            return calibrated_by_compiler._run(output, thresholds)
+                return self._by_stock_calibrator()._run(output, thresholds)
+
+    def _by_stock_calibrator(self) -> Converter:
+        return Converter(
+            with_stock_calibrator(self._plan, self._compiler.version),
+            self._model,
+            self._compiler,
+            self._cache_dir,
+            self._progress,
+            origin=self._origin,
+        )
 
     def _run(self, output: Path, thresholds: Thresholds) -> ConversionResult:
         prepared = self._cache.run("prepare", self._plan.prepare.key, self._prepare)
@@ -211,18 +218,20 @@ class Converter:
             return self._tool(step, made)
 
         def build(folder: Path) -> None:
-            given = {file for result in made for file in copy_files(result.folder, folder)}
-            given |= self._put_inputs(step.name, folder)
+            given = self._plan.options.calibration.table
+            table = folder / TABLE_FILE if given else made[-1].folder / TABLE_FILE
+            if given:
+                write(table, given)
             found = search_layers(
                 self._plan.network,
-                folder / TABLE_FILE,
+                table,
                 prepared.folder / ONNX_FILE,
                 self._plan.calibration.paths[: options.images],
                 options,
                 self._progress,
             )
-            for file in given:
-                file.unlink()
+            if given:
+                table.unlink()
             write(folder / QUANTIZE_TABLE_FILE, found.table())
             write(folder / LOSS_TABLE_FILE, found.loss_table())
 
@@ -270,7 +279,7 @@ class Converter:
             compiled / CVIMODEL_FILE,
             self._plan.calibration.paths,
             self._plan.options.verify_images,
-            Simulator(self._compiler, self._scratch),
+            Simulator(self._compiler, self._cache_dir / "tmp"),
             self._progress,
         )
         write(folder / _VERIFICATION_FILE, json.dumps(verification.as_json()))

@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 from ..artifact import sha256_of
 from ..errors import CacheBusyError
 from ..files import building
+from ..progress import Progress, SilentProgress
 
 _RECORD = "step.json"
 
@@ -63,11 +64,12 @@ class Entry:
 
 
 class StepCache:
-    """The steps below `root`. Safe for several processes: one builds a step, the others wait, and
-    nothing is removed while any conversion runs."""
+    """The steps below `root`. Safe for several processes: one builds a step, the others wait and
+    say so to `progress`, and nothing is removed while any conversion runs."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, progress: Progress | None = None) -> None:
         self._root = root
+        self._progress = progress or SilentProgress()
 
     def run(self, name: str, key: str, build: Callable[[Path], None]) -> StepResult:
         """The step under `key`, from the cache or built now by `build(folder)`."""
@@ -76,12 +78,25 @@ class StepCache:
         cached = _is_whole(folder)
         if not cached:
             self._root.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._root / f"{key}.lock"):
+            with self._locked(name, key):
                 cached = _is_whole(folder)
                 if not cached:
                     self._build(folder, build)
         (folder / _RECORD).touch()
         return StepResult(name, folder, time.monotonic() - started, cached)
+
+    @contextmanager
+    def _locked(self, name: str, key: str) -> Iterator[None]:
+        lock = FileLock(self._root / f"{key}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            with self._progress.step(f"Waiting for another recam that makes the step {name}"):
+                lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def find(self, key: str) -> Path | None:
         """The folder of the finished step under `key`; None when it is not, or no longer, there."""

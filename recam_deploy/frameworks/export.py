@@ -59,7 +59,7 @@ class Exporter:
         run: Run = process.run,
     ) -> None:
         self._cache_dir = cache_dir
-        self._cache = StepCache(cache_dir / "steps")
+        self._cache = StepCache(cache_dir / "steps", progress)
         self._compiler = compiler
         self._progress = progress
         self._run = run

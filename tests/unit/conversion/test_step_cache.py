@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from recam_deploy.conversion.step_cache import StepCache, step_key
 from recam_deploy.errors import CacheBusyError
+from recam_deploy.progress import SilentProgress, Step
 
 
 def writing(text: str) -> object:
@@ -30,6 +32,22 @@ class Builds:
     def __call__(self, folder: Path) -> None:
         self.count += 1
         (folder / "result").write_text(self._text)
+
+
+class Heard:
+    """Keeps the titles of what is announced."""
+
+    def __init__(self) -> None:
+        self.titles: list[str] = []
+        self.heard = threading.Event()
+
+    def step(self, title: str, unit: str = "") -> AbstractContextManager[Step]:
+        self.titles.append(title)
+        self.heard.set()
+        return SilentProgress().step(title, unit)
+
+    def say(self, message: str) -> None:
+        self.titles.append(message)
 
 
 def test_a_step_is_built_once(tmp_path: Path) -> None:
@@ -96,21 +114,24 @@ def test_two_at_once_build_it_once(tmp_path: Path) -> None:
         release.wait(5)
         build(folder)
 
+    waiting = Heard()
     results = []
     first = threading.Thread(
         target=lambda: results.append(StepCache(tmp_path).run("s", "s-1", slow))
     )
     second = threading.Thread(
-        target=lambda: results.append(StepCache(tmp_path).run("s", "s-1", build))
+        target=lambda: results.append(StepCache(tmp_path, waiting).run("s", "s-1", build))
     )
     first.start()
     entered.wait(5)
     second.start()
+    waiting.heard.wait(5)
     release.set()
     first.join(5)
     second.join(5)
     assert build.count == 1
     assert sorted(result.cached for result in results) == [False, True]
+    assert waiting.titles == ["Waiting for another recam that makes the step s"]
 
 
 def test_cleaning_keeps_what_was_used_last(tmp_path: Path) -> None:
