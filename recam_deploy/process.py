@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -61,15 +61,15 @@ def run(
     with contextlib.ExitStack() as stack:
         # First, so that a log that cannot be opened leaves no process running.
         log_file = stack.enter_context(log.open("ab")) if log else None
-        process = _start(words, cwd, env)
         reader = _Reader(on_line, log_file)
-        threads = [
-            threading.Thread(target=reader.drain, args=(stream, keep), daemon=True)
-            for stream, keep in ((process.stdout, True), (process.stderr, False))
-        ]
-        for thread in threads:
-            thread.start()
+        threads: list[threading.Thread] = []
+        process = _start(words, cwd, env)
         try:
+            for stream, is_stdout in ((process.stdout, True), (process.stderr, False)):
+                threads.append(
+                    threading.Thread(target=reader.drain, args=(stream, is_stdout), daemon=True)
+                )
+                threads[-1].start()
             returncode = process.wait(timeout)
         except subprocess.TimeoutExpired as error:
             raise ProcessError(
@@ -120,7 +120,20 @@ class _Reader:
         self._output: list[bytes] = []
 
     def drain(self, stream: IO[bytes], is_stdout: bool) -> None:
+        """Follow one stream to its end, which a listener that fails does not keep from coming: a
+        program whose pipe is full waits for ever."""
         pending = b""
+        chunks = self._chunks(stream, is_stdout)
+        try:
+            for chunk in chunks:
+                pending = self._emit(pending + chunk)
+            if pending:
+                self._emit(pending + b"\n")
+        finally:
+            for _ in chunks:
+                pass
+
+    def _chunks(self, stream: IO[bytes], is_stdout: bool) -> Iterator[bytes]:
         while chunk := os.read(stream.fileno(), 65536):
             with self._lock:
                 self._output.append(chunk)
@@ -129,9 +142,7 @@ class _Reader:
                 if self._log:
                     self._log.write(chunk)
                     self._log.flush()
-            pending = self._emit(pending + chunk)
-        if pending:
-            self._emit(pending + b"\n")
+            yield chunk
 
     def _emit(self, data: bytes) -> bytes:
         *lines, rest = data.replace(b"\r", b"\n").split(b"\n")
@@ -153,14 +164,20 @@ def _text(data: bytes) -> str:
 
 
 def end_group(pid: int, grace: float = 3.0) -> None:
-    """End the process group `pid` leads, politely and then by force; nothing if it is gone."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(pid, sign)
-        except (ProcessLookupError, PermissionError):
-            return
-        if _group_gone(pid, grace):
-            return
+    """End the process group `pid` leads, politely and then by force; nothing if it is gone. Whoever
+    will not wait that long, and presses Ctrl-C again, has it ended by force at once."""
+    try:
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(pid, sign)
+            except (ProcessLookupError, PermissionError):
+                return
+            if _group_gone(pid, grace):
+                return
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        raise
 
 
 def _group_gone(pid: int, seconds: float) -> bool:

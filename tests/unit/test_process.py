@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -102,3 +104,51 @@ def test_a_detached_program_outlives_the_call_and_is_seen_to_end(tmp_path: Path)
     assert not process.has_ended(pid)
     process.end_group(pid)
     assert ended(pid)
+
+
+STUBBORN = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_second_ctrl_c_leaves_no_program_behind(tmp_path: Path) -> None:
+    """The first asks politely, and waits; who is impatient must not be left with an orphan."""
+    caller = (
+        "import sys; from recam_deploy import process\n"
+        "process.run([sys.executable, '-c', sys.argv[1]], on_line=lambda l: print(l, flush=True))"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", caller, STUBBORN],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    parent.send_signal(signal.SIGINT)
+    parent.wait(10)
+    parent.stdout.close()
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    left = Path(f"/proc/{child}").exists()
+    if left:
+        os.kill(child, signal.SIGKILL)
+    assert not left
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_listener_that_fails_does_not_stop_the_program() -> None:
+    """Its pipe would fill, and it would wait for ever."""
+
+    def fail(line: str) -> None:
+        raise ValueError(line)
+
+    code = "print(('x' * 99 + chr(10)) * 5000); print('end')"
+    done = process.run(python(code), on_line=fail, timeout=20)
+    assert done.tail(1) == "end"
