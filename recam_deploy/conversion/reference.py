@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -112,19 +113,29 @@ def largest_difference(
     first = FloatModel(exposed.SerializeToString()).run(turned)
     second = FloatModel(prepared.SerializeToString()).run(image)
     scaled = [a * scale for a, scale in zip(first, scales, strict=True)] if scales else first
-    return max(
-        float(np.abs(a - b).max()) / max(1.0, float(np.abs(a).max()))
-        for a, b in zip(scaled, second, strict=True)
-    )
+    return max(relative_difference(b, a) for a, b in zip(scaled, second, strict=True))
+
+
+def relative_difference(found: Array, wanted: Array) -> float:
+    """The largest difference between two tensors of one size, absolute, or, where values above 1
+    are `wanted`, as a share of the largest; infinite where only one of two values is finite."""
+    first, second = found.ravel().astype(np.float64), wanted.ravel().astype(np.float64)
+    finite = np.isfinite(first) & np.isfinite(second)
+    if not np.array_equal(first[~finite], second[~finite], equal_nan=True):
+        return math.inf
+    largest = float(np.abs(second[finite]).max(initial=1.0))
+    return float(np.abs(first[finite] - second[finite]).max(initial=0.0)) / largest
 
 
 def cosine(a: Array, b: Array) -> float:
-    """Cosine similarity of two flat tensors; 1 for two tensors of zeros."""
+    """Cosine similarity of two flat tensors; 1 for two tensors of zeros, and 0 where values that
+    are not finite leave it undefined."""
     a64, b64 = a.astype(np.float64), b.astype(np.float64)
     norm = float(np.linalg.norm(a64) * np.linalg.norm(b64))
     if norm == 0:
         return 1.0 if not a64.any() and not b64.any() else 0.0
-    return float(a64 @ b64) / norm
+    similarity = float(a64 @ b64) / norm
+    return similarity if math.isfinite(similarity) else 0.0
 
 
 def output_cosines(

@@ -200,8 +200,7 @@ def _compared(subject: Subject, sample: _Sample, outputs: Sequence[Array]) -> Co
         decode(subject.network, outputs, sample.letterbox),
     )
     left, right = draw_pair(read_picture(sample.path), pairing)
-    cosines = [cosine(a.ravel(), b.ravel()) for a, b in zip(sample.outputs, outputs, strict=True)]
-    least = min(value if math.isfinite(value) else 0.0 for value in cosines)
+    least = min(cosine(a.ravel(), b.ravel()) for a, b in zip(sample.outputs, outputs, strict=True))
     return ComparedPicture(sample.path.name, sample.letterbox.source, least, pairing, left, right)
 
 
