@@ -303,7 +303,8 @@ class Converter:
     def _publish(
         self, result: ConversionResult, output: Path, thresholds: Thresholds
     ) -> ConversionResult:
-        target = output if result.passed else output.with_suffix(".rejected.cvimodel")
+        rejected = output.with_suffix(".rejected.cvimodel")
+        target = output if result.passed else rejected
         copy_atomically(result.artifact.cvimodel, target)
         artifact = replace(
             result.artifact, cvimodel=target, provenance=self._provenance(result, thresholds)
@@ -311,6 +312,8 @@ class Converter:
         artifact = write_manifest(artifact, target.with_suffix(".json"))
         if not result.passed:
             raise _too_far(result.verification, thresholds, target)
+        for earlier in (rejected, rejected.with_suffix(".json")):
+            earlier.unlink(missing_ok=True)
         return replace(result, artifact=artifact)
 
     def _provenance(self, result: ConversionResult, thresholds: Thresholds) -> dict[str, Any]:

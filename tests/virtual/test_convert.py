@@ -66,17 +66,11 @@ def test_other_labels_and_thresholds_compile_nothing(
     assert (tmp_path / "shapes_int8.cvimodel").read_bytes() == artifact.with_suffix(
         ".cvimodel"
     ).read_bytes()
-    refused = run(
-        "convert",
-        DEMO / "shapes.onnx",
-        *words,
-        "--min-cosine",
-        "1",
-        "-o",
-        "far.cvimodel",
-        cwd=tmp_path,
-    )
+    refused = run("convert", DEMO / "shapes.onnx", *words, "--min-cosine", "1", cwd=tmp_path)
     assert refused.code == 1
+    assert (tmp_path / "shapes_int8.rejected.json").is_file()
+    assert run("convert", DEMO / "shapes.onnx", *words, cwd=tmp_path).code == 0
+    assert not list(tmp_path.glob("*.rejected.*")), "the folder holds one artifact, to be deployed"
     assert compiled() == before
 
 
