@@ -6,6 +6,7 @@ a dry run, the cache and the manifest all read the same plan.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +29,7 @@ from .commands import (
     search_command,
     transform_command,
 )
-from .options import FAST, STOCK, ConversionOptions, SearchOptions
+from .options import FAST, STOCK, ConversionOptions
 from .step_cache import step_key
 
 # Raise a step's number when our own part of it changes its result.
@@ -123,78 +124,116 @@ def plan_conversion(
     tpu_mlir: str,
 ) -> ConversionPlan:
     """Plan a conversion to `quantization` with the compiler's release `tpu_mlir`."""
-    prepare = step_key(
-        "prepare",
-        _PREPARE,
-        {
-            "model": network.sha256,
-            "family": network.family,
-            "input": network.input.shape,
-            "cut": network.cut_at,
-            "to": [TARGET_IR, TARGET_OPSET],
-        },
-    )
-    count, digests = len(calibration.pictures), calibration.digests
-    test = options.transform.test_input
-    checked = {"test_input": test.sha256} if test else {}
-    transform = _step(
-        "transform",
-        _TRANSFORM,
-        transform_command(network, options.transform),
-        tpu_mlir,
-        {"from": prepare, **checked},
-    )
-    calibrate = search = None
-    given = options.calibration.table
-    if quantization != BF16 and given is None:
-        command = calibrate_command(count, options.calibration)
-        calibrate = _step(
-            "calibrate",
-            _CALIBRATE,
-            command,
-            tpu_mlir,
-            {"from": transform.key, "pictures": digests},
-        )
-        if options.calibration.calibrator == FAST:
-            key = step_key("calibrate", _CALIBRATE_FAST, {"as": calibrate.key, "from": prepare})
-            calibrate = PlannedStep("calibrate", key)
-    table = {"table": given} if quantization != BF16 and given is not None else {}
-    if quantization == MIXED and options.quantize_table is None and options.search:
-        search = _search_step(
-            options.search,
-            count,
-            tpu_mlir,
-            {"from": (calibrate or transform).key, "pictures": digests, **table},
-        )
-    kept = {"bf16": options.quantize_table or network.float_tail} if quantization == MIXED else {}
-    compiled = _step(
-        "compile",
-        _COMPILE,
-        deploy_command(quantization, options.deploy, test),
-        tpu_mlir,
-        {
-            "from": [step.key for step in (transform, calibrate, search) if step],
-            **kept,
-            **table,
-            **checked,
-        },
-    )
-    pictures = {} if calibrate else {"pictures": digests}
-    verify = step_key(
-        "verify", _VERIFY, {"from": compiled.key, "images": options.verify_images, **pictures}
-    )
+    steps = _Steps(network, calibration, options, quantization, tpu_mlir)
+    prepare = steps.prepare()
+    transform = steps.transform(prepare)
+    calibrate = steps.calibrate(prepare, transform)
+    search = steps.search(calibrate or transform)
+    compiled = steps.compile([step for step in (transform, calibrate, search) if step])
     return ConversionPlan(
         network=network,
         quantization=quantization,
         calibration=calibration,
         options=options,
-        prepare=PlannedStep("prepare", prepare),
+        prepare=prepare,
         transform=transform,
         calibrate=calibrate,
         search=search,
         compile=compiled,
-        verify=PlannedStep("verify", verify),
+        verify=steps.verify(compiled, calibrated=calibrate is not None),
     )
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Plans each step of a conversion from those before it. What a step's result depends on goes
+    into its key: the key of what it reads, its command line, and whatever else it is given."""
+
+    network: Network
+    calibration: CalibrationSet
+    options: ConversionOptions
+    quantization: str
+    release: str
+
+    def prepare(self) -> PlannedStep:
+        network = self.network
+        inputs = {
+            "model": network.sha256,
+            "family": network.family,
+            "input": network.input.shape,
+            "cut": network.cut_at,
+            "to": [TARGET_IR, TARGET_OPSET],
+        }
+        return PlannedStep("prepare", step_key("prepare", _PREPARE, inputs))
+
+    def transform(self, prepare: PlannedStep) -> PlannedStep:
+        command = transform_command(self.network, self.options.transform)
+        inputs = {"from": prepare.key, **self._checked()}
+        return self._step("transform", _TRANSFORM, command, inputs)
+
+    def calibrate(self, prepare: PlannedStep, transform: PlannedStep) -> PlannedStep | None:
+        """None for BF16, and where a table was given."""
+        options = self.options.calibration
+        if self.quantization == BF16 or options.table is not None:
+            return None
+        command = calibrate_command(len(self.calibration.pictures), options)
+        inputs = {"from": transform.key, "pictures": self.calibration.digests}
+        stock = self._step("calibrate", _CALIBRATE, command, inputs)
+        if options.calibrator != FAST:
+            return stock
+        inputs = {"as": stock.key, "from": prepare.key}
+        return PlannedStep("calibrate", step_key("calibrate", _CALIBRATE_FAST, inputs))
+
+    def search(self, before: PlannedStep) -> PlannedStep | None:
+        """The compiler's search by its tool, or ours, which has no command line; None where
+        something else names the layers in BF16."""
+        options = self.options.search
+        if self.quantization != MIXED or self.options.quantize_table is not None or not options:
+            return None
+        inputs = {
+            "from": before.key,
+            "pictures": self.calibration.digests,
+            **self._given_table(),
+            "most": options.max_float_layers,
+        }
+        if options.by_compiler:
+            command = search_command(len(self.calibration.pictures), options)
+            return self._step("search", _SEARCH, command, inputs)
+        inputs |= {"expected": options.expected_cos, "images": options.images}
+        return PlannedStep("search", step_key("search", _SEARCH, inputs))
+
+    def compile(self, before: Sequence[PlannedStep]) -> PlannedStep:
+        options = self.options
+        command = deploy_command(self.quantization, options.deploy, options.transform.test_input)
+        inputs = {
+            "from": [step.key for step in before],
+            **self._given_table(),
+            **self._checked(),
+        }
+        if self.quantization == MIXED:
+            inputs["bf16"] = options.quantize_table or self.network.float_tail
+        return self._step("compile", _COMPILE, command, inputs)
+
+    def verify(self, compiled: PlannedStep, *, calibrated: bool) -> PlannedStep:
+        """The pictures went into the cvimodel already where it was calibrated on them."""
+        inputs: dict[str, Any] = {"from": compiled.key, "images": self.options.verify_images}
+        if not calibrated:
+            inputs["pictures"] = self.calibration.digests
+        return PlannedStep("verify", step_key("verify", _VERIFY, inputs))
+
+    def _given_table(self) -> dict[str, Any]:
+        table = self.options.calibration.table
+        return {} if table is None or self.quantization == BF16 else {"table": table}
+
+    def _checked(self) -> dict[str, Any]:
+        picture = self.options.transform.test_input
+        return {"test_input": picture.sha256} if picture else {}
+
+    def _step(
+        self, name: str, version: int, command: ToolCommand, inputs: dict[str, Any]
+    ) -> PlannedStep:
+        inputs = {"tool": self.release, "arguments": command.arguments, **inputs}
+        return PlannedStep(name, step_key(name, version, inputs), command)
 
 
 def with_stock_calibrator(plan: ConversionPlan, tpu_mlir: str) -> ConversionPlan:
@@ -207,21 +246,3 @@ def with_stock_calibrator(plan: ConversionPlan, tpu_mlir: str) -> ConversionPlan
         quantization=plan.quantization,
         tpu_mlir=tpu_mlir,
     )
-
-
-def _search_step(
-    options: SearchOptions, images: int, release: str, inputs: dict[str, Any]
-) -> PlannedStep:
-    """The compiler's search by its tool, or ours, which has no command line."""
-    inputs = {**inputs, "most": options.max_float_layers}
-    if options.by_compiler:
-        return _step("search", _SEARCH, search_command(images, options), release, inputs)
-    inputs |= {"expected": options.expected_cos, "images": options.images}
-    return PlannedStep("search", step_key("search", _SEARCH, inputs))
-
-
-def _step(
-    name: str, version: int, command: ToolCommand, release: str, inputs: dict[str, Any]
-) -> PlannedStep:
-    key = step_key(name, version, {"tool": release, "arguments": command.arguments, **inputs})
-    return PlannedStep(name, key, command)
