@@ -47,7 +47,7 @@ def read_data_list(path: Path, images: int | None) -> CalibrationSet:
     Raises InputError when the list cannot be read or is empty, and as `read_calibration_set`.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise InputError(
             f"the list {path} cannot be read: {error}", "Give a text file with a path a line."

@@ -141,7 +141,7 @@ def _read_calibration_table(path: Path | None) -> str | None:
     if not path.is_file():
         raise InputError(f"{path} does not exist", "Give a calibration table.")
     read_calibration_table(path)
-    return path.read_text(encoding="utf-8")
+    return path.read_text(encoding="utf-8-sig")
 
 
 def _read_quantize_table(path: Path | None) -> str | None:
@@ -149,10 +149,10 @@ def _read_quantize_table(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        text = path.expanduser().read_text(encoding="utf-8")
+        text = path.expanduser().read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}", "Give a text file.") from error
-    lines = [line.split() for line in text.splitlines() if line.strip() and line[0] != "#"]
+    lines = [line.split() for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
     for words in lines:
         if len(words) != 2 or words[1] not in ("BF16", "F32", "INT8"):
             raise InputError(

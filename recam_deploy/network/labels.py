@@ -37,7 +37,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
     Raises InputError when it cannot be read, is empty, or repeats a name.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         names = (
             _ordered(json.loads(text))
             if path.suffix == ".json"

@@ -33,7 +33,7 @@ def read_calibration_table(path: Path) -> dict[str, Threshold]:
     cannot be read, has another form, or has no tensors.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise _bad_table(path, "it cannot be read") from error
     table: dict[str, Threshold] = {}

@@ -229,6 +229,13 @@ def test_a_damaged_picture_is_told_by_its_name(
         check_pictures(read_calibration_set(tmp_path, None).paths, SilentProgress())
 
 
+def test_a_list_of_pictures_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    named = "".join(f"{path}\n" for path in sorted(pictures(tmp_path, 2).iterdir()))
+    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbf" + named.encode())
+    chosen = read_data_list(tmp_path / "list.txt", None)
+    assert [path.name for path in chosen.paths] == ["0.png", "1.png"]
+
+
 def test_the_compiler_gets_pictures_by_names_that_it_knows(tmp_path: Path) -> None:
     """Of `.webp` it says that it is no picture, and a comma in a name begins another input."""
     given = [tmp_path / "a,b.webp", tmp_path / "c d.PNG"]

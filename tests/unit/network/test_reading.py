@@ -148,3 +148,14 @@ def test_unusable_label_files_are_refused(tmp_path: Path, name: str, data: bytes
     path.write_bytes(data)
     with pytest.raises(InputError):
         read_labels(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("n.txt", "cat\r\ndog\r\n"), ("n.json", '["cat", "dog"]')]
+)
+def test_a_file_of_names_may_begin_as_windows_editors_begin_it(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    """With a byte order mark, which is no part of the first name."""
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert read_labels(tmp_path / name) == ("cat", "dog")
