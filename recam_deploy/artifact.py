@@ -81,7 +81,8 @@ def write_manifest(artifact: Artifact, path: Path) -> Artifact:
         **artifact.provenance,
     }
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(path, text.encode())
+    # Of names that are not UTF-8 the bytes are kept, as JSON's escapes: `\\udcff`.
+    write_atomically(path, text.encode("utf-8", "backslashreplace"))
     return dataclasses.replace(artifact, manifest=path)
 
 

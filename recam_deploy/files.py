@@ -10,6 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
+def stem_of(path: Path) -> str:
+    """A file's name without its suffix, as text that any file system and terminal can hold: of bytes
+    that are not UTF-8 the escapes, `\\udcff`."""
+    return path.stem.encode(errors="backslashreplace").decode()
+
+
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Replace `path` by a file with `data`; its folder must exist."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -21,7 +21,7 @@ from ..conversion.convert import ConversionResult, Converter, Thresholds
 from ..conversion.plan import ConversionPlan, choose_quantization, plan_conversion
 from ..conversion.step_cache import StepCache
 from ..errors import CacheBusyError, InputError
-from ..files import copy_atomically
+from ..files import copy_atomically, stem_of
 from ..frameworks import Exported
 from ..network.labels import read_labels
 from ..network.reading import read_network, read_raw_network
@@ -127,7 +127,7 @@ def step_cache(settings: Settings) -> StepCache:
 
 def output_path(model: Path, output: Path | None, quantization: str) -> Path:
     """Where the cvimodel goes. Raises InputError where it cannot."""
-    target = output or Path(f"{model.stem}_{quantization}.cvimodel")
+    target = output or Path(f"{stem_of(model)}_{quantization}.cvimodel")
     if target.suffix != ".cvimodel":
         raise InputError(
             f"the output {target} does not end in .cvimodel",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from .. import __version__, cvimodel
 from ..artifact import Artifact, TensorInfo, sha256_of, write_manifest
 from ..calibrator.calibrate import NotCalibratedError
 from ..errors import InputError, VerificationError
-from ..files import copy_atomically
+from ..files import copy_atomically, stem_of
 from ..network.preparing import output_scales, prepare
 from ..progress import Progress
 from ..toolchain import Compiler, run_tool
@@ -289,7 +290,7 @@ class Converter:
         return Artifact(
             cvimodel=path,
             manifest=None,
-            name=network.path.stem,
+            name=stem_of(network.path),
             sha256=sha256_of(path),
             size=path.stat().st_size,
             chip=layout.header.chip,
@@ -305,11 +306,16 @@ class Converter:
     ) -> ConversionResult:
         rejected = output.with_suffix(".rejected.cvimodel")
         target = output if result.passed else rejected
-        copy_atomically(result.artifact.cvimodel, target)
-        artifact = replace(
-            result.artifact, cvimodel=target, provenance=self._provenance(result, thresholds)
-        )
-        artifact = write_manifest(artifact, target.with_suffix(".json"))
+        provenance = self._provenance(result, thresholds)
+        # Both files are whole before one of an earlier pair is replaced.
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as name:
+            copy = Path(name) / target.name
+            copy_atomically(result.artifact.cvimodel, copy)
+            made = replace(result.artifact, cvimodel=copy, provenance=provenance)
+            write_manifest(made, copy.with_suffix(".json"))
+            copy.replace(target)
+            copy.with_suffix(".json").replace(target.with_suffix(".json"))
+        artifact = replace(made, cvimodel=target, manifest=target.with_suffix(".json"))
         if not result.passed:
             raise _too_far(result.verification, thresholds, target)
         for earlier in (rejected, rejected.with_suffix(".json")):

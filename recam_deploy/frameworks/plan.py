@@ -11,6 +11,7 @@ from pathlib import Path
 from ..artifact import sha256_of
 from ..conversion.step_cache import step_key
 from ..errors import UnsupportedModelError
+from ..files import stem_of
 from .caffe_files import CAFFE
 from .environments import TFLITE as TFLITE_ENVIRONMENT
 from .environments import TORCH, Environment
@@ -90,7 +91,7 @@ def plan_export(model: ForeignModel, size: Sequence[int] | None = None) -> Expor
     if size:
         arguments += ["--imgsz", *map(str, size)]
     scripts = (*way.scripts, "exporting.py")
-    stem = model.path.stem.encode(errors="backslashreplace").decode()
+    stem = stem_of(model.path)
     key = step_key(
         STEP,
         _EXPORT,
