@@ -11,8 +11,8 @@ from pathlib import Path
 
 
 def stem_of(path: Path) -> str:
-    """A file's name without its suffix, as text that any file system and terminal can hold: of bytes
-    that are not UTF-8 the escapes, `\\udcff`."""
+    """A file's name without its suffix, as text that can be written anywhere: of bytes that are not
+    UTF-8 the escapes, `\\udcff`."""
     return path.stem.encode(errors="backslashreplace").decode()
 
 

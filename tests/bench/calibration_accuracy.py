@@ -39,10 +39,10 @@ from recam_deploy.conversion.options import (
 )
 from recam_deploy.conversion.reference import (
     FloatModel,
-    cosine,
     float_input,
     network_image,
     network_input,
+    output_cosines,
 )
 from recam_deploy.conversion.work_folder import link_pictures
 from recam_deploy.detection.decode import suppress
@@ -125,14 +125,7 @@ class Workshop:
             counts += agreement(
                 detections(network, reference, box), detections(network, outputs, box)
             )
-        cosines = tuple(
-            cosine(
-                np.concatenate([outputs[index].ravel() for outputs in references]),
-                np.concatenate([outputs[index].ravel() for outputs in found]),
-            )
-            for index in range(len(references[0]))
-        )
-        return cosines, counts
+        return output_cosines(references, found), counts
 
 
 def detections(network: Network, outputs: list[Array], letterbox: Letterbox) -> list[Detection]:

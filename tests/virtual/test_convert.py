@@ -112,6 +112,33 @@ def test_ctrl_c_ends_the_compiler_and_leaves_nothing(
     assert again.code == 0, again.err + again.out
 
 
+@pytest.mark.parametrize("step", ["calibrate", "compile", "verify"])
+def test_ctrl_c_at_any_step_leaves_no_half_files_and_no_programs(
+    environment: dict[str, str], tmp_path: Path, step: str
+) -> None:
+    """Calibrating is our own threads' work, the others are the compiler's and the simulator's."""
+    cache = Path(environment["RECAM_CACHE_DIR"])
+    words = ("convert", DEMO / "shapes.onnx", "--calibration", DEMO / "calibration")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recam_deploy", *map(str, words), "--images", "9", "--json"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert wait_for(lambda: any((cache / "steps").glob(f".{step}-*-building-*")))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, out
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+    assert not list((cache / "steps").glob("*-building-*"))
+    assert not list((cache / "steps" / ".runs").iterdir())
+    for name in ("model_deploy", "tpuc-opt", "tpu_run"):
+        assert wait_for(lambda name=name: not children_named(name, environment), 5)
+
+
 def children_named(name: str, environment: dict[str, str]) -> list[int]:
     """Processes of this test's own HOME whose command line has `name` in it."""
     home = f"HOME={environment['HOME']}".encode()
