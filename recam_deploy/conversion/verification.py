@@ -81,12 +81,20 @@ class Verification:
 
 
 @dataclass(frozen=True)
-class _Sample:
+class Sample:
+    """A picture as the cvimodel takes it, uint8 [H, W, 3], how it lies in there, and the float
+    model's outputs for it."""
+
     path: Path
     letterbox: Letterbox
     image: npt.NDArray[np.uint8]
     outputs: list[Array]
-    found: int
+
+
+def run_float(network: Network, model: FloatModel, path: Path) -> Sample:
+    """Run the float model on a picture file. Raises InputError when it cannot be read."""
+    letterbox, image = network_image(network, read_picture(path))
+    return Sample(path, letterbox, image, model.run(float_input(network, image)))
 
 
 def verify(
@@ -124,22 +132,18 @@ def verify(
 
 def _samples(
     network: Network, model: FloatModel, pictures: Sequence[Path], images: int, progress: Progress
-) -> list[_Sample]:
+) -> list[Sample]:
     candidates = pictures[: max(images, _CANDIDATES)]
     samples = []
     with progress.step("Running the float model", "images") as step:
         for index, path in enumerate(candidates):
             step.update(index, len(candidates))
-            samples.append(_sample(network, model, path))
-    return sorted(samples, key=lambda sample: -sample.found)[:images]
+            samples.append(run_float(network, model, path))
+    return sorted(samples, key=lambda sample: -_found(network, sample))[:images]
 
 
-def _sample(network: Network, model: FloatModel, path: Path) -> _Sample:
-    picture = read_picture(path)
-    letterbox, image = network_image(network, picture)
-    outputs = model.run(float_input(network, image))
-    found = decode(network, outputs, letterbox, score_threshold=0.5)
-    return _Sample(path, letterbox, image, outputs, len(found))
+def _found(network: Network, sample: Sample) -> int:
+    return len(decode(network, sample.outputs, sample.letterbox, score_threshold=0.5))
 
 
 def decode(

@@ -11,9 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..conversion.reference import Array, FloatModel, cosine, float_input, network_image
-from ..conversion.verification import decode
-from ..detection.letterbox import Letterbox
+from ..conversion.reference import Array, FloatModel, cosine
+from ..conversion.verification import Sample, decode, run_float
 from ..detection.match import Agreement, Pairing, pair
 from ..detection.pictures import read_picture
 from ..errors import InputError
@@ -22,6 +21,7 @@ from ..network.preparing import prepare
 from ..progress import Progress
 from .layers import LayerErrors, LayerMeter
 from .pictures import draw_pair
+from .similarity import Similarity
 from .subject import Subject
 
 _BATCH = 16
@@ -166,35 +166,20 @@ def compare(
     return Comparison(subject, outputs, tuple(compared), len(pictures), layers)
 
 
-@dataclass(frozen=True)
-class _Sample:
-    path: Path
-    letterbox: Letterbox
-    image: npt.NDArray[np.uint8]
-    outputs: list[Array]
-
-
 def _run_both(
     subject: Subject, model: FloatModel, paths: Sequence[Path], tpu: Tpu, progress: Progress
-) -> Iterator[tuple[_Sample, list[Array]]]:
+) -> Iterator[tuple[Sample, list[Array]]]:
     """Each picture with the float model's outputs, and those on the TPU."""
     samples = []
     with progress.step("Running the float model", "images") as step:
         for index, path in enumerate(paths):
             step.update(index, len(paths))
-            samples.append(_sample(subject, model, path))
+            samples.append(run_float(subject.network, model, path))
     on_tpu = tpu.run(subject.artifact.cvimodel, [sample.image for sample in samples], progress)
     yield from zip(samples, on_tpu, strict=True)
 
 
-def _sample(subject: Subject, model: FloatModel, path: Path) -> _Sample:
-    network = subject.network
-    picture = read_picture(path)
-    letterbox, image = network_image(network, picture)
-    return _Sample(path, letterbox, image, model.run(float_input(network, image)))
-
-
-def _compared(subject: Subject, sample: _Sample, outputs: Sequence[Array]) -> ComparedPicture:
+def _compared(subject: Subject, sample: Sample, outputs: Sequence[Array]) -> ComparedPicture:
     pairing = pair(
         decode(subject.network, sample.outputs, sample.letterbox),
         decode(subject.network, outputs, sample.letterbox),
@@ -206,10 +191,9 @@ def _compared(subject: Subject, sample: _Sample, outputs: Sequence[Array]) -> Co
 
 @dataclass
 class _Sums:
-    """What the errors of one output are made of, picture by picture, in float64."""
+    """What the errors of one output are made of, picture by picture."""
 
-    product: float = 0.0
-    squares: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    similarity: Similarity = field(default_factory=Similarity)
     absolute: float = 0.0
     count: int = 0
     largest: float = 0.0
@@ -219,24 +203,18 @@ class _Sums:
         """Add the float output `a` and the TPU's `b`, both flat."""
         a64, b64 = a.astype(np.float64), b.astype(np.float64)
         error = np.abs(a64 - b64)
-        self.product += float(a64 @ b64)
-        self.squares[0] += float(a64 @ a64)
-        self.squares[1] += float(b64 @ b64)
+        self.similarity.add(a64, b64)
         self.absolute += float(error.sum())
         self.count += a64.size
-        self.largest = max(self.largest, float(error.max()))
-        self.peak = max(self.peak, float(np.abs(a64).max()))
+        # numpy's, unlike Python's, passes a NaN on.
+        self.largest = float(np.maximum(self.largest, error.max()))
+        self.peak = float(np.maximum(self.peak, np.abs(a64).max()))
 
     def error(self, name: str, shape: tuple[int, ...]) -> OutputError:
-        """The cosine is that of all pictures' tensors as one; 1 for two of zeros alone, and 0
-        where infinities leave it undefined."""
-        norm = math.sqrt(self.squares[0]) * math.sqrt(self.squares[1])
-        alike = 0.0 if any(self.squares) else 1.0
-        similarity = self.product / norm if norm else alike
         return OutputError(
             name=name,
             shape=shape,
-            cosine=similarity if math.isfinite(similarity) else 0.0,
+            cosine=self.similarity.cosine,
             largest=self.largest,
             mean=self.absolute / max(1, self.count),
             peak=self.peak,

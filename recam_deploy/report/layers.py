@@ -22,6 +22,7 @@ from ..errors import InputError
 from ..network.model import Network
 from ..progress import Progress
 from ..tpu.simulator import Value
+from .similarity import Similarity
 
 _RESHAPING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 _PRECISIONS = {"bfloat16": "bf16", "float32": "f32"}
@@ -162,31 +163,24 @@ class LayerMeter:
 
 
 class _Sums:
-    """What the error of one layer is made of, picture by picture, in float64."""
+    """What the error of one layer is made of, picture by picture."""
 
     def __init__(self, dtype: str) -> None:
         self.precision = _PRECISIONS.get(dtype, dtype)
-        self._product = self._float = self._tpu = self._difference = 0.0
+        self.similarity = Similarity()
+        self._difference = 0.0
 
     def add(self, a: Array, b: Array) -> None:
         a64, b64 = a.astype(np.float64), b.astype(np.float64)
-        self._product += float(a64 @ b64)
-        self._float += float(a64 @ a64)
-        self._tpu += float(b64 @ b64)
+        self.similarity.add(a64, b64)
         a64 -= b64
         self._difference += float(a64 @ a64)
-
-    def cosine(self) -> float:
-        if not self._float and not self._tpu:
-            return 1.0
-        norm = math.sqrt(self._float) * math.sqrt(self._tpu)
-        cosine = self._product / norm if norm else 0.0
-        return cosine if math.isfinite(cosine) else 0.0
 
     def error(self) -> float:
         if not self._difference:
             return 0.0
-        error = math.sqrt(self._difference / self._float) if self._float else math.nan
+        square = self.similarity.float_square
+        error = math.sqrt(self._difference / square) if square else math.nan
         return error if math.isfinite(error) else 1.0
 
 
@@ -244,7 +238,7 @@ def _errors(model: onnx.ModelProto, sums: Mapping[str, _Sums]) -> tuple[LayerErr
                         name=name,
                         op=op,
                         precision=total.precision,
-                        cosine=total.cosine(),
+                        cosine=total.similarity.cosine,
                         error=total.error(),
                         inherited=inherited,
                     )
