@@ -66,8 +66,15 @@ def read_options(
 ) -> ConversionOptions:
     """All options, with the files that they name read.
 
-    Raises InputError for a table or picture that cannot be used.
+    Raises InputError for a table or picture that cannot be used, and when fewer pictures are there
+    than are to be verified.
     """
+    if convert.verify > len(pictures.paths):
+        raise InputError(
+            f"{convert.verify} pictures are to be verified, and there are only "
+            f"{len(pictures.paths)}",
+            "Add pictures to the calibration folder, or lower --verify.",
+        )
     return ConversionOptions(
         transform=TransformOptions(
             model_name=convert.model_name,

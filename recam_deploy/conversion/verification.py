@@ -23,7 +23,6 @@ from ..detection.letterbox import Letterbox
 from ..detection.match import Agreement, agreement
 from ..detection.pictures import read_picture
 from ..detection.types import Detection
-from ..errors import InputError
 from ..network.model import (
     CLASSIFY,
     RAW,
@@ -110,14 +109,7 @@ def verify(
 
     Of the first pictures, the `images` on which the float model finds most are used: a picture
     with nothing on it would prove little.
-
-    Raises InputError when there are fewer pictures than `images`.
     """
-    if images > len(pictures):
-        raise InputError(
-            f"{images} pictures are to be verified, and there are only {len(pictures)}",
-            "Add pictures to the calibration folder, or lower --verify.",
-        )
     samples = _samples(network, FloatModel(prepared), pictures, images, progress)
     on_tpu = simulator.run(cvimodel, [sample.image for sample in samples], progress)
     counts = Agreement()

@@ -56,6 +56,11 @@ BAD_INPUT: list[tuple[str, list[str], str]] = [
     ("broken picture", ["convert", "m.onnx", "--calibration", "broken"], "cannot be read"),
     ("too few", ["convert", "m.onnx", "--calibration", "pictures", "--images", "9"], "holds 1"),
     (
+        "too few to verify",
+        ["convert", "m.onnx", "--calibration", "pictures", "--verify", "2"],
+        "2 pictures are to be verified, and there are only 1",
+    ),
+    (
         "missing labels",
         ["convert", "m.onnx", "--calibration", "pictures", "--labels", "none.txt"],
         "class names",
