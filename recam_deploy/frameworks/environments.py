@@ -12,7 +12,7 @@ from pathlib import Path
 from .. import process
 from ..errors import ProcessError, ToolchainError
 from ..installed import Installed, size_of
-from ..progress import Progress
+from ..progress import Progress, Step
 from ..toolchain import Run, Uv, find_uv, install_error
 
 PYTHON = "3.11"
@@ -126,40 +126,47 @@ def installed(cache_dir: Path) -> Installed:
 
 def _build(new: Path, environment: Environment, uv: Uv, progress: Progress) -> None:
     """Install into the empty folder `new`, the manifest last."""
-    python = new / "env" / _OWN_PYTHON
-    venv: list[str | Path] = ["venv", "--no-project", "--python", PYTHON, new / "env"]
-    install: list[str | Path] = ["pip", "install", "--python", python]
-    exactly = ["--no-deps", "--require-hashes", "--requirements"]
-    locked: list[str | Path] = [*install, *exactly, environment.lock_path]
     progress.say(f"{environment.title}: {environment.sizes}")
     with progress.step(f"Installing {environment.title}", "MiB") as step:
-        for arguments in (venv, locked):
-            done = uv.run(arguments, timeout=_INSTALL_SECONDS, step=step)
-            if done.returncode != 0:
-                raise install_error(done, environment.title)
-        if environment.unlocked:
-            cpu = [*install, "--torch-backend", "cpu", *environment.unlocked]
-            done = uv.run(cpu, timeout=_INSTALL_SECONDS, step=step)
-            if done.returncode != 0:
-                progress.say(_WITHOUT_CPU_BUILD)
-                any_build = [*install, *environment.unlocked]
-                done = uv.run(any_build, timeout=_INSTALL_SECONDS, step=step)
-            if done.returncode != 0:
-                raise install_error(done, environment.title)
+        _install(new, environment, uv, progress, step)
         step.update(note="checking that it starts")
-        check = uv.runner(
-            [python, "-c", environment.start_check],
-            env=exporter_environment(new),
-            cwd=new,
-            timeout=_START_SECONDS,
-        )
+        _check_start(new, environment, uv)
+    manifest = {"environment": environment.name, "digest": environment.digest}
+    (new / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _install(new: Path, environment: Environment, uv: Uv, progress: Progress, step: Step) -> None:
+    """The interpreter, the locked packages by their hashes, then the others."""
+
+    def run(*arguments: str | Path) -> process.Completed:
+        return uv.run(arguments, timeout=_INSTALL_SECONDS, step=step)
+
+    install = ("pip", "install", "--python", new / "env" / _OWN_PYTHON)
+    exactly = ("--no-deps", "--require-hashes", "--requirements", environment.lock_path)
+    done = run("venv", "--no-project", "--python", PYTHON, new / "env")
+    if done.returncode == 0:
+        done = run(*install, *exactly)
+    if done.returncode == 0 and environment.unlocked:
+        done = run(*install, "--torch-backend", "cpu", *environment.unlocked)
+        if done.returncode != 0:
+            progress.say(_WITHOUT_CPU_BUILD)
+            done = run(*install, *environment.unlocked)
+    if done.returncode != 0:
+        raise install_error(done, environment.title)
+
+
+def _check_start(new: Path, environment: Environment, uv: Uv) -> None:
+    check = uv.runner(
+        [new / "env" / _OWN_PYTHON, "-c", environment.start_check],
+        env=exporter_environment(new),
+        cwd=new,
+        timeout=_START_SECONDS,
+    )
     if check.returncode != 0:
         raise ToolchainError(
             f"{environment.title} do not start here: {check.tail(1)}",
             "Convert the model to ONNX (opset 17, fixed shapes) where they run, and give that.",
         )
-    manifest = {"environment": environment.name, "digest": environment.digest}
-    (new / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 # A system needs these to start programs at all; nothing else of the caller's, least of all its
