@@ -17,7 +17,7 @@ _TINY = 1e-30
 
 
 def kl_threshold(counts: npt.NDArray[np.int64], width: float) -> float:
-    """The best cut-off of a histogram of magnitudes, `counts` [2048] at multiples of `width`.
+    """The best cut-off of a histogram of magnitudes, `counts` [bins] at multiples of `width`.
 
     An empty histogram is cut off at its first candidate, 128 bins.
     """
