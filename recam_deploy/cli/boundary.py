@@ -24,7 +24,9 @@ from ..errors import RecamError
 P = ParamSpec("P")
 R = TypeVar("R")
 
-FAILED, USAGE, BUG, INTERRUPTED, TERMINATED = 1, 2, 3, 130, 143
+FAILED, USAGE, BUG, INTERRUPTED = 1, 2, 3, 130
+# What a shell adds to a signal's number.
+_KILLED = 128
 
 
 def bounded(command: Callable[P, R]) -> Callable[P, R]:
@@ -162,9 +164,12 @@ def _write_log() -> Path:
 
 
 def end_on_sigterm() -> None:
-    """Let SIGTERM unwind the stack as Ctrl-C does, so that nothing is left behind."""
+    """Let SIGTERM unwind the stack as Ctrl-C does, so that nothing is left behind; and SIGHUP, that
+    of a terminal which is closed, unless `nohup` has it ignored."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
-        raise SystemExit(TERMINATED)
+        raise SystemExit(_KILLED + number)
 
     signal.signal(signal.SIGTERM, stop)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, stop)

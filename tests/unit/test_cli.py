@@ -216,8 +216,11 @@ def test_a_bug_exits_with_3_and_names_a_log(capsys: pytest.CaptureFixture[str]) 
     assert log.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_signals_end_a_command_cleanly(tmp_path: Path, number: int, code: int) -> None:
+    """Among them that of a terminal which is closed: the compiler must not go on alone."""
     program = (
         "import os, signal, time\n"
         "from recam_deploy.cli import main, boundary\n"
@@ -237,6 +240,19 @@ def test_signals_end_a_command_cleanly(tmp_path: Path, number: int, code: int) -
     assert done.returncode == code
     assert done.stdout == "cleaned\n"
     assert "Traceback" not in done.stderr
+
+
+def test_a_command_under_nohup_survives_its_terminal() -> None:
+    program = (
+        "import os, signal\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "from recam_deploy.cli import boundary\n"
+        "boundary.end_on_sigterm()\n"
+        "os.kill(os.getpid(), signal.SIGHUP)\n"
+        "print('went on')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "went on\n"
 
 
 def test_the_version_is_printed() -> None:
