@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import tempfile
 import time
@@ -120,6 +121,8 @@ def main() -> None:
     print("each program's own peak:")
     for name, size in sorted(peaks.programs.items(), key=lambda part: -part[1]):
         print(f"  {name}: {_told(size)}")
+    largest = 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(f"largest process by the system's own count, which misses no moment: {_told(largest)}")
     apart = sorted(1000 * interval for interval in peaks.intervals)
     print(
         f"time between two samples: median {apart[len(apart) // 2]:.0f} ms, longest "
