@@ -116,11 +116,13 @@ def test_ctrl_c_ends_the_compiler_and_leaves_nothing(
 def test_ctrl_c_at_any_step_leaves_no_half_files_and_no_programs(
     environment: dict[str, str], tmp_path: Path, step: str
 ) -> None:
-    """Calibrating is our own threads' work, the others are the compiler's and the simulator's."""
+    """Calibrating is our own threads' work, the others are the compiler's and the simulator's; that
+    has nine pictures, or it might be done before it is interrupted."""
     cache = Path(environment["RECAM_CACHE_DIR"])
-    words = ("convert", DEMO / "shapes.onnx", "--calibration", DEMO / "calibration")
+    words = ("convert", DEMO / "shapes.onnx", "--calibration", DEMO / "calibration", "--json")
+    nine = ("--images", "9", "--verify", "9")
     process = subprocess.Popen(
-        [sys.executable, "-m", "recam_deploy", *map(str, words), "--images", "9", "--json"],
+        [sys.executable, "-m", "recam_deploy", *map(str, words), *nine],
         cwd=tmp_path,
         env=environment,
         stdout=subprocess.PIPE,
