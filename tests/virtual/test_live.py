@@ -120,7 +120,7 @@ def test_the_editor_shows_the_camera_s_picture_with_a_labelled_box_on_each_shape
 def test_up_tells_how_fast_the_camera_is_and_what_it_finds(live: dict[str, Any]) -> None:
     assert live["flow"]["nodes_ready"]
     assert live["live"]["events"] >= 2
-    assert live["live"]["fps"] >= 1
+    assert live["live"]["fps"] > 0
     assert all(value is not None for value in live["live"]["timings_ms"].values())
     assert {d.label for d in detections(live["live"])} <= set(live["conversion"]["labels"])
     assert live["live"]["detections"]
