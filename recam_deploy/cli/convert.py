@@ -15,6 +15,7 @@ from .options import AsJson, CvimodelOutput, DryRun
 if TYPE_CHECKING:
     from ..console import Terminal
     from ..conversion.convert import ConversionResult
+    from .actions import Prepared
 
 
 @bounded
@@ -42,7 +43,6 @@ def convert(
     Example: recam convert yolo11n.onnx --calibration pictures/
     """
     from ..console import Terminal
-    from ..conversion.convert import calibrator_of
     from ..settings import load_settings
     from .actions import prepare_conversion, run_conversion
     from .foreign import as_onnx, missing_export
@@ -56,25 +56,39 @@ def convert(
     source = as_onnx(settings, terminal, model, foreign)
     prepared = prepare_conversion(settings, source.onnx, output, flags.labels, source.export)
     if dry_run:
-        plan = prepared.plan
-        exporting = [source.export.command] if source.export else []
-        commands = [*exporting, *(command.display() for command in plan.commands)]
-        document = {
-            "family": plan.network.family,
-            "quantization": plan.quantization,
-            "output": str(prepared.output.absolute()),
-            "calibrator": calibrator_of(plan),
-            "commands": commands,
-            "files": plan.own_files,
-        }
-        comments = [f"# {name}: {what}" for name, what in plan.own_files.items()]
-        terminal.result(document, [*comments, *commands])
+        terminal.result(planned_document(prepared), planned_lines(prepared))
         return
     result = run_conversion(settings, terminal, prepared)
     warn_of_empty_check(terminal, result)
     terminal.result(conversion_document(result), conversion_lines(result))
     if timings:
         terminal.table("", ("step", "seconds", ""), timing_rows(result))
+
+
+def planned_document(prepared: Prepared) -> dict[str, Any]:
+    """What `convert --dry-run --json` prints."""
+    from ..conversion.convert import calibrator_of
+
+    plan = prepared.plan
+    return {
+        "family": plan.network.family,
+        "quantization": plan.quantization,
+        "output": str(prepared.output.absolute()),
+        "calibrator": calibrator_of(plan),
+        "commands": _command_lines(prepared),
+        "files": plan.own_files,
+    }
+
+
+def planned_lines(prepared: Prepared) -> list[str]:
+    """The same for people, ready to paste."""
+    comments = [f"# {name}: {what}" for name, what in prepared.plan.own_files.items()]
+    return [*comments, *_command_lines(prepared)]
+
+
+def _command_lines(prepared: Prepared) -> list[str]:
+    exporting = [prepared.export.command] if prepared.export else []
+    return [*exporting, *(command.display() for command in prepared.plan.commands)]
 
 
 def timing_rows(result: ConversionResult) -> list[tuple[str, str, str]]:

@@ -144,8 +144,13 @@ def deployment_lines(deployment: Deployment) -> list[str]:
 
 def print_plan(terminal: Terminal, plan: DeploymentPlan) -> None:
     """What would be done, and who would have to be waited for."""
+    terminal.result(plan.as_json(), deployment_plan_lines(plan))
+
+
+def deployment_plan_lines(plan: DeploymentPlan) -> list[str]:
+    """The same as lines."""
     waiting = [f"wait for {plan.facts.lock}"] if plan.facts.lock and plan.steps else []
-    terminal.result(plan.as_json(), [*waiting, *_plan_lines(plan.steps)])
+    return [*waiting, *_plan_lines(plan.steps)]
 
 
 def _plan_lines(steps: tuple[PlanStep, ...]) -> list[str]:

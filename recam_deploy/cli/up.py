@@ -16,7 +16,7 @@ from .conversion_options import ConversionFlags, Model
 from .flow_options import FlowFile, NoFlow, Template
 from .foreign import ForeignFlags
 from .groups import grouped
-from .options import AsJson, ModelOutput, Output, Runner
+from .options import AsJson, DryRun, ModelOutput, Output, Runner
 
 if TYPE_CHECKING:
     from ..camera.deployment import Deployment
@@ -46,6 +46,7 @@ def up(
     flow: FlowFile = None,
     no_flow: NoFlow = False,
     wait: Wait = WAIT_SECONDS,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Convert a model, try it on the camera, put it in place there, and show it live.
@@ -53,7 +54,7 @@ def up(
     A model that fails on the camera does not become the active one. The last step adds a flow to
     the camera's Node-RED (`recam flow restore` undoes it) and waits for its first results: when
     there are none, the model and the flows before come back. What did not change since the last
-    time is not done again.
+    time is not done again. With --dry-run the camera is only looked at.
 
     Example: recam up yolo11n.onnx --calibration pictures/ --image bus.jpg --host 192.168.42.1
     """
@@ -61,16 +62,27 @@ def up(
     from .actions import prepare_conversion
     from .camera_actions import prepare_smoke_test
     from .flow_actions import choose_flow
-    from .foreign import as_onnx
+    from .foreign import as_onnx, missing_export
 
     terminal = Terminal(as_json=as_json)
     settings = foreign.over(flags.over(camera.settings()))
     choice = None if no_flow else choose_flow(template, flow)
     smoke = prepare_smoke_test(settings, image, runner, output)
+    if dry_run and (export := missing_export(settings, terminal, model, foreign)):
+        terminal.warn("what follows depends on the exported model, which is not there yet")
+        terminal.result({"commands": [export], "exported": False}, [export])
+        return
     source = as_onnx(settings, terminal, model, foreign)
     conversion = prepare_conversion(
         settings, source.onnx, model_output, flags.labels, source.export
     )
+    if dry_run:
+        from .up_plan import print_up_plan
+
+        print_up_plan(
+            settings, terminal, conversion, choice, accept_host_key=camera.accept_host_key
+        )
+        return
     journey = run_journey(
         settings,
         terminal,

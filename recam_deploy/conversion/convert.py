@@ -15,10 +15,10 @@ import numpy as np
 import onnx
 
 from .. import __version__, cvimodel
-from ..artifact import Artifact, TensorInfo, sha256_of, write_manifest
+from ..artifact import Artifact, write_manifest
 from ..calibrator.calibrate import NotCalibratedError
 from ..errors import InputError, VerificationError
-from ..files import copy_atomically, stem_of
+from ..files import copy_atomically
 from ..network.preparing import output_scales, prepare
 from ..progress import Progress
 from ..toolchain import Compiler, run_tool
@@ -34,6 +34,7 @@ from .commands import (
     TABLE_FILE,
 )
 from .fast_calibration import fast_table
+from .finished import described
 from .layout import check_layout
 from .plan import ConversionPlan, PlannedStep, with_stock_calibrator
 from .reference import largest_difference
@@ -150,7 +151,7 @@ class Converter:
             json.loads((verified.folder / _VERIFICATION_FILE).read_text())
         )
         result = ConversionResult(
-            artifact=self._artifact(compiled.folder / CVIMODEL_FILE, layout),
+            artifact=described(self._plan, compiled.folder / CVIMODEL_FILE, layout),
             steps=(prepared, *made, compiled, verified),
             verification=verification,
             passed=verification.passed(thresholds.min_cosine, thresholds.min_matched),
@@ -284,22 +285,6 @@ class Converter:
             self._progress,
         )
         write(folder / _VERIFICATION_FILE, json.dumps(verification.as_json()))
-
-    def _artifact(self, path: Path, layout: cvimodel.CviModel) -> Artifact:
-        network = self._plan.network
-        return Artifact(
-            cvimodel=path,
-            manifest=None,
-            name=stem_of(network.path),
-            sha256=sha256_of(path),
-            size=path.stat().st_size,
-            chip=layout.header.chip,
-            labels=network.labels,
-            family=network.family,
-            quantization=self._plan.quantization,
-            input_size=(network.input.height, network.input.width),
-            outputs=tuple(TensorInfo(t.name, t.shape, t.dtype) for t in layout.outputs),
-        )
 
     def _publish(
         self, result: ConversionResult, output: Path, thresholds: Thresholds

@@ -322,7 +322,7 @@ def test_stopping_what_does_not_run_is_no_error() -> None:
 def test_help_breaks_lines_at_the_terminal_s_edge_and_nowhere_else() -> None:
     lines = runner.invoke(app, ["up", "--help"], env={"COLUMNS": "600"}).stdout.splitlines()
     second = next(line for line in lines if "does not become the active one" in line)
-    assert second.strip().endswith("is not done again.")
+    assert second.strip().endswith("only looked at.")
 
 
 def test_help_names_defaults_and_variables() -> None:

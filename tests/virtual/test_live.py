@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from broken import Patient
 from browser import Page, chromium, open_page
 from labelled import detections, truth
 from numpy.typing import NDArray
@@ -140,3 +141,30 @@ def test_a_second_run_does_nothing_again_and_is_live_again(
     assert again["flow"]["restarted"]
     assert again["flow"]["changed"] == again["flow"]["added"] == []
     assert again["live"]["events"] >= 2
+
+
+def test_a_dry_run_tells_what_the_next_run_would_change_and_changes_nothing(
+    run: Run, live: dict[str, Any], camera: dict[str, Any], tmp_path: Path
+) -> None:
+    patient = Patient(Path(camera["folder"]), camera)
+
+    def there() -> tuple[dict[str, bytes], Any]:
+        files = {path.name: path.read_bytes() for path in patient.models.iterdir()}
+        return files, patient.node_red("GET", "/flows")
+
+    before = there()
+    settings = {"RECAM_SETTINGS": camera["settings"]}
+    same = run(*UP, "--dry-run", cwd=tmp_path, **settings).document
+    assert same["conversion"]["finished"]
+    assert same["deployment"]["steps"] == []
+    assert same["flow"]["changed"] == same["flow"]["added"] == []
+    names = tmp_path / "names.txt"
+    names.write_text("a\nb\nc\nd\ne\n")
+    other = run(*UP, "--dry-run", "--labels", names, cwd=tmp_path, **settings).document
+    assert "write-info" in [step["action"] for step in other["deployment"]["steps"]]
+    assert [node["type"] for node in other["flow"]["changed"]] == ["model"]
+    unmade = run(*UP, "--dry-run", "--quantize", "bf16", cwd=tmp_path, **settings).document
+    assert not unmade["conversion"]["finished"]
+    assert unmade["deployment"] is None
+    assert there() == before
+    assert list(tmp_path.iterdir()) == [names]
