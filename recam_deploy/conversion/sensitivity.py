@@ -1,15 +1,17 @@
-"""Which layers must stay in BF16: what each one loses in INT8, measured at the network's outputs.
+"""Which layers must stay in BF16: what errors in each tensor do to the network's outputs.
 
 The compiler's own search (`run_qtable`) compares a layer with the float model where it stands, and
 gives every layer behind a BF16 one the float model's values, so what was lost before is forgotten:
 for YOLOX-nano it promises a cosine of 0.998 where the finished cvimodel has 0.92. Here every error
-is carried to the end, by running the network as `network.quantizing` writes it.
+is carried to the end, by running the network as `network.quantizing` writes it: first each tensor's
+alone, which gives an order of the layers (`keep_order`); then as many of the first layers are kept
+as the outputs' cosine asks for.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +21,13 @@ import onnx
 
 from ..detection.pictures import read_picture
 from ..network.model import Network
-from ..network.quantizing import Layer, QuantizedNetwork
+from ..network.quantizing import Layer, QuantizedNetwork, Source
+from ..network.runtime import Runtime
 from ..progress import Progress
 from ..toolchain import read_calibration_table
+from .keep_order import Noise, cosine_of, keep_order, noise_of
 from .options import SearchOptions
-from .reference import Array, FloatModel, float_input, least_cosine, network_image
+from .reference import Array, FloatModel, cosine, float_input, least_cosine, network_image
 
 # Ranking needs fewer pictures than deciding how many layers it takes.
 _RANKED_ON = 2
@@ -33,7 +37,7 @@ _NEAR = 5e-4
 
 @dataclass(frozen=True)
 class LayerLoss:
-    """A layer, and the cosine of the outputs that is lost when it alone is in INT8."""
+    """A layer, and the cosine of the outputs that is lost, about, when it alone is in INT8."""
 
     layer: Layer
     loss: float
@@ -41,13 +45,15 @@ class LayerLoss:
 
 @dataclass(frozen=True)
 class FloatLayers:
-    """The layers to keep in BF16, and what the least cosine of any output then is; beside it, what
-    it is with all layers in INT8 and with all in BF16. `losses` are of all layers, worst first."""
+    """The layers to keep in BF16, in the order of the graph, and what the least cosine of any
+    output then is; beside it, what it is with all layers in INT8 and with all in BF16. `casts` is
+    how many tensors are cast between the two. `losses` are of all layers, worst first."""
 
     layers: tuple[Layer, ...]
     cosine: float
     int8_cosine: float
     bf16_cosine: float
+    casts: int
     losses: tuple[LayerLoss, ...]
 
     @property
@@ -59,7 +65,7 @@ class FloatLayers:
         """A quantization table for `model_deploy`."""
         head = (
             f"# cosine, emulated: {self.int8_cosine:.4f} in INT8, {self.cosine:.4f} with these "
-            f"{len(self.names)} in BF16, {self.bf16_cosine:.4f} all in BF16\n"
+            f"{len(self.names)} in BF16, {self.bf16_cosine:.4f} all in BF16; {self.casts} casts\n"
         )
         return head + "".join(f"{name} BF16\n" for name in self.names)
 
@@ -95,7 +101,7 @@ def search_layers(
     reached = f"{found.int8_cosine:.4f} in INT8, {found.bf16_cosine:.4f} all in BF16"
     progress.say(
         f"Mixed precision: {len(found.names)} of {len(thresholds)} layers in BF16, for a cosine of "
-        f"about {found.cosine:.4f} ({reached})"
+        f"about {found.cosine:.4f} ({reached}; {found.casts} tensors cast between them)"
     )
     if found.cosine < options.expected_cos:
         capped = found.bf16_cosine >= options.expected_cos
@@ -122,38 +128,59 @@ def find_float_layers(
     Raises InputError when onnxruntime cannot run the network.
     """
     trial = _Trial(model, thresholds, images)
-    everything = trial.cosine(trial.network.layers)
+    network = trial.network
+    everything = trial.cosine(network.layers)
     none_float = trial.cosine(())
-    kept = [layer for layer in trial.network.layers if not set(always).isdisjoint(layer.tensors)]
-    at_first = trial.cosine(kept) if kept else none_float
-    if at_first >= expected_cos:
-        return FloatLayers(tuple(kept), at_first, none_float, everything, ())
-    losses = _ranked(trial, progress)
-    order = kept + [entry.layer for entry in losses if entry.layer not in kept]
+    kept = [n for n, x in enumerate(network.layers) if not set(always).isdisjoint(x.tensors)]
+
+    def result(layers: Sequence[Layer], reached: float, noise: Noise | None) -> FloatLayers:
+        losses = () if noise is None else _losses(network, noise)
+        casts = network.casts(layers)
+        in_order = tuple(layer for layer in network.layers if layer in layers)
+        return FloatLayers(in_order, reached, none_float, everything, casts, losses)
+
+    at_first = [network.layers[number] for number in kept]
+    reached = trial.cosine(at_first) if kept else none_float
+    if reached >= expected_cos:
+        return result(at_first, reached, None)
+    noise = _measured(trial, progress)
+    sizes = [len(layer.names) for layer in network.layers]
+    numbers = keep_order(noise, [source.layers for source in network.sources], sizes, kept)
+    order = [network.layers[number] for number in numbers]
     most = max(len(kept), _fitting(order, max_float_layers))
+    target = expected_cos if everything >= expected_cos else everything - _NEAR
+    cosines: dict[int, float] = {}
+    fewest, enough = len(kept), most
     with progress.step("Trying mixed precision", "trials") as step:
-        target = expected_cos if everything >= expected_cos else everything - _NEAR
-        fewest, enough, tried = len(kept), most, 0
         while fewest < enough:
-            step.update(tried, tried + (enough - fewest).bit_length())
+            step.update(len(cosines), len(cosines) + (enough - fewest).bit_length())
             middle = (fewest + enough) // 2
-            if trial.cosine(order[:middle]) >= target:
+            cosines[middle] = trial.cosine(order[:middle])
+            if cosines[middle] >= target:
                 enough = middle
             else:
                 fewest = middle + 1
-            tried += 1
-    chosen = tuple(order[:enough])
-    return FloatLayers(chosen, trial.cosine(chosen), none_float, everything, losses)
+    chosen = order[:enough]
+    return result(chosen, cosines.get(enough) or trial.cosine(chosen), noise)
 
 
-def _ranked(trial: _Trial, progress: Progress) -> tuple[LayerLoss, ...]:
-    layers = trial.network.layers
+def _measured(trial: _Trial, progress: Progress) -> Noise:
+    """The noise of each source at each output, [sources, outputs]."""
+    sources = trial.network.sources
     found = []
-    title = "Measuring what each layer loses in INT8"
-    with progress.step(title, "layers") as step, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for index, loss in enumerate(pool.map(trial.loss, layers)):
-            step.update(index + 1, len(layers))
-            found.append(LayerLoss(layers[index], loss))
+    title = "Measuring what each tensor loses in INT8"
+    with progress.step(title, "tensors") as step, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for number, noise in enumerate(pool.map(trial.noise_behind(), sources)):
+            step.update(number + 1, len(sources))
+            found.append(noise)
+    return np.array(found)
+
+
+def _losses(network: QuantizedNetwork, noise: Noise) -> tuple[LayerLoss, ...]:
+    found = []
+    for number, layer in enumerate(network.layers):
+        touching = [number in source.layers for source in network.sources]
+        found.append(LayerLoss(layer, 1 - cosine_of(float(noise[touching].sum(axis=0).max()))))
     return tuple(sorted(found, key=lambda entry: -entry.loss))
 
 
@@ -172,25 +199,52 @@ class _Trial:
         self, model: onnx.ModelProto, thresholds: Mapping[str, float], images: Sequence[Array]
     ) -> None:
         self.network = QuantizedNetwork(model, thresholds)
+        self._model = model
         self._images = images
-        self._expected = self._outputs(frozenset(), bf16=False, images=images)
+        self._expected = self._outputs(model)
 
     def cosine(self, in_bf16: Sequence[Layer]) -> float:
         """The outputs' least cosine with the layers `in_bf16` in BF16, the others in INT8."""
         kept = {tensor for layer in in_bf16 for tensor in layer.tensors}
         tensors = {tensor for layer in self.network.layers for tensor in layer.tensors}
-        outputs = self._outputs(frozenset(tensors - kept), bf16=True, images=self._images)
-        return least_cosine(self._expected, outputs)
+        return least_cosine(self._expected, self._outputs(self.network.with_int8(tensors - kept)))
 
-    def loss(self, layer: Layer) -> float:
-        """What is lost with `layer` alone in INT8, the others in float32."""
-        images = self._images[:_RANKED_ON]
-        outputs = self._outputs(frozenset(layer.tensors), bf16=False, images=images)
-        return 1 - least_cosine(self._expected[: len(images)], outputs)
+    def noise_behind(self) -> Callable[[Source], list[float]]:
+        """A function that tells the noise at each output when a source's tensor alone is in INT8.
 
-    def _outputs(
-        self, int8: frozenset[str], *, bf16: bool, images: Sequence[Array]
-    ) -> list[list[Array]]:
-        changed = self.network.with_int8(int8, bf16=bf16)
-        runner = FloatModel(changed.SerializeToString(), as_written=True)
-        return [runner.run(image) for image in images]
+        It holds all tensors of the float network for the pictures that layers are ranked on.
+        """
+        inside = onnx.ModelProto()
+        inside.CopyFrom(self._model)
+        names = [o.name for o in inside.graph.output]
+        tensors = dict.fromkeys(name for node in inside.graph.node for name in node.output if name)
+        del inside.graph.output[:]
+        inside.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors)
+        runner = Runtime(inside.SerializeToString(), as_written=True)
+        values = []
+        for image in self._images[:_RANKED_ON]:
+            given = {runner.inputs[0]: image}
+            values.append(given | dict(zip(tensors, runner.run(given), strict=True)))
+
+        def noise(source: Source) -> list[float]:
+            changed = self.network.behind(source, values[0])
+            runtime = Runtime(changed.SerializeToString(), as_written=True)
+            outputs = [o.name for o in changed.graph.output]
+            found = [
+                dict(zip(outputs, runtime.run({n: v[n] for n in runtime.inputs}), strict=True))
+                for v in values
+            ]
+            cosines = [
+                cosine(*(np.concatenate([v[n].ravel() for v in of]) for of in (values, found)))
+                if n in outputs
+                else 1.0
+                for n in names
+            ]
+            return [noise_of(value) for value in cosines]
+
+        return noise
+
+    def _outputs(self, model: onnx.ModelProto) -> list[list[Array]]:
+        runner = FloatModel(model.SerializeToString(), as_written=True)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(runner.run, self._images))

@@ -42,13 +42,13 @@ _CORNERS = ((0, 0), (1, 0), (0, 1), (1, 1))
 
 @dataclass(frozen=True)
 class Subject:
-    """A model, the folder it is calibrated on with how many pictures, and the folder that results
-    are judged on."""
+    """A model, the folder it is calibrated on with how many pictures (None: all), and the folder
+    that results are judged on."""
 
     name: str
     model: Path
     calibration: Path
-    images: int
+    images: int | None
     test: Path
     preprocessing: Preprocessing | None = None
 

@@ -27,6 +27,7 @@ from recam_deploy.conversion.commands import (
     INT8,
     MLIR_FILE,
     ONNX_FILE,
+    QUANTIZE_TABLE_FILE,
     TABLE_FILE,
     calibrate_command,
     deploy_command,
@@ -109,10 +110,14 @@ class Workshop:
             kept.write_text(text, encoding="utf-8")
         return kept, time.monotonic() - started
 
-    def judge(self, table: Path) -> tuple[tuple[float, ...], Agreement]:
-        """Compile with a table, run the test pictures, compare with float."""
+    def judge(
+        self, table: Path, quantization: str = INT8, kept: str = ""
+    ) -> tuple[tuple[float, ...], Agreement]:
+        """Compile with a calibration table and, for mixed precision, the quantization table `kept`,
+        run the test pictures, compare with float."""
         (self.folder / TABLE_FILE).write_bytes(table.read_bytes())
-        self._tool(deploy_command(INT8, DeployOptions(), None))
+        (self.folder / QUANTIZE_TABLE_FILE).write_text(kept, encoding="utf-8")
+        self._tool(deploy_command(quantization, DeployOptions(), None))
         network = self.network
         pictures = [read_picture(p) for p in list_pictures(self.subject.test)[: self.images]]
         placed = [network_image(network, picture) for picture in pictures]

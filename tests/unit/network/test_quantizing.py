@@ -9,7 +9,9 @@ from onnx_models import Builder
 
 from recam_deploy.conversion.reference import Array, FloatModel
 from recam_deploy.errors import UnsupportedModelError
-from recam_deploy.network.quantizing import QuantizedNetwork, bf16_values, int8_weights
+from recam_deploy.network.bf16 import bf16_values
+from recam_deploy.network.quantizing import QuantizedNetwork, Source, int8_weights
+from recam_deploy.network.runtime import Runtime
 
 IMAGE = np.random.default_rng(1).normal(0, 1, (1, 3, 8, 8)).astype(np.float32)
 INPUT = {"images": [1, 3, 8, 8]}
@@ -39,12 +41,6 @@ THRESHOLDS = {
 }
 
 
-def test_bf16_is_rounded_to_eight_bits_to_the_nearest_even() -> None:
-    given = np.array([1 + 2**-9, 1 + 2**-8, 1 + 3 * 2**-8, -140.6, 0, 1e-30], np.float32)
-    assert bf16_values(given)[:5].tolist() == [1, 1, 1 + 2**-6, -141, 0]
-    assert np.all(np.abs(bf16_values(given) - given) <= np.abs(given) * 2**-8)
-
-
 def test_weights_have_255_levels_a_channel() -> None:
     weights = np.array([[[[1.0, 0.3]]], [[[-100.0, 0.3]]]], np.float32)
     rounded = int8_weights(weights, 0)
@@ -53,24 +49,19 @@ def test_weights_have_255_levels_a_channel() -> None:
     assert rounded[1, 0, 0, 1] == 0
 
 
-def test_a_convolution_goes_with_its_activation_and_what_moves_its_result() -> None:
+def test_a_layer_is_one_operation_with_what_moves_its_result() -> None:
     layers = QuantizedNetwork(silu_network(), THRESHOLDS).layers
     assert [layer.names for layer in layers] == [
-        ("conv_Conv", "silu_Mul", "flat_Reshape"),
+        ("conv_Conv",),
+        ("silu_Mul", "flat_Reshape"),
         ("output0_MulConst",),
     ]
-    assert layers[0].tensors == ("conv", "silu", "flat")
-
-
-def test_nothing_is_rounded_in_float32() -> None:
-    model = silu_network()
-    same = QuantizedNetwork(model, THRESHOLDS).with_int8(frozenset(), bf16=False)
-    assert np.array_equal(run(same), run(model))
+    assert layers[1].tensors == ("silu", "flat")
 
 
 def test_every_layer_in_bf16_ends_in_values_of_bf16() -> None:
     model = silu_network()
-    rounded = run(QuantizedNetwork(model, THRESHOLDS).with_int8(frozenset(), bf16=True))
+    rounded = run(QuantizedNetwork(model, THRESHOLDS).with_int8(()))
     assert np.array_equal(rounded, bf16_values(rounded))
     assert not np.array_equal(rounded, run(model))
     assert rounded == pytest.approx(run(model), rel=0.05, abs=0.05)
@@ -78,29 +69,91 @@ def test_every_layer_in_bf16_ends_in_values_of_bf16() -> None:
 
 def test_an_int8_layer_ends_in_levels_of_its_threshold() -> None:
     network = QuantizedNetwork(silu_network(), THRESHOLDS)
-    levels = run(network.with_int8(frozenset({"output0"}), bf16=False)) / (4.0 / 127)
+    levels = run(network.with_int8({"output0"})) / (4.0 / 127)
     assert levels == pytest.approx(np.round(levels), abs=1e-3)
     assert levels.max() <= 127
+
+
+def test_a_silu_in_int8_takes_no_part_in_the_tables_of_bf16() -> None:
+    network = QuantizedNetwork(silu_network(), THRESHOLDS)
+    in_int8 = network.with_int8({"silu", "flat"})
+    assert [node.op_type for node in in_int8.graph.node].count("Sigmoid") == 1
+    in_bf16 = network.with_int8({"conv", "output0"})
+    kinds = [node.op_type for node in in_bf16.graph.node]
+    assert "Sigmoid" not in kinds
+    assert kinds.count("Gather") == 2
 
 
 def test_the_table_is_not_believed_for_what_only_moves_values() -> None:
     network = QuantizedNetwork(silu_network(), THRESHOLDS)
     tensors = frozenset(t for layer in network.layers for t in layer.tensors)
-    result = run(network.with_int8(tensors, bf16=False))
+    result = run(network.with_int8(tensors))
     assert result == pytest.approx(run(silu_network()), abs=0.2)
 
 
-def test_a_bf16_result_is_narrowed_for_its_int8_reader_alone() -> None:
+def branches() -> QuantizedNetwork:
+    """relu → times 1; relu → joined with itself. The relu's threshold is far too low."""
     builder = Builder()
     base = builder.node("Relu", ["images"], "base")
     builder.node("Mul", [base, builder.constant("one", [1], np.float32)], "narrow")
     builder.node("Concat", [base, base], "wide", axis=1)
     model = builder.model({"narrow": [1, 3, 8, 8], "wide": [1, 6, 8, 8]}, inputs=INPUT)
     thresholds = {"images": 3.0, "base_Relu": 0.5, "narrow_MulConst": 9.0, "wide_Concat": 9.0}
-    changed = QuantizedNetwork(model, thresholds).with_int8(frozenset({"narrow"}), bf16=False)
+    return QuantizedNetwork(model, thresholds)
+
+
+def test_a_bf16_result_is_narrowed_for_its_int8_reader_alone() -> None:
+    changed = branches().with_int8({"narrow"})
     narrow, wide = FloatModel(changed.SerializeToString(), as_written=True).run(IMAGE)
     assert narrow.max() < 0.6
     assert wide.max() > 1
+
+
+def test_a_tensor_has_errors_by_whoever_makes_or_reads_it() -> None:
+    assert branches().sources == (
+        Source("images", frozenset({0})),
+        Source("base", frozenset({0, 1, 2})),
+        Source("narrow", frozenset({1})),
+        Source("wide", frozenset({2})),
+    )
+
+
+def test_a_cast_is_counted_where_int8_and_bf16_meet() -> None:
+    network = branches()
+    base, narrow, wide = network.layers
+    assert [network.casts(kept) for kept in ((), (base, narrow, wide))] == [0, 0]
+    assert [network.casts(kept) for kept in ((base,), (wide,), (narrow, wide))] == [1, 1, 1]
+
+
+def test_only_what_lies_behind_a_tensor_is_computed_anew() -> None:
+    network = branches()
+    values = {"base": np.maximum(IMAGE, 0), "images": IMAGE}
+    behind = {source.tensor: network.behind(source, values) for source in network.sources}
+    assert [o.name for o in behind["narrow"].graph.output] == ["narrow"]
+    assert behind["narrow"].graph.node[0].op_type == "Mul"
+    assert [i.name for i in behind["narrow"].graph.input] == ["base"]
+    assert [o.name for o in behind["base"].graph.output] == ["narrow", "wide"]
+    narrow, wide = FloatModel(behind["base"].SerializeToString(), as_written=True).run(IMAGE)
+    assert narrow.max() == wide.max() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("tensor", ["images", "conv", "silu", "output0"])
+def test_one_tensor_alone_in_int8_differs_by_half_a_level(tensor: str) -> None:
+    network = QuantizedNetwork(silu_network(), {**THRESHOLDS, "silu_Mul": 9.0})
+    model = silu_network()
+    inside = onnx.ModelProto()
+    inside.CopyFrom(model)
+    names = [node.output[0] for node in model.graph.node if node.op_type != "Constant"]
+    del inside.graph.output[:]
+    inside.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    found = FloatModel(inside.SerializeToString(), as_written=True).run(IMAGE)
+    values = {"images": IMAGE, **dict(zip(names, found, strict=True))}
+    (source,) = (s for s in network.sources if s.tensor == tensor)
+    changed = network.behind(source, values)
+    runtime = Runtime(changed.SerializeToString(), as_written=True)
+    (result,) = runtime.run({name: values[name] for name in runtime.inputs})
+    difference = np.abs(result - values["output0"]).max()
+    assert 0 < difference < 0.4
 
 
 def test_models_older_than_int8_are_refused() -> None:

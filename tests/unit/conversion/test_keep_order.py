@@ -1,0 +1,54 @@
+"""Layers stay in BF16 in runs, where errors are worst, and as few tensors of them as possible."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from recam_deploy.conversion.keep_order import cosine_of, keep_order, noise_of
+
+# A chain of six layers: the first source is the input, the others what each layer makes.
+CHAIN = [{0}, {0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}, {5}]
+
+
+def order(noise: list[float], sizes: list[int] | None = None, **more: set[int]) -> tuple[int, ...]:
+    return keep_order(np.array(noise)[:, None], CHAIN, sizes or [1] * 6, **more)
+
+
+def test_noise_and_cosine_are_two_words_for_the_same() -> None:
+    assert noise_of(1.0) == 0
+    assert cosine_of(noise_of(0.97)) == pytest.approx(0.97)
+    assert noise_of(0) == noise_of(-1) > 1000
+
+
+def test_a_noisy_tensor_is_kept_by_its_maker_and_its_reader_together() -> None:
+    assert set(order([0, 0, 0, 0, 9, 0, 0])[:2]) == {3, 4}
+
+
+def test_what_lies_between_two_noisy_tensors_is_kept_before_a_noisier_one_alone() -> None:
+    """Three layers rid the outputs of two tensors of 5 each; two of one of 6 alone."""
+    chosen = order([0, 5, 5, 0, 0, 6, 0])
+    assert set(chosen[:3]) == {0, 1, 2}
+
+
+def test_a_layer_of_many_tensors_has_to_be_worth_them() -> None:
+    assert order([4, 0, 0, 0, 0, 0, 4], [1, 1, 1, 1, 1, 1])[0] in (0, 5)
+    assert order([4, 0, 0, 0, 0, 0, 4], [1, 1, 1, 1, 1, 3])[0] == 0
+    assert order([4, 0, 0, 0, 0, 0, 4], [3, 1, 1, 1, 1, 1])[0] == 5
+
+
+def test_every_layer_has_its_place_and_the_given_ones_the_first() -> None:
+    noise = [1.0, 8, 3, 2, 2, 5, 1]
+    assert sorted(order(noise)) == list(range(6))
+    assert order(noise, always={4, 2})[:2] == (2, 4)
+    assert order(noise, always=set(range(6))) == tuple(range(6))
+
+
+def test_the_worst_output_decides() -> None:
+    """The first layer's errors reach an output that is good, the second's one that is not."""
+    noise = np.array([[3.0, 0], [0, 2.0], [0, 10.0]])
+    touched = [{0}, {1}, {2}]
+    assert keep_order(noise, touched, [1, 1, 1]) == (2, 0, 1)
+    assert keep_order(noise[:2], touched[:2], [1, 1]) == (0, 1)
+    summed = keep_order(np.array([[3.0, 0], [0, 2.5], [0, 2.5]]), touched, [1, 1, 1])
+    assert summed[0] in (1, 2)
