@@ -14,20 +14,35 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ..network.runtime import Array
+
 Noise = npt.NDArray[np.float64]
 
 # All outputs count, the worst of them by far the most.
 _NORM = 4
-_LEAST_COSINE = 1e-3
+# What an output without any likeness to its signal is taken for.
+_MOST = 1e6
 
 
-def noise_of(cosine: float) -> float:
-    """The noise of an output by its signal, in squares, where the two have this cosine."""
-    return 1 / max(cosine, _LEAST_COSINE) ** 2 - 1
+def noise_between(expected: Sequence[Array], found: Sequence[Array]) -> float:
+    """The noise in an output by its signal, in squares, over several pictures: 1 / cosine² - 1.
+
+    It is computed from the differences, which are too small for the cosine itself."""
+    signal = across = along = 0.0
+    for wanted, given in zip(expected, found, strict=True):
+        flat = wanted.ravel()
+        difference = given.ravel() - flat
+        signal += float(flat @ flat)
+        along += float(flat @ difference)
+        across += float(difference @ difference)
+    if signal == 0:
+        return _MOST if across else 0.0
+    kept = signal + along
+    return min(max(0.0, across * signal - along**2) / kept**2, _MOST) if kept > 0 else _MOST
 
 
 def cosine_of(noise: float) -> float:
-    """The reverse of `noise_of`."""
+    """The cosine of an output with so much noise."""
     return float(1 / np.sqrt(1 + noise))
 
 

@@ -25,9 +25,9 @@ from ..network.quantizing import Layer, QuantizedNetwork, Source
 from ..network.runtime import Runtime
 from ..progress import Progress
 from ..toolchain import read_calibration_table
-from .keep_order import Noise, cosine_of, keep_order, noise_of
+from .keep_order import Noise, cosine_of, keep_order, noise_between
 from .options import SearchOptions
-from .reference import Array, FloatModel, cosine, float_input, least_cosine, network_image
+from .reference import Array, FloatModel, float_input, least_cosine, network_image
 
 # Ranking needs fewer pictures than deciding how many layers it takes.
 _RANKED_ON = 2
@@ -234,13 +234,12 @@ class _Trial:
                 dict(zip(outputs, runtime.run({n: v[n] for n in runtime.inputs}), strict=True))
                 for v in values
             ]
-            cosines = [
-                cosine(*(np.concatenate([v[n].ravel() for v in of]) for of in (values, found)))
-                if n in outputs
-                else 1.0
-                for n in names
+            return [
+                noise_between([v[name] for v in values], [v[name] for v in found])
+                if name in outputs
+                else 0.0
+                for name in names
             ]
-            return [noise_of(value) for value in cosines]
 
         return noise
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recam_deploy.conversion.keep_order import cosine_of, keep_order, noise_of
+from recam_deploy.conversion.keep_order import cosine_of, keep_order, noise_between
+from recam_deploy.conversion.reference import cosine
 
 # A chain of six layers: the first source is the input, the others what each layer makes.
 CHAIN = [{0}, {0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}, {5}]
@@ -16,9 +17,18 @@ def order(noise: list[float], sizes: list[int] | None = None, **more: set[int]) 
 
 
 def test_noise_and_cosine_are_two_words_for_the_same() -> None:
-    assert noise_of(1.0) == 0
-    assert cosine_of(noise_of(0.97)) == pytest.approx(0.97)
-    assert noise_of(0) == noise_of(-1) > 1000
+    random = np.random.default_rng(3)
+    wanted = [random.normal(0, 1, 500).astype(np.float32) for _ in range(2)]
+    found = [values * 1.3 + random.normal(0, 0.4, 500).astype(np.float32) for values in wanted]
+    expected = cosine(np.concatenate(wanted), np.concatenate(found))
+    assert cosine_of(noise_between(wanted, found)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_least_noise_is_none_and_the_most_is_finite() -> None:
+    ones = np.ones(4, np.float32)
+    assert noise_between([ones], [ones]) == noise_between([0 * ones], [0 * ones]) == 0
+    assert noise_between([0 * ones], [ones]) == noise_between([ones], [-ones]) == 1e6
+    assert noise_between([ones], [ones * 0]) == 1e6
 
 
 def test_a_noisy_tensor_is_kept_by_its_maker_and_its_reader_together() -> None:
