@@ -147,7 +147,8 @@ MaxFloatLayers = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Keep at most so many of the layers that the search finds, those that lose most.",
+        help="The most layers that the search may keep in bf16, even if that is too few for "
+        "--expected-cos: each takes about twice the space and time of int8.",
         rich_help_panel="Precision",
     ),
 ]

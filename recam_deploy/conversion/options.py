@@ -50,7 +50,7 @@ class CalibrationOptions:
 @dataclass(frozen=True)
 class SearchOptions:
     """Layers are moved to BF16 until the outputs' cosine reaches `expected_cos`, on `images`
-    pictures; at most `max_float_layers` of them are kept, those that lose most.
+    pictures, or there are `max_float_layers` of them: those that are then worth most.
 
     `by_compiler` searches with `run_qtable`, among the layers whose own similarity is below
     `min_layer_cos`; `global_compare_layers` are compared instead of the outputs. Its similarity is

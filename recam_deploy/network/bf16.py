@@ -19,7 +19,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 Values: TypeAlias = npt.NDArray[np.float32]
-_Function: TypeAlias = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+_Doubles: TypeAlias = npt.NDArray[np.float64]
+_Function: TypeAlias = Callable[[_Doubles], _Doubles]
 
 _PIECES = 256
 _RANGE = 12.0
@@ -33,12 +34,13 @@ def bf16_values(values: Values) -> Values:
     return rounded.astype(np.uint32).view(np.float32)
 
 
-def _sigmoid(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return 1 / (1 + np.exp(-x))
+def _sigmoid(x: _Doubles) -> _Doubles:
+    values: _Doubles = 1 / (1 + np.exp(-x))
+    return values
 
 
-def _silu(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return x / (1 + np.exp(-x))
+def _silu(x: _Doubles) -> _Doubles:
+    return x * _sigmoid(x)
 
 
 _FUNCTIONS: Mapping[str, _Function] = MappingProxyType({"sigmoid": _sigmoid, "silu": _silu})
@@ -50,7 +52,9 @@ def function_table(function: str) -> tuple[Values, Values]:
     compute = _FUNCTIONS[function]
     half = _PIECES // 2
     width = 2 * _RANGE / _PIECES
-    starts = bf16_values(compute(np.arange(-half, half) * width).astype(np.float32))
+    starts = bf16_values(
+        compute(np.arange(-half, half, dtype=np.float64) * width).astype(np.float32)
+    )
     slopes = np.zeros(_PIECES, np.float32)
     slopes[half:-1] = np.diff(starts[half:])
     slopes[1:half] = np.diff(starts[:half])
