@@ -46,6 +46,23 @@ def cosine_of(noise: float) -> float:
     return float(1 / np.sqrt(1 + noise))
 
 
+def hardest(
+    expected: Sequence[Sequence[Array]], found: Sequence[Sequence[Array]], count: int
+) -> tuple[int, ...]:
+    """The numbers of the `count` pictures with the largest share of any output's errors; both hold
+    the outputs of each picture."""
+    errors = np.array(
+        [
+            [float(np.square(given - wanted).sum()) for wanted, given in zip(*outputs, strict=True)]
+            for outputs in zip(expected, found, strict=True)
+        ]
+    )
+    signal = np.array([[float(np.square(o).sum()) for o in outputs] for outputs in expected])
+    share = errors / np.maximum(signal.sum(axis=0), np.finfo(float).tiny)
+    worst = np.argsort(-share.max(axis=1), kind="stable")[:count]
+    return tuple(sorted(worst.tolist()))
+
+
 def keep_order(
     noise: Noise,
     touched: Sequence[Collection[int]],

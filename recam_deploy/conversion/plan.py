@@ -34,7 +34,7 @@ from .step_cache import step_key
 
 # Raise a step's number when our own part of it changes its result.
 _CALIBRATE_FAST = 1
-_PREPARE, _TRANSFORM, _CALIBRATE, _SEARCH, _COMPILE, _VERIFY = 4, 1, 1, 3, 2, 2
+_PREPARE, _TRANSFORM, _CALIBRATE, _SEARCH, _COMPILE, _VERIFY = 4, 1, 1, 4, 2, 2
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recam_deploy.conversion.keep_order import cosine_of, keep_order, noise_between
+from recam_deploy.conversion.keep_order import cosine_of, hardest, keep_order, noise_between
 from recam_deploy.conversion.reference import cosine
 
 # A chain of six layers: the first source is the input, the others what each layer makes.
@@ -62,3 +62,15 @@ def test_the_worst_output_decides() -> None:
     assert keep_order(noise[:2], touched[:2], [1, 1]) == (0, 1)
     summed = keep_order(np.array([[3.0, 0], [0, 2.5], [0, 2.5]]), touched, [1, 1, 1])
     assert summed[0] in (1, 2)
+
+
+def test_pictures_are_chosen_by_their_share_of_any_outputs_errors() -> None:
+    """The second picture errs most in the large output, the last in the small one."""
+    expected = [[np.full(4, 100, np.float32), np.full(4, 1, np.float32)] for _ in range(4)]
+    found = [[output.copy() for output in picture] for picture in expected]
+    found[0][0] += 1
+    found[1][0] += 20
+    found[3][1] += 0.4
+    assert hardest(expected, found, 1) == (3,)
+    assert hardest(expected, found, 2) == (1, 3)
+    assert hardest(expected, found, 9) == (0, 1, 2, 3)
