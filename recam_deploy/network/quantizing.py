@@ -3,8 +3,9 @@
 It is close enough to tell which layers lose most, and costs no compilation: an INT8 layer has its
 weights rounded to 255 levels an output channel, reads its inputs and writes its output in 255
 levels between the thresholds of a calibration table; a BF16 layer computes as `bf16` says. The
-integer rescaling between INT8 layers is left out: measured on YOLOX-nano with up to 160 of its 258
-layers in BF16, cosines are within 0.001 of those of the simulator.
+integer rescaling between INT8 layers is left out. Measured on YOLOX-nano, cosines are within 0.001
+of those of the simulator with 25 to 258 of its 258 layers in BF16, and 0.003 off with none; the
+worst output seen, one of six of a small detector in INT8, has 0.9954 where this says 0.9991.
 """
 
 from __future__ import annotations
