@@ -1,6 +1,6 @@
 """What is said over one channel to a program on the camera: no network here, only the rules.
 
-`Remote` carries the bytes; a `Talk` decides what to send, when to stop, and what came back. The
+`converse` carries the bytes; a `Talk` decides what to send, when to stop, and what came back. The
 password for `sudo` is sent only when sudo itself asks, only once, and never reaches the program
 that sudo starts.
 """
@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import re
 import secrets
-import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from pydantic import SecretStr
 
@@ -24,15 +22,14 @@ from .scripts import ANNOUNCE, ANNOUNCE_PID
 OUTPUT_LIMIT = 4 << 20
 SUDO_SECONDS = 30.0
 _TAIL_LIMIT = 600
-_CHUNK = 32768
-_POLL_SECONDS = 0.1
-_SENDING_SECONDS = 0.005  # between looks whether the other end can take more
-_LINGER_SECONDS = 2.0
+_PIECE = 32768  # the most that servers take in one packet
 # How a program looks that `timeout` ended: coreutils' own status, 128 + SIGKILL, 128 + SIGTERM
 # (busybox), and our -1 where the signal ended `timeout` with it.
 _ENDED_STATUSES = (124, 137, 143, -1)
 
 PasswordAnswer = Callable[[], SecretStr | None]
+Input = bytes | Iterator[bytes]
+"""What a program gets on stdin: at once, or made as it goes out."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +65,15 @@ class Watch:
     """Who wants to know how far a talk is; `output_limit` bytes bound what may come back.
 
     `sent` and `heard` are called with the number of bytes so far, of the program's own data;
-    `doing` is what a lost connection is said to have broken off ("uploading x").
+    `doing` is what a lost connection is said to have broken off ("uploading x"). `enough` is told
+    the bytes of each piece that went out, and the seconds for which the link held it up; where it
+    says so the program's input ends there.
     """
 
     doing: str = ""
 
     sent: Callable[[int], None] = lambda _: None
+    enough: Callable[[int, float], bool] = lambda _bytes, _seconds: False
     heard: Callable[[int], None] = lambda _: None
     output_limit: int = OUTPUT_LIMIT
 
@@ -99,12 +99,12 @@ class Talk:
     `timeout` seconds bound the whole; the watch's limit bounds what is kept in memory.
     """
 
-    def __init__(self, data: bytes = b"", *, timeout: float, watch: Watch | None = None) -> None:
+    def __init__(self, data: Input = b"", *, timeout: float, watch: Watch | None = None) -> None:
         self.timeout = timeout
         self.started = time.monotonic()
         self._watch = watch or Watch()
-        self._queue = memoryview(data)
-        self._size = len(data)
+        self._count = 0
+        self._enqueue(data)
         self._stdout = bytearray()
         self._stderr = bytearray()
         self._tag = f"recam-pid-{secrets.token_hex(8)}="
@@ -142,12 +142,24 @@ class Talk:
     @property
     def to_send(self) -> bytes:
         """What should be sent next, a piece at a time."""
-        return bytes(self._queue[:_CHUNK])
+        return bytes(self._queue[:_PIECE])
 
-    def sent(self, count: int) -> None:
-        """`count` bytes of it went out."""
+    def _enqueue(self, data: Input) -> None:
+        self._more = iter((data,)) if isinstance(data, bytes) else data
+        self._queue = memoryview(next(self._more, b""))
+
+    def _went(self, count: int) -> None:
         self._queue = self._queue[count:]
-        self._watch.sent(self._size - len(self._queue))
+        if not self._queue:
+            self._queue = memoryview(next(self._more, b""))
+
+    def sent(self, count: int, seconds: float = 0.0) -> None:
+        """`count` bytes of it went out, which the link held up for `seconds`."""
+        self._went(count)
+        self._count += count
+        self._watch.sent(self._count)
+        if self._watch.enough(count, seconds):
+            self._enqueue(b"")
 
     @property
     def finished_sending(self) -> bool:
@@ -198,7 +210,7 @@ class SudoTalk(Talk):
         self,
         marks: SudoMarks,
         ask: PasswordAnswer,
-        data: bytes = b"",
+        data: Input = b"",
         *,
         timeout: float,
         watch: Watch | None = None,
@@ -239,8 +251,7 @@ class SudoTalk(Talk):
     def _pass(self, before: bytes) -> None:
         self.passed = True
         self._before = bytearray(before)
-        self._queue = memoryview(self._input)
-        self._size = len(self._input)
+        self._enqueue(self._input)
         self.timeout = self._input_seconds
         self.started = time.monotonic()
 
@@ -256,14 +267,14 @@ class SudoTalk(Talk):
                 "Set a password without one.",
             )
         self._had_password = True
-        self._queue = memoryview(to_wire(line) + b"\n")
+        self._enqueue(to_wire(line) + b"\n")
 
-    def sent(self, count: int) -> None:
+    def sent(self, count: int, seconds: float = 0.0) -> None:
         """`count` bytes went out; the password is nobody's progress."""
         if self.passed:
-            super().sent(count)
+            super().sent(count, seconds)
         else:
-            self._queue = self._queue[count:]
+            self._went(count)
 
     def refusal(self, user: str) -> SudoError | None:
         """Why sudo did not start the command; None when it did."""
@@ -290,77 +301,6 @@ class SudoTalk(Talk):
             f"sudo on the camera did not run the command: {last or 'it said nothing'}",
             f"{user} must be allowed to run programs as root (see sudoers on the camera).",
         )
-
-
-class Channel(Protocol):
-    """What `converse` needs of an SSH channel; paramiko's has all of it."""
-
-    closed: bool
-    eof_received: int
-
-    def fileno(self) -> int: ...
-    def recv_ready(self) -> bool: ...
-    def recv(self, nbytes: int) -> bytes: ...
-    def recv_stderr_ready(self) -> bool: ...
-    def recv_stderr(self, nbytes: int) -> bytes: ...
-    def send_ready(self) -> bool: ...
-    def send(self, s: bytes) -> int: ...
-    def shutdown_write(self) -> None: ...
-    def exit_status_ready(self) -> bool: ...
-
-
-def converse(channel: Channel, talk: Talk) -> bool:
-    """Carry a talk over a channel whose program has been started, until the program has ended.
-
-    False when the talk's time was up before that; the caller closes the channel either way.
-    Raises what the talk raises, and OSError when the connection breaks.
-    """
-    stdin_open = True
-    ended_at: float | None = None
-    while True:
-        # Looked at before listening: what came before the end is then heard before it counts.
-        exited = channel.exit_status_ready()
-        closing = channel.eof_received or channel.closed
-        heard = _listen(channel, talk)
-        spoke = False
-        if stdin_open:
-            stdin_open, spoke = _speak(channel, talk)
-        if exited and not heard:
-            # Something the program left running may hold its output open: do not wait for that.
-            ended_at = ended_at or time.monotonic()
-            if closing or time.monotonic() - ended_at > _LINGER_SECONDS:
-                return True
-        if talk.overdue:
-            return False
-        if not (heard or spoke):
-            # That the other end can take more shows nowhere but in `send_ready`.
-            sending = stdin_open and talk.to_send
-            select.select([channel], [], [], _SENDING_SECONDS if sending else _POLL_SECONDS)
-
-
-def _listen(channel: Channel, talk: Talk) -> bool:
-    stdout = channel.recv(_CHUNK) if channel.recv_ready() else b""
-    stderr = channel.recv_stderr(_CHUNK) if channel.recv_stderr_ready() else b""
-    if stdout or stderr:
-        talk.hear(stdout, stderr)
-    return bool(stdout or stderr)
-
-
-def _speak(channel: Channel, talk: Talk) -> tuple[bool, bool]:
-    """Send what there is to send: whether more may follow, and whether something went out."""
-    if channel.closed:
-        return False, False
-    if talk.finished_sending:
-        channel.shutdown_write()
-        return False, False
-    piece = talk.to_send
-    if piece and channel.send_ready():
-        try:
-            talk.sent(channel.send(piece))
-        except OSError:
-            return False, False  # the program ended without reading; its exit status tells why
-        return True, True
-    return True, False
 
 
 def conclude(

@@ -9,6 +9,7 @@ from ..errors import ConnectionFailedError
 
 STALL_SECONDS = 20.0
 _REASON_LIMIT = 300
+_WAITING_BYTES = 128 * 1024
 
 
 def open_socket(host: str, port: int, timeout: float) -> socket.socket:
@@ -41,6 +42,9 @@ def open_socket(host: str, port: int, timeout: float) -> socket.socket:
             "Check the cable and the address.",
         ) from error
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        # What has been sent has left, but for little: how fast the link is shows at once.
+        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _WAITING_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         # Makes a camera that lost its power show as a lost connection, not as a slow one.
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALL_SECONDS * 1000))

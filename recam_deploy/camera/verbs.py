@@ -9,7 +9,7 @@ from typing import TypeVar
 from ..errors import CameraError
 from ..files import write_atomically
 from ..progress import Step
-from .dialogue import RemoteResult, TooMuchOutputError, Watch
+from .dialogue import Input, RemoteResult, TooMuchOutputError, Watch
 from .quoting import RemoteCommand
 from .scripts import SHA256, STORE
 
@@ -53,7 +53,7 @@ class FileVerbs(ABC):
         command: RemoteCommand,
         *,
         timeout: float = SHORT_SECONDS,
-        stdin: bytes = b"",
+        stdin: Input = b"",
         check: bool = True,
         watch: Watch | None = None,
     ) -> RemoteResult:

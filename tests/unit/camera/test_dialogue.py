@@ -6,6 +6,7 @@ import pytest
 from planted import secret
 from pydantic import SecretStr
 
+from recam_deploy.camera.conversing import converse
 from recam_deploy.camera.dialogue import (
     PasswordOnce,
     RemoteResult,
@@ -14,7 +15,6 @@ from recam_deploy.camera.dialogue import (
     Talk,
     Watch,
     conclude,
-    converse,
 )
 from recam_deploy.camera.quoting import RemoteCommand
 from recam_deploy.errors import CameraError, SudoError
@@ -195,6 +195,9 @@ class LateChannel:
         self._looks -= 1
         if self._looks <= 0:
             self.eof_received = 1
+
+    def settimeout(self, timeout: float | None) -> None:
+        pass
 
     def fileno(self) -> int:
         return 0
