@@ -11,13 +11,13 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import SecretStr
 
 from ..errors import CameraError, SudoError, SudoPasswordNeededError
 from .quoting import RemoteCommand, to_wire
-from .scripts import ANNOUNCE, ANNOUNCE_PID
+from .scripts import ANNOUNCE, ANNOUNCE_PID, INTRODUCE, limited, parse_introduction, whole
 
 OUTPUT_LIMIT = 4 << 20
 SUDO_SECONDS = 30.0
@@ -99,6 +99,9 @@ class Talk:
     `timeout` seconds bound the whole; the watch's limit bounds what is kept in memory.
     """
 
+    abilities: tuple[int, tuple[str, ...]] | None = None
+    """Once a program has told: our user id there, and the words that put a time limit on one."""
+
     def __init__(self, data: Input = b"", *, timeout: float, watch: Watch | None = None) -> None:
         self.timeout = timeout
         self.started = time.monotonic()
@@ -114,6 +117,12 @@ class Talk:
     def announced(self, command: RemoteCommand) -> RemoteCommand:
         """`command` telling its process id on stderr first, so that it can be ended for sure."""
         return RemoteCommand.script(ANNOUNCE_PID, self._tag, *command.words)
+
+    def limited(
+        self, command: RemoteCommand, limit: tuple[str, ...], seconds: float
+    ) -> RemoteCommand:
+        """`command` within `seconds`, by the words `limit`."""
+        return command.under(*limited(limit, seconds))
 
     def hear(self, stdout: bytes = b"", stderr: bytes = b"") -> None:
         """Take in what was printed. Raises CameraError when it is more than we keep."""
@@ -181,6 +190,28 @@ class Talk:
             time.monotonic() - self.started,
             bytes(self._stdout),
         )
+
+
+class FirstTalk(Talk):
+    """The first command of a connection, which tells what the others must know of the camera.
+
+    That comes as a line before its own output, so it costs no round trip of its own.
+    """
+
+    def limited(
+        self, command: RemoteCommand, limit: tuple[str, ...], seconds: float
+    ) -> RemoteCommand:
+        """`command` within `seconds`, after the line; which `limit` there is it finds out."""
+        return RemoteCommand.script(INTRODUCE, self._tag, whole(seconds), *command.words)
+
+    def result(self, command: RemoteCommand, exit_status: int) -> RemoteResult:
+        """What came after the line. Raises CameraError where something else is in its place."""
+        found = super().result(command, exit_status)
+        line, end, rest = found.data.partition(b"\n")
+        if not end and exit_status == -1:
+            return found  # it was ended before it said anything
+        self.abilities = parse_introduction(_text(line) or found.tail(), self._tag)
+        return replace(found, stdout=_text(rest), data=rest)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from .conversing import converse
 from .copying import fetch
 from .dialogue import (
     SUDO_SECONDS,
+    FirstTalk,
     Input,
     PasswordAnswer,
     PasswordOnce,
@@ -234,7 +235,7 @@ class Remote(FileVerbs):
         self._camera = camera
         self._password = login.password
         self.ways_in = login.offered
-        self._known_abilities: tuple[int, tuple[str, ...]] | None = None
+        self._known_abilities: tuple[int, tuple[str, ...]] | None = None  # until the first command
 
     @property
     def host(self) -> str:
@@ -260,11 +261,15 @@ class Remote(FileVerbs):
         shortly after in any case. With `check`, an exit status other than 0 raises CameraError.
         `watch` is told how much has gone and come.
         """
-        _, limit = self._abilities()
-        talk = Talk(stdin, timeout=timeout + _GRACE_SECONDS, watch=watch)
-        limited = command.under(*scripts.limited(limit, timeout))
+        kind = Talk if self._known_abilities else FirstTalk
+        talk = kind(stdin, timeout=timeout + _GRACE_SECONDS, watch=watch)
+        limit = self._known_abilities[1] if self._known_abilities else ()
+        limited = talk.limited(command, limit, timeout)
         status = self._converse(limited, talk, _doing(command, watch))
-        return conclude(talk, command, status, timeout, check)
+        try:
+            return conclude(talk, command, status, timeout, check)
+        finally:
+            self._known_abilities = self._known_abilities or talk.abilities
 
     def sudo(
         self,
@@ -343,20 +348,15 @@ class Remote(FileVerbs):
 
     def _abilities(self) -> tuple[int, tuple[str, ...]]:
         """Our user id there, and the words that put a time limit on a command."""
-        if self._known_abilities is None:
-            talk = Talk(timeout=SHORT_SECONDS)
-            command = RemoteCommand.script(scripts.ABILITIES)
-            status = self._converse(command, talk)
-            result = conclude(talk, command, status, SHORT_SECONDS, check=True)
-            self._known_abilities = scripts.parse_abilities(result.stdout)
+        while self._known_abilities is None:
+            self.run(RemoteCommand.of("true"))
         return self._known_abilities
 
-    def _converse(self, command: RemoteCommand, talk: Talk, doing: str = "") -> int | None:
+    def _converse(self, command: RemoteCommand, talk: Talk, doing: str) -> int | None:
         """The exit status, -1 for a signal; None when the time was up and we ended it.
 
         A camera that does not answer at all is lost: nothing more is asked of it.
         """
-        doing = doing or f"running {command.name}"
         try:
             status = self._hear_out(command, talk, doing)
             if status is None:

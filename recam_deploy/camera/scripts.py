@@ -119,31 +119,34 @@ for signal in TERM KILL; do
 done 2>/dev/null
 """
 
-# Who we are there, and which form of `timeout` there is.
-ABILITIES = """
+# Says on a first line $1, who we are there and which form of `timeout` there is; then becomes the
+# program that follows, which has $2 seconds.
+INTRODUCE = """
 if timeout -k 1 5 true 2>/dev/null; then limit=kill
 elif timeout 5 true 2>/dev/null; then limit=plain
 else limit=none; fi
-echo "recam $(id -u) $limit"
+echo "$1 $(id -u) $limit"
+seconds=$2
+shift 2
+case $limit in
+kill) exec timeout -k 2 "$seconds" "$@" ;;
+plain) exec timeout "$seconds" "$@" ;;
+*) exec "$@" ;;
+esac
 """
 
 _LIMITS = {"kill": ("timeout", "-k", "2"), "plain": ("timeout",), "none": ()}
 
 
-def parse_abilities(stdout: str) -> tuple[int, tuple[str, ...]]:
+def parse_introduction(line: str, token: str) -> tuple[int, tuple[str, ...]]:
     """Our user id, and the words that put a limit in seconds on a command (none: no limit).
 
-    Raises CameraError when it is not ABILITIES that answered.
+    Raises CameraError when `line` is not what INTRODUCE says with `token` as its $1.
     """
-    words = stdout.split()
-    if (
-        len(words) != 3
-        or words[0] != "recam"
-        or not words[1].isdecimal()
-        or words[2] not in _LIMITS
-    ):
+    words = line.split()
+    if len(words) != 3 or words[0] != token or not words[1].isdecimal() or words[2] not in _LIMITS:
         raise CameraError(
-            f"the camera does not answer a plain command as it should: {stdout.strip()[:80]!r}",
+            f"the camera does not answer a plain command as it should: {line.strip()[:80]!r}",
             "Is this the right address? Its shell must print nothing of its own.",
         )
     return int(words[1]), _LIMITS[words[2]]
@@ -151,4 +154,9 @@ def parse_abilities(stdout: str) -> tuple[int, tuple[str, ...]]:
 
 def limited(limit: tuple[str, ...], seconds: float) -> tuple[str, ...]:
     """The words before a command that has `seconds`; none where the camera has no `timeout`."""
-    return (*limit, str(max(1, round(seconds)))) if limit else ()
+    return (*limit, whole(seconds)) if limit else ()
+
+
+def whole(seconds: float) -> str:
+    """Seconds as every `timeout` takes them."""
+    return str(max(1, round(seconds)))

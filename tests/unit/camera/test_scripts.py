@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -65,16 +66,20 @@ def test_ending_a_process_ends_its_group(run: Run) -> None:
         process.kill()
 
 
-def test_abilities_are_told_and_read(run: Run) -> None:
-    user, limit = scripts.parse_abilities(run(scripts.ABILITIES).stdout)
-    assert user >= 0
+def test_the_first_command_tells_who_we_are_and_then_does_its_work(run: Run) -> None:
+    done = run(
+        scripts.INTRODUCE, "TOKEN", "5", "sh", "-c", 'cat; echo "$1"', "sh", "a b", data="in"
+    )
+    line, _, rest = done.stdout.partition("\n")
+    user, limit = scripts.parse_introduction(line, "TOKEN")
+    assert (user, rest) == (os.getuid(), "ina b\n")
     assert scripts.limited(limit, 2.4)[-1:] in ((), ("2",))
 
 
-@pytest.mark.parametrize("said", ["", "recam", "recam x kill", "recam 0 what", "motd recam 0 kill"])
+@pytest.mark.parametrize("said", ["", "T", "T x kill", "T 0 what", "motd T 0 kill", "U 0 kill"])
 def test_a_shell_that_says_something_else_is_no_camera(said: str) -> None:
     with pytest.raises(CameraError, match="plain command"):
-        scripts.parse_abilities(said)
+        scripts.parse_introduction(said, "T")
 
 
 def keep(run: Run, folder: Path, name: str, data: bytes, limit: int = 20) -> int:
