@@ -6,7 +6,7 @@ by `Lock.script`, so that it does nothing once the lock is lost.
 
 from __future__ import annotations
 
-from .scripts import DIGEST, INSTALL_DAMAGED, INSTALL_IN_THE_WAY
+from .scripts import DIGEST, INSTALL_DAMAGED, INSTALL_IN_THE_WAY, RECEIVE
 
 STORAGE_FAILED = 67
 CHANGED_MEANWHILE = 68
@@ -45,16 +45,19 @@ done
 """
 )
 
-# Cuts the file $1 off after $2 bytes, then adds what comes in. Where the storage cannot take that
-# the file is removed at once: it must not be what fills it. A link is not written through.
-APPEND = f"""
+# Cuts the file $1 off after $2 bytes, then adds what comes in, of the form $3. Where the storage
+# cannot take that the file is removed at once: it must not be what fills it. A link is not written
+# through.
+APPEND = (
+    RECEIVE
+    + f"""
 umask 022
 if [ -L "$1" ] || [ -d "$1" ]; then rm -rf "$1"; fi
 if ! dd if=/dev/null of="$1" bs=1 seek="$2" 2>/dev/null; then
     echo "$1: cannot be written" >&2
     exit 1
 fi
-cat >>"$1"
+receive "$3" >>"$1"
 code=$?
 if [ $code -ne 0 ] && [ $code -lt 126 ]; then
     rm -f "$1"
@@ -62,6 +65,7 @@ if [ $code -ne 0 ] && [ $code -lt 126 ]; then
 fi
 exit $code
 """
+)
 
 # Sees to it that the file $1, whose sha256 is $2, is what it should be and on the storage.
 # Where $3 names a file of the history it is made from that one first: a copy, for what is active

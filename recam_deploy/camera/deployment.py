@@ -35,14 +35,15 @@ from .deploy_scripts import (
     STORAGE_FAILED,
     SWITCH,
 )
-from .dialogue import RemoteResult, Watch
+from .dialogue import Input, RemoteResult, Watch
 from .lock import LOCK_BUSY, Lock
 from .model_info import read_unchanged
+from .parts import Part, bring
 from .plan import DeploymentPlan, kept_folder
 from .quoting import RemoteCommand, Word
 from .remote import Remote
 from .scripts import INSTALL_DAMAGED, INSTALL_IN_THE_WAY
-from .verbs import SHORT_SECONDS, sending, transfer_seconds
+from .verbs import SHORT_SECONDS
 
 PIECE_BYTES = 256 * 1024  # a broken upload is gone on with at a border of such pieces
 _STORAGE_SECONDS = 120.0  # for hashing, copying and settling a model on a slow card
@@ -161,7 +162,7 @@ class _Acting:
         script: str,
         *arguments: Word,
         timeout: float = SHORT_SECONDS,
-        stdin: bytes = b"",
+        stdin: Input = b"",
         watch: Watch | None = None,
     ) -> RemoteResult:
         """Run a script under the lock, as root where that is needed; raises what it says."""
@@ -216,15 +217,20 @@ class _Acting:
         rest = len(model) - there
         if not rest:
             return 0
-        with self._progress.step(f"Uploading {path.name}", unit="bytes") as step:
-            self._act(
+
+        def write(part: Part) -> RemoteResult:
+            return self._act(
                 APPEND,
                 plan.staged,
-                str(there),
-                timeout=transfer_seconds(rest),
-                stdin=model[there:],
-                watch=sending(f"uploading {path.name}", step, len(model), there),
+                str(part.offset),
+                part.form,
+                timeout=part.seconds,
+                stdin=part.input,
+                watch=part.watch,
             )
+
+        with self._progress.step(f"Uploading {path.name}", unit="bytes") as step:
+            bring(model, there, write, f"uploading {path.name}", step)
         return rest
 
     def _brought_before(self, model: bytes) -> int:

@@ -10,25 +10,13 @@ from ..errors import CameraError
 from ..files import write_atomically
 from ..progress import Step
 from .dialogue import Input, RemoteResult, TooMuchOutputError, Watch
+from .parts import Part, bring, transfer_seconds
 from .quoting import RemoteCommand
 from .scripts import SHA256, STORE
 
 _Self = TypeVar("_Self", bound="FileVerbs")
 
 SHORT_SECONDS = 30.0  # for commands that only look or rename
-_SLOWEST_BYTES_PER_SECOND = 20_000
-
-
-def transfer_seconds(size: int) -> float:
-    """How long moving `size` bytes may take."""
-    return 60 + size / _SLOWEST_BYTES_PER_SECOND
-
-
-def sending(doing: str, step: Step | None, total: int, before: int = 0) -> Watch:
-    """A watch that tells `step` of bytes that go out, `before` of which were there already."""
-    if step is None:
-        return Watch(doing)
-    return Watch(doing, sent=lambda count: step.update(done=before + count, total=total))
 
 
 class FileVerbs(ABC):
@@ -62,18 +50,22 @@ class FileVerbs(ABC):
     def upload(
         self, data: bytes, path: PurePosixPath, *, mode: int = 0o644, step: Step | None = None
     ) -> int:
-        """Write `data` to the file `path`, replacing it; returns the number of bytes sent.
+        """Write `data` to the file `path`, replacing it; returns their number.
 
         `step` is told how many bytes have gone. Raises CameraError when the camera cannot store
         them, with its own words (such as "No space left on device"); nothing is left then. The
         file must be checked afterwards: a broken connection leaves a part of it.
         """
-        self.run(
-            RemoteCommand.script(STORE, path, f"{mode:o}"),
-            stdin=data,
-            timeout=transfer_seconds(len(data)),
-            watch=sending(f"uploading {path.name}", step, len(data)),
-        )
+
+        def write(part: Part) -> RemoteResult:
+            return self.run(
+                RemoteCommand.script(STORE, path, f"{mode:o}", str(part.offset), part.form),
+                stdin=part.input,
+                timeout=part.seconds,
+                watch=part.watch,
+            )
+
+        bring(data, 0, write, f"uploading {path.name}", step)
         return len(data)
 
     def download(

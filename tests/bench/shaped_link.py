@@ -61,7 +61,7 @@ def _serve(told: Connection, port: int, shape: Shape) -> None:
 
 
 class _Direction:
-    """One direction of a connection: a chunk leaves when those before it have, and arrives later."""
+    """One direction of a connection: a chunk leaves after those before it, and arrives later."""
 
     def __init__(self, source: socket.socket, target: socket.socket, shape: Shape) -> None:
         self._source = source

@@ -1,6 +1,6 @@
 """How fast do files travel, beside OpenSSH's own `scp`? All ways in turn, on one machine.
 
-    python tests/bench/transfers.py MODEL.cvimodel [--megabytes N] [--rounds N] [--rate N] [--delay N]
+    python tests/bench/transfers.py MODEL.cvimodel [--rounds N] [--megabytes N] [--rate N]
 
 A real sshd on loopback, reached straight and over a link that is shaped (`shaped_link`). Each way
 sends, or fetches, a file over a connection that stands already: for `scp` and `sftp` OpenSSH's own
@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "openssh" / "parts"
 from shaped_link import Shape, shaped
 from sshd_parts import SYSTEM_PATH, known_hosts, make_key, start_plain
 
-from recam_deploy.camera import remote as remote_module
+from recam_deploy.camera.dialogue import PasswordOnce
 from recam_deploy.camera.remote import Remote, connect
 from recam_deploy.settings import CameraSettings
 
@@ -66,6 +66,13 @@ class Link:
         options += ["-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "ControlPath=none"]
         subprocess.run(["scp", *options, *words], check=True, stdin=subprocess.DEVNULL)
 
+    def sftp(self) -> paramiko.SFTPClient:
+        """A session of paramiko's SFTP client."""
+        found = paramiko.SFTPClient.from_transport(self.bare)
+        if found is None:
+            raise RuntimeError("no session was granted")
+        return found
+
     def recam_afresh(self) -> Remote:
         """Log in as recam does."""
         return connect(_settings(self.port, self.known_hosts, self.key))
@@ -96,7 +103,7 @@ def _recam_up_afresh(link: Link, source: Path, target: Path) -> None:
 
 def _recam_up_packed(link: Link, source: Path, target: Path) -> None:
     settings = _settings(link.port, link.known_hosts, link.key)
-    packed = Remote(link.packed, settings, remote_module.PasswordOnce(None))
+    packed = Remote(link.packed, settings, PasswordOnce(None))
     packed.upload(source.read_bytes(), PurePosixPath(target))
 
 
@@ -105,12 +112,12 @@ def _recam_down(link: Link, source: Path, target: Path) -> None:
 
 
 def _sftp_up(link: Link, source: Path, target: Path) -> None:
-    with contextlib.closing(paramiko.SFTPClient.from_transport(link.bare)) as sftp:
+    with link.sftp() as sftp:
         sftp.put(str(source), str(target))
 
 
 def _sftp_down(link: Link, source: Path, target: Path) -> None:
-    with contextlib.closing(paramiko.SFTPClient.from_transport(link.bare)) as sftp:
+    with link.sftp() as sftp:
         sftp.get(str(source), str(target))
 
 
@@ -215,7 +222,7 @@ def _tell(title: str, size: int, medians: dict[str, float]) -> None:
 
 def _larger(model: bytes, size: int) -> bytes:
     blocks = [model[start : start + _BLOCK] for start in range(0, len(model), _BLOCK)]
-    chosen = random.Random(0)
+    chosen = random.Random(0)  # noqa: S311
     return b"".join(chosen.choice(blocks) for _ in range(size // _BLOCK))
 
 

@@ -207,13 +207,13 @@ def test_appending_goes_on_where_it_was_told_and_not_through_a_link(
 ) -> None:
     part = tmp_path / "part"
     part.write_text("abcXXX")
-    assert run(scripts.APPEND, part, "3", data="def").returncode == 0
+    assert run(scripts.APPEND, part, "3", "plain", data="def").returncode == 0
     assert part.read_text() == "abcdef"
     outside = tmp_path / "outside"
     outside.write_text("untouched")
     part.unlink()
     part.symlink_to(outside)
-    assert run(scripts.APPEND, part, "0", data="new").returncode == 0
+    assert run(scripts.APPEND, part, "0", "plain", data="new").returncode == 0
     assert (part.read_text(), outside.read_text()) == ("new", "untouched")
     assert not part.is_symlink()
 
