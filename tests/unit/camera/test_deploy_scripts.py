@@ -9,7 +9,7 @@ import pytest
 from shells import Run
 
 from recam_deploy.camera import deploy_scripts as scripts
-from recam_deploy.camera.scripts import INSTALL_DAMAGED, INSTALL_IN_THE_WAY
+from recam_deploy.camera.scripts import INSTALL_DAMAGED, INSTALL_IN_THE_WAY, STORE
 
 
 def sha(text: str) -> str:
@@ -216,6 +216,35 @@ def test_appending_goes_on_where_it_was_told_and_not_through_a_link(
     assert run(scripts.APPEND, part, "0", "plain", data="new").returncode == 0
     assert (part.read_text(), outside.read_text()) == ("new", "untouched")
     assert not part.is_symlink()
+
+
+# Makes what comes in packed.
+PACK = 'gzip -c >"$1.gz"; exec <"$1.gz"\n'
+
+
+def test_what_comes_in_packed_is_unpacked(run: Run, tmp_path: Path) -> None:
+    part, stored = tmp_path / "part", tmp_path / "stored"
+    part.write_text("abcXXX")
+    done = run(PACK + scripts.APPEND, part, "3", "gzip", data="def")
+    assert (done.returncode, done.stdout, part.read_text()) == (0, "gzip\n", "abcdef")
+    stored.write_text("abc")
+    assert run(PACK + STORE, stored, "600", "3", "gzip", data="def").returncode == 0
+    assert (stored.read_text(), stored.stat().st_mode & 0o777) == ("abcdef", 0o600)
+
+
+def test_what_was_cut_off_while_packed_is_kept_as_far_as_it_came(run: Run, tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    part.write_text("abc")
+    cut = PACK + 'head -c 15 "$1.gz" >"$1.cut"; exec <"$1.cut"\n'
+    assert run(cut + scripts.APPEND, part, "3", "gzip", data="defghi" * 9).returncode == 0
+    assert ("abc" + "defghi" * 9).startswith(part.read_text())
+
+
+def test_a_camera_without_gunzip_does_not_say_that_it_unpacks(run: Run, tmp_path: Path) -> None:
+    without = "command() { return 1; }\n" + scripts.APPEND
+    done = run(without, tmp_path / "part", "0", "plain", data="abc")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (tmp_path / "part").read_text() == "abc"
 
 
 def test_the_pieces_of_a_file_are_told(run: Run, tmp_path: Path) -> None:
