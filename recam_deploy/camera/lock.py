@@ -27,7 +27,7 @@ from ..progress import Progress
 from .attended import Attended
 from .quoting import RemoteCommand, Word
 from .remote import Remote
-from .scripts import LINKED, limited
+from .scripts import LIMITS, LINKED
 from .work import make_ours, refused_link
 
 LOCK_BUSY = 75
@@ -57,16 +57,17 @@ alive() {
 """
 
 # Claims the lock in the folder $1 for $3 (whose purpose is $4), says "$2 held CLAIM", then holds it
-# for as long as it hears something; the words after $4 limit how long it waits for that. Otherwise
-# says "$2 busy" with the holder's two lines, "$2 failed" with the reason, or that the folder is
-# "linked" or "closed" to us. Of two that claim at once, the one that started first goes on: it
-# waits for the other to see that and withdraw.
+# for as long as it hears something at least every $5 seconds. Otherwise says "$2 busy" with the
+# holder's two lines, "$2 failed" with the reason, or that the folder is "linked" or "closed" to us.
+# Of two that claim at once, the one that started first goes on: it waits for the other to see that
+# and withdraw.
 HOLD = (
     LIVING
     + LINKED
+    + LIMITS
     + f"""
 folder=$1 nonce=$2 owner=$3 purpose=$4
-shift 4
+if [ "$within" ]; then within="$within $5"; fi
 umask 022
 if linked "$folder"; then echo "$nonce linked"; exit 1; fi
 mkdir -p "$folder" 2>/dev/null
@@ -113,7 +114,7 @@ while :; do
 done
 : >"$folder/lock.held.$me"
 printf '%s held %s\\n' "$nonce" "$me"
-while beat=$("$@" dd bs=64 count=1 2>/dev/null) && [ -n "$beat" ]; do :; done
+while beat=$($within dd bs=64 count=1 2>/dev/null) && [ -n "$beat" ]; do :; done
 """
 )
 
@@ -216,8 +217,8 @@ class _NoFolderError(CameraError):
 def _claimed(remote: Remote, folder: PurePosixPath, owner: str, purpose: str) -> Iterator[Lock]:
     """One attempt. Raises _BusyError, or _NoFolderError where the folder is not ours."""
     nonce = f"recam-{secrets.token_hex(8)}"
-    limit = limited(remote.limit, _SILENCE_SECONDS)
-    command = RemoteCommand.script(HOLD, folder, nonce, owner, " ".join(purpose.split()), *limit)
+    why = " ".join(purpose.split())
+    command = RemoteCommand.script(HOLD, folder, nonce, owner, why, str(_SILENCE_SECONDS))
     with remote.attend(command) as attended:
         said = attended.line(_READY_SECONDS)
         mark, word, claim = (*said.split(" ", 2), "", "")[:3]

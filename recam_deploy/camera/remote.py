@@ -341,11 +341,6 @@ class Remote(FileVerbs):
         """Our user id there."""
         return self._abilities()[0]
 
-    @property
-    def limit(self) -> tuple[str, ...]:
-        """The words that put a time limit on a command there, before the seconds."""
-        return self._abilities()[1]
-
     def _abilities(self) -> tuple[int, tuple[str, ...]]:
         """Our user id there, and the words that put a time limit on a command."""
         while self._known_abilities is None:

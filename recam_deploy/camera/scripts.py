@@ -130,21 +130,24 @@ for signal in TERM KILL; do
 done 2>/dev/null
 """
 
+# Which form of `timeout` there is, in $limit, and the words for it in $within.
+LIMITS = """
+if timeout -k 1 5 true 2>/dev/null; then limit=kill within='timeout -k 2'
+elif timeout 5 true 2>/dev/null; then limit=plain within=timeout
+else limit=none within=; fi
+"""
+
 # Says on a first line $1, who we are there and which form of `timeout` there is; then becomes the
 # program that follows, which has $2 seconds.
-INTRODUCE = """
-if timeout -k 1 5 true 2>/dev/null; then limit=kill
-elif timeout 5 true 2>/dev/null; then limit=plain
-else limit=none; fi
+INTRODUCE = (
+    LIMITS
+    + """
 echo "$1 $(id -u) $limit"
-seconds=$2
+if [ "$within" ]; then within="$within $2"; fi
 shift 2
-case $limit in
-kill) exec timeout -k 2 "$seconds" "$@" ;;
-plain) exec timeout "$seconds" "$@" ;;
-*) exec "$@" ;;
-esac
+exec $within "$@"
 """
+)
 
 _LIMITS = {"kill": ("timeout", "-k", "2"), "plain": ("timeout",), "none": ()}
 

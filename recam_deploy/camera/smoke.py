@@ -77,20 +77,22 @@ def run_smoke_test(
     progress: Progress,
     timeout: float = 120.0,
     model: PurePosixPath | None = None,
+    facts: CameraFacts | None = None,
 ) -> SmokeReport:
     """Run `artifact` on `image` on the camera, and write `output` and `labeled` here.
 
     `output` is the camera's own picture, `labeled` the original one with class names. The artifact
     is the file `model` there; without that the active one when it is the artifact's, else it is
     uploaded for this run alone. `timeout` bounds the test binary, in seconds. On any failure both
-    local files stay as they were. The caller holds the camera's lock.
+    local files stay as they were. The caller holds the camera's lock; `facts` are those that it has
+    gathered under it, if any.
 
     Raises InputError (picture, paths), SmokeTestError, SudoError, ConnectionFailedError.
     """
     _refuse_paths(image, output, labeled)
     picture = prepare_picture(image)
     target = input_size(artifact)
-    facts = gather_facts(remote, layout)
+    facts = facts or gather_facts(remote, layout)
     with as_smoke_test_error():
         place = model or (layout.active_model if facts.active_sha256 == artifact.sha256 else None)
         _refuse_full(facts, 0 if place else artifact.size, picture)

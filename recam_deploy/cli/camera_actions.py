@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from ..artifact import Artifact
 from ..camera.deployment import Deployment, Tried, apply, in_place
-from ..camera.facts import gather_facts
+from ..camera.facts import CameraFacts, gather_facts
 from ..camera.layout import CameraLayout
 from ..camera.lock import Lock, default_owner, hold
 from ..camera.plan import DeploymentPlan, plan_deployment
@@ -106,10 +106,12 @@ def smoke_test(
     inputs: SmokeInputs,
     progress: Progress,
     model: PurePosixPath | None = None,
+    facts: CameraFacts | None = None,
 ) -> SmokeReport:
     """Run the artifact on the picture on the camera and bring the result back.
 
-    `model` is where it lies there; without, it is looked for. The caller holds the lock.
+    `model` is where it lies there; without, it is looked for. The caller holds the lock, and may
+    have gathered `facts` under it.
     """
     return run_smoke_test(
         remote,
@@ -122,6 +124,7 @@ def smoke_test(
         progress,
         timeout=settings.camera.run_timeout,
         model=model,
+        facts=facts,
     )
 
 
@@ -155,7 +158,8 @@ def deploy_tested(
     def trial(model: PurePosixPath | None) -> Tried:
         nonlocal tested
         began = time.monotonic()
-        reports.append(smoke_test(remote, settings, artifact, inputs, progress, model))
+        found = smoke_test(remote, settings, artifact, inputs, progress, model, plan.facts)
+        reports.append(found)
         tested = time.monotonic() - began
         return Tried(True, "the model passed the smoke test before the switch")
 

@@ -41,7 +41,7 @@ class Shell:
         return process
 
     def hold(self, folder: Path, owner: str = "anna") -> Process:
-        return self.start(HOLD, folder, "N", owner, "deploying")
+        return self.start(HOLD, folder, "N", owner, "deploying", "60")
 
     def end(self) -> None:
         for process in self._processes:
@@ -196,7 +196,7 @@ def test_why_a_claim_could_not_be_put_down_is_told(shell: Shell, tmp_path: Path)
 def test_a_holder_that_hears_nothing_gives_up(shell: Shell, tmp_path: Path) -> None:
     if not shutil.which("timeout"):
         pytest.skip("timeout is not installed")
-    holder = shell.start(HOLD, tmp_path, "N", "anna", "deploying", "timeout", "1")
+    holder = shell.start(HOLD, tmp_path, "N", "anna", "deploying", "1")
     assert verdict(holder)[1] == "held"
     deadline = time.monotonic() + 10
     while holder.poll() is None:
