@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +16,9 @@ from sshd_parts import known_hosts
 
 from recam_deploy.artifact import Artifact
 from recam_deploy.camera.deployment import Deployment
+from recam_deploy.camera.lock import hold
 from recam_deploy.camera.remote import connect
-from recam_deploy.cli.camera_actions import deploy_artifact
+from recam_deploy.cli.camera_actions import deploy_artifact, deploy_tested, prepare_smoke_test
 from recam_deploy.errors import ConnectionFailedError
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import CameraSettings, load_settings
@@ -76,6 +78,23 @@ def test_a_new_model_goes_over_one_connection(
 ) -> None:
     deploy(plain, proxy, artifact)
     assert proxy.connections == 1
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="the test binary runs as root")
+def test_testing_a_model_that_is_in_place_costs_eight_commands(
+    plain: Server, proxy: Proxy, artifact: Artifact, picture: Path, runner: Path
+) -> None:
+    """The lock, the look, a folder, the picture, the run, its result's hash, its result, the end of
+    the folder."""
+    settings = load_settings().with_flags(camera=dict(through(plain, proxy)))
+    inputs = prepare_smoke_test(settings, picture, runner, plain.folder / "Out.jpg")
+    for _ in range(2):
+        before = commands(plain)
+        with connect(settings.camera) as remote:
+            quiet = SilentProgress()
+            with hold(remote, plain.layout.work, "testing", quiet) as lock:
+                deploy_tested(remote, settings, artifact, inputs, quiet, lock)
+    assert commands(plain) - before == 8
 
 
 def test_a_slow_link_gets_the_rest_of_it_packed(plain: Server, proxy: Proxy) -> None:

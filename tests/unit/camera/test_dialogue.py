@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from recam_deploy.camera.conversing import converse
 from recam_deploy.camera.dialogue import (
+    FirstTalk,
     PasswordOnce,
     RemoteResult,
     SudoMarks,
@@ -61,6 +62,53 @@ def test_stdin_is_sent_and_closed() -> None:
     assert (talk.to_send, talk.finished_sending) == (b"a", False)
     talk.sent(1)
     assert talk.finished_sending
+
+
+def test_input_that_is_made_as_it_goes_out_is_sent_to_its_end() -> None:
+    talk = Talk(iter([b"one", b"two"]), timeout=9)
+    talk.sent(len(talk.to_send))
+    assert (talk.to_send, talk.finished_sending) == (b"two", False)
+    talk.sent(3)
+    assert talk.finished_sending
+
+
+def test_where_a_watch_has_enough_the_input_ends() -> None:
+    heard: list[tuple[int, float]] = []
+
+    def enough(count: int, seconds: float) -> bool:
+        heard.append((count, seconds))
+        return len(heard) == 2
+
+    talk = Talk(b"abcdef", timeout=9, watch=Watch(enough=enough))
+    talk.sent(2, 0.5)
+    assert talk.to_send == b"cdef"
+    talk.sent(2, 0.25)
+    assert (talk.finished_sending, heard) == (True, [(2, 0.5), (2, 0.25)])
+
+
+def introduced(first: FirstTalk, stdout: bytes) -> RemoteResult:
+    """What comes of `stdout`, in which TOKEN stands for the word that the line begins with."""
+    token = first.limited(COMMAND, (), 5).words[4]
+    first.hear(stdout=stdout.replace(b"TOKEN", token.encode()))
+    return first.result(COMMAND, 0)
+
+
+def test_the_first_command_tells_of_the_camera_before_its_own_output() -> None:
+    first = FirstTalk(timeout=9)
+    result = introduced(first, b"TOKEN 1000 plain\nits own\n\xff")
+    assert (result.data, result.stdout) == (b"its own\n\xff", "its own\n\\xff")
+    assert first.abilities == (1000, ("timeout",))
+
+
+@pytest.mark.parametrize("said", [b"", b"Welcome!\nTOKEN 1000 kill\n", b"TOKEN 1000\n"])
+def test_a_camera_that_says_something_else_first_is_refused(said: bytes) -> None:
+    with pytest.raises(CameraError, match="does not answer a plain command"):
+        introduced(FirstTalk(timeout=9), said)
+
+
+def test_a_first_command_that_takes_too_long_is_told_as_that() -> None:
+    with pytest.raises(CameraError, match="did not finish within 5 s"):
+        conclude(FirstTalk(timeout=9), COMMAND, None, 5, check=True)
 
 
 def test_output_without_end_is_refused() -> None:
@@ -229,6 +277,46 @@ class LateChannel:
     def exit_status_ready(self) -> bool:
         self._looked()
         return bool(self.eof_received)
+
+
+class ClosedWindowChannel(LateChannel):
+    """Can never take anything when it is looked at; a second wait for it has success."""
+
+    def __init__(self) -> None:
+        super().__init__(looks=1000)
+        self.waits = 0
+        self.got = b""
+
+    def send_ready(self) -> bool:
+        return False
+
+    def send(self, s: bytes) -> int:
+        self.waits += 1
+        if self.waits < 2:
+            raise TimeoutError
+        self.got += s
+        return len(s)
+
+    def shutdown_write(self) -> None:
+        self.eof_received = 1
+
+
+def test_a_closed_window_is_waited_for_in_send_and_is_not_the_links_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    channel = ClosedWindowChannel()
+    held_up: list[float] = []
+
+    def select(*_: object) -> None:
+        assert channel.got, "that would wake too late"
+
+    def enough(_: int, seconds: float) -> bool:
+        held_up.append(seconds)
+        return False
+
+    monkeypatch.setattr("select.select", select)
+    assert converse(channel, started(Talk(b"data", timeout=9, watch=Watch(enough=enough))))
+    assert (channel.got, channel.waits, held_up) == (b"data", 2, [0.0])
 
 
 @pytest.mark.parametrize("looks", range(1, 9))

@@ -76,6 +76,20 @@ def test_the_first_command_tells_who_we_are_and_then_does_its_work(run: Run) -> 
     assert scripts.limited(limit, 2.4)[-1:] in ((), ("2",))
 
 
+@pytest.mark.parametrize(
+    ("timeout", "limit"),
+    [
+        ("timeout() { return 127; }", ()),
+        ('timeout() { [ "$1" != -k ]; }', ("timeout",)),
+        ("timeout() { :; }", ("timeout", "-k", "2")),
+    ],
+)
+def test_each_form_of_timeout_is_found(run: Run, timeout: str, limit: tuple[str, ...]) -> None:
+    done = run(f"{timeout}\n{scripts.INTRODUCE}", "T", "5", "echo", "a  b")
+    line, _, rest = done.stdout.partition("\n")
+    assert (scripts.parse_introduction(line, "T")[1], rest) == (limit, "a  b\n")
+
+
 @pytest.mark.parametrize("said", ["", "T", "T x kill", "T 0 what", "motd T 0 kill", "U 0 kill"])
 def test_a_shell_that_says_something_else_is_no_camera(said: str) -> None:
     with pytest.raises(CameraError, match="plain command"):
