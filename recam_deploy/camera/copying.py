@@ -21,7 +21,7 @@ from .parts import transfer_seconds
 from .quoting import quote_bytes, to_wire
 from .tcp import STALL_SECONDS, lost, reason_of
 
-_BUFFER = 32768
+_BUFFER = 131072
 
 
 class Transport(Protocol):
