@@ -57,8 +57,14 @@ def deploy(plain: Server, proxy: Proxy, artifact: Artifact) -> Deployment:
 
 
 def commands(plain: Server) -> int:
-    """How many the server has been asked to run."""
-    return plain.log_text().count("Starting session: command")
+    """How many the server has been asked to run on connections that have all ended."""
+    until = time.monotonic() + 10
+    while True:
+        log = plain.log_text()
+        if log.count("Closing connection to") == log.count("Accepted publickey for"):
+            return log.count("Starting session: command")
+        assert time.monotonic() < until, "a connection did not end"
+        time.sleep(0.05)
 
 
 def test_an_unchanged_model_costs_one_command_on_one_connection_and_none_of_its_bytes(
