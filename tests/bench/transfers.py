@@ -35,6 +35,7 @@ from shaped_link import Shape, shaped
 from sshd_parts import SYSTEM_PATH, known_hosts, make_key, start_plain
 
 from recam_deploy.camera.dialogue import PasswordOnce
+from recam_deploy.camera.login import Login
 from recam_deploy.camera.remote import Remote, connect
 from recam_deploy.settings import CameraSettings
 
@@ -103,7 +104,7 @@ def _recam_up_afresh(link: Link, source: Path, target: Path) -> None:
 
 def _recam_up_packed(link: Link, source: Path, target: Path) -> None:
     settings = _settings(link.port, link.known_hosts, link.key)
-    packed = Remote(link.packed, settings, PasswordOnce(None))
+    packed = Remote(link.packed, settings, Login("127.0.0.1", settings.user, PasswordOnce(None)))
     packed.upload(source.read_bytes(), PurePosixPath(target))
 
 

@@ -107,7 +107,9 @@ def test_a_script_joins_a_held_lock_and_keeps_it_when_the_owner_dies(
     joined = shell.start(JOIN + 'echo "$1"; read -r _', tmp_path, claim, "argument")
     assert verdict(joined) == ["argument"]
     holder.communicate()
-    assert verdict(shell.hold(tmp_path))[1] == "busy"
+    other = shell.hold(tmp_path)
+    assert verdict(other)[1] == "busy"
+    other.communicate()
     joined.communicate()
     assert verdict(shell.hold(tmp_path))[1] == "held"
 
