@@ -31,6 +31,7 @@ from pathlib import Path, PurePosixPath
 import paramiko
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "openssh" / "parts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "secrecy"))
 from shaped_link import Shape, shaped
 from sshd_parts import SYSTEM_PATH, known_hosts, make_key, start_plain
 
