@@ -5,6 +5,8 @@ They are constants: paths and names come in as arguments, never as part of the t
 
 from __future__ import annotations
 
+import re
+
 from ..errors import CameraError
 
 # digest FILE: its sha256 in hex.
@@ -149,6 +151,7 @@ exec $within "$@"
 """
 )
 
+_UID = re.compile("[0-9]{1,10}")
 _LIMITS = {"kill": ("timeout", "-k", "2"), "plain": ("timeout",), "none": ()}
 
 
@@ -158,7 +161,12 @@ def parse_introduction(line: str, token: str) -> tuple[int, tuple[str, ...]]:
     Raises CameraError when `line` is not what INTRODUCE says with `token` as its $1.
     """
     words = line.split()
-    if len(words) != 3 or words[0] != token or not words[1].isdecimal() or words[2] not in _LIMITS:
+    if (
+        len(words) != 3
+        or words[0] != token
+        or not _UID.fullmatch(words[1])
+        or words[2] not in _LIMITS
+    ):
         raise CameraError(
             f"the camera does not answer a plain command as it should: {line.strip()[:80]!r}",
             "Is this the right address? Its shell must print nothing of its own.",

@@ -90,7 +90,19 @@ def test_each_form_of_timeout_is_found(run: Run, timeout: str, limit: tuple[str,
     assert (scripts.parse_introduction(line, "T")[1], rest) == (limit, "a  b\n")
 
 
-@pytest.mark.parametrize("said", ["", "T", "T x kill", "T 0 what", "motd T 0 kill", "U 0 kill"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "T",
+        "T x kill",
+        "T 0 what",
+        "motd T 0 kill",
+        "U 0 kill",
+        "T ٣ kill",
+        f"T {'1' * 5000} kill",
+    ],
+)
 def test_a_shell_that_says_something_else_is_no_camera(said: str) -> None:
     with pytest.raises(CameraError, match="plain command"):
         scripts.parse_introduction(said, "T")
