@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+from networks import a_network
 
 from recam_deploy.calibrator.calibrate import NotCalibratedError
 from recam_deploy.conversion import convert
@@ -16,7 +17,6 @@ from recam_deploy.conversion.convert import Converter, Thresholds
 from recam_deploy.conversion.options import ConversionOptions
 from recam_deploy.conversion.plan import ConversionPlan, plan_conversion
 from recam_deploy.conversion.step_cache import StepResult
-from recam_deploy.network.model import Network, NetworkInput
 from recam_deploy.progress import SilentProgress, Step
 
 
@@ -34,18 +34,7 @@ class Heard:
 
 
 def planned() -> ConversionPlan:
-    network = Network(
-        path=Path("m.onnx"),
-        sha256="aa",
-        ir_version=8,
-        opset=17,
-        family="raw",
-        input=NetworkInput("images", 64, 64),
-        cut_at=("out",),
-        output_shapes=((1, 3),),
-        classes=3,
-        labels=("a", "b", "c"),
-    )
+    network = a_network(output_shapes=((1, 3),), classes=3, labels=("a", "b", "c"))
     pictures = CalibrationSet(Path("d"), ((Path("d/1.jpg"), "11"),))
     options = ConversionOptions()
     return plan_conversion(network, pictures, options, quantization="int8", tpu_mlir="1.7")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from networks import a_network
 
 from recam_deploy.conversion.calibration import CalibrationSet
 from recam_deploy.conversion.options import (
@@ -21,19 +22,7 @@ from recam_deploy.conversion.plan import plan_conversion
 from recam_deploy.network.model import Network, NetworkInput, Preprocessing
 
 PICTURES = CalibrationSet(Path("d"), ((Path("d/1.jpg"), "11"), (Path("d/2.jpg"), "22")))
-NETWORK = Network(
-    path=Path("m.onnx"),
-    sha256="aa",
-    ir_version=8,
-    opset=17,
-    family="raw",
-    input=NetworkInput("images", 64, 64),
-    cut_at=("out",),
-    output_shapes=((1, 3, 8, 8),),
-    classes=0,
-    labels=(),
-    float_tail=("tail",),
-)
+NETWORK = a_network(float_tail=("tail",))
 OPTIONS = ConversionOptions(
     transform=TransformOptions(test_input=CheckPicture(Path("a.jpg"), "aa")),
     search=SearchOptions(by_compiler=True),

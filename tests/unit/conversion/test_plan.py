@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cvimodels import cvimodel_bytes, yolo11_tensors
+from networks import a_network
 
 from recam_deploy.conversion.calibration import (
     CalibrationSet,
@@ -33,13 +34,8 @@ from recam_deploy.errors import CompilationError, InputError, VerificationError
 from recam_deploy.network.model import Network, NetworkInput, Preprocessing
 from recam_deploy.progress import SilentProgress
 
-NETWORK = Network(
-    path=Path("m.onnx"),
-    sha256="aa",
-    ir_version=8,
-    opset=17,
+NETWORK = a_network(
     family="yolo11-detect",
-    input=NetworkInput("images", 64, 64),
     cut_at=("b8", "c8", "b16", "c16", "b32", "c32"),
     output_shapes=tuple((1, c, g, g) for g in (8, 4, 2) for c in (64, 3)),
     classes=3,

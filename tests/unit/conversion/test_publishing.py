@@ -11,6 +11,7 @@ from typing import cast
 import onnx
 import pytest
 from cvimodels import cvimodel_bytes, yolo11_tensors
+from networks import a_network
 
 from recam_deploy.artifact import Artifact, load_artifact, sha256_of
 from recam_deploy.conversion import convert
@@ -20,7 +21,6 @@ from recam_deploy.conversion.options import ConversionOptions
 from recam_deploy.conversion.plan import ConversionPlan, plan_conversion
 from recam_deploy.conversion.verification import Verification
 from recam_deploy.detection.match import Agreement
-from recam_deploy.network.model import Network, NetworkInput
 from recam_deploy.progress import SilentProgress
 from recam_deploy.toolchain import Compiler
 
@@ -28,17 +28,8 @@ THRESHOLDS = Thresholds(0.9, 0.75)
 
 
 def planned(picture: str = "1.jpg") -> ConversionPlan:
-    network = Network(
-        path=Path("m.onnx"),
-        sha256="aa",
-        ir_version=8,
-        opset=17,
-        family="yolo11-detect",
-        input=NetworkInput("images", 64, 64),
-        cut_at=("out",),
-        output_shapes=((1, 3),),
-        classes=3,
-        labels=("a", "b", "c"),
+    network = a_network(
+        family="yolo11-detect", output_shapes=((1, 3),), classes=3, labels=("a", "b", "c")
     )
     pictures = CalibrationSet(Path("d"), ((Path("d", picture), "11"),))
     options = ConversionOptions()

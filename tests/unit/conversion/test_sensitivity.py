@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from networks import a_network
 from onnx_models import Builder
 
 from recam_deploy.conversion.calibration import CalibrationSet
@@ -14,7 +15,6 @@ from recam_deploy.conversion.choices import read_options
 from recam_deploy.conversion.reference import FloatModel
 from recam_deploy.conversion.sensitivity import FloatLayers, find_float_layers
 from recam_deploy.errors import InputError
-from recam_deploy.network.model import Network, NetworkInput
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import ConvertSettings
 
@@ -108,18 +108,7 @@ def test_losses_are_told_in_the_compilers_form() -> None:
     assert float(words[-1]) == pytest.approx(1 - found.losses[0].loss, abs=1e-6)
 
 
-NETWORK = Network(
-    path=Path("m.onnx"),
-    sha256="aa",
-    ir_version=8,
-    opset=17,
-    family="raw",
-    input=NetworkInput("images", 64, 64),
-    cut_at=("output0",),
-    output_shapes=((1, 4, 8, 8),),
-    classes=0,
-    labels=(),
-)
+NETWORK = a_network(cut_at=("output0",), output_shapes=((1, 4, 8, 8),))
 
 PICTURES = CalibrationSet(Path("d"), ((Path("d/1.jpg"), "11"),))
 
