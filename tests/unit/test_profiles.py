@@ -18,6 +18,10 @@ from recam_deploy.keyring_store import stored_password
 from recam_deploy.settings import load_settings
 
 SECRET = secret("a password in the settings or the keyring")
+EVERYONES = secret("a password for all cameras")
+PORCHS = secret("the password of one camera")
+NODE_REDS = secret("the password of one camera's Node-RED")
+TOKEN = secret("the token of one camera's Node-RED")
 TWO = """
 [camera]
 user = "shared"
@@ -119,34 +123,34 @@ def secrets_of(environment: dict[str, str], camera: str | None) -> list[str | No
 @pytest.mark.parametrize("node_red", ["NODE_RED", "NODERED"])
 def test_a_camera_has_secrets_of_its_own_in_the_environment(tmp_path: Path, node_red: str) -> None:
     environment = write(tmp_path, TWO) | {
-        "RECAM_PASSWORD": "everyone's",
-        "RECAM_PASSWORD_PORCH": "porch's",
+        "RECAM_PASSWORD": EVERYONES,
+        "RECAM_PASSWORD_PORCH": PORCHS,
         "RECAM_PASSWORD_SHED": "",
-        f"RECAM_{node_red}_PASSWORD_PORCH": "its Node-RED's",
-        f"RECAM_{node_red}_TOKEN_PORCH": "its token",
+        f"RECAM_{node_red}_PASSWORD_PORCH": NODE_REDS,
+        f"RECAM_{node_red}_TOKEN_PORCH": TOKEN,
     }
-    porchs = ["porch's", "its Node-RED's", "its token"]
+    porchs = [PORCHS, NODE_REDS, TOKEN]
     assert secrets_of(environment, "porch") == porchs
     assert secrets_of(environment | {"RECAM_CAMERA": "porch"}, None) == porchs
-    assert secrets_of(environment, "shed") == ["everyone's", None, None]
-    assert secrets_of(environment, None) == ["everyone's", None, None]
+    assert secrets_of(environment, "shed") == [EVERYONES, None, None]
+    assert secrets_of(environment, None) == [EVERYONES, None, None]
 
 
 def test_its_own_password_goes_over_the_files(tmp_path: Path) -> None:
-    text = 'secrets_in_file = true\n[camera.front-door]\npassword = "from the file"\n'
-    environment = write(tmp_path, text, 0o600) | {"RECAM_PASSWORD": "everyone's"}
-    assert secrets_of(environment, "front-door")[0] == "from the file"
-    environment["RECAM_PASSWORD_FRONT_DOOR"] = "its own"
-    assert secrets_of(environment, "front-door")[0] == "its own"
+    text = f'secrets_in_file = true\n[camera.front-door]\npassword = "{SECRET}"\n'
+    environment = write(tmp_path, text, 0o600) | {"RECAM_PASSWORD": EVERYONES}
+    assert secrets_of(environment, "front-door")[0] == SECRET
+    environment["RECAM_PASSWORD_FRONT_DOOR"] = PORCHS
+    assert secrets_of(environment, "front-door")[0] == PORCHS
 
 
 def test_a_password_that_two_cameras_would_get_is_refused(tmp_path: Path) -> None:
     environment = write(tmp_path, "[camera.front-door]\n[camera.front_door]\n")
     assert secrets_of(environment, "front-door")[0] is None
-    environment["RECAM_PASSWORD_FRONT_DOOR"] = "s3cret"
+    environment["RECAM_PASSWORD_FRONT_DOOR"] = SECRET
     with pytest.raises(SettingsError, match="'front-door' and for 'front_door'") as caught:
         load_settings(environment, "front-door")
-    assert "s3cret" not in caught.value.message + caught.value.hint
+    assert SECRET not in caught.value.message + caught.value.hint
 
 
 def test_a_password_comes_from_the_keyring(monkeypatch: pytest.MonkeyPatch) -> None:

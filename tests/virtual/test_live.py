@@ -163,7 +163,7 @@ def test_a_dry_run_tells_what_the_next_run_would_change_and_changes_nothing(
     other = run(*UP, "--dry-run", "--labels", names, cwd=tmp_path, **settings).document
     assert "write-info" in [step["action"] for step in other["deployment"]["steps"]]
     assert [node["type"] for node in other["flow"]["changed"]] == ["model"]
-    unmade = run(*UP, "--dry-run", "--quantize", "bf16", cwd=tmp_path, **settings).document
+    unmade = run(*UP, "--images", "7", "--dry-run", cwd=tmp_path, **settings).document
     assert not unmade["conversion"]["finished"]
     assert unmade["deployment"] is None
     assert there() == before
