@@ -45,13 +45,11 @@ def convert(
     from ..console import Terminal
     from ..settings import load_settings
     from .actions import prepare_conversion, run_conversion
-    from .foreign import as_onnx, missing_export
+    from .foreign import as_onnx, tell_missing_export
 
     terminal = Terminal(as_json=as_json)
     settings = foreign.over(flags.over(load_settings()))
-    if dry_run and (export := missing_export(settings, terminal, model, foreign)):
-        terminal.warn("what follows depends on the exported model, which is not there yet")
-        terminal.result({"commands": [export], "exported": False}, [export])
+    if dry_run and tell_missing_export(settings, terminal, model, foreign):
         return
     source = as_onnx(settings, terminal, model, foreign)
     prepared = prepare_conversion(settings, source.onnx, output, flags.labels, source.export)

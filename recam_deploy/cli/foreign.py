@@ -87,14 +87,17 @@ def as_onnx(settings: Settings, terminal: Terminal, model: Path, flags: ForeignF
     return Source(exported.onnx, exported)
 
 
-def missing_export(
+def tell_missing_export(
     settings: Settings, terminal: Terminal, model: Path, flags: ForeignFlags
-) -> str | None:
-    """For a dry run: the command line of the export that would have to be run first, if any."""
+) -> bool:
+    """For a dry run: print the export that would have to be run first, if any; whether there is."""
     plan = _plan(settings, model, flags)
     if plan is None or _exporter(settings, terminal).is_done(plan):
-        return None
-    return plan.display()
+        return False
+    export = plan.display()
+    terminal.warn("what follows depends on the exported model, which is not there yet")
+    terminal.result({"commands": [export], "exported": False}, [export])
+    return True
 
 
 def _plan(settings: Settings, model: Path, flags: ForeignFlags) -> ExportPlan | None:

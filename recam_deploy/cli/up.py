@@ -62,15 +62,13 @@ def up(
     from .actions import prepare_conversion
     from .camera_actions import prepare_smoke_test
     from .flow_actions import choose_flow
-    from .foreign import as_onnx, missing_export
+    from .foreign import as_onnx, tell_missing_export
 
     terminal = Terminal(as_json=as_json)
     settings = foreign.over(flags.over(camera.settings()))
     choice = None if no_flow else choose_flow(template, flow)
     smoke = prepare_smoke_test(settings, image, runner, output)
-    if dry_run and (export := missing_export(settings, terminal, model, foreign)):
-        terminal.warn("what follows depends on the exported model, which is not there yet")
-        terminal.result({"commands": [export], "exported": False}, [export])
+    if dry_run and tell_missing_export(settings, terminal, model, foreign):
         return
     source = as_onnx(settings, terminal, model, foreign)
     conversion = prepare_conversion(

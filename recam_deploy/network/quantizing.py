@@ -121,11 +121,10 @@ class QuantizedNetwork:
                 readers.setdefault(name, []).append(node)
         found = {}
         for node in self._model.graph.node:
-            if node.op_type == "Sigmoid" and node.output[0] not in self._thresholds:
-                following = readers.get(node.output[0], [])
-                if [n.op_type for n in following] == ["Mul"] and node.input[0] in following[
-                    0
-                ].input:
+            if node.op_type != "Sigmoid" or node.output[0] in self._thresholds:
+                continue
+            match readers.get(node.output[0], []):
+                case [only] if only.op_type == "Mul" and node.input[0] in only.input:
                     found[node.output[0]] = node.input[0]
         return found
 

@@ -15,7 +15,7 @@ _OVERHEAD = 40_000  # what a deployment sends beside the model
 
 def weather(camera: FaultCamera, deployments: int, seed: int) -> None:
     """Deploy again and again until each has ended well; the figures are printed."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
 
     def weather_now() -> Faults:
         kind, reset = chance.random(), chance.random() < 0.5

@@ -16,7 +16,7 @@ ODD_VALUES: tuple[Any, ...] = (
 
 def mutated(nodes: list[dict[str, Any]], seed: int) -> str:
     """The text of a document in which one to three things are changed."""
-    chance = random.Random(seed)  # noqa: S311 - it is to be repeatable
+    chance = random.Random(seed)
     document: Any = copy.deepcopy(nodes)
     for _ in range(chance.randint(1, 2)):
         if isinstance(document, list) and document:

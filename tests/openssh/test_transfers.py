@@ -26,7 +26,7 @@ from recam_deploy.settings import CameraSettings, load_settings
 if TYPE_CHECKING:
     from tests.openssh.conftest import Server
 
-WEIGHTS = bytes(random.Random(1).choices(range(16), k=3_000_000))  # noqa: S311
+WEIGHTS = bytes(random.Random(1).choices(range(16), k=3_000_000))
 """They pack to about 0.6 of their size."""
 SLOW = Faults(rate=3e6)
 

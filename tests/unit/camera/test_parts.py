@@ -13,8 +13,8 @@ from recam_deploy.camera.parts import PACKING_PAYS_BELOW, Part, bring
 PIECE = 32768
 SLOW = PIECE / PACKING_PAYS_BELOW * 1.1
 FAST = PIECE / PACKING_PAYS_BELOW * 0.9
-MODEL = bytes(random.Random(1).choices(range(16), k=3_000_000))  # noqa: S311
-NOISE = random.Random(2).randbytes(3_000_000)  # noqa: S311
+MODEL = bytes(random.Random(1).choices(range(16), k=3_000_000))
+NOISE = random.Random(2).randbytes(3_000_000)
 
 
 class Camera:
