@@ -10,8 +10,9 @@ standard library of Python 3.9 or newer, so it runs on the camera as it stands.
     python3 tpu_run.py MODEL --input A.bin --input B.bin --output-dir OUT
 
 An input file holds the raw bytes of one input tensor, in the model's own type and
-layout (for a camera model: RGB, uint8, [1, H, W, 3]); a model with k inputs takes k files an
-image. All images run on one load of the model; output t of image i: ``OUT/<i>/<t>.bin``.
+layout (for a camera model: RGB, uint8, [1, H, W, 3]), with or without the padding of an
+``aligned`` tensor's rows; a model with k inputs takes k files an image. All images run on
+one load of the model; output t of image i: ``OUT/<i>/<t>.bin``.
 
 Standard output carries exactly one JSON document, standard error the library's own log.
 A failure's last line there is ``tpu_run: ...``, the exit code 1. A damaged model can make
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 LIBRARY = "libcviruntime.so"
 HEADER_BYTES = 48
+# Of cv181x: DEFAULT_ALIGN of sophgo/osdrv interdrv/vpss, and the compiler's VPSS_W_ALIGN.
+ROW_ALIGNMENT = 64
 MAGIC = b"CviModel"
 
 # CVI_FMT
@@ -219,11 +222,16 @@ class Model:
         return address
 
     def fill(self, tensor: Tensor, file: Path) -> None:
-        """Copy one input file into a tensor; its size must be exactly the tensor's."""
+        """Copy one input file into a tensor, padding the rows where the tensor has them padded.
+
+        Raises RunError when the file has neither the tensor's size nor that of its elements.
+        """
         try:
             data = file.read_bytes()
         except OSError as error:
             raise RunError(f"cannot read the input {file}: {error.strerror}") from error
+        if tensor.aligned:
+            data = pad_rows(data, tensor)
         if len(data) != tensor.mem_size:
             raise RunError(
                 f"{file} has {len(data)} bytes, the input {tensor_name(tensor)} "
@@ -251,6 +259,21 @@ class Model:
 
     def close(self) -> None:
         self.library.CVI_NN_CleanupModel(self.handle)
+
+
+def pad_rows(data: bytes, tensor: Tensor) -> bytes:
+    """Pad each row of pixels to the next multiple of 64 bytes, as video frames come.
+
+    `data` holds the elements of [1, H, W, C] (packed) or [1, C, H, W] (planar), one byte each.
+    Whatever has another size, or does not come to the tensor's size, is returned as it is.
+    """
+    dims = tensor.shape.dim[: tensor.shape.dim_size]
+    if len(dims) != 4 or len(data) != tensor.count:
+        return data
+    row = dims[2] * dims[3] if dims[3] in (1, 3) else dims[3]
+    padding = bytes(-row % ROW_ALIGNMENT)
+    padded = b"".join(data[at : at + row] + padding for at in range(0, len(data), row))
+    return padded if len(padded) == tensor.mem_size else data
 
 
 def tensor_name(tensor: Tensor) -> str:

@@ -48,7 +48,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 _FROM = ("transform", "compile")
 _KEY = re.compile(r"[a-z]+-[0-9a-f]{24}\Z")
 # What makes the network what it is, and not what checks it.
-_FLAGS = frozenset({"--quant_input", "--fuse_preprocess", "--op_divide"})
+_FLAGS = frozenset({"--quant_input", "--fuse_preprocess", "--aligned_input", "--op_divide"})
 _OPTIONS = frozenset(
     {"--mlir", "--quantize", "--calibration_table", "--quantize_table", "--chip"}
     | {"--customization_format"}

@@ -104,7 +104,12 @@ def search_command(images: int, options: SearchOptions) -> ToolCommand:
 def deploy_command(
     quantization: str, options: DeployOptions, test_input: CheckPicture | None
 ) -> ToolCommand:
-    """uint8 RGB in with preprocessing fused, float32 out: what the camera decodes correctly."""
+    """Build the command line that compiles what the camera feeds and decodes correctly.
+
+    uint8 RGB goes in with preprocessing fused, float32 comes out. `--aligned_input`: the camera's
+    video path hands over rows padded to 64 bytes (sophgo/osdrv `interdrv/vpss`, DEFAULT_ALIGN);
+    without the flag every width that is no multiple of 64 is read sheared, live only.
+    """
     tables: tuple[str, ...] = ()
     if quantization != BF16:
         tables = ("--calibration_table", TABLE_FILE)
@@ -129,6 +134,7 @@ def deploy_command(
             *("--chip", CHIP),
             "--quant_input",
             "--fuse_preprocess",
+            "--aligned_input",
             *("--customization_format", "RGB_PACKED"),
             *(("--op_divide",) if options.op_divide else ()),
             *checks,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .tensors import Model
 
 ONE = 2048  # 1.0 in the interpolation's fixed point
+ROW_ALIGNMENT = 64  # bytes: DEFAULT_ALIGN of sophgo/osdrv interdrv/vpss on cv181x
 
 
 @contextlib.contextmanager
@@ -100,18 +101,42 @@ def letterbox(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
     return canvas
 
 
-def input_bytes(model: Model, pixels: NDArray[np.uint8], *, signed: bool = True) -> bytes:
-    """What the camera leaves in the input tensor: pixels packed or planar by the tensor's
-    shape, one byte each whatever the type, minus 128 for int8 if ``signed``, as
-    ``sscma-model``'s ``preprocess`` does."""
-    tensor = model.inputs[0]
+def input_bytes(model: Model, pixels: NDArray[np.uint8]) -> bytes:
+    """Fill the input tensor as ``sscma-model``'s ``preprocess`` does.
+
+    Pixels are packed or planar by the tensor's shape, one byte each whatever the type, minus 128
+    for int8. Rows lie one behind the other even where the tensor has them padded.
+    """
+    raw = _fitting(_planes(model, pixels), model.inputs[0].size)
+    if model.inputs[0].dtype == "int8":
+        raw -= np.uint8(128)
+    return raw.tobytes()
+
+
+def frame_bytes(model: Model, pixels: NDArray[np.uint8]) -> bytes:
+    """Lay out a video frame as the live path hands it to the TPU, and cut it to the tensor's size.
+
+    The runtime gets the frame's physical address and copies nothing, so rows are those of the
+    scaler: padded to 64 bytes, whether the model was built for that or not.
+    """
+    planes = _planes(model, pixels)
+    rows = planes.reshape(planes.shape[0], -1) if model.packed else planes
+    padding = -rows.shape[-1] % ROW_ALIGNMENT
+    padded = np.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, padding)])
+    return _fitting(padded, model.inputs[0].size).tobytes()
+
+
+def _planes(model: Model, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Arrange pixels [H, W, 3] as the input has them: [H, W, C] or [C, H, W]."""
     if model.channels == 1:
         weights = np.array([299, 587, 114])
         pixels = ((pixels @ weights) // 1000).astype(np.uint8)[:, :, None]
-    data = pixels if model.packed else pixels.transpose(2, 0, 1)
-    raw = np.zeros(tensor.size, np.uint8)
-    flat = np.ascontiguousarray(data).reshape(-1)[: tensor.size]
+    return pixels if model.packed else pixels.transpose(2, 0, 1)
+
+
+def _fitting(values: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Cut the values to `size` bytes, or fill them up with zeros."""
+    raw = np.zeros(size, np.uint8)
+    flat = np.ascontiguousarray(values).reshape(-1)[:size]
     raw[: len(flat)] = flat
-    if signed and tensor.dtype == "int8":
-        raw -= np.uint8(128)
-    return raw.tobytes()
+    return raw

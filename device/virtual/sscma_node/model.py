@@ -15,7 +15,7 @@ from ..sscma import factory
 from ..sscma.engine import EngineError
 from ..sscma.families import DECODERS
 from ..sscma.families.boxes import STANDARD, Thresholds
-from ..sscma.letterbox import input_bytes
+from ..sscma.letterbox import frame_bytes
 from ..sscma.resident import ResidentModel, load
 from ..sscma.results import Box, Result
 from ..sscma.tensors import Model, UnsupportedTypeError
@@ -251,7 +251,7 @@ def _prepare(model: Model, frame: Frame) -> tuple[NDArray[Any], bytes]:
     """The model's view of a frame, and the bytes that the camera's scaler puts into the input:
     unlike ``sscma-model`` it takes nothing off for a signed one."""
     pixels = frame.fitted(model.width, model.height)
-    return pixels, input_bytes(model, pixels, signed=False)
+    return pixels, frame_bytes(model, pixels)
 
 
 def _preview_size(resolution: Json, model: Model) -> tuple[int, int]:

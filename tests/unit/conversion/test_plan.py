@@ -139,7 +139,7 @@ def test_the_cvimodel_takes_packed_rgb_and_gives_floats() -> None:
     deploy = planned().commands[-1]
     assert deploy.option("--customization_format") == "RGB_PACKED"
     assert deploy.option("--quantize") == "INT8"
-    assert {"--quant_input", "--fuse_preprocess"} <= set(deploy.arguments)
+    assert {"--quant_input", "--fuse_preprocess", "--aligned_input"} <= set(deploy.arguments)
     assert "--quant_output" not in deploy.arguments
 
 
