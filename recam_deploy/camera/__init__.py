@@ -1,1 +1,1 @@
-"""Reaching a reCamera over SSH: putting a model in place there, and trying it."""
+"""Deploy a model to a reCamera, keep the ones before, and read what is there."""

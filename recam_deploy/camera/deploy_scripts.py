@@ -6,7 +6,7 @@ by `Lock.script`, so that it does nothing once the lock is lost.
 
 from __future__ import annotations
 
-from .scripts import DIGEST, INSTALL_DAMAGED, INSTALL_IN_THE_WAY, RECEIVE
+from ..ssh.scripts import DIGEST, INSTALL_DAMAGED, INSTALL_IN_THE_WAY, RECEIVE
 
 STORAGE_FAILED = 67
 CHANGED_MEANWHILE = 68

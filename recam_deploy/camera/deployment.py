@@ -25,6 +25,12 @@ from ..errors import (
     LockedError,
 )
 from ..progress import Progress
+from ..ssh.command import RemoteCommand, Word
+from ..ssh.connection import Remote
+from ..ssh.files import SHORT_SECONDS
+from ..ssh.scripts import INSTALL_DAMAGED, INSTALL_IN_THE_WAY
+from ..ssh.session import Input, RemoteResult, Watch
+from ..ssh.upload import Part, bring
 from .deploy_scripts import (
     APPEND,
     CHANGED_MEANWHILE,
@@ -35,15 +41,9 @@ from .deploy_scripts import (
     STORAGE_FAILED,
     SWITCH,
 )
-from .dialogue import Input, RemoteResult, Watch
 from .lock import LOCK_BUSY, Lock
 from .model_info import read_unchanged
-from .parts import Part, bring
 from .plan import DeploymentPlan, kept_folder
-from .quoting import RemoteCommand, Word
-from .remote import Remote
-from .scripts import INSTALL_DAMAGED, INSTALL_IN_THE_WAY
-from .verbs import SHORT_SECONDS
 
 PIECE_BYTES = 256 * 1024  # a broken upload is gone on with at a border of such pieces
 _STORAGE_SECONDS = 120.0  # for hashing, copying and settling a model on a slow card

@@ -11,11 +11,11 @@ import secrets
 from dataclasses import dataclass
 
 from ..errors import CameraError
+from ..ssh.command import RemoteCommand
+from ..ssh.connection import Remote
+from ..ssh.scripts import DIGEST, LINKED
 from .layout import CameraLayout
 from .lock import LIVING
-from .quoting import RemoteCommand
-from .remote import Remote
-from .scripts import DIGEST, LINKED
 
 INFO_LIMIT = 65536
 

@@ -9,11 +9,11 @@ import hashlib
 from pathlib import PurePosixPath
 
 from ..errors import CameraError
+from ..ssh.command import RemoteCommand
+from ..ssh.connection import Remote
+from ..ssh.scripts import KEEP
 from .facts import CameraFacts
 from .layout import CameraLayout
-from .quoting import RemoteCommand
-from .remote import Remote
-from .scripts import KEEP
 from .work import make_work_folder
 
 _KEPT = 20

@@ -14,6 +14,8 @@ from typing import Any
 
 from ..errors import CameraError, InputError, RecamError
 from ..progress import Progress
+from ..ssh.command import RemoteCommand
+from ..ssh.connection import Remote
 from .deploy_scripts import LIST
 from .deployment import Deployment, apply
 from .facts import INFO_LIMIT, CameraFacts, KeptModel, gather_facts
@@ -21,8 +23,6 @@ from .layout import CameraLayout
 from .lock import Lock, default_owner
 from .model_info import entry_id
 from .plan import DeploymentPlan, plan_rollback, recorded_id
-from .quoting import RemoteCommand
-from .remote import Remote
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from pathlib import PurePosixPath
 
 from ..errors import CameraError, LockedError
 from ..progress import Progress
-from .attended import Attended
-from .quoting import RemoteCommand, Word
-from .remote import Remote
-from .scripts import LIMITS, LINKED
+from ..ssh.background import Attended
+from ..ssh.command import RemoteCommand, Word
+from ..ssh.connection import Remote
+from ..ssh.scripts import LIMITS, LINKED
 from .work import make_ours, refused_link
 
 LOCK_BUSY = 75

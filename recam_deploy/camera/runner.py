@@ -26,13 +26,13 @@ from ..errors import (
     UnknownToRunnerError,
 )
 from ..progress import Progress
+from ..ssh.command import RemoteCommand
+from ..ssh.connection import Remote
+from ..ssh.scripts import END_RUN, INSTALL_PROGRAM, NEW_RUN
 from .deployment import Tried
 from .facts import CameraFacts
 from .layout import CameraLayout
-from .quoting import RemoteCommand
-from .remote import Remote
 from .runner_binary import RunnerBinary, RunnerSource
-from .scripts import END_RUN, INSTALL_PROGRAM, NEW_RUN
 from .sscma_output import SscmaOutput, explain_failure, parse_output
 from .work import make_work_folder
 

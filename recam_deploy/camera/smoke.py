@@ -18,11 +18,11 @@ from ..detection.types import Detection
 from ..errors import InputError, SmokeTestError
 from ..files import copy_atomically, write_atomically
 from ..progress import Progress
+from ..ssh.connection import Remote
 from .facts import CameraFacts, gather_facts
 from .fitness import RESERVE_BYTES
 from .layout import CameraLayout
 from .picture import CameraPicture, prepare_picture
-from .remote import Remote
 from .runner import (
     RunnerRun,
     RunnerUsed,

@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..errors import CameraError
-from .quoting import RemoteCommand
-from .remote import Remote
+from ..ssh.command import RemoteCommand
+from ..ssh.connection import Remote
 
 if TYPE_CHECKING:
     from .facts import CameraFacts

@@ -16,13 +16,13 @@ from ..camera.facts import CameraFacts, gather_facts
 from ..camera.layout import CameraLayout
 from ..camera.lock import Lock, default_owner, hold
 from ..camera.plan import DeploymentPlan, plan_deployment
-from ..camera.remote import Remote
 from ..camera.runner import try_loading
 from ..camera.runner_binary import RunnerSource, find_runner
 from ..camera.smoke import SmokeReport, run_smoke_test
 from ..detection.pictures import read_picture
 from ..progress import Progress
 from ..settings import Settings
+from ..ssh.connection import Remote
 
 
 def plan_for(

@@ -17,7 +17,6 @@ from ..camera.facts import gather_facts
 from ..camera.flow_backups import keep_flows
 from ..camera.http import ActiveInfo, CameraApi
 from ..camera.layout import CameraLayout
-from ..camera.remote import Remote
 from ..errors import (
     AuthenticationError,
     CameraApiError,
@@ -42,6 +41,7 @@ from ..flows.templates import (
 from ..live.mqtt import MqttSource
 from ..live.watching import LiveSource, wait_until_made
 from ..settings import Settings
+from ..ssh.connection import Remote
 from .login import ask_secret, open_remote
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import typer
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from ..camera.remote import Remote
     from ..console import Terminal
     from ..settings import CameraSettings, Settings
+    from ..ssh.connection import Remote
 
 
 def password_of(camera: CameraSettings, terminal: Terminal) -> Callable[[], SecretStr | None]:
@@ -36,7 +36,7 @@ def password_of(camera: CameraSettings, terminal: Terminal) -> Callable[[], Secr
 
 def open_remote(settings: Settings, terminal: Terminal, *, accept_host_key: bool) -> Remote:
     """Log in. What must be known is asked where there is a person."""
-    from ..camera.remote import connect
+    from ..ssh.connection import connect
 
     def confirm(host: str, key_type: str, fingerprint: str) -> bool:
         return terminal.may_ask and typer.confirm(

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..camera.layout import CameraLayout
-from ..camera.quoting import RemoteCommand
-from ..camera.remote import Remote
-from ..camera.scripts import DIGEST
 from ..errors import CameraError
+from ..ssh.command import RemoteCommand
+from ..ssh.connection import Remote
+from ..ssh.scripts import DIGEST
 
 INFO_LIMIT = 65536
 MODEL_LIMIT = 64 << 20  # more than the TPU's memory holds

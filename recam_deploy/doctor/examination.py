@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from ..camera.dialogue import PasswordAnswer
 from ..camera.layout import CameraLayout
-from ..camera.remote import Remote
 from ..errors import CameraError
 from ..progress import Progress
 from ..settings import Settings
+from ..ssh.connection import Remote
+from ..ssh.session import PasswordAnswer
 from . import camera as cameras
 from . import camera_facts, machine, model, network, node_red, ssh
 from .check import Check, Status, fail

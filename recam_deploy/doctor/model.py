@@ -13,7 +13,6 @@ from typing import Any
 from .. import cvimodel
 from ..camera.http import ActiveInfo, CameraApi
 from ..camera.layout import CameraLayout
-from ..camera.remote import Remote
 from ..cvimodel.classes import class_count
 from ..errors import CameraError, RecamError
 from ..flows.document import Node
@@ -21,6 +20,7 @@ from ..flows.labels import disagreements
 from ..flows.merge import ACTIVE_MODEL
 from ..progress import Step
 from ..settings import CameraSettings
+from ..ssh.connection import Remote
 from .camera_facts import MODEL_LIMIT, CameraFacts
 from .check import Check, fail, ok, warn
 

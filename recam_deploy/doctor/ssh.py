@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
-from ..camera.dialogue import PasswordAnswer
-from ..camera.known_hosts import KnownHosts
-from ..camera.quoting import RemoteCommand
-from ..camera.remote import Remote, connect
 from ..errors import CameraError, HostKeyError, RecamError, SudoError
 from ..settings import CameraSettings, default_known_hosts
+from ..ssh.command import RemoteCommand
+from ..ssh.connection import Remote, connect
+from ..ssh.known_hosts import KnownHosts
+from ..ssh.session import PasswordAnswer
 from .check import Check, fail, ok, warn
 
 _FACTORY_USER = "recamera"

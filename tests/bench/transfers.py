@@ -35,10 +35,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "secrecy"))
 from shaped_link import Shape, shaped
 from sshd_parts import SYSTEM_PATH, known_hosts, make_key, start_plain
 
-from recam_deploy.camera.dialogue import PasswordOnce
-from recam_deploy.camera.login import Login
-from recam_deploy.camera.remote import Remote, connect
 from recam_deploy.settings import CameraSettings
+from recam_deploy.ssh.auth import Login
+from recam_deploy.ssh.connection import Remote, connect
+from recam_deploy.ssh.session import PasswordOnce
 
 _BLOCK = 64 * 1024  # beyond gzip's window of 32 KiB, so that a repeated block gains it nothing
 _YARDSTICK = "scp"

@@ -10,7 +10,8 @@ from fault_camera import GOOD_RUNNER, SECRET, FaultCamera, StartVirtual
 from planted import WRONG
 from sshd_parts import make_key
 
-from recam_deploy.camera import dialogue, remote
+from recam_deploy.ssh import connection as remote
+from recam_deploy.ssh import session as dialogue
 
 
 def with_key(camera: FaultCamera, tmp_path: Path) -> dict[str, str]:

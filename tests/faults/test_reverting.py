@@ -16,7 +16,6 @@ from recam_deploy.camera.deployment import Deployment, apply
 from recam_deploy.camera.history import PutBack, put_back
 from recam_deploy.camera.layout import CameraLayout
 from recam_deploy.camera.lock import Lock
-from recam_deploy.camera.remote import Remote
 from recam_deploy.cli.camera_actions import (
     at_work,
     deploy_tested,
@@ -28,6 +27,7 @@ from recam_deploy.console import Terminal
 from recam_deploy.errors import SmokeTestError
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import Settings, load_settings
+from recam_deploy.ssh.connection import Remote
 
 QUIET = SilentProgress()
 

@@ -14,11 +14,11 @@ from planted import WRONG
 from pydantic import SecretStr
 from sshd_parts import USERS_PASSWORD
 
-from recam_deploy.camera import dialogue
-from recam_deploy.camera import remote as remote_module
-from recam_deploy.camera.quoting import RemoteCommand
-from recam_deploy.camera.remote import connect
 from recam_deploy.errors import CameraError, ConnectionFailedError, SudoError
+from recam_deploy.ssh import connection as remote_module
+from recam_deploy.ssh import session as dialogue
+from recam_deploy.ssh.command import RemoteCommand
+from recam_deploy.ssh.connection import connect
 
 if TYPE_CHECKING:
     from tests.openssh.conftest import Server, StartCamera

@@ -21,13 +21,13 @@ from recam_deploy.camera.deployment import Deployment, apply
 from recam_deploy.camera.facts import gather_facts
 from recam_deploy.camera.lock import hold
 from recam_deploy.camera.plan import plan_deployment
-from recam_deploy.camera.quoting import RemoteCommand
-from recam_deploy.camera.remote import Remote, connect
 from recam_deploy.camera.runner_binary import find_runner
 from recam_deploy.camera.smoke import SmokeReport, run_smoke_test
 from recam_deploy.errors import DeploymentError, SmokeTestError, SudoError
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import CameraSettings
+from recam_deploy.ssh.command import RemoteCommand
+from recam_deploy.ssh.connection import Remote, connect
 
 if TYPE_CHECKING:
     from tests.openssh.conftest import Server

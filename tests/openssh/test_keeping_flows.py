@@ -11,8 +11,8 @@ from sshd_parts import USERS_PASSWORD
 
 from recam_deploy.camera.facts import gather_facts
 from recam_deploy.camera.flow_backups import keep_flows
-from recam_deploy.camera.remote import connect
 from recam_deploy.errors import CameraError
+from recam_deploy.ssh.connection import connect
 
 if TYPE_CHECKING:
     from tests.openssh.conftest import Server

@@ -15,14 +15,14 @@ import pytest
 from pydantic import SecretStr
 from sshd_parts import USERS_PASSWORD
 
-from recam_deploy.camera.quoting import RemoteCommand
-from recam_deploy.camera.remote import connect
 from recam_deploy.errors import (
     AuthenticationError,
     ConnectionFailedError,
     HostKeyError,
     SettingsError,
 )
+from recam_deploy.ssh.command import RemoteCommand
+from recam_deploy.ssh.connection import connect
 
 if TYPE_CHECKING:
     from tests.openssh.conftest import Server, StartCamera

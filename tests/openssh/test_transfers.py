@@ -17,11 +17,11 @@ from sshd_parts import known_hosts
 from recam_deploy.artifact import Artifact
 from recam_deploy.camera.deployment import Deployment
 from recam_deploy.camera.lock import hold
-from recam_deploy.camera.remote import connect
 from recam_deploy.cli.camera_actions import deploy_artifact, deploy_tested, prepare_smoke_test
 from recam_deploy.errors import ConnectionFailedError
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import CameraSettings, load_settings
+from recam_deploy.ssh.connection import connect
 
 if TYPE_CHECKING:
     from tests.openssh.conftest import Server

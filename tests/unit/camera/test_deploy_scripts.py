@@ -9,7 +9,7 @@ import pytest
 from shells import Run
 
 from recam_deploy.camera import deploy_scripts as scripts
-from recam_deploy.camera.scripts import INSTALL_DAMAGED, INSTALL_IN_THE_WAY, STORE
+from recam_deploy.ssh.scripts import INSTALL_DAMAGED, INSTALL_IN_THE_WAY, STORE
 
 
 def sha(text: str) -> str:

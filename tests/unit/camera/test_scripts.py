@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from shells import Run
 
-from recam_deploy.camera import scripts
 from recam_deploy.errors import CameraError
+from recam_deploy.ssh import scripts
 
 
 def sha(data: bytes) -> str:

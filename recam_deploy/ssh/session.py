@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pydantic import SecretStr
 
 from ..errors import CameraError, SudoError, SudoPasswordNeededError
-from .quoting import RemoteCommand, to_wire
+from .command import RemoteCommand, to_wire
 from .scripts import ANNOUNCE, ANNOUNCE_PID, INTRODUCE, limited, parse_introduction, whole
 
 OUTPUT_LIMIT = 4 << 20

@@ -9,10 +9,10 @@ from typing import TypeVar
 from ..errors import CameraError
 from ..files import write_atomically
 from ..progress import Step
-from .dialogue import Input, RemoteResult, TooMuchOutputError, Watch
-from .parts import Part, bring, transfer_seconds
-from .quoting import RemoteCommand
+from .command import RemoteCommand
 from .scripts import SHA256, STORE
+from .session import Input, RemoteResult, TooMuchOutputError, Watch
+from .upload import Part, bring, transfer_seconds
 
 _Self = TypeVar("_Self", bound="FileVerbs")
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recam_deploy.camera.quoting import RemoteCommand, quote, quote_bytes, to_wire
 from recam_deploy.errors import InputError
+from recam_deploy.ssh.command import RemoteCommand, quote, quote_bytes, to_wire
 
 AWKWARD = [
     "plain",

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..progress import Step
-from .dialogue import Input, RemoteResult, Watch
+from .session import Input, RemoteResult, Watch
 
 PACKING_PAYS_BELOW = 6_000_000  # bytes a second
 _JUDGED_BYTES = 256 * 1024  # the last that went out tell how fast the link is

@@ -6,7 +6,7 @@ import select
 import time
 from typing import Protocol
 
-from .dialogue import Talk
+from .session import Talk
 
 _CHUNK = 32768
 _POLL_SECONDS = 0.1

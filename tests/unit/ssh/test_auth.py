@@ -9,9 +9,9 @@ import pytest
 from planted import WRONG, secret
 from pydantic import SecretStr
 
-from recam_deploy.camera.dialogue import PasswordOnce
-from recam_deploy.camera.login import Keys, LockedKeyError, Login, OnePrompt, UnusableKeyError
 from recam_deploy.errors import AuthenticationError, SettingsError
+from recam_deploy.ssh.auth import Keys, LockedKeyError, Login, OnePrompt, UnusableKeyError
+from recam_deploy.ssh.session import PasswordOnce
 
 RIGHT = secret("the right password")
 

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from recam_deploy.camera.dialogue import RemoteResult
-from recam_deploy.camera.parts import PACKING_PAYS_BELOW, Part, bring
+from recam_deploy.ssh.session import RemoteResult
+from recam_deploy.ssh.upload import PACKING_PAYS_BELOW, Part, bring
 
 PIECE = 32768
 SLOW = PIECE / PACKING_PAYS_BELOW * 1.1

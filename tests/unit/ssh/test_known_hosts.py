@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recam_deploy.camera.known_hosts import (
+from recam_deploy.errors import HostKeyError
+from recam_deploy.ssh.known_hosts import (
     HostKey,
     KnownHosts,
     label,
@@ -20,7 +21,6 @@ from recam_deploy.camera.known_hosts import (
     remember,
     verify,
 )
-from recam_deploy.errors import HostKeyError
 
 ED = HostKey("ssh-ed25519", b"an ed25519 key")
 OTHER = HostKey("ssh-ed25519", b"another ed25519 key")

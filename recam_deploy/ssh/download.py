@@ -17,9 +17,9 @@ import scp
 
 from ..errors import CameraError
 from ..progress import Step
-from .parts import transfer_seconds
-from .quoting import quote_bytes, to_wire
+from .command import quote_bytes, to_wire
 from .tcp import STALL_SECONDS, lost, reason_of
+from .upload import transfer_seconds
 
 _BUFFER = 131072
 

@@ -23,10 +23,14 @@ from ..errors import ConnectionFailedError, SettingsError, SudoError
 from ..progress import Step
 from ..settings import CameraSettings, default_known_hosts
 from . import scripts
-from .attended import Attended
-from .conversing import converse
-from .copying import fetch
-from .dialogue import (
+from .auth import Keys, LockedKeyError, Login, OnePrompt, UnusableKeyError
+from .background import Attended
+from .channel import converse
+from .command import RemoteCommand, to_wire
+from .download import fetch
+from .files import SHORT_SECONDS, FileVerbs
+from .known_hosts import Confirm, HostKey, KnownHosts, preferred_types, verify
+from .session import (
     SUDO_SECONDS,
     FirstTalk,
     Input,
@@ -39,11 +43,7 @@ from .dialogue import (
     Watch,
     conclude,
 )
-from .known_hosts import Confirm, HostKey, KnownHosts, preferred_types, verify
-from .login import Keys, LockedKeyError, Login, OnePrompt, UnusableKeyError
-from .quoting import RemoteCommand, to_wire
 from .tcp import STALL_SECONDS, lost, open_socket, reason_of, silence
-from .verbs import SHORT_SECONDS, FileVerbs
 
 _GRACE_SECONDS = 6.0  # for the camera's own `timeout` to act before we close the channel
 _BROKEN = (paramiko.SSHException, EOFError, OSError)

@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 from pydantic import SecretStr
 
 from ..errors import AuthenticationError, SettingsError
-from .dialogue import PasswordOnce
+from .session import PasswordOnce
 
 _KeyT_contra = TypeVar("_KeyT_contra", contravariant=True)
 _KeyT = TypeVar("_KeyT")

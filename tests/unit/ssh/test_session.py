@@ -6,8 +6,10 @@ import pytest
 from planted import secret
 from pydantic import SecretStr
 
-from recam_deploy.camera.conversing import converse
-from recam_deploy.camera.dialogue import (
+from recam_deploy.errors import CameraError, SudoError
+from recam_deploy.ssh.channel import converse
+from recam_deploy.ssh.command import RemoteCommand
+from recam_deploy.ssh.session import (
     FirstTalk,
     PasswordOnce,
     RemoteResult,
@@ -17,8 +19,6 @@ from recam_deploy.camera.dialogue import (
     Watch,
     conclude,
 )
-from recam_deploy.camera.quoting import RemoteCommand
-from recam_deploy.errors import CameraError, SudoError
 
 MARKS = SudoMarks(prompt="PROMPT:", passed="PASSED;")
 COMMAND = RemoteCommand.of("tool", "argument")

@@ -1,0 +1,1 @@
+"""SSH to the camera: connect, log in, run commands, move files. Knows nothing of models."""
