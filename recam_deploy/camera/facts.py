@@ -14,8 +14,8 @@ from ..errors import CameraError
 from ..ssh.command import RemoteCommand
 from ..ssh.connection import Remote
 from ..ssh.scripts import DIGEST, LINKED
-from .layout import CameraLayout
 from .lock import LIVING
+from .paths import CameraLayout
 
 INFO_LIMIT = 65536
 

@@ -13,8 +13,8 @@ from ..ssh.command import RemoteCommand
 from ..ssh.connection import Remote
 from ..ssh.scripts import KEEP
 from .facts import CameraFacts
-from .layout import CameraLayout
-from .work import make_work_folder
+from .paths import CameraLayout
+from .workdir import make_work_folder
 
 _KEPT = 20
 

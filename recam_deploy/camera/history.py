@@ -19,9 +19,9 @@ from ..ssh.connection import Remote
 from .deploy_scripts import LIST
 from .deployment import Deployment, apply
 from .facts import INFO_LIMIT, CameraFacts, KeptModel, gather_facts
-from .layout import CameraLayout
 from .lock import Lock, default_owner
 from .model_info import entry_id
+from .paths import CameraLayout
 from .plan import DeploymentPlan, plan_rollback, recorded_id
 
 

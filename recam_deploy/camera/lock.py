@@ -28,7 +28,7 @@ from ..ssh.background import Attended
 from ..ssh.command import RemoteCommand, Word
 from ..ssh.connection import Remote
 from ..ssh.scripts import LIMITS, LINKED
-from .work import make_ours, refused_link
+from .workdir import make_ours, refused_link
 
 LOCK_BUSY = 75
 _REASON_LIMIT = 200

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .. import cvimodel
 from ..artifact import Artifact
-from ..errors import InputError
+from .checks import refuse_full, refuse_too_large, refuse_unfit
 from .facts import CameraFacts, KeptModel
-from .fitness import refuse_full, refuse_too_large, refuse_unfit
-from .layout import CameraLayout
 from .model_info import entry_id, info_text, same_info
+from .paths import CameraLayout
 
 _NAME_LIMIT = 100  # characters; of the record 4096 bytes are read, and JSON takes 12 for some
 
@@ -102,16 +100,6 @@ class DeploymentPlan:
             "locked_by": self.facts.lock or None,
             "steps": [dataclasses.asdict(step) for step in self.steps],
         }
-
-
-def check_artifact(artifact: Artifact) -> None:
-    """Refuse, before connecting, what the camera could never run. Raises InputError."""
-    if artifact.chip != cvimodel.CHIP:
-        raise InputError(
-            f"{artifact.cvimodel} is for the chip {artifact.chip or '(none named)'}; "
-            f"a reCamera's is {cvimodel.CHIP}",
-            f"Convert the model for {cvimodel.CHIP}: `recam convert` does.",
-        )
 
 
 def plan_deployment(

@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 from ..artifact import Artifact
 from ..camera.deployment import Deployment, Tried, apply, in_place
 from ..camera.facts import CameraFacts, gather_facts
-from ..camera.layout import CameraLayout
 from ..camera.lock import Lock, default_owner, hold
+from ..camera.paths import CameraLayout
 from ..camera.plan import DeploymentPlan, plan_deployment
-from ..camera.runner import try_loading
-from ..camera.runner_binary import RunnerSource, find_runner
-from ..camera.smoke import SmokeReport, run_smoke_test
+from ..camera.smoke_test.binary import RunnerSource, find_runner
+from ..camera.smoke_test.run import SmokeReport, run_smoke_test
+from ..camera.smoke_test.runner import try_loading
 from ..detection.pictures import read_picture
 from ..progress import Progress
 from ..settings import Settings

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..artifact import Artifact
     from ..camera.deployment import Deployment
     from ..camera.plan import DeploymentPlan, PlanStep
-    from ..camera.smoke import SmokeReport
+    from ..camera.smoke_test.run import SmokeReport
     from ..console import Terminal
     from ..settings import Settings
 
@@ -67,9 +67,9 @@ def deploy(
 def _deploy_over_http(
     terminal: Terminal, settings: Settings, model: Artifact, *, dry_run: bool
 ) -> None:
-    from ..camera.http import CameraApi
-    from ..camera.http_deployment import apply_http, plan_http_deployment
-    from ..camera.layout import CameraLayout
+    from ..camera.paths import CameraLayout
+    from ..camera.web_api import CameraApi
+    from ..camera.web_deployment import apply_http, plan_http_deployment
 
     layout = CameraLayout.from_settings(settings.camera)
     with CameraApi(settings.camera) as api:
@@ -120,8 +120,7 @@ def test(
 
 def _read_artifact(path: Path, labels: Path | None) -> Artifact:
     from ..artifact import load_artifact
-    from ..camera.acceptance import check_read_right
-    from ..camera.plan import check_artifact
+    from ..camera.checks import check_artifact, check_read_right
     from ..network.labels import read_labels
 
     artifact = load_artifact(path, read_labels(labels) if labels else ())

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 from ..artifact import Artifact
 from ..camera.facts import gather_facts
 from ..camera.flow_backups import keep_flows
-from ..camera.http import ActiveInfo, CameraApi
-from ..camera.layout import CameraLayout
+from ..camera.paths import CameraLayout
+from ..camera.web_api import ActiveInfo, CameraApi
 from ..errors import (
     AuthenticationError,
     CameraApiError,

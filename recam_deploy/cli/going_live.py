@@ -14,8 +14,8 @@ from typing import Any
 from ..artifact import Artifact
 from ..camera.deployment import Deployment
 from ..camera.history import PutBack, put_back
-from ..camera.layout import CameraLayout
 from ..camera.lock import Lock
+from ..camera.paths import CameraLayout
 from ..console import Terminal
 from ..errors import (
     CameraError,

@@ -28,7 +28,7 @@ def history(
     Example: recam history --host 192.168.42.1
     """
     from ..camera.history import read_history
-    from ..camera.layout import CameraLayout
+    from ..camera.paths import CameraLayout
     from ..console import Terminal
     from .login import open_remote
 
@@ -68,7 +68,7 @@ def rollback(
     """
     from ..camera.deployment import apply
     from ..camera.history import plan_return, read_history
-    from ..camera.layout import CameraLayout
+    from ..camera.paths import CameraLayout
     from ..console import Terminal
     from .camera_actions import at_work
     from .deploy import print_plan

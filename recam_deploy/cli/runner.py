@@ -37,8 +37,8 @@ def fetch(
     It is used for cameras that have none of their own. It must be a RISC-V program, and its
     sha256 must be the known one.
     """
-    from ..camera.runner_binary import PINNED_SHA256
-    from ..camera.runner_binary import fetch as fetch_runner
+    from ..camera.smoke_test.binary import PINNED_SHA256
+    from ..camera.smoke_test.binary import fetch as fetch_runner
     from ..console import Terminal
     from ..settings import load_settings
 

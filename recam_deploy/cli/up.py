@@ -20,7 +20,7 @@ from .options import AsJson, DryRun, ModelOutput, Output, Runner
 
 if TYPE_CHECKING:
     from ..camera.deployment import Deployment
-    from ..camera.smoke import SmokeReport
+    from ..camera.smoke_test.run import SmokeReport
     from ..console import Terminal
     from ..conversion.convert import ConversionResult
     from ..live.watching import LiveReport

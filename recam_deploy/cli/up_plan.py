@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..artifact import Artifact
-from ..camera.layout import CameraLayout
+from ..camera.paths import CameraLayout
 from ..camera.plan import DeploymentPlan
 from ..console import Terminal
 from ..conversion.finished import finished_before

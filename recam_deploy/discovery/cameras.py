@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..camera.http import CameraApi
+from ..camera.web_api import CameraApi
 from ..errors import CameraError
 from ..ports import Port, knock_all
 from ..settings import CameraSettings, DiscoverSettings

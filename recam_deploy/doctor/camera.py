@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..camera.http import CameraApi, DeviceInfo
+from ..camera.web_api import CameraApi, DeviceInfo
 from ..errors import CameraError
 from ..settings import CameraSettings
 from .camera_facts import CameraFacts

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..camera.layout import CameraLayout
+from ..camera.paths import CameraLayout
 from ..errors import CameraError
 from ..ssh.command import RemoteCommand
 from ..ssh.connection import Remote

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from ..camera.layout import CameraLayout
+from ..camera.paths import CameraLayout
 from ..errors import CameraError
 from ..progress import Progress
 from ..settings import Settings

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import cvimodel
-from ..camera.http import ActiveInfo, CameraApi
-from ..camera.layout import CameraLayout
+from ..camera.paths import CameraLayout
+from ..camera.web_api import ActiveInfo, CameraApi
 from ..cvimodel.classes import class_count
 from ..errors import CameraError, RecamError
 from ..flows.document import Node

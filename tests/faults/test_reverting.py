@@ -14,8 +14,8 @@ from PIL import Image
 from recam_deploy.artifact import load_artifact
 from recam_deploy.camera.deployment import Deployment, apply
 from recam_deploy.camera.history import PutBack, put_back
-from recam_deploy.camera.layout import CameraLayout
 from recam_deploy.camera.lock import Lock
+from recam_deploy.camera.paths import CameraLayout
 from recam_deploy.cli.camera_actions import (
     at_work,
     deploy_tested,

@@ -33,7 +33,7 @@ from sshd_parts import (
 )
 
 from recam_deploy.artifact import Artifact, sha256_of
-from recam_deploy.camera.layout import CameraLayout
+from recam_deploy.camera.paths import CameraLayout
 from recam_deploy.settings import CameraSettings
 
 RUNNER = """#!/bin/sh

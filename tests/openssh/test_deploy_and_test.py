@@ -21,8 +21,8 @@ from recam_deploy.camera.deployment import Deployment, apply
 from recam_deploy.camera.facts import gather_facts
 from recam_deploy.camera.lock import hold
 from recam_deploy.camera.plan import plan_deployment
-from recam_deploy.camera.runner_binary import find_runner
-from recam_deploy.camera.smoke import SmokeReport, run_smoke_test
+from recam_deploy.camera.smoke_test.binary import find_runner
+from recam_deploy.camera.smoke_test.run import SmokeReport, run_smoke_test
 from recam_deploy.errors import DeploymentError, SmokeTestError, SudoError
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import CameraSettings

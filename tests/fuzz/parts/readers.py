@@ -18,8 +18,8 @@ from cvimodels import DATA, PARTS, cvimodel_bytes, description, seal, yolo11_ten
 
 from recam_deploy import cvimodel
 from recam_deploy.artifact import load_artifact
-from recam_deploy.camera.http import ActiveInfo, CameraApi
-from recam_deploy.camera.sscma_output import explain_failure, parse_output
+from recam_deploy.camera.smoke_test.output import explain_failure, parse_output
+from recam_deploy.camera.web_api import ActiveInfo, CameraApi
 from recam_deploy.cvimodel.classes import class_count
 from recam_deploy.doctor.camera_facts import parse, parse_ion
 from recam_deploy.doctor.model import ModelFacts

@@ -14,10 +14,11 @@ from camera_facts import FACTS, FOLDER
 from cvimodels import cvimodel_bytes, yolo11_tensors
 
 from recam_deploy.artifact import Artifact
+from recam_deploy.camera.checks import check_artifact
 from recam_deploy.camera.facts import INFO_LIMIT, CameraFacts, FolderFacts, KeptModel
-from recam_deploy.camera.layout import CameraLayout
 from recam_deploy.camera.model_info import entry_id, info_text, model_info
-from recam_deploy.camera.plan import check_artifact, plan_deployment, plan_rollback
+from recam_deploy.camera.paths import CameraLayout
+from recam_deploy.camera.plan import plan_deployment, plan_rollback
 from recam_deploy.cvimodel import read_model
 from recam_deploy.errors import DeploymentError, InputError
 from recam_deploy.settings import CameraSettings

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from recam_deploy.artifact import Artifact
-from recam_deploy.camera.picture import CameraPicture, prepare_picture
-from recam_deploy.camera.smoke import find_detections
-from recam_deploy.camera.sscma_output import RawBox, RawClass, SscmaOutput
+from recam_deploy.camera.smoke_test.output import RawBox, RawClass, SscmaOutput
+from recam_deploy.camera.smoke_test.picture import CameraPicture, prepare_picture
+from recam_deploy.camera.smoke_test.run import find_detections
 from recam_deploy.errors import InputError
 
 ARTIFACT = Artifact(Path("m.cvimodel"), None, "m", "a" * 64, 1, "cv181x", labels=("zero",))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cvimodels import cvimodel_bytes, yolo11_tensors
 
-from recam_deploy.camera.http import DeviceInfo
+from recam_deploy.camera.web_api import DeviceInfo
 from recam_deploy.cvimodel import Tensor
 from recam_deploy.doctor import camera, machine, model, network, node_red
 from recam_deploy.doctor.camera_facts import CameraFacts, parse, parse_ion

@@ -15,10 +15,10 @@ import pytest
 from hostile_servers import reply, serving
 
 from recam_deploy.artifact import Artifact
-from recam_deploy.camera.http import CHUNK, ActiveInfo, CameraApi
-from recam_deploy.camera.http_deployment import apply_http, plan_http_deployment
-from recam_deploy.camera.layout import CameraLayout
 from recam_deploy.camera.model_info import entry_id
+from recam_deploy.camera.paths import CameraLayout
+from recam_deploy.camera.web_api import CHUNK, ActiveInfo, CameraApi
+from recam_deploy.camera.web_deployment import apply_http, plan_http_deployment
 from recam_deploy.errors import CameraApiError, DeploymentError, InputError
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import CameraSettings

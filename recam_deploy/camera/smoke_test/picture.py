@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..detection.pictures import read_picture
+from ...detection.pictures import read_picture
 
 MAX_SIDE = 4096
 _ORIENTATION = 0x0112

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..errors import ModelNotLoadedError, SmokeTestError, UnknownToRunnerError
+from ...errors import ModelNotLoadedError, SmokeTestError, UnknownToRunnerError
 
 _NUMBER = r"([-+]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:[eE][-+]?\d{1,3})?|[-+]?(?:nan|inf))"
 _SCORE = rf"score: *{_NUMBER},? +target: *(-?\d{{1,9}})\b"

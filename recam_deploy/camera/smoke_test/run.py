@@ -11,17 +11,20 @@ from typing import Any
 
 from PIL import Image
 
-from ..artifact import Artifact
-from ..detection.draw import draw_detections
-from ..detection.letterbox import Letterbox
-from ..detection.types import Detection
-from ..errors import InputError, SmokeTestError
-from ..files import copy_atomically, write_atomically
-from ..progress import Progress
-from ..ssh.connection import Remote
-from .facts import CameraFacts, gather_facts
-from .fitness import RESERVE_BYTES
-from .layout import CameraLayout
+from ...artifact import Artifact
+from ...detection.draw import draw_detections
+from ...detection.letterbox import Letterbox
+from ...detection.types import Detection
+from ...errors import InputError, SmokeTestError
+from ...files import copy_atomically, write_atomically
+from ...progress import Progress
+from ...ssh.connection import Remote
+from ..checks import RESERVE_BYTES
+from ..facts import CameraFacts, gather_facts
+from ..paths import CameraLayout
+from ..workdir import make_work_folder
+from .binary import RunnerSource
+from .output import RawBox, SscmaOutput, Timings
 from .picture import CameraPicture, prepare_picture
 from .runner import (
     RunnerRun,
@@ -31,9 +34,6 @@ from .runner import (
     explaining_memory,
     input_size,
 )
-from .runner_binary import RunnerSource
-from .sscma_output import RawBox, SscmaOutput, Timings
-from .work import make_work_folder
 
 
 @dataclass(frozen=True)

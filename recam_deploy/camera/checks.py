@@ -1,14 +1,60 @@
-"""Whether a camera can take a model at all; found out before anything is written."""
+"""Refuse a deployment before anything is written: a wrong model, an unfit camera, a full disk.
+
+Some cvimodels the camera would load and misread, told by their tensors alone. `recam convert` makes
+none of these; others' do, and show nonsense with no error anywhere. The rules are those of
+SSCMA-Micro `sscma/core/model/` (see `cvimodel.family`).
+"""
 
 from __future__ import annotations
 
 from .. import cvimodel
 from ..artifact import Artifact
-from ..errors import DeploymentError
+from ..cvimodel import CviModel, read_model
+from ..errors import DeploymentError, InputError, UnsupportedModelError
 from .facts import CameraFacts
-from .layout import CameraLayout
+from .paths import CameraLayout
 
 RESERVE_BYTES = 50_000_000  # kept free: a full /userdata breaks the camera's own system
+_CONVERT = (
+    "Convert the ONNX model with `recam convert`: it cuts it where the camera reads it right."
+)
+
+
+def check_artifact(artifact: Artifact) -> None:
+    """Refuse, before connecting, what the camera could never run. Raises InputError."""
+    if artifact.chip != cvimodel.CHIP:
+        raise InputError(
+            f"{artifact.cvimodel} is for the chip {artifact.chip or '(none named)'}; "
+            f"a reCamera's is {cvimodel.CHIP}",
+            f"Convert the model for {cvimodel.CHIP}: `recam convert` does.",
+        )
+
+
+def check_read_right(artifact: Artifact) -> None:
+    """Refuse a cvimodel that the camera takes for another kind of model than it is.
+
+    Raises UnsupportedModelError; InputError when the file is damaged.
+    """
+    reason = misreading(read_model(artifact.cvimodel), artifact.labels)
+    if reason:
+        raise UnsupportedModelError(f"{artifact.cvimodel.name}: {reason}", _CONVERT)
+
+
+def misreading(model: CviModel, labels: tuple[str, ...]) -> str | None:
+    """Why the camera would misread a model with these class names; None when it would not."""
+    if model.family == "yolo11-pose" and len(labels) > 1:
+        shape = "×".join(map(str, model.outputs[0].shape))
+        return (
+            f"the camera would take the output {shape} for that of a pose model, which has one "
+            f"class, and there are {len(labels)} class names: a detector that keeps its decoding "
+            "looks so when it has 4, 7, 10, … classes"
+        )
+    if model.family == "yolov8-detect" and model.outputs[0].dtype == "float32":
+        return (
+            "its outputs are grouped, three boxes and then three classes, which the camera decodes "
+            "by its YOLOv8 class, and that reads float boxes from a class tensor"
+        )
+    return None
 
 
 def refuse_too_large(artifact: Artifact, facts: CameraFacts) -> None:

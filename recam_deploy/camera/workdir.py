@@ -11,7 +11,7 @@ from ..ssh.connection import Remote
 
 if TYPE_CHECKING:
     from .facts import CameraFacts
-    from .layout import CameraLayout
+    from .paths import CameraLayout
 
 
 _MAKE_OURS = 'mkdir -p "$1" && chown "$2" "$1"'

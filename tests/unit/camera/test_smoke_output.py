@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recam_deploy.camera.sscma_output import RawBox, Timings, explain_failure, parse_output
+from recam_deploy.camera.smoke_test.output import RawBox, Timings, explain_failure, parse_output
 from recam_deploy.errors import RecamError, SmokeTestError
 
 BOX = "x: 0.493750, y: 0.446875, w: 0.731250, h: 0.468750, score: 0.932000, target: 5"

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import process
-from ..artifact import sha256_of
-from ..errors import InputError, ProcessError, RecamError
-from ..files import copy_atomically
-from ..progress import Progress
+from ... import process
+from ...artifact import sha256_of
+from ...errors import InputError, ProcessError, RecamError
+from ...files import copy_atomically
+from ...progress import Progress
 
 REPOSITORY = "https://github.com/jjjadand/yolov5_Test_reCamera"
 PATH_IN_REPOSITORY = Path("solutions/sscma-model/build/sscma-model")

@@ -15,10 +15,10 @@ from ..artifact import Artifact
 from ..errors import CameraError, ConnectionFailedError, DeploymentError, InputError
 from ..progress import Progress
 from .deployment import Deployment
-from .http import MODEL_LIMIT, CameraApi
-from .layout import CameraLayout
 from .model_info import entry_id, info_text, read_unchanged, same_info
+from .paths import CameraLayout
 from .plan import PlanStep
+from .web_api import MODEL_LIMIT, CameraApi
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from recam_deploy.camera.layout import CameraLayout
+from recam_deploy.camera.paths import CameraLayout
 from recam_deploy.errors import SettingsError
 from recam_deploy.settings import CameraSettings
 

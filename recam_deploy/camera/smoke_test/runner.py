@@ -16,25 +16,25 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from .. import cvimodel
-from ..artifact import Artifact
-from ..errors import (
+from ... import cvimodel
+from ...artifact import Artifact
+from ...errors import (
     CameraError,
     ModelNotLoadedError,
     SmokeTestError,
     SudoPasswordNeededError,
     UnknownToRunnerError,
 )
-from ..progress import Progress
-from ..ssh.command import RemoteCommand
-from ..ssh.connection import Remote
-from ..ssh.scripts import END_RUN, INSTALL_PROGRAM, NEW_RUN
-from .deployment import Tried
-from .facts import CameraFacts
-from .layout import CameraLayout
-from .runner_binary import RunnerBinary, RunnerSource
-from .sscma_output import SscmaOutput, explain_failure, parse_output
-from .work import make_work_folder
+from ...progress import Progress
+from ...ssh.command import RemoteCommand
+from ...ssh.connection import Remote
+from ...ssh.scripts import END_RUN, INSTALL_PROGRAM, NEW_RUN
+from ..deployment import Tried
+from ..facts import CameraFacts
+from ..paths import CameraLayout
+from ..workdir import make_work_folder
+from .binary import RunnerBinary, RunnerSource
+from .output import SscmaOutput, explain_failure, parse_output
 
 _OUTPUT_LIMIT = 32 << 20  # the picture has the model input's size, so far less is normal
 

@@ -9,7 +9,7 @@ import pytest
 from cvimodels import cvimodel_bytes, yolo11_tensors
 
 from recam_deploy.artifact import load_artifact
-from recam_deploy.camera.acceptance import check_read_right
+from recam_deploy.camera.checks import check_read_right
 from recam_deploy.cvimodel import Tensor
 from recam_deploy.errors import UnsupportedModelError
 

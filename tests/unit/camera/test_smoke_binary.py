@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recam_deploy.camera.runner_binary import (
+from recam_deploy.camera.smoke_test.binary import (
     PATH_IN_REPOSITORY,
     PINNED_SHA256,
     RunnerBinary,
