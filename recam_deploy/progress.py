@@ -1,6 +1,6 @@
 """How long work tells of itself, without knowing who listens.
 
-Modules below `cli` take a `Progress` and never print; `console.Terminal` shows it.
+Modules below `cli` take a `Progress` and never print; `terminal.Terminal` shows it.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def _asks_for_json() -> bool:
 
 
 def _terminal(as_json: bool) -> Any:
-    from ..console import Terminal
+    from ..terminal import Terminal
 
     return Terminal(as_json=as_json)
 

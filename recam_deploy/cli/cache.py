@@ -20,8 +20,8 @@ app = typer.Typer(
 @bounded
 def info(as_json: AsJson = False) -> None:
     """Show how much is kept, and where."""
-    from ..console import Terminal
     from ..settings import load_settings
+    from ..terminal import Terminal
     from .actions import step_cache
 
     terminal = Terminal(as_json=as_json)
@@ -57,8 +57,8 @@ def clean(
     as_json: AsJson = False,
 ) -> None:
     """Remove kept steps; the next conversion makes them again. The compiler stays."""
-    from ..console import Terminal
     from ..settings import load_settings
+    from ..terminal import Terminal
     from .actions import step_cache
 
     cache = step_cache(load_settings())

@@ -13,8 +13,8 @@ from .groups import grouped
 from .options import AsJson, CvimodelOutput, DryRun
 
 if TYPE_CHECKING:
-    from ..console import Terminal
     from ..conversion.convert import ConversionResult
+    from ..terminal import Terminal
     from .actions import Prepared
 
 
@@ -42,8 +42,8 @@ def convert(
 
     Example: recam convert yolo11n.onnx --calibration pictures/
     """
-    from ..console import Terminal
     from ..settings import load_settings
+    from ..terminal import Terminal
     from .actions import prepare_conversion, run_conversion
     from .foreign import as_onnx, tell_missing_export
 

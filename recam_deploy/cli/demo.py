@@ -14,8 +14,8 @@ from .boundary import FAILED, bounded
 from .options import AsJson
 
 if TYPE_CHECKING:
-    from ..console import Terminal
     from ..settings import Settings
+    from ..terminal import Terminal
     from ..virtual_camera import NodeRedOptions, VirtualCamera
     from .up import Journey
 
@@ -56,8 +56,8 @@ def demo(
 
     Example: recam demo --stay
     """
-    from ..console import Terminal
     from ..settings import load_settings
+    from ..terminal import Terminal
     from .up import print_journey
 
     terminal = Terminal(as_json=as_json)

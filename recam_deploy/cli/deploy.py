@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..camera.deployment import Deployment
     from ..camera.plan import DeploymentPlan, PlanStep
     from ..camera.smoke_test.run import SmokeReport
-    from ..console import Terminal
     from ..settings import Settings
+    from ..terminal import Terminal
 
 
 @bounded
@@ -44,7 +44,7 @@ def deploy(
 
     Example: recam deploy yolo11n_int8.json --host 192.168.42.1
     """
-    from ..console import Terminal
+    from ..terminal import Terminal
     from .camera_actions import deploy_artifact, plan_for
     from .login import open_remote
 
@@ -102,7 +102,7 @@ def test(
 
     Example: recam test yolo11n_int8.json --image bus.jpg --host 192.168.42.1
     """
-    from ..console import Terminal
+    from ..terminal import Terminal
     from .camera_actions import at_work, prepare_smoke_test, smoke_test
     from .login import open_remote
 

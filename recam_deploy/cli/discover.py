@@ -43,11 +43,11 @@ def discover(
 
     Example: recam discover --json
     """
-    from ..console import Terminal
     from ..discovery.cameras import candidates, look
     from ..discovery.mdns import Announced, browse
     from ..errors import ConnectionFailedError
     from ..settings import load_settings
+    from ..terminal import Terminal
 
     terminal = Terminal(as_json=as_json)
     settings = load_settings().with_flags(discover={"seconds": seconds, "interface": interface})

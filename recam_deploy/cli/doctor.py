@@ -33,8 +33,8 @@ def doctor(
 
     Example: recam doctor --host 192.168.42.1
     """
-    from ..console import Terminal
     from ..doctor.examination import examine
+    from ..terminal import Terminal
     from .login import password_of
 
     terminal = Terminal(as_json=as_json)
@@ -54,7 +54,7 @@ def doctor(
 
 def _lines(checks: Sequence[Check]) -> list[str]:
     """A line a check, and below it what to do."""
-    from ..console import one_line
+    from ..terminal import one_line
 
     shown = []
     for check in checks:

@@ -16,10 +16,10 @@ from .groups import grouped
 from .options import AsJson, DryRun
 
 if TYPE_CHECKING:
-    from ..console import Terminal
     from ..flows.client import NodeRed
     from ..flows.push import Pushed, Target
     from ..settings import Settings
+    from ..terminal import Terminal
     from .flow_actions import Connections
 
 app = typer.Typer(
@@ -36,8 +36,8 @@ def show(camera: PlaceFlags, login: NodeRedFlags, as_json: AsJson = False) -> No
 
     With --json: the whole document, {"rev", "flows"}.
     """
-    from ..console import Terminal
     from ..flows.document import CAMERA_TYPES, described
+    from ..terminal import Terminal
     from .flow_actions import node_red
 
     terminal = Terminal(as_json=as_json)
@@ -67,10 +67,10 @@ def pull(
     as_json: AsJson = False,
 ) -> None:
     """Save the camera's flows in a file."""
-    from ..console import Terminal
     from ..errors import InputError
     from ..files import write_atomically
     from ..flows.backups import content
+    from ..terminal import Terminal
     from .flow_actions import node_red
 
     terminal = Terminal(as_json=as_json)
@@ -101,9 +101,9 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Show what a push (or, with --backup, a restore) would change; nothing is sent."""
-    from ..console import Terminal
     from ..errors import FlowError
     from ..flows.backups import Backups
+    from ..terminal import Terminal
     from .flow_actions import Connections, node_red
 
     if backup is not None and wanted != FlowFlags():
@@ -140,7 +140,7 @@ def push_flow(
 
     Example: recam flow push --template detections --to mqtt --host 192.168.42.1
     """
-    from ..console import Terminal
+    from ..terminal import Terminal
     from .flow_actions import Connections, node_red, push_and_wait
 
     terminal = Terminal(as_json=as_json)
@@ -162,8 +162,8 @@ def push_flow(
 @grouped
 def backups(camera: PlaceFlags, as_json: AsJson = False) -> None:
     """List the flows of this camera that are kept on this machine, the newest first."""
-    from ..console import Terminal
     from ..flows.backups import Backups
+    from ..terminal import Terminal
 
     terminal = Terminal(as_json=as_json)
     store = Backups.from_settings(camera.settings().camera)
@@ -192,8 +192,8 @@ def restore(
 
     What is there now is kept first, so a second restore undoes the first.
     """
-    from ..console import Terminal
     from ..flows.backups import Backups
+    from ..terminal import Terminal
     from .flow_actions import Connections, node_red, push_and_wait
 
     terminal = Terminal(as_json=as_json)

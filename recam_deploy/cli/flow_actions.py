@@ -45,7 +45,7 @@ from ..ssh.connection import Remote
 from .login import ask_secret, open_remote
 
 if TYPE_CHECKING:
-    from ..console import Terminal
+    from ..terminal import Terminal
     from .flow_options import TemplateName
 
 _MADE_SECONDS = 90.0  # the camera loads the model, and its Node-RED may be busy

@@ -11,9 +11,9 @@ import typer
 from ..errors import ConsentError
 
 if TYPE_CHECKING:
-    from ..console import Terminal
     from ..frameworks import Exported, Exporter, ExportPlan
     from ..settings import Settings
+    from ..terminal import Terminal
 
 _PANEL = "Other frameworks"
 

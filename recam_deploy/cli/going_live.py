@@ -16,7 +16,6 @@ from ..camera.deployment import Deployment
 from ..camera.history import PutBack, put_back
 from ..camera.lock import Lock
 from ..camera.paths import CameraLayout
-from ..console import Terminal
 from ..errors import (
     CameraError,
     FlowError,
@@ -35,6 +34,7 @@ from ..live.mqtt import MqttSource
 from ..live.watching import LiveReport, collect, open_source
 from ..settings import Settings
 from ..ssh.connection import Remote
+from ..terminal import Terminal
 from .flow_actions import (
     Connections,
     FlowChoice,

@@ -29,7 +29,7 @@ def history(
     """
     from ..camera.history import read_history
     from ..camera.paths import CameraLayout
-    from ..console import Terminal
+    from ..terminal import Terminal
     from .login import open_remote
 
     terminal = Terminal(as_json=as_json)
@@ -69,7 +69,7 @@ def rollback(
     from ..camera.deployment import apply
     from ..camera.history import plan_return, read_history
     from ..camera.paths import CameraLayout
-    from ..console import Terminal
+    from ..terminal import Terminal
     from .camera_actions import at_work
     from .deploy import print_plan
     from .login import open_remote

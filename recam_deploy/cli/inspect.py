@@ -14,8 +14,8 @@ from .options import AsJson
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..console import Terminal
     from ..cvimodel import CviModel, Program, Section, Tensor
+    from ..terminal import Terminal
 
 _Cell: TypeAlias = "str | list[str]"
 _MOST_NAMES = 12
@@ -47,8 +47,8 @@ def inspect(
 
     Example: recam inspect yolo11n_int8.cvimodel --full
     """
-    from ..console import Terminal
     from ..frameworks import recognise
+    from ..terminal import Terminal
     from .inspect_foreign import inspect_foreign
 
     terminal = Terminal(as_json=as_json)
@@ -226,7 +226,7 @@ def _table(
     terminal: Terminal, title: str, columns: Sequence[str], rows: Sequence[Sequence[_Cell]]
 ) -> None:
     """A table whose cells may hold text from the file: one line each, or a list of lines."""
-    from ..console import one_line
+    from ..terminal import one_line
 
     def printable(cell: _Cell) -> str:
         return one_line(cell) if isinstance(cell, str) else "\n".join(map(one_line, cell))

@@ -6,8 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..console import Terminal
     from ..frameworks import ForeignModel
+    from ..terminal import Terminal
 
 _MOST_NAMES = 12
 """So many names are shown to people; the rest is counted."""
@@ -15,7 +15,7 @@ _MOST_NAMES = 12
 
 def inspect_foreign(terminal: Terminal, model: ForeignModel) -> None:
     """Print what is known of a model before it is exported."""
-    from ..console import one_line
+    from ..terminal import one_line
 
     refusal = dataclasses.asdict(model.refusal) if model.refusal else None
     if terminal.as_json:

@@ -11,9 +11,9 @@ import typer
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from ..console import Terminal
     from ..settings import CameraSettings, Settings
     from ..ssh.connection import Remote
+    from ..terminal import Terminal
 
 
 def password_of(camera: CameraSettings, terminal: Terminal) -> Callable[[], SecretStr | None]:
@@ -21,7 +21,7 @@ def password_of(camera: CameraSettings, terminal: Terminal) -> Callable[[], Secr
     person, where one can be asked."""
 
     def password() -> SecretStr | None:
-        from ..keyring_store import stored_password
+        from ..settings.keyring import stored_password
 
         known = camera.password
         if known is None and camera.keyring:

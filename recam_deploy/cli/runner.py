@@ -39,8 +39,8 @@ def fetch(
     """
     from ..camera.smoke_test.binary import PINNED_SHA256
     from ..camera.smoke_test.binary import fetch as fetch_runner
-    from ..console import Terminal
     from ..settings import load_settings
+    from ..terminal import Terminal
 
     terminal = Terminal(as_json=as_json)
     binary = fetch_runner(

@@ -30,9 +30,9 @@ Exporters = Annotated[
 @bounded
 def install(exporters: Exporters = False, as_json: AsJson = False) -> None:
     """Install the compiler into its own Python 3.10 environment, if it is not there yet."""
-    from ..console import Terminal
     from ..frameworks import environments
     from ..settings import load_settings
+    from ..terminal import Terminal
     from ..toolchain import ensure
 
     terminal = Terminal(as_json=as_json)
@@ -52,9 +52,9 @@ def status(as_json: AsJson = False) -> None:
     """Show whether the compiler is installed, where, and whether this machine can run it."""
     import dataclasses
 
-    from ..console import Terminal
     from ..frameworks import environments
     from ..settings import load_settings
+    from ..terminal import Terminal
     from ..toolchain import status as find_status
 
     terminal = Terminal(as_json=as_json)
@@ -84,9 +84,9 @@ def status(as_json: AsJson = False) -> None:
 def remove(as_json: AsJson = False) -> None:
     """Remove the compiler's environment and those of exporters; each is made again when it is next
     needed."""
-    from ..console import Terminal
     from ..frameworks import environments
     from ..settings import load_settings
+    from ..terminal import Terminal
     from ..toolchain import remove as remove_toolchain
 
     terminal = Terminal(as_json=as_json)

@@ -21,10 +21,10 @@ from .options import AsJson, DryRun, ModelOutput, Output, Runner
 if TYPE_CHECKING:
     from ..camera.deployment import Deployment
     from ..camera.smoke_test.run import SmokeReport
-    from ..console import Terminal
     from ..conversion.convert import ConversionResult
     from ..live.watching import LiveReport
     from ..settings import Settings
+    from ..terminal import Terminal
     from .actions import Prepared
     from .camera_actions import SmokeInputs
     from .flow_actions import FlowChoice
@@ -58,7 +58,7 @@ def up(
 
     Example: recam up yolo11n.onnx --calibration pictures/ --image bus.jpg --host 192.168.42.1
     """
-    from ..console import Terminal
+    from ..terminal import Terminal
     from .actions import prepare_conversion
     from .camera_actions import prepare_smoke_test
     from .flow_actions import choose_flow

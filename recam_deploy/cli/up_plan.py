@@ -7,7 +7,6 @@ from typing import Any
 from ..artifact import Artifact
 from ..camera.paths import CameraLayout
 from ..camera.plan import DeploymentPlan
-from ..console import Terminal
 from ..conversion.finished import finished_before
 from ..errors import CameraError
 from ..files import stem_of
@@ -15,6 +14,7 @@ from ..flows.merge import merge
 from ..flows.push import PushPlan, plan_push, preflight
 from ..flows.templates import ModelChoice
 from ..settings import Settings
+from ..terminal import Terminal
 from .actions import Prepared
 from .camera_actions import plan_for
 from .convert import planned_document, planned_lines

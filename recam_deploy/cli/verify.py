@@ -12,9 +12,9 @@ from .options import ArtifactPath, AsJson, Labels
 
 if TYPE_CHECKING:
     from ..artifact import Artifact
-    from ..console import Terminal
     from ..report.comparison import Comparison
     from ..report.layers import LayerMeter
+    from ..terminal import Terminal
     from ..tpu.simulator import Simulator
 
 
@@ -68,7 +68,6 @@ def verify(
     Example: recam verify yolo11n_int8.json --images pictures/ --layers
     """
     from ..artifact import load_artifact
-    from ..console import Terminal
     from ..detection.pictures import list_pictures
     from ..files import write_atomically
     from ..frameworks import exported_folders
@@ -77,6 +76,7 @@ def verify(
     from ..report.html import render
     from ..report.subject import find_float_model, read_subject
     from ..settings import load_settings
+    from ..terminal import Terminal
     from ..tpu.simulator import Simulator
     from .actions import find_compiler
 

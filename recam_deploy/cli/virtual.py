@@ -12,7 +12,7 @@ from .boundary import bounded
 from .options import AsJson
 
 if TYPE_CHECKING:
-    from ..console import Terminal
+    from ..terminal import Terminal
     from ..virtual_camera import VirtualCamera
 
 app = typer.Typer(
@@ -72,8 +72,8 @@ def up(
 
         export RECAM_SETTINGS=<that file> RECAM_PASSWORD=recamera
     """
-    from ..console import Terminal
     from ..settings import load_settings
+    from ..terminal import Terminal
     from ..toolchain import ensure
     from ..virtual_camera import install_node_red, node_red_runs, running, start, stop
 
@@ -108,8 +108,8 @@ def up(
 @bounded
 def down(folder: Folder = None, as_json: AsJson = False) -> None:
     """Stop the virtual camera; its files stay for the next time."""
-    from ..console import Terminal
     from ..settings import load_settings
+    from ..terminal import Terminal
     from ..virtual_camera import stop
 
     place = _place(folder, load_settings().cache_dir)
@@ -122,8 +122,8 @@ def down(folder: Folder = None, as_json: AsJson = False) -> None:
 @bounded
 def status(folder: Folder = None, as_json: AsJson = False) -> None:
     """Show whether the virtual camera runs, and how to reach it."""
-    from ..console import Terminal
     from ..settings import load_settings
+    from ..terminal import Terminal
     from ..virtual_camera import node_red_runs, running
 
     terminal = Terminal(as_json=as_json)

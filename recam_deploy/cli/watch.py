@@ -44,8 +44,8 @@ def watch(
 
     Example: recam watch --host 192.168.42.1
     """
-    from ..console import Terminal
     from ..live.watching import Collector, collect, open_source
+    from ..terminal import Terminal
 
     terminal = Terminal(as_json=as_json)
     settings = camera.settings()

@@ -20,7 +20,6 @@ import onnx
 from bench_models import SHARED, Subject, subjects
 
 from recam_deploy.calibrator.calibrate import calibrate
-from recam_deploy.console import Terminal
 from recam_deploy.conversion import verification
 from recam_deploy.conversion.commands import (
     CVIMODEL_FILE,
@@ -54,6 +53,7 @@ from recam_deploy.detection.types import Detection
 from recam_deploy.network.model import RAW, Network
 from recam_deploy.network.preparing import prepare
 from recam_deploy.settings import load_settings
+from recam_deploy.terminal import Terminal
 from recam_deploy.toolchain import (
     Compiler,
     ToolCommand,

@@ -30,7 +30,6 @@ import onnx
 from bench_runs import cold_cache, conversion
 
 from recam_deploy.artifact import sha256_of
-from recam_deploy.console import Terminal
 from recam_deploy.conversion.calibration import CalibrationSet, read_calibration_set
 from recam_deploy.conversion.commands import (
     CHECK_PICTURE_FILE,
@@ -54,6 +53,7 @@ from recam_deploy.network.preparing import prepare
 from recam_deploy.network.reading import read_network
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import load_settings
+from recam_deploy.terminal import Terminal
 from recam_deploy.toolchain import Compiler, ensure, run_tool
 from recam_deploy.tpu.simulator import Simulator
 

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from bench_runs import cold_cache, conversion
 
-from recam_deploy.console import Terminal
 from recam_deploy.settings import load_settings
+from recam_deploy.terminal import Terminal
 from recam_deploy.toolchain import ensure
 
 _EVERY = 0.05

@@ -27,7 +27,6 @@ from pathlib import Path
 from bench_models import SHARED, Subject, subjects
 from calibration_accuracy import Workshop
 
-from recam_deploy.console import Terminal
 from recam_deploy.conversion.commands import (
     BF16,
     INT8,
@@ -42,6 +41,7 @@ from recam_deploy.conversion.sensitivity import search_layers
 from recam_deploy.conversion.work_folder import finish_search, link_pictures
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import load_settings
+from recam_deploy.terminal import Terminal
 from recam_deploy.toolchain import ensure, run_tool
 
 _KEPT_FILE = "run_qtable.json"

@@ -23,11 +23,11 @@ from recam_deploy.cli.camera_actions import (
     prepare_smoke_test,
 )
 from recam_deploy.cli.login import open_remote
-from recam_deploy.console import Terminal
 from recam_deploy.errors import SmokeTestError
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import Settings, load_settings
 from recam_deploy.ssh.connection import Remote
+from recam_deploy.terminal import Terminal
 
 QUIET = SilentProgress()
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from recam_deploy.cli.main import app
 from recam_deploy.errors import SettingsError
-from recam_deploy.keyring_store import stored_password
 from recam_deploy.settings import load_settings
+from recam_deploy.settings.keyring import stored_password
 
 SECRET = secret("a password in the settings or the keyring")
 EVERYONES = secret("a password for all cameras")

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from recam_deploy.cli.login import password_of
-from recam_deploy.console import Terminal
 from recam_deploy.settings import CameraSettings
+from recam_deploy.terminal import Terminal
 
 HOSTILE = "name\x1b]0;owned\x07\x1b[2J\x9b1A\r\u202ereversed"
 

@@ -65,4 +65,4 @@ if multiprocessing.current_process().name != "MainProcess":
     import recam_deploy.camera.history
     import recam_deploy.cli.camera_actions
     import recam_deploy.cli.main
-    import recam_deploy.console  # noqa: F401
+    import recam_deploy.terminal  # noqa: F401

@@ -25,9 +25,9 @@ from pydantic import (
     ValidationError,
 )
 
+from ..errors import SettingsError
 from . import profiles
-from .errors import SettingsError
-from .settings_file import FILE_NAME, SettingsFile, find_file, nearest, read_file
+from .file import FILE_NAME, SettingsFile, find_file, nearest, read_file
 
 __all__ = ["FILE_NAME", "CameraSettings", "ConvertSettings", "Settings", "load_settings"]
 

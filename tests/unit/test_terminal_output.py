@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from recam_deploy.console import Terminal, one_line
+from recam_deploy.terminal import Terminal, one_line
 
 HOSTILE = "a\x1b]0;title\x07\x9b31m\u202e\udce9 b"
 HARMLESS = r"a\x1b]0;title\x07\x9b31m\u202e\udce9 b"

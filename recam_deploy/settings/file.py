@@ -12,7 +12,7 @@ from typing import Any
 
 from platformdirs import user_config_path
 
-from .errors import SettingsError
+from ..errors import SettingsError
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import SettingsError
-from .settings_file import SettingsFile, nearest
+from ..errors import SettingsError
+from .file import SettingsFile, nearest
 
 VARIABLE = "RECAM_CAMERA"
 SECRETS = ("password", "node_red_password", "node_red_token")

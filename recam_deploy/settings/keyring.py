@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pydantic import SecretStr
 
-from .errors import SettingsError
+from ..errors import SettingsError
 
 SERVICE = "recam"
 
