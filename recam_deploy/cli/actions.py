@@ -9,24 +9,24 @@ from pathlib import Path
 import onnx
 
 from ..artifact import is_manifest
+from ..class_names import read_labels
 from ..conversion.calibration import check_pictures
-from ..conversion.choices import (
+from ..conversion.commands import LOSS_TABLE_FILE, TEST_RESULT_FILE
+from ..conversion.convert import ConversionResult, Converter, Thresholds
+from ..conversion.from_settings import (
     check_channel_format,
     preprocessing_of,
     read_options,
     read_pictures,
 )
-from ..conversion.commands import LOSS_TABLE_FILE, TEST_RESULT_FILE
-from ..conversion.convert import ConversionResult, Converter, Thresholds
 from ..conversion.plan import ConversionPlan, choose_quantization, plan_conversion
-from ..conversion.step_cache import StepCache
 from ..errors import CacheBusyError, InputError
 from ..files import copy_atomically, stem_of
 from ..frameworks import Exported
-from ..network.labels import read_labels
 from ..network.reading import read_network, read_raw_network
 from ..progress import Progress
 from ..settings import Settings
+from ..step_cache import StepCache
 from ..toolchain import TPU_MLIR_VERSION, Compiler, ensure, ensure_docker
 
 

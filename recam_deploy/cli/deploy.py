@@ -121,7 +121,7 @@ def test(
 def _read_artifact(path: Path, labels: Path | None) -> Artifact:
     from ..artifact import load_artifact
     from ..camera.checks import check_artifact, check_read_right
-    from ..network.labels import read_labels
+    from ..class_names import read_labels
 
     artifact = load_artifact(path, read_labels(labels) if labels else ())
     check_artifact(artifact)

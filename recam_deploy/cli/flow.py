@@ -221,8 +221,8 @@ def restore(
 def _target(settings: Settings, connections: Connections, wanted: FlowFlags) -> Target:
     """The wanted flow, for the model that is in place on the camera."""
     from ..artifact import load_artifact
+    from ..class_names import read_labels
     from ..flows.merge import merge
-    from ..network.labels import read_labels
     from .flow_actions import choose_model
 
     choice = wanted.choice()

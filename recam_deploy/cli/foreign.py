@@ -73,7 +73,7 @@ def as_onnx(settings: Settings, terminal: Terminal, model: Path, flags: ForeignF
     What can run code of its own is loaded only with consent, by a flag or on the terminal. As an
     export may take minutes, the calibration pictures are looked for before it.
     """
-    from ..conversion.choices import read_pictures
+    from ..conversion.from_settings import read_pictures
 
     plan = _plan(settings, model, flags)
     if plan is None:

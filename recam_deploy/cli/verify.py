@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..report.comparison import Comparison
     from ..report.layers import LayerMeter
     from ..terminal import Terminal
-    from ..tpu.simulator import Simulator
+    from ..toolchain.simulator import Simulator
 
 
 @bounded
@@ -68,16 +68,16 @@ def verify(
     Example: recam verify yolo11n_int8.json --images pictures/ --layers
     """
     from ..artifact import load_artifact
+    from ..class_names import read_labels
     from ..detection.pictures import list_pictures
     from ..files import write_atomically
     from ..frameworks import exported_folders
-    from ..network.labels import read_labels
     from ..report.comparison import compare
     from ..report.html import render
     from ..report.subject import find_float_model, read_subject
     from ..settings import load_settings
     from ..terminal import Terminal
-    from ..tpu.simulator import Simulator
+    from ..toolchain.simulator import Simulator
     from .actions import find_compiler
 
     terminal = Terminal(as_json=as_json)
@@ -106,7 +106,7 @@ def _meter(
     artifact: Artifact, simulator: Simulator, cache_dir: Path, terminal: Terminal, images: int
 ) -> LayerMeter:
     """Measures the network compiled apart, else the few layers that the cvimodel itself shows."""
-    from ..conversion.apart import compile_apart
+    from ..conversion.layer_dump import compile_apart
     from ..report.layers import LayerMeter
 
     apart = compile_apart(artifact, simulator.compiler, cache_dir, terminal)

@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..mixed_precision.options import SearchOptions
 from ..network.model import Network
 from ..toolchain import ToolCommand
-from .options import (
-    CalibrationOptions,
-    CheckPicture,
-    DeployOptions,
-    SearchOptions,
-    TransformOptions,
-)
+from .options import CalibrationOptions, CheckPicture, DeployOptions, TransformOptions
 
 CHIP = "cv181x"
 ONNX_FILE = "network.onnx"

@@ -19,10 +19,13 @@ from ..artifact import Artifact, write_manifest
 from ..calibrator.calibrate import NotCalibratedError
 from ..errors import InputError, VerificationError
 from ..files import copy_atomically
-from ..network.preparing import output_scales, prepare
+from ..mixed_precision.search import search_layers
+from ..network.float_model import largest_difference
+from ..network.prepare import output_scales, prepare
 from ..progress import Progress
+from ..step_cache import StepCache, StepResult
 from ..toolchain import Compiler, run_tool
-from ..tpu.simulator import Simulator
+from ..toolchain.simulator import Simulator
 from .commands import (
     BF16,
     CHECK_PICTURE_FILE,
@@ -35,11 +38,8 @@ from .commands import (
 )
 from .fast_calibration import fast_table
 from .finished import described
-from .layout import check_layout
+from .layout_check import check_layout
 from .plan import ConversionPlan, PlannedStep, with_stock_calibrator
-from .reference import largest_difference
-from .sensitivity import search_layers
-from .step_cache import StepCache, StepResult
 from .verification import Verification, verify
 from .work_folder import (
     copy_files,

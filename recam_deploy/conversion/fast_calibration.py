@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..calibrator.calibrate import CalibratorOptions, calibrate
+from ..network.float_model import network_input
 from ..progress import Progress
 from .commands import MLIR_FILE, ONNX_FILE
 from .plan import ConversionPlan
-from .reference import network_input
 
 
 def fast_table(plan: ConversionPlan, prepared: Path, transformed: Path, progress: Progress) -> str:

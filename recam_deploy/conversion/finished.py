@@ -7,9 +7,9 @@ from pathlib import Path
 from .. import cvimodel
 from ..artifact import Artifact, TensorInfo, sha256_of
 from ..files import stem_of
+from ..step_cache import StepCache
 from .commands import CVIMODEL_FILE
 from .plan import ConversionPlan
-from .step_cache import StepCache
 
 
 def described(plan: ConversionPlan, path: Path, layout: cvimodel.CviModel) -> Artifact:

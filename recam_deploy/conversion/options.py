@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-DEFAULT_EXPECTED_COS = 0.99
-DEFAULT_MIN_LAYER_COS = 0.99
+from ..mixed_precision.options import SearchOptions
+
 FAST, STOCK = "fast", "stock"
 
 
@@ -45,26 +45,6 @@ class CalibrationOptions:
     tune_num: int = 5
     histogram_bin_num: int = 2048
     table: str | None = None
-
-
-@dataclass(frozen=True)
-class SearchOptions:
-    """Layers are moved to BF16 until the outputs' cosine reaches `expected_cos`, on `images`
-    pictures, or there are `max_float_layers` of them: those that are then worth most.
-
-    `by_compiler` searches with `run_qtable`, among the layers whose own similarity is below
-    `min_layer_cos`; `global_compare_layers` are compared instead of the outputs. Its similarity is
-    0.5 + 0.5 * cosine, and promises more than the cvimodel keeps; see `sensitivity`.
-    """
-
-    expected_cos: float = DEFAULT_EXPECTED_COS
-    images: int = 10
-    max_float_layers: int | None = None
-    by_compiler: bool = False
-    min_layer_cos: float = DEFAULT_MIN_LAYER_COS
-    fp_type: str = "auto"
-    global_compare_layers: tuple[str, ...] = ()
-    debug_cmd: str = ""
 
 
 @dataclass(frozen=True)

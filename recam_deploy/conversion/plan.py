@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import InputError
 from ..network.lowering import TARGET_IR, TARGET_OPSET
 from ..network.model import Network
+from ..step_cache import step_key
 from ..toolchain import ToolCommand
 from .calibration import CalibrationSet
 from .commands import (
@@ -30,7 +31,6 @@ from .commands import (
     transform_command,
 )
 from .options import FAST, STOCK, ConversionOptions
-from .step_cache import step_key
 
 # Raise a step's number when our own part of it changes its result.
 _CALIBRATE_FAST = 1

@@ -23,6 +23,7 @@ from ..detection.letterbox import Letterbox
 from ..detection.match import Agreement, agreement
 from ..detection.pictures import read_picture
 from ..detection.types import Detection
+from ..network.float_model import Array, FloatModel, float_input, network_image, output_cosines
 from ..network.model import (
     CLASSIFY,
     RAW,
@@ -34,8 +35,7 @@ from ..network.model import (
     Network,
 )
 from ..progress import Progress
-from ..tpu.simulator import Simulator
-from .reference import Array, FloatModel, float_input, network_image, output_cosines
+from ..toolchain.simulator import Simulator
 
 _CANDIDATES = 16
 

@@ -18,10 +18,10 @@ import numpy as np
 
 from .. import process
 from ..artifact import sha256_of
-from ..conversion.reference import FloatModel, relative_difference
-from ..conversion.step_cache import StepCache, StepResult
 from ..errors import ExportError, ProcessError, UnsupportedModelError
+from ..network.float_model import FloatModel, relative_difference
 from ..progress import Progress
+from ..step_cache import StepCache, StepResult
 from ..toolchain import Compiler, Run, last_lines
 from . import environments
 from .plan import MADE, SCRIPTS, ExportPlan

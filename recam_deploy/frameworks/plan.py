@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..artifact import sha256_of
-from ..conversion.step_cache import step_key
 from ..errors import UnsupportedModelError
 from ..files import stem_of
+from ..step_cache import step_key
 from .caffe_files import CAFFE
 from .environments import TFLITE as TFLITE_ENVIRONMENT
 from .environments import TORCH, Environment

@@ -12,11 +12,11 @@ from onnx.external_data_helper import uses_external_data
 
 from ..artifact import sha256_of
 from ..errors import InputError, UnsupportedModelError
-from .families import Identity, identify, identify_raw
-from .fixing import end_at, set_input_shape
+from .identify import Identity, identify, identify_raw
 from .labels import labels_in_metadata
 from .model import YOLO_PREPROCESSING, Network, NetworkInput, Preprocessing
 from .naming import make_names_plain
+from .overrides import end_at, set_input_shape
 
 _EXPORT = "With Ultralytics: model.export(format='onnx', imgsz=640, dynamic=False)."
 

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ..conversion.reference import Array, FloatModel, cosine
 from ..conversion.verification import Sample, decode, run_float
 from ..detection.match import Agreement, Pairing, pair
 from ..detection.pictures import read_picture
 from ..errors import InputError
+from ..network.float_model import Array, FloatModel, cosine
 from ..network.model import RAW
-from ..network.preparing import prepare
+from ..network.prepare import prepare
 from ..progress import Progress
 from .layers import LayerErrors, LayerMeter
 from .pictures import draw_pair

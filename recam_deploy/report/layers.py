@@ -17,11 +17,11 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto
 
-from ..conversion.reference import Array, FloatModel, float_input
 from ..errors import InputError
+from ..network.float_model import Array, FloatModel, float_input
 from ..network.model import Network
 from ..progress import Progress
-from ..tpu.simulator import Value
+from ..toolchain.simulator import Value
 from .similarity import Similarity
 
 _RESHAPING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})

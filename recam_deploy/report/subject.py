@@ -12,7 +12,7 @@ import onnx
 from pydantic import TypeAdapter, ValidationError
 
 from ..artifact import Artifact
-from ..conversion.layout import check_layout
+from ..conversion.layout_check import check_layout
 from ..cvimodel import read_model
 from ..errors import InputError, VerificationError
 from ..network.model import RAW, Network, Preprocessing

@@ -21,15 +21,15 @@ from onnx import numpy_helper
 from PIL import Image
 
 from recam_deploy.conversion.calibration import CalibrationSet, read_calibration_set
-from recam_deploy.conversion.reference import FloatModel, float_input, network_image
 from recam_deploy.conversion.verification import decode
 from recam_deploy.detection.letterbox import Letterbox
 from recam_deploy.detection.match import Agreement, agreement
 from recam_deploy.detection.pictures import list_pictures, read_picture
 from recam_deploy.detection.types import Detection
+from recam_deploy.network.float_model import FloatModel, float_input, network_image
 from recam_deploy.network.heads import STRIDES
 from recam_deploy.network.model import Network, Preprocessing
-from recam_deploy.network.preparing import prepare
+from recam_deploy.network.prepare import prepare
 from recam_deploy.network.reading import read_network, read_raw_network
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -37,21 +37,21 @@ from recam_deploy.conversion.options import (
     DeployOptions,
     TransformOptions,
 )
-from recam_deploy.conversion.reference import (
-    FloatModel,
-    float_input,
-    network_image,
-    network_input,
-    output_cosines,
-)
 from recam_deploy.conversion.work_folder import link_pictures
 from recam_deploy.detection.decode import suppress
 from recam_deploy.detection.letterbox import Letterbox
 from recam_deploy.detection.match import Agreement, agreement
 from recam_deploy.detection.pictures import list_pictures, read_picture
 from recam_deploy.detection.types import Detection
+from recam_deploy.network.float_model import (
+    FloatModel,
+    float_input,
+    network_image,
+    network_input,
+    output_cosines,
+)
 from recam_deploy.network.model import RAW, Network
-from recam_deploy.network.preparing import prepare
+from recam_deploy.network.prepare import prepare
 from recam_deploy.settings import load_settings
 from recam_deploy.terminal import Terminal
 from recam_deploy.toolchain import (
@@ -61,7 +61,7 @@ from recam_deploy.toolchain import (
     read_calibration_table,
     run_tool,
 )
-from recam_deploy.tpu.simulator import Simulator
+from recam_deploy.toolchain.simulator import Simulator
 
 Array = npt.NDArray[np.float32]
 

@@ -49,13 +49,13 @@ from recam_deploy.conversion.options import (
 from recam_deploy.conversion.verification import Verification, verify
 from recam_deploy.conversion.work_folder import link_pictures
 from recam_deploy.network.model import Preprocessing
-from recam_deploy.network.preparing import prepare
+from recam_deploy.network.prepare import prepare
 from recam_deploy.network.reading import read_network
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import load_settings
 from recam_deploy.terminal import Terminal
 from recam_deploy.toolchain import Compiler, ensure, run_tool
-from recam_deploy.tpu.simulator import Simulator
+from recam_deploy.toolchain.simulator import Simulator
 
 _OURS = "ours.cvimodel"
 

@@ -36,9 +36,9 @@ from recam_deploy.conversion.commands import (
     TABLE_FILE,
     search_command,
 )
-from recam_deploy.conversion.options import SearchOptions
-from recam_deploy.conversion.sensitivity import search_layers
 from recam_deploy.conversion.work_folder import finish_search, link_pictures
+from recam_deploy.mixed_precision.options import SearchOptions
+from recam_deploy.mixed_precision.search import search_layers
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import load_settings
 from recam_deploy.terminal import Terminal

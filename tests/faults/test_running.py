@@ -12,11 +12,11 @@ import pytest
 from fault_camera import GOOD_RUNNER, FaultCamera, StartVirtual
 from PIL import Image
 
-from recam_deploy.conversion.step_cache import StepCache
 from recam_deploy.errors import CompilationError
 from recam_deploy.process import Completed
 from recam_deploy.progress import SilentProgress
 from recam_deploy.ssh import connection as remote
+from recam_deploy.step_cache import StepCache
 from recam_deploy.toolchain.layout import Toolchain
 from recam_deploy.toolchain.tools import ToolCommand, run_tool
 

@@ -36,19 +36,19 @@ from recam_deploy.conversion.commands import (
     transform_command,
 )
 from recam_deploy.conversion.options import CalibrationOptions, DeployOptions, TransformOptions
-from recam_deploy.conversion.reference import (
+from recam_deploy.conversion.work_folder import link_pictures
+from recam_deploy.detection.letterbox import sampled
+from recam_deploy.detection.pictures import read_picture
+from recam_deploy.network.float_model import (
     FloatModel,
     cosine,
     float_input,
     network_image,
     network_input,
 )
-from recam_deploy.conversion.work_folder import link_pictures
-from recam_deploy.detection.letterbox import sampled
-from recam_deploy.detection.pictures import read_picture
 from recam_deploy.network.lowering import lower
 from recam_deploy.network.model import Network, NetworkInput, Preprocessing
-from recam_deploy.network.preparing import prepare
+from recam_deploy.network.prepare import prepare
 from recam_deploy.network.reading import read_network
 from recam_deploy.network.runtime import Array
 from recam_deploy.progress import SilentProgress
@@ -60,7 +60,7 @@ from recam_deploy.toolchain import (
     read_calibration_table,
     run_tool,
 )
-from recam_deploy.tpu.simulator import Simulator
+from recam_deploy.toolchain.simulator import Simulator
 
 pytestmark = pytest.mark.toolchain
 

@@ -20,7 +20,7 @@ from recam_deploy.conversion.commands import deploy_command
 from recam_deploy.conversion.options import DeployOptions
 from recam_deploy.progress import SilentProgress
 from recam_deploy.toolchain import Toolchain, ToolCommand, run_tool
-from recam_deploy.tpu.simulator import Simulator
+from recam_deploy.toolchain.simulator import Simulator
 
 from .test_tools import calibrate, transform
 from .tiny import SIZE, write_network, write_pictures

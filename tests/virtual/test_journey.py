@@ -16,12 +16,12 @@ from planted import WRONG
 from recam_runs import DEMO, SHARED, Run
 
 from recam_deploy.artifact import sha256_of
-from recam_deploy.conversion.reference import FloatModel, normalized
 from recam_deploy.detection.decode import decode_heads, interleaved
 from recam_deploy.detection.letterbox import Letterbox
 from recam_deploy.detection.match import Agreement, agreement
 from recam_deploy.detection.pictures import list_pictures, read_picture
 from recam_deploy.network.cutting import cut
+from recam_deploy.network.float_model import FloatModel, normalized
 from recam_deploy.network.reading import read_network
 
 pytestmark = pytest.mark.toolchain

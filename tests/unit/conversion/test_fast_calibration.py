@@ -16,8 +16,8 @@ from recam_deploy.conversion.calibration import CalibrationSet
 from recam_deploy.conversion.convert import Converter, Thresholds
 from recam_deploy.conversion.options import ConversionOptions
 from recam_deploy.conversion.plan import ConversionPlan, plan_conversion
-from recam_deploy.conversion.step_cache import StepResult
 from recam_deploy.progress import SilentProgress, Step
+from recam_deploy.step_cache import StepResult
 
 
 @dataclass

@@ -15,10 +15,10 @@ from recam_deploy.conversion.options import (
     CheckPicture,
     ConversionOptions,
     DeployOptions,
-    SearchOptions,
     TransformOptions,
 )
 from recam_deploy.conversion.plan import plan_conversion
+from recam_deploy.mixed_precision.options import SearchOptions
 from recam_deploy.network.model import Network, NetworkInput, Preprocessing
 
 PICTURES = CalibrationSet(Path("d"), ((Path("d/1.jpg"), "11"), (Path("d/2.jpg"), "22")))

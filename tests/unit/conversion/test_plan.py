@@ -17,20 +17,20 @@ from recam_deploy.conversion.calibration import (
     read_calibration_set,
     read_data_list,
 )
-from recam_deploy.conversion.layout import check_layout
+from recam_deploy.conversion.layout_check import check_layout
 from recam_deploy.conversion.options import (
     CalibrationOptions,
     CheckPicture,
     ConversionOptions,
     DeployOptions,
-    SearchOptions,
     TransformOptions,
 )
 from recam_deploy.conversion.plan import ConversionPlan, choose_quantization, plan_conversion
-from recam_deploy.conversion.reference import normalized
 from recam_deploy.conversion.work_folder import finish_search, link_pictures
 from recam_deploy.cvimodel import CviModel, Tensor, read_model
 from recam_deploy.errors import CompilationError, InputError, VerificationError
+from recam_deploy.mixed_precision.options import SearchOptions
+from recam_deploy.network.float_model import normalized
 from recam_deploy.network.model import Network, NetworkInput, Preprocessing
 from recam_deploy.progress import SilentProgress
 

@@ -10,9 +10,9 @@ import pytest
 from onnx import version_converter
 from onnx_models import SIZE, Builder, detector
 
-from recam_deploy.conversion.reference import FloatModel, largest_difference
 from recam_deploy.errors import UnsupportedModelError
 from recam_deploy.network.cutting import cut
+from recam_deploy.network.float_model import FloatModel, largest_difference
 from recam_deploy.network.lowering import lower
 
 IMAGE = np.random.default_rng(1).random((1, 3, SIZE, SIZE), np.float32)

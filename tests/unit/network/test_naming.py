@@ -10,7 +10,7 @@ import pytest
 from onnx_models import Builder, detector
 
 from recam_deploy.network.naming import make_names_plain
-from recam_deploy.network.preparing import prepare
+from recam_deploy.network.prepare import prepare
 from recam_deploy.network.reading import read_network, read_raw_network
 from recam_deploy.network.runtime import Runtime
 

@@ -10,8 +10,8 @@ from onnx import TensorProto
 from onnx_models import detector
 
 from recam_deploy.artifact import sha256_of
+from recam_deploy.class_names import read_labels
 from recam_deploy.errors import InputError, UnsupportedModelError
-from recam_deploy.network.labels import read_labels
 from recam_deploy.network.reading import digest_of, read_network
 
 

@@ -15,8 +15,8 @@ from onnx_models import detector
 from PIL import Image
 
 from recam_deploy.artifact import load_artifact
-from recam_deploy.conversion.reference import Array, FloatModel, normalized
 from recam_deploy.network.cutting import cut
+from recam_deploy.network.float_model import Array, FloatModel, normalized
 from recam_deploy.progress import Progress, SilentProgress
 from recam_deploy.report import comparison
 from recam_deploy.report.comparison import Comparison, compare

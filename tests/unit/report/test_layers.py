@@ -14,14 +14,14 @@ import onnx
 import pytest
 from onnx_models import Builder
 
-from recam_deploy.conversion.reference import FloatModel, normalized
 from recam_deploy.detection.match import Pairing
 from recam_deploy.errors import InputError
+from recam_deploy.network.float_model import FloatModel, normalized
 from recam_deploy.network.model import Network, Preprocessing
 from recam_deploy.progress import Progress, SilentProgress
 from recam_deploy.report.html import render
 from recam_deploy.report.layers import LayerError, LayerErrors, LayerMeter
-from recam_deploy.tpu.simulator import Value, read_tensor
+from recam_deploy.toolchain.simulator import Value, read_tensor
 
 from .comparisons import HOSTILE, Reader, compared, comparison
 

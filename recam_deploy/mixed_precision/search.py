@@ -20,14 +20,14 @@ import numpy as np
 import onnx
 
 from ..detection.pictures import read_picture
+from ..network.float_model import Array, FloatModel, float_input, least_cosine, network_image
 from ..network.model import Network
-from ..network.quantizing import Layer, QuantizedNetwork, Source
 from ..network.runtime import Runtime
 from ..progress import Progress
 from ..toolchain import read_calibration_table
-from .keep_order import Noise, cosine_of, hardest, keep_order, noise_between
+from .emulation import Layer, QuantizedNetwork, Source
 from .options import SearchOptions
-from .reference import Array, FloatModel, float_input, least_cosine, network_image
+from .order import Noise, cosine_of, hardest, keep_order, noise_between
 
 # Ordering needs fewer pictures than deciding how many layers it takes, if they are those that INT8
 # does most harm to: on a segmentation of 281 layers, the first two of ten pictures ordered them so

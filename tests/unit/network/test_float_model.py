@@ -9,16 +9,16 @@ import onnx
 import pytest
 from onnx_models import Builder
 
-from recam_deploy.conversion.reference import (
+from recam_deploy.conversion.verification import Verification
+from recam_deploy.detection.match import Agreement
+from recam_deploy.frameworks.export import _difference
+from recam_deploy.network.float_model import (
     Array,
     cosine,
     largest_difference,
     output_cosines,
     relative_difference,
 )
-from recam_deploy.conversion.verification import Verification
-from recam_deploy.detection.match import Agreement
-from recam_deploy.frameworks.export import _difference
 
 NAN, INF = float("nan"), float("inf")
 

@@ -26,7 +26,7 @@ from .model import (
     Head,
     NetworkInput,
 )
-from .preparing import fractions_name
+from .prepare import fractions_name
 
 MASK_CHANNELS = 32
 V5_ANCHORS = 3

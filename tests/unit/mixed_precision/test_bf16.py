@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from onnx_models import Builder
 
-from recam_deploy.conversion.reference import Array, FloatModel
-from recam_deploy.network.bf16 import Bf16Writer, bf16_values, function_table
+from recam_deploy.mixed_precision.bf16 import Bf16Writer, bf16_values, function_table
+from recam_deploy.network.float_model import Array, FloatModel
 
 POINTS = np.array([-40, -12.5, -3.1, -0.04, 0, 0.04, 1.0, 5.7, 11.9, 12.5, 40, 140], np.float32)
 

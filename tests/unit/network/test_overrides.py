@@ -9,11 +9,11 @@ import onnx
 import pytest
 from onnx_models import SIZE, Builder, backbone, detector, with_branches
 
-from recam_deploy.conversion.reference import FloatModel, float_input, network_image
 from recam_deploy.detection.pictures import read_picture
 from recam_deploy.errors import InputError, UnsupportedModelError
+from recam_deploy.network.float_model import FloatModel, float_input, network_image
 from recam_deploy.network.model import Preprocessing
-from recam_deploy.network.preparing import prepare
+from recam_deploy.network.prepare import prepare
 from recam_deploy.network.reading import read_network, read_raw_network
 
 

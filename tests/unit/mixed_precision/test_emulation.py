@@ -7,10 +7,10 @@ import onnx
 import pytest
 from onnx_models import Builder
 
-from recam_deploy.conversion.reference import Array, FloatModel
 from recam_deploy.errors import UnsupportedModelError
-from recam_deploy.network.bf16 import bf16_values
-from recam_deploy.network.quantizing import QuantizedNetwork, Source, int8_weights
+from recam_deploy.mixed_precision.bf16 import bf16_values
+from recam_deploy.mixed_precision.emulation import QuantizedNetwork, Source, int8_weights
+from recam_deploy.network.float_model import Array, FloatModel
 from recam_deploy.network.runtime import Runtime
 
 IMAGE = np.random.default_rng(1).normal(0, 1, (1, 3, 8, 8)).astype(np.float32)

@@ -13,9 +13,9 @@ from PIL import Image
 
 from ..detection.letterbox import Letterbox, sampled
 from ..detection.pictures import read_picture
-from ..network.model import YOLO_PREPROCESSING, Network, Preprocessing
-from ..network.runtime import Array as Array
-from ..network.runtime import Runtime
+from .model import YOLO_PREPROCESSING, Network, Preprocessing
+from .runtime import Array as Array
+from .runtime import Runtime
 
 _SAFE_IR = 10
 

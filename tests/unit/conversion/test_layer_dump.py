@@ -12,9 +12,9 @@ import pytest
 from cvimodels import write_cvimodel
 
 from recam_deploy.artifact import Artifact, load_artifact
-from recam_deploy.conversion.apart import compile_apart
-from recam_deploy.conversion.step_cache import StepCache
+from recam_deploy.conversion.layer_dump import compile_apart
 from recam_deploy.progress import SilentProgress
+from recam_deploy.step_cache import StepCache
 from recam_deploy.toolchain import Call
 
 KEYS = {"transform": "transform-" + "0" * 24, "compile": "compile-" + "a" * 24}

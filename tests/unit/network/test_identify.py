@@ -17,11 +17,11 @@ from onnx_models import (
     with_branches,
 )
 
-from recam_deploy.conversion.reference import FloatModel
 from recam_deploy.errors import InputError, UnsupportedModelError
 from recam_deploy.network.cutting import cut
+from recam_deploy.network.float_model import FloatModel
 from recam_deploy.network.model import Network, Preprocessing
-from recam_deploy.network.preparing import prepare
+from recam_deploy.network.prepare import prepare
 from recam_deploy.network.reading import read_network, read_raw_network
 
 CELLS = sum((SIZE // stride) ** 2 for stride in (8, 16, 32))

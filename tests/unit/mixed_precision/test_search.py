@@ -11,10 +11,10 @@ from networks import a_network
 from onnx_models import Builder
 
 from recam_deploy.conversion.calibration import CalibrationSet
-from recam_deploy.conversion.choices import read_options
-from recam_deploy.conversion.reference import FloatModel
-from recam_deploy.conversion.sensitivity import FloatLayers, find_float_layers
+from recam_deploy.conversion.from_settings import read_options
 from recam_deploy.errors import InputError
+from recam_deploy.mixed_precision.search import FloatLayers, find_float_layers
+from recam_deploy.network.float_model import FloatModel
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import ConvertSettings
 

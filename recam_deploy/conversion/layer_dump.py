@@ -19,9 +19,9 @@ from typing import Any
 
 from ..artifact import Artifact
 from ..progress import Progress
+from ..step_cache import StepCache, step_key
 from ..toolchain import Compiler, ToolCommand, run_tool
 from .commands import CVIMODEL_FILE, QUANTIZE_TABLE_FILE
-from .step_cache import StepCache, step_key
 from .work_folder import copy_files, write
 
 _VERSION = 1

@@ -8,18 +8,16 @@ from pathlib import Path
 from ..artifact import sha256_of
 from ..detection.pictures import read_picture
 from ..errors import InputError
+from ..mixed_precision.options import DEFAULT_EXPECTED_COS, DEFAULT_MIN_LAYER_COS, SearchOptions
 from ..network.model import Network, Preprocessing
 from ..settings import ConvertSettings
 from ..toolchain import read_calibration_table
 from .calibration import CalibrationSet, read_calibration_set, read_data_list
 from .options import (
-    DEFAULT_EXPECTED_COS,
-    DEFAULT_MIN_LAYER_COS,
     CalibrationOptions,
     CheckPicture,
     ConversionOptions,
     DeployOptions,
-    SearchOptions,
     TransformOptions,
 )
 

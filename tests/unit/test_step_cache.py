@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from recam_deploy.conversion.step_cache import StepCache, step_key
 from recam_deploy.errors import CacheBusyError
 from recam_deploy.progress import SilentProgress, Step
+from recam_deploy.step_cache import StepCache, step_key
 
 
 def writing(text: str) -> object:

@@ -17,7 +17,7 @@ from .. import process
 from ..errors import SimulatorError
 from ..progress import Progress
 from ..resources import resource
-from ..toolchain import Compiler
+from . import Compiler
 
 Array: TypeAlias = npt.NDArray[Any]
 

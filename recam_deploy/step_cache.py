@@ -20,10 +20,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..artifact import sha256_of
-from ..errors import CacheBusyError
-from ..files import building
-from ..progress import Progress, SilentProgress
+from .artifact import sha256_of
+from .errors import CacheBusyError
+from .files import building
+from .progress import Progress, SilentProgress
 
 _RECORD = "step.json"
 

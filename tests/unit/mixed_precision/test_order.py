@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recam_deploy.conversion.keep_order import cosine_of, hardest, keep_order, noise_between
-from recam_deploy.conversion.reference import cosine
+from recam_deploy.mixed_precision.order import cosine_of, hardest, keep_order, noise_between
+from recam_deploy.network.float_model import cosine
 
 # A chain of six layers: the first source is the input, the others what each layer makes.
 CHAIN = [{0}, {0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}, {5}]

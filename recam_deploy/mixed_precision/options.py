@@ -1,0 +1,28 @@
+"""What a user may choose about the search for mixed precision; defaults are the compiler's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_EXPECTED_COS = 0.99
+DEFAULT_MIN_LAYER_COS = 0.99
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """Layers are moved to BF16 until the outputs' cosine reaches `expected_cos`, on `images`
+    pictures, or there are `max_float_layers` of them: those that are then worth most.
+
+    `by_compiler` searches with `run_qtable`, among the layers whose own similarity is below
+    `min_layer_cos`; `global_compare_layers` are compared instead of the outputs. Its similarity is
+    0.5 + 0.5 * cosine, and promises more than the cvimodel keeps; see `search`.
+    """
+
+    expected_cos: float = DEFAULT_EXPECTED_COS
+    images: int = 10
+    max_float_layers: int | None = None
+    by_compiler: bool = False
+    min_layer_cos: float = DEFAULT_MIN_LAYER_COS
+    fp_type: str = "auto"
+    global_compare_layers: tuple[str, ...] = ()
+    debug_cmd: str = ""
