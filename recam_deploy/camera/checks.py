@@ -12,7 +12,7 @@ from ..artifact import Artifact
 from ..cvimodel import CviModel, read_model
 from ..errors import DeploymentError, InputError, UnsupportedModelError
 from .facts import CameraFacts
-from .paths import CameraLayout
+from .paths import CameraPaths
 
 RESERVE_BYTES = 50_000_000  # kept free: a full /userdata breaks the camera's own system
 _CONVERT = (
@@ -70,13 +70,13 @@ def refuse_too_large(artifact: Artifact, facts: CameraFacts) -> None:
         )
 
 
-def refuse_unfit(facts: CameraFacts, layout: CameraLayout) -> None:
+def refuse_unfit(facts: CameraFacts, paths: CameraPaths) -> None:
     """Raises DeploymentError for folders that are links or read-only, a folder in the place of
     the model, and programs that are missing."""
     for path, folder in (
-        (layout.models, facts.models),
-        (layout.work, facts.work),
-        (layout.history, facts.history),
+        (paths.models, facts.models),
+        (paths.work, facts.work),
+        (paths.history, facts.history),
     ):
         if folder.is_link:
             raise DeploymentError(
@@ -91,7 +91,7 @@ def refuse_unfit(facts: CameraFacts, layout: CameraLayout) -> None:
             )
     if facts.active_is_folder:
         raise DeploymentError(
-            f"{layout.active_model} on the camera is a folder", "Move it away, and deploy again."
+            f"{paths.active_model} on the camera is a folder", "Move it away, and deploy again."
         )
     if not facts.has_sha256sum and not facts.has_python3:
         raise DeploymentError(

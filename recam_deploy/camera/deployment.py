@@ -26,11 +26,11 @@ from ..errors import (
 )
 from ..progress import Progress
 from ..ssh.command import RemoteCommand, Word
-from ..ssh.connection import Remote
+from ..ssh.connection import Connection
 from ..ssh.files import SHORT_SECONDS
 from ..ssh.scripts import INSTALL_DAMAGED, INSTALL_IN_THE_WAY
-from ..ssh.session import Input, RemoteResult, Watch
-from ..ssh.upload import Part, bring
+from ..ssh.session import Input, Result, TransferMonitor
+from ..ssh.upload import Chunk, upload
 from .deploy_scripts import (
     APPEND,
     CHANGED_MEANWHILE,
@@ -48,13 +48,13 @@ from .plan import DeploymentPlan, kept_folder
 PIECE_BYTES = 256 * 1024  # a broken upload is gone on with at a border of such pieces
 _STORAGE_SECONDS = 120.0  # for hashing, copying and settling a model on a slow card
 
-Trial = Callable[[PurePosixPath], "Tried"]
+Trial = Callable[[PurePosixPath], "TrialResult"]
 """Runs the model at that path on the camera. It raises what a smoke test does when the model is
 not to become the active one."""
 
 
 @dataclass(frozen=True)
-class Tried:
+class TrialResult:
     """Whether a model was run on the camera before the switch, and in words what came of it."""
 
     done: bool
@@ -76,7 +76,7 @@ class Deployment:
     previous: str | None
     previous_id: str | None
     changed: bool
-    tried: Tried | None
+    tried: TrialResult | None
 
     def as_json(self) -> dict[str, Any]:
         """As `deploy --json` shows it."""
@@ -92,7 +92,7 @@ class Deployment:
 
 def apply(
     plan: DeploymentPlan,
-    remote: Remote,
+    connection: Connection,
     progress: Progress,
     lock: Lock,
     trial: Trial | None = None,
@@ -107,13 +107,13 @@ def apply(
     """
     if not plan.steps:
         return in_place(plan)
-    tried: Tried | None = None
-    acting = _Acting(plan, remote, progress, lock)
+    tried: TrialResult | None = None
+    acting = _Acting(plan, connection, progress, lock)
     try:
         acting.prepare()
         sent = acting.bring_model(checks=trial is not None)
         if plan.switches:
-            tried = trial(plan.staged) if trial else Tried(False, "the model was not tried")
+            tried = trial(plan.staged) if trial else TrialResult(False, "the model was not tried")
         sent += acting.switch()
     except ConnectionFailedError:
         raise
@@ -121,7 +121,7 @@ def apply(
         with contextlib.suppress(CameraError):
             acting.clean()
         if type(error) is CameraError:
-            hint = error.hint or f"Look at {plan.layout.models} on the camera, and try again."
+            hint = error.hint or f"Look at {plan.paths.models} on the camera, and try again."
             raise DeploymentError(error.message, hint) from error
         raise
     return _deployed(plan, sent, tried)
@@ -132,10 +132,10 @@ def in_place(plan: DeploymentPlan) -> Deployment:
     return _deployed(plan, 0, None)
 
 
-def _deployed(plan: DeploymentPlan, sent: int, tried: Tried | None) -> Deployment:
+def _deployed(plan: DeploymentPlan, sent: int, tried: TrialResult | None) -> Deployment:
     previous_id, previous = plan.previous or (None, None)
     return Deployment(
-        active=str(plan.layout.active_model),
+        active=str(plan.paths.active_model),
         id=plan.id,
         sha256=plan.sha256,
         uploaded_bytes=sent,
@@ -150,10 +150,10 @@ class _Acting:
     """The steps of one plan."""
 
     def __init__(
-        self, plan: DeploymentPlan, remote: Remote, progress: Progress, lock: Lock
+        self, plan: DeploymentPlan, connection: Connection, progress: Progress, lock: Lock
     ) -> None:
         self._plan = plan
-        self._remote = remote
+        self._connection = connection
         self._progress = progress
         self._lock = lock
 
@@ -163,12 +163,12 @@ class _Acting:
         *arguments: Word,
         timeout: float = SHORT_SECONDS,
         stdin: Input = b"",
-        watch: Watch | None = None,
-    ) -> RemoteResult:
+        monitor: TransferMonitor | None = None,
+    ) -> Result:
         """Run a script under the lock, as root where that is needed; raises what it says."""
-        act = self._remote.sudo if self._plan.root else self._remote.run
+        act = self._connection.sudo if self._plan.root else self._connection.run
         command = self._lock.script(script, *arguments)
-        result = act(command, timeout=timeout, stdin=stdin, check=False, watch=watch)
+        result = act(command, timeout=timeout, stdin=stdin, check=False, monitor=monitor)
         if not result.ok:
             raise _explained(result, self._plan)
         return result
@@ -178,17 +178,17 @@ class _Acting:
 
         Where there is nothing to do nothing is asked of the camera.
         """
-        facts, layout = self._plan.facts, self._plan.layout
+        facts, paths = self._plan.facts, self._plan.paths
         if not facts.models.exists:
-            command = RemoteCommand.of("mkdir", "-p", "-m", "755", "--", layout.models)
-            (self._remote.sudo if self._plan.root else self._remote.run)(command)
+            command = RemoteCommand.of("mkdir", "-p", "-m", "755", "--", paths.models)
+            (self._connection.sudo if self._plan.root else self._connection.run)(command)
         elif facts.models.leftover_bytes:
             self.clean(but=self._plan.staged if self._plan.model else None)
 
     def clean(self, but: PurePosixPath | None = None) -> None:
         """Remove what this or an earlier run left behind."""
-        layout = self._plan.layout
-        self._act(CLEAN, layout.models, layout.history, but or "")
+        paths = self._plan.paths
+        self._act(CLEAN, paths.models, paths.history, but or "")
 
     def bring_model(self, *, checks: bool) -> int:
         """Bring the new model beside the active one; returns the number of bytes sent.
@@ -199,7 +199,7 @@ class _Acting:
         plan = self._plan
         sent = self._upload(plan.model) if plan.model else 0
         if plan.restored or (plan.model and checks):
-            source = kept_folder(plan.layout, plan.restored) if plan.restored else None
+            source = kept_folder(plan.paths, plan.restored) if plan.restored else None
             with self._progress.step("Checking the model on the camera"):
                 self._act(
                     STAGE,
@@ -218,19 +218,19 @@ class _Acting:
         if not rest:
             return 0
 
-        def write(part: Part) -> RemoteResult:
+        def write(chunk: Chunk) -> Result:
             return self._act(
                 APPEND,
                 plan.staged,
-                str(part.offset),
-                part.form,
-                timeout=part.seconds,
-                stdin=part.input,
-                watch=part.watch,
+                str(chunk.offset),
+                chunk.form,
+                timeout=chunk.seconds,
+                stdin=chunk.input,
+                monitor=chunk.monitor,
             )
 
         with self._progress.step(f"Uploading {path.name}", unit="bytes") as step:
-            bring(model, there, write, f"uploading {path.name}", step)
+            upload(model, there, write, f"uploading {path.name}", step)
         return rest
 
     def _brought_before(self, model: bytes) -> int:
@@ -242,19 +242,19 @@ class _Acting:
 
     def switch(self) -> int:
         """Make the new model and its `model.json` the active ones; returns the bytes sent."""
-        plan, layout, facts = self._plan, self._plan.layout, self._plan.facts
+        plan, paths, facts = self._plan, self._plan.paths, self._plan.facts
         info, switches = plan.info, plan.switches
         writes = info.action in ("write", "copy")
         with self._progress.step("Checking and switching on the camera"):
             result = self._act(
                 SWITCH,
-                layout.models,
+                paths.models,
                 *((plan.staged, plan.sha256) if switches else ("", "")),
                 info.action,
-                *((layout.staged_info, info.sha256 or "") if writes else ("", "")),
+                *((paths.staged_info, info.sha256 or "") if writes else ("", "")),
                 info.source or "",
                 "absent" if facts.active_sha256 is None else facts.active_sha256,
-                layout.history,
+                paths.history,
                 plan.keep,
                 plan.kept_as,
                 plan.record,
@@ -279,14 +279,14 @@ def agreeing_bytes(said: str, model: bytes, piece: int) -> int:
     agreed = 0
     there = model[: int(words[0])]
     for digest in words[1:]:
-        part = there[agreed : agreed + piece]
-        if not part or hashlib.sha256(part).hexdigest() != digest:
+        chunk = there[agreed : agreed + piece]
+        if not chunk or hashlib.sha256(chunk).hexdigest() != digest:
             break
-        agreed += len(part)
+        agreed += len(chunk)
     return agreed
 
 
-def _explained(result: RemoteResult, plan: DeploymentPlan) -> CameraError:
+def _explained(result: Result, plan: DeploymentPlan) -> CameraError:
     """The error for a script that did not end well."""
     status, said = result.exit_status, result.tail()
     if status == LOCK_BUSY:

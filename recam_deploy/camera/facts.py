@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from ..errors import CameraError
 from ..ssh.command import RemoteCommand
-from ..ssh.connection import Remote
+from ..ssh.connection import Connection
 from ..ssh.scripts import DIGEST, LINKED
 from .lock import LIVING
-from .paths import CameraLayout
+from .paths import CameraPaths
 
 INFO_LIMIT = 65536
 
@@ -201,20 +201,20 @@ class CameraFacts:
     info: str | None
 
 
-def gather_facts(remote: Remote, layout: CameraLayout) -> CameraFacts:
+def gather_facts(connection: Connection, paths: CameraPaths) -> CameraFacts:
     """Ask the camera. Raises CameraError when it answers with anything but facts."""
     nonce = f"recam-{secrets.token_hex(8)}"
     command = RemoteCommand.script(
         FACTS,
         nonce,
-        layout.models,
-        layout.work,
-        layout.runner,
+        paths.models,
+        paths.work,
+        paths.runner,
         str(INFO_LIMIT),
-        layout.history,
-        str(layout.system).rstrip("/"),
+        paths.history,
+        str(paths.system).rstrip("/"),
     )
-    return parse_facts(remote.run(command, timeout=60, check=False).stdout, nonce)
+    return parse_facts(connection.run(command, timeout=60, check=False).stdout, nonce)
 
 
 def parse_facts(text: str, nonce: str) -> CameraFacts:

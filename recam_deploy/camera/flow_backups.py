@@ -10,32 +10,32 @@ from pathlib import PurePosixPath
 
 from ..errors import CameraError
 from ..ssh.command import RemoteCommand
-from ..ssh.connection import Remote
+from ..ssh.connection import Connection
 from ..ssh.scripts import KEEP
 from .facts import CameraFacts
-from .paths import CameraLayout
+from .paths import CameraPaths
 from .workdir import make_work_folder
 
 _KEPT = 20
 
 
 def keep_flows(
-    remote: Remote, facts: CameraFacts, layout: CameraLayout, name: str, data: bytes
+    connection: Connection, facts: CameraFacts, paths: CameraPaths, name: str, data: bytes
 ) -> PurePosixPath:
     """Store a document in the work folder's `flows`, readable for its owner only; its path there.
 
     `name` is a file name of ours (`<number>-<hash>.json`). Raises CameraError when it cannot be
     stored whole.
     """
-    make_work_folder(remote, facts, layout)
+    make_work_folder(connection, facts, paths)
     digest = hashlib.sha256(data).hexdigest()
-    staged = layout.staged_flow(digest)
-    remote.upload(data, staged, mode=0o600)
-    command = RemoteCommand.script(KEEP, layout.flows, staged, name, digest, str(_KEPT))
-    result = remote.run(command, check=False)
+    staged = paths.staged_flow(digest)
+    connection.upload(data, staged, mode=0o600)
+    command = RemoteCommand.script(KEEP, paths.flows, staged, name, digest, str(_KEPT))
+    result = connection.run(command, check=False)
     if not result.ok:
         raise CameraError(
             f"the flows could not be kept on the camera: {result.tail() or 'no reason was given'}",
-            f"Look at {layout.flows} there.",
+            f"Look at {paths.flows} there.",
         )
-    return layout.flows / name
+    return paths.flows / name

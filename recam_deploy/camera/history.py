@@ -15,13 +15,13 @@ from typing import Any
 from ..errors import CameraError, InputError, RecamError
 from ..progress import Progress
 from ..ssh.command import RemoteCommand
-from ..ssh.connection import Remote
+from ..ssh.connection import Connection
 from .deploy_scripts import LIST
 from .deployment import Deployment, apply
 from .facts import INFO_LIMIT, CameraFacts, KeptModel, gather_facts
 from .lock import Lock, default_owner
 from .model_info import entry_id
-from .paths import CameraLayout
+from .paths import CameraPaths
 from .plan import DeploymentPlan, plan_rollback, recorded_id
 
 
@@ -89,12 +89,12 @@ class History:
         raise InputError(f"the model {wanted!r} {problem}; kept are: {known}", "Give one of those.")
 
 
-def read_history(remote: Remote, layout: CameraLayout) -> History:
+def read_history(connection: Connection, paths: CameraPaths) -> History:
     """Look at the camera. Raises CameraError when it answers with anything else."""
-    facts = gather_facts(remote, layout)
+    facts = gather_facts(connection, paths)
     nonce = f"recam-{secrets.token_hex(8)}"
-    command = RemoteCommand.script(LIST, layout.history, nonce, str(INFO_LIMIT))
-    result = remote.run(command, timeout=60, check=False)
+    command = RemoteCommand.script(LIST, paths.history, nonce, str(INFO_LIMIT))
+    result = connection.run(command, timeout=60, check=False)
     return parse_history(result.stdout, nonce, facts)
 
 
@@ -162,7 +162,7 @@ def _recorded_by(record: str) -> str:
 
 
 def plan_return(
-    history: History, entry: HistoryEntry, layout: CameraLayout, keep: int, *, failed: bool = False
+    history: History, entry: HistoryEntry, paths: CameraPaths, keep: int, *, failed: bool = False
 ) -> DeploymentPlan:
     """How an entry of the history becomes the active model; no steps when it is.
 
@@ -175,7 +175,7 @@ def plan_return(
         )
     return plan_rollback(
         history.facts,
-        layout,
+        paths,
         entry.kept,
         entry.info_sha256,
         name=entry.name,
@@ -195,8 +195,8 @@ class PutBack:
 
 def put_back(
     deployment: Deployment,
-    remote: Remote,
-    layout: CameraLayout,
+    connection: Connection,
+    paths: CameraPaths,
     lock: Lock,
     progress: Progress,
     *,
@@ -217,10 +217,10 @@ def put_back(
             "before again",
         )
     try:
-        history = read_history(remote, layout)
+        history = read_history(connection, paths)
         entry = history.choose(deployment.previous_id)
         named = ", ".join(filter(None, [entry.name, entry.id]))
-        apply(plan_return(history, entry, layout, keep, failed=True), remote, progress, lock)
+        apply(plan_return(history, entry, paths, keep, failed=True), connection, progress, lock)
     except RecamError as error:
         return PutBack(
             False, f"the model before could not be put back ({error.message}): run `recam rollback`"

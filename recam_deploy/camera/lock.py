@@ -24,9 +24,9 @@ from pathlib import PurePosixPath
 
 from ..errors import CameraError, LockedError
 from ..progress import Progress
-from ..ssh.background import Attended
+from ..ssh.background import BackgroundProcess
 from ..ssh.command import RemoteCommand, Word
-from ..ssh.connection import Remote
+from ..ssh.connection import Connection
 from ..ssh.scripts import LIMITS, LINKED
 from .workdir import make_ours, refused_link
 
@@ -164,7 +164,7 @@ def default_owner() -> str:
 
 @contextlib.contextmanager
 def hold(
-    remote: Remote,
+    connection: Connection,
     folder: PurePosixPath,
     purpose: str,
     progress: Progress,
@@ -184,16 +184,16 @@ def hold(
     while True:
         with contextlib.ExitStack() as stack:
             try:
-                lock = stack.enter_context(_claimed(remote, folder, who, purpose))
+                lock = stack.enter_context(_claimed(connection, folder, who, purpose))
             except _NoFolderError:
                 if made:
                     raise
                 made = True
-                make_ours(remote, folder)
+                make_ours(connection, folder)
                 continue
             except _BusyError as busy:
                 if time.monotonic() >= until:
-                    raise _locked(remote.host, busy.holder) from None
+                    raise _locked(connection.host, busy.holder) from None
                 if not told:
                     progress.say(f"Waiting for {busy.holder}")
                     told = True
@@ -214,12 +214,14 @@ class _NoFolderError(CameraError):
 
 
 @contextlib.contextmanager
-def _claimed(remote: Remote, folder: PurePosixPath, owner: str, purpose: str) -> Iterator[Lock]:
+def _claimed(
+    connection: Connection, folder: PurePosixPath, owner: str, purpose: str
+) -> Iterator[Lock]:
     """One attempt. Raises _BusyError, or _NoFolderError where the folder is not ours."""
     nonce = f"recam-{secrets.token_hex(8)}"
     why = " ".join(purpose.split())
     command = RemoteCommand.script(HOLD, folder, nonce, owner, why, str(_SILENCE_SECONDS))
-    with remote.attend(command) as attended:
+    with connection.attend(command) as attended:
         said = attended.line(_READY_SECONDS)
         mark, word, claim = (*said.split(" ", 2), "", "")[:3]
         if mark != nonce or word != "held" or not claim:
@@ -228,7 +230,7 @@ def _claimed(remote: Remote, folder: PurePosixPath, owner: str, purpose: str) ->
             yield Lock(folder, claim)
 
 
-def _not_held(word: str, folder: PurePosixPath, attended: Attended) -> Exception:
+def _not_held(word: str, folder: PurePosixPath, attended: BackgroundProcess) -> Exception:
     """Why HOLD, which said `word`, does not hold the lock."""
     if word == "busy":
         whose, why = attended.line(_READY_SECONDS), attended.line(_READY_SECONDS)
@@ -256,7 +258,7 @@ def _locked(host: str, holder: str) -> LockedError:
 
 
 @contextlib.contextmanager
-def _beating(attended: Attended) -> Iterator[None]:
+def _beating(attended: BackgroundProcess) -> Iterator[None]:
     """Let the camera know that we are there."""
     ended = threading.Event()
 

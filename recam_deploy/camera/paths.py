@@ -21,7 +21,7 @@ _TOKEN = re.compile(r"[0-9a-f]{8,64}")
 
 
 @dataclass(frozen=True)
-class CameraLayout:
+class CameraPaths:
     """The camera's folders and files; every path is absolute and has been checked."""
 
     models: PurePosixPath
@@ -31,7 +31,7 @@ class CameraLayout:
     system: PurePosixPath
 
     @classmethod
-    def from_settings(cls, camera: CameraSettings) -> CameraLayout:
+    def from_settings(cls, camera: CameraSettings) -> CameraPaths:
         """The layout that the settings name. Raises SettingsError for a path we refuse to use."""
         if _CONTROL.search(camera.library_path):
             raise SettingsError(

@@ -14,7 +14,7 @@ from ..artifact import Artifact
 from .checks import refuse_full, refuse_too_large, refuse_unfit
 from .facts import CameraFacts, KeptModel
 from .model_info import entry_id, info_text, same_info
-from .paths import CameraLayout
+from .paths import CameraPaths
 
 _NAME_LIMIT = 100  # characters; of the record 4096 bytes are read, and JSON takes 12 for some
 
@@ -50,7 +50,7 @@ class DeploymentPlan:
     that everything goes through sudo.
     """
 
-    layout: CameraLayout
+    paths: CameraPaths
     facts: CameraFacts
     id: str
     sha256: str
@@ -73,7 +73,7 @@ class DeploymentPlan:
     @property
     def staged(self) -> PurePosixPath:
         """Where the new model lies on the camera before the switch."""
-        return self.layout.staged_model(self.sha256)
+        return self.paths.staged_model(self.sha256)
 
     @property
     def previous(self) -> tuple[str, str] | None:
@@ -92,7 +92,7 @@ class DeploymentPlan:
     def as_json(self) -> dict[str, Any]:
         """As `deploy --dry-run` shows it."""
         return {
-            "active": str(self.layout.active_model),
+            "active": str(self.paths.active_model),
             "id": self.id,
             "sha256": self.sha256,
             "previous": self.previous[1] if self.previous else None,
@@ -105,7 +105,7 @@ class DeploymentPlan:
 def plan_deployment(
     artifact: Artifact,
     facts: CameraFacts,
-    layout: CameraLayout,
+    paths: CameraPaths,
     *,
     by: str = "",
     history: int = 3,
@@ -131,7 +131,7 @@ def plan_deployment(
         refuse_too_large(artifact, facts)
     return _plan(
         facts,
-        layout,
+        paths,
         sha256=artifact.sha256,
         size=artifact.size,
         model=artifact.cvimodel if moves and not restored else None,
@@ -145,7 +145,7 @@ def plan_deployment(
 
 def plan_rollback(
     facts: CameraFacts,
-    layout: CameraLayout,
+    paths: CameraPaths,
     target: KeptModel,
     info_sha256: str | None,
     *,
@@ -164,10 +164,10 @@ def plan_rollback(
     elif info_sha256 is None:
         info = InfoChange("remove", None)
     else:
-        info = InfoChange("copy", info_sha256, source=kept_folder(layout, target) / "model.json")
+        info = InfoChange("copy", info_sha256, source=kept_folder(paths, target) / "model.json")
     return _plan(
         facts,
-        layout,
+        paths,
         sha256=target.sha256,
         size=0,
         model=None,
@@ -180,14 +180,14 @@ def plan_rollback(
     )
 
 
-def kept_folder(layout: CameraLayout, kept: KeptModel) -> PurePosixPath:
+def kept_folder(paths: CameraPaths, kept: KeptModel) -> PurePosixPath:
     """Where a kept model and its `model.json` lie."""
-    return layout.history / kept.name
+    return paths.history / kept.name
 
 
 def _plan(
     facts: CameraFacts,
-    layout: CameraLayout,
+    paths: CameraPaths,
     *,
     sha256: str,
     size: int,
@@ -202,7 +202,7 @@ def _plan(
     target = entry_id(sha256, info.sha256)
     keep, kept_as = _keeping(facts, target, history) if keeps else ("", "")
     plan = DeploymentPlan(
-        layout=layout,
+        paths=paths,
         facts=facts,
         id=target,
         sha256=sha256,
@@ -220,7 +220,7 @@ def _plan(
     changes = plan.switches or info.action != "leave"
     if not changes and recorded_id(facts.record) == target and not plan.forget:
         return plan
-    refuse_unfit(facts, layout)
+    refuse_unfit(facts, paths)
     # Where the model is switched, the file system may keep the old one as a second name instead.
     old = facts.active_bytes if plan.keep and not plan.kept_as else 0
     refuse_full(facts, new=(size if plan.switches else 0) + len(info.text), old=old)
@@ -287,9 +287,9 @@ def _bringing(plan: DeploymentPlan, tries: bool) -> Iterator[PlanStep]:
     """All that is done before the active model changes."""
     models, staged = plan.facts.models, str(plan.staged)
     if not models.exists:
-        yield PlanStep("make-folder", str(plan.layout.models), "it does not exist")
+        yield PlanStep("make-folder", str(plan.paths.models), "it does not exist")
     if models.leftover_bytes:
-        yield PlanStep("clean", str(plan.layout.models), "an earlier run was cut off")
+        yield PlanStep("clean", str(plan.paths.models), "an earlier run was cut off")
     if plan.model:
         why = f"{plan.size} bytes, less what an earlier run has brought"
         yield PlanStep("upload-model", staged, why)
@@ -300,23 +300,23 @@ def _bringing(plan: DeploymentPlan, tries: bool) -> Iterator[PlanStep]:
         yield PlanStep("try-model", staged, "before it becomes the active one")
     if plan.keep:
         why = "so that `recam rollback` can bring it back"
-        yield PlanStep("keep-model", str(plan.layout.history / plan.keep), why)
+        yield PlanStep("keep-model", str(plan.paths.history / plan.keep), why)
 
 
 def _switching(plan: DeploymentPlan) -> Iterator[PlanStep]:
     """The changes themselves, and what follows them."""
-    facts, layout = plan.facts, plan.layout
+    facts, paths = plan.facts, plan.paths
     if plan.switches:
         why = f"another model is active ({facts.active_sha256[:12]})" if facts.active_sha256 else ""
         why = why or "no readable model is there"
-        yield PlanStep("switch-model", str(layout.active_model), why)
+        yield PlanStep("switch-model", str(paths.active_model), why)
     if plan.info.action == "remove":
-        yield PlanStep("remove-info", str(layout.active_info), "the model had none")
+        yield PlanStep("remove-info", str(paths.active_info), "the model had none")
     elif plan.info.action != "leave":
         why = "class names or the model's checksum differ" if facts.info else "it does not exist"
-        yield PlanStep("write-info", str(layout.active_info), why)
-    record = str(layout.history / "active.json")
+        yield PlanStep("write-info", str(paths.active_info), why)
+    record = str(paths.history / "active.json")
     yield PlanStep("write-record", record, "it names what is active")
     for name in plan.forget:
         why = "it is one of the oldest, or not whole"
-        yield PlanStep("forget-model", str(layout.history / name), why)
+        yield PlanStep("forget-model", str(paths.history / name), why)

@@ -16,7 +16,7 @@ from ..errors import CameraError, ConnectionFailedError, DeploymentError, InputE
 from ..progress import Progress
 from .deployment import Deployment
 from .model_info import entry_id, info_text, read_unchanged, same_info
-from .paths import CameraLayout
+from .paths import CameraPaths
 from .plan import PlanStep
 from .web_api import MODEL_LIMIT, CameraApi
 
@@ -52,7 +52,7 @@ class HttpPlan:
 
 
 def plan_http_deployment(
-    artifact: Artifact, api: CameraApi, layout: CameraLayout, progress: Progress
+    artifact: Artifact, api: CameraApi, paths: CameraPaths, progress: Progress
 ) -> HttpPlan:
     """Read what is active, and see what has to be done.
 
@@ -70,11 +70,11 @@ def plan_http_deployment(
     steps = []
     if before is None or hashlib.sha256(before).hexdigest() != artifact.sha256:
         why = "another model is active" if before else "no readable model is there"
-        steps.append(PlanStep("switch-model", str(layout.active_model), why))
+        steps.append(PlanStep("switch-model", str(paths.active_model), why))
     if not same_info(info_before, info):
         why = "class names or the model's checksum differ" if info_before else "it does not exist"
-        steps.append(PlanStep("write-info", str(layout.active_info), why))
-    return HttpPlan(artifact, str(layout.active_model), info, before, info_before, tuple(steps))
+        steps.append(PlanStep("write-info", str(paths.active_info), why))
+    return HttpPlan(artifact, str(paths.active_model), info, before, info_before, tuple(steps))
 
 
 def apply_http(plan: HttpPlan, api: CameraApi, progress: Progress) -> Deployment:

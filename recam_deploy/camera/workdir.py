@@ -7,36 +7,36 @@ from typing import TYPE_CHECKING
 
 from ..errors import CameraError
 from ..ssh.command import RemoteCommand
-from ..ssh.connection import Remote
+from ..ssh.connection import Connection
 
 if TYPE_CHECKING:
     from .facts import CameraFacts
-    from .paths import CameraLayout
+    from .paths import CameraPaths
 
 
 _MAKE_OURS = 'mkdir -p "$1" && chown "$2" "$1"'
 
 
-def make_work_folder(remote: Remote, facts: CameraFacts, layout: CameraLayout) -> None:
+def make_work_folder(connection: Connection, facts: CameraFacts, paths: CameraPaths) -> None:
     """Make the work folder ours to write to, through sudo where that takes root.
 
     Raises CameraError when it is a symbolic link or lies behind one, or sudo does not help.
     """
     if facts.work.is_link:
-        raise refused_link(layout.work)
+        raise refused_link(paths.work)
     if not facts.work.writable:
-        make_ours(remote, layout.work)
+        make_ours(connection, paths.work)
     elif not facts.work.exists:
-        remote.make_dir(layout.work)
+        connection.make_dir(paths.work)
 
 
-def make_ours(remote: Remote, folder: PurePosixPath) -> None:
+def make_ours(connection: Connection, folder: PurePosixPath) -> None:
     """Make a folder where we may not write, and make it ours, through sudo.
 
     Raises CameraError when that does not help either, SudoError.
     """
-    command = RemoteCommand.script(_MAKE_OURS, folder, str(remote.uid))
-    result = remote.sudo(command, check=False)
+    command = RemoteCommand.script(_MAKE_OURS, folder, str(connection.uid))
+    result = connection.sudo(command, check=False)
     if not result.ok:
         raise CameraError(
             f"the work folder {folder} cannot be made on the camera: {result.tail()}",

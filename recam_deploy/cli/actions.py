@@ -31,7 +31,7 @@ from ..toolchain import TPU_MLIR_VERSION, Compiler, ensure, ensure_docker
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedConversion:
     """A conversion whose inputs have all been read and found good; `export` is the one that the
     ONNX model comes from, if the user gave a model of another framework."""
 
@@ -47,7 +47,7 @@ def prepare_conversion(
     output: Path | None,
     labels: Path | None,
     export: Exported | None = None,
-) -> Prepared:
+) -> PreparedConversion:
     """Read and check everything a conversion takes, before anything is spent on it."""
     convert = settings.convert
     read = read_raw_network if convert.family == "raw" else read_network
@@ -70,10 +70,12 @@ def prepare_conversion(
         quantization=quantization,
         tpu_mlir=TPU_MLIR_VERSION,
     )
-    return Prepared(plan, graph, target, export)
+    return PreparedConversion(plan, graph, target, export)
 
 
-def run_conversion(settings: Settings, progress: Progress, prepared: Prepared) -> ConversionResult:
+def run_conversion(
+    settings: Settings, progress: Progress, prepared: PreparedConversion
+) -> ConversionResult:
     """Install the compiler if need be, then convert.
 
     The pictures are decoded once before anything is spent, unless that was done for these already.

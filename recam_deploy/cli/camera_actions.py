@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..artifact import Artifact
-from ..camera.deployment import Deployment, Tried, apply, in_place
+from ..camera.deployment import Deployment, TrialResult, apply, in_place
 from ..camera.facts import CameraFacts, gather_facts
 from ..camera.lock import Lock, default_owner, hold
-from ..camera.paths import CameraLayout
+from ..camera.paths import CameraPaths
 from ..camera.plan import DeploymentPlan, plan_deployment
 from ..camera.smoke_test.binary import RunnerSource, find_runner
 from ..camera.smoke_test.run import SmokeReport, run_smoke_test
@@ -22,18 +22,18 @@ from ..camera.smoke_test.runner import try_loading
 from ..detection.pictures import read_picture
 from ..progress import Progress
 from ..settings import Settings
-from ..ssh.connection import Remote
+from ..ssh.connection import Connection
 
 
 def plan_for(
-    remote: Remote, settings: Settings, artifact: Artifact, *, tries: bool = False
+    connection: Connection, settings: Settings, artifact: Artifact, *, tries: bool = False
 ) -> DeploymentPlan:
     """Look at the camera and plan what has to be done there."""
-    layout = CameraLayout.from_settings(settings.camera)
+    paths = CameraPaths.from_settings(settings.camera)
     return plan_deployment(
         artifact,
-        gather_facts(remote, layout),
-        layout,
+        gather_facts(connection, paths),
+        paths,
         by=default_owner(),
         history=settings.camera.history,
         tries=tries,
@@ -41,15 +41,15 @@ def plan_for(
 
 
 def at_work(
-    remote: Remote, settings: Settings, purpose: str, progress: Progress, wait: float
+    connection: Connection, settings: Settings, purpose: str, progress: Progress, wait: float
 ) -> AbstractContextManager[Lock]:
     """Hold the camera's lock while a block runs."""
-    layout = CameraLayout.from_settings(settings.camera)
-    return hold(remote, layout.work, purpose, progress, wait=wait)
+    paths = CameraPaths.from_settings(settings.camera)
+    return hold(connection, paths.work, purpose, progress, wait=wait)
 
 
 def deploy_artifact(
-    remote: Remote,
+    connection: Connection,
     settings: Settings,
     artifact: Artifact,
     progress: Progress,
@@ -61,20 +61,20 @@ def deploy_artifact(
 
     Where all is in place already nothing is done, and no lock asked for.
     """
-    plan = plan_for(remote, settings, artifact)
+    plan = plan_for(connection, settings, artifact)
     if not plan.steps:
         return in_place(plan)
-    layout = CameraLayout.from_settings(settings.camera)
-    with at_work(remote, settings, f"deploying {artifact.name}", progress, wait) as lock:
-        plan = plan_for(remote, settings, artifact, tries=tries)
+    paths = CameraPaths.from_settings(settings.camera)
+    with at_work(connection, settings, f"deploying {artifact.name}", progress, wait) as lock:
+        plan = plan_for(connection, settings, artifact, tries=tries)
 
-        def trial(model: PurePosixPath) -> Tried:
+        def trial(model: PurePosixPath) -> TrialResult:
             seconds = settings.camera.run_timeout
             return try_loading(
-                remote, artifact, plan.facts, layout, model, progress, timeout=seconds
+                connection, artifact, plan.facts, paths, model, progress, timeout=seconds
             )
 
-        return apply(plan, remote, progress, lock, trial if tries else None)
+        return apply(plan, connection, progress, lock, trial if tries else None)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def prepare_smoke_test(
 
 
 def smoke_test(
-    remote: Remote,
+    connection: Connection,
     settings: Settings,
     artifact: Artifact,
     inputs: SmokeInputs,
@@ -114,10 +114,10 @@ def smoke_test(
     have gathered `facts` under it.
     """
     return run_smoke_test(
-        remote,
+        connection,
         artifact,
         inputs.image,
-        CameraLayout.from_settings(settings.camera),
+        CameraPaths.from_settings(settings.camera),
         inputs.runner,
         inputs.output,
         inputs.labeled,
@@ -139,7 +139,7 @@ class Tested:
 
 
 def deploy_tested(
-    remote: Remote,
+    connection: Connection,
     settings: Settings,
     artifact: Artifact,
     inputs: SmokeInputs,
@@ -155,16 +155,16 @@ def deploy_tested(
     started = time.monotonic()
     tested = 0.0
 
-    def trial(model: PurePosixPath | None) -> Tried:
+    def trial(model: PurePosixPath | None) -> TrialResult:
         nonlocal tested
         began = time.monotonic()
-        found = smoke_test(remote, settings, artifact, inputs, progress, model, plan.facts)
+        found = smoke_test(connection, settings, artifact, inputs, progress, model, plan.facts)
         reports.append(found)
         tested = time.monotonic() - began
-        return Tried(True, "the model passed the smoke test before the switch")
+        return TrialResult(True, "the model passed the smoke test before the switch")
 
-    plan = plan_for(remote, settings, artifact, tries=True)
-    deployment = apply(plan, remote, progress, lock, trial)
+    plan = plan_for(connection, settings, artifact, tries=True)
+    deployment = apply(plan, connection, progress, lock, trial)
     if not reports:
         trial(None)
     return Tested(deployment, reports[0], time.monotonic() - started - tested, tested)

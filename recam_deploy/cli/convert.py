@@ -8,14 +8,14 @@ import typer
 
 from .boundary import bounded
 from .conversion_options import ConversionFlags, Model
-from .foreign import ForeignFlags
+from .foreign import ExportFlags
 from .groups import grouped
 from .options import AsJson, CvimodelOutput, DryRun
 
 if TYPE_CHECKING:
     from ..conversion.convert import ConversionResult
     from ..terminal import Terminal
-    from .actions import Prepared
+    from .actions import PreparedConversion
 
 
 @bounded
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def convert(
     model: Model,
     flags: ConversionFlags,
-    foreign: ForeignFlags,
+    foreign: ExportFlags,
     output: CvimodelOutput = None,
     timings: Annotated[
         bool, typer.Option("--timings", help="Also show how long each step took.")
@@ -63,7 +63,7 @@ def convert(
         terminal.table("", ("step", "seconds", ""), timing_rows(result))
 
 
-def planned_document(prepared: Prepared) -> dict[str, Any]:
+def planned_document(prepared: PreparedConversion) -> dict[str, Any]:
     """What `convert --dry-run --json` prints."""
     from ..conversion.convert import calibrator_of
 
@@ -78,13 +78,13 @@ def planned_document(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def planned_lines(prepared: Prepared) -> list[str]:
+def planned_lines(prepared: PreparedConversion) -> list[str]:
     """The same for people, ready to paste."""
     comments = [f"# {name}: {what}" for name, what in prepared.plan.own_files.items()]
     return [*comments, *_command_lines(prepared)]
 
 
-def _command_lines(prepared: Prepared) -> list[str]:
+def _command_lines(prepared: PreparedConversion) -> list[str]:
     exporting = [prepared.export.command] if prepared.export else []
     return [*exporting, *(command.display() for command in prepared.plan.commands)]
 

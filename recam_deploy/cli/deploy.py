@@ -46,7 +46,7 @@ def deploy(
     """
     from ..terminal import Terminal
     from .camera_actions import deploy_artifact, plan_for
-    from .login import open_remote
+    from .login import open_connection
 
     terminal = Terminal(as_json=as_json)
     settings = camera.settings()
@@ -54,11 +54,13 @@ def deploy(
     if via is Way.http:
         _deploy_over_http(terminal, settings, model, dry_run=dry_run)
         return
-    with open_remote(settings, terminal, accept_host_key=camera.accept_host_key) as remote:
+    with open_connection(settings, terminal, accept_host_key=camera.accept_host_key) as connection:
         if dry_run:
-            print_plan(terminal, plan_for(remote, settings, model, tries=not no_try))
+            print_plan(terminal, plan_for(connection, settings, model, tries=not no_try))
             return
-        deployment = deploy_artifact(remote, settings, model, terminal, wait=wait, tries=not no_try)
+        deployment = deploy_artifact(
+            connection, settings, model, terminal, wait=wait, tries=not no_try
+        )
     if deployment.tried and not deployment.tried.done and not no_try:
         terminal.warn(deployment.tried.note)
     terminal.result(deployment.as_json(), deployment_lines(deployment))
@@ -67,13 +69,13 @@ def deploy(
 def _deploy_over_http(
     terminal: Terminal, settings: Settings, model: Artifact, *, dry_run: bool
 ) -> None:
-    from ..camera.paths import CameraLayout
+    from ..camera.paths import CameraPaths
     from ..camera.web_api import CameraApi
     from ..camera.web_deployment import apply_http, plan_http_deployment
 
-    layout = CameraLayout.from_settings(settings.camera)
+    paths = CameraPaths.from_settings(settings.camera)
     with CameraApi(settings.camera) as api:
-        plan = plan_http_deployment(model, api, layout, terminal)
+        plan = plan_http_deployment(model, api, paths, terminal)
         if dry_run:
             terminal.result(plan.as_json(), _plan_lines(plan.steps))
             return
@@ -104,17 +106,17 @@ def test(
     """
     from ..terminal import Terminal
     from .camera_actions import at_work, prepare_smoke_test, smoke_test
-    from .login import open_remote
+    from .login import open_connection
 
     terminal = Terminal(as_json=as_json)
     settings = camera.settings()
     model = _read_artifact(artifact, labels)
     inputs = prepare_smoke_test(settings, image, runner, output)
     with (
-        open_remote(settings, terminal, accept_host_key=camera.accept_host_key) as remote,
-        at_work(remote, settings, f"testing {model.name}", terminal, wait),
+        open_connection(settings, terminal, accept_host_key=camera.accept_host_key) as connection,
+        at_work(connection, settings, f"testing {model.name}", terminal, wait),
     ):
-        report = smoke_test(remote, settings, model, inputs, terminal)
+        report = smoke_test(connection, settings, model, inputs, terminal)
     terminal.result(report.as_json(), smoke_lines(report))
 
 

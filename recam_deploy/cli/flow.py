@@ -228,7 +228,7 @@ def _target(settings: Settings, connections: Connections, wanted: FlowFlags) -> 
     choice = wanted.choice()
     names = read_labels(wanted.labels) if wanted.labels else ()
     artifact = load_artifact(wanted.model, names) if wanted.model else None
-    model = choose_model(settings, artifact, connections.remote, wanted.tscore, wanted.tiou)
+    model = choose_model(settings, artifact, connections.connection, wanted.tscore, wanted.tiou)
     if names:
         model = dataclasses.replace(model, labels=names)
     addition = choice.addition(model)

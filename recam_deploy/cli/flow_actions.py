@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from ..artifact import Artifact
 from ..camera.facts import gather_facts
 from ..camera.flow_backups import keep_flows
-from ..camera.paths import CameraLayout
+from ..camera.paths import CameraPaths
 from ..camera.web_api import ActiveInfo, CameraApi
 from ..errors import (
     AuthenticationError,
@@ -41,8 +41,8 @@ from ..flows.templates import (
 from ..live.mqtt import MqttSource
 from ..live.watching import LiveSource, wait_until_made
 from ..settings import Settings
-from ..ssh.connection import Remote
-from .login import ask_secret, open_remote
+from ..ssh.connection import Connection
+from .login import ask_secret, open_connection
 
 if TYPE_CHECKING:
     from ..terminal import Terminal
@@ -101,7 +101,7 @@ def node_red(settings: Settings, terminal: Terminal, *, ask_token: bool = False)
 def choose_model(
     settings: Settings,
     artifact: Artifact | None,
-    remote: Callable[[], Remote],
+    connection: Callable[[], Connection],
     tscore: float | None = None,
     tiou: float | None = None,
 ) -> ModelChoice:
@@ -110,10 +110,10 @@ def choose_model(
     Where there is none, the flow keeps the names that it has.
     Raises FlowError when `artifact` is given and is not the one in place.
     """
-    layout = CameraLayout.from_settings(settings.camera)
-    text = _active_info(settings, layout, remote)
+    paths = CameraPaths.from_settings(settings.camera)
+    text = _active_info(settings, paths, connection)
     active = ActiveInfo.parse(text or "")
-    choice = ModelChoice(model_uri(layout), active.name or None, active.classes, tscore, tiou)
+    choice = ModelChoice(model_uri(paths), active.name or None, active.classes, tscore, tiou)
     if artifact is None:
         return choice
     if f'"recam-{artifact.sha256[:12]}"' not in (text or ""):
@@ -124,25 +124,25 @@ def choose_model(
     return replace(choice, name=artifact.name, labels=artifact.labels)
 
 
-def model_uri(layout: CameraLayout) -> str:
+def model_uri(paths: CameraPaths) -> str:
     """What the model node has to load: nothing said is the camera's usual place.
 
     SSH may show the camera's files below another root than its own services see.
     """
     usual = PurePosixPath(ACTIVE_MODEL).parts[1:]
-    path = layout.active_model
+    path = paths.active_model
     return "" if path.parts[-len(usual) :] == usual else str(path)
 
 
 def _active_info(
-    settings: Settings, layout: CameraLayout, remote: Callable[[], Remote]
+    settings: Settings, paths: CameraPaths, connection: Callable[[], Connection]
 ) -> str | None:
     """The camera's `model.json`, over HTTP or else over SSH."""
     try:
         with CameraApi(settings.camera) as api:
             return api.model_info()
     except (ConnectionFailedError, CameraApiError):
-        return gather_facts(remote(), layout).info
+        return gather_facts(connection(), paths).info
 
 
 class Connections:
@@ -154,11 +154,11 @@ class Connections:
         terminal: Terminal,
         *,
         accept_host_key: bool,
-        remote: Remote | None = None,
+        connection: Connection | None = None,
     ) -> None:
         self._settings, self._terminal = settings, terminal
         self._accept = accept_host_key
-        self._remote = remote
+        self._connection = connection
         self._failed: CameraError | None = None
         self._stack = ExitStack()
 
@@ -168,28 +168,30 @@ class Connections:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def remote(self) -> Remote:
+    def connection(self) -> Connection:
         """The connection. What kept it from being made once is raised again: it is tried once."""
         if self._failed:
             raise self._failed
-        if self._remote is None:
+        if self._connection is None:
             try:
-                self._remote = self._stack.enter_context(
-                    open_remote(self._settings, self._terminal, accept_host_key=self._accept)
+                self._connection = self._stack.enter_context(
+                    open_connection(self._settings, self._terminal, accept_host_key=self._accept)
                 )
             except CameraError as error:
                 self._failed = error
                 raise
-        return self._remote
+        return self._connection
 
     def keep(self, document: FlowDocument) -> Path:
         """Keep a document here and, where SSH lets us, on the camera; returns the file here."""
         camera = self._settings.camera
         path = Backups.from_settings(camera).keep(document)
         try:
-            layout = CameraLayout.from_settings(camera)
-            remote = self.remote()
-            keep_flows(remote, gather_facts(remote, layout), layout, path.name, content(document))
+            paths = CameraPaths.from_settings(camera)
+            connection = self.connection()
+            keep_flows(
+                connection, gather_facts(connection, paths), paths, path.name, content(document)
+            )
         except (ConnectionFailedError, AuthenticationError) as error:
             self._terminal.warn(f"the flows before are kept here only: {error.message}")
         return path

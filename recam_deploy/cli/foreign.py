@@ -47,7 +47,7 @@ TrustModel = Annotated[
 
 
 @dataclass(frozen=True)
-class ForeignFlags:
+class ExportFlags:
     """The flags for models of other frameworks; see `groups.grouped`."""
 
     weights: Weights = None
@@ -67,7 +67,7 @@ class Source:
     export: Exported | None = None
 
 
-def as_onnx(settings: Settings, terminal: Terminal, model: Path, flags: ForeignFlags) -> Source:
+def as_onnx(settings: Settings, terminal: Terminal, model: Path, flags: ExportFlags) -> Source:
     """The ONNX model to convert, exported now if `model` is of another framework.
 
     What can run code of its own is loaded only with consent, by a flag or on the terminal. As an
@@ -88,7 +88,7 @@ def as_onnx(settings: Settings, terminal: Terminal, model: Path, flags: ForeignF
 
 
 def tell_missing_export(
-    settings: Settings, terminal: Terminal, model: Path, flags: ForeignFlags
+    settings: Settings, terminal: Terminal, model: Path, flags: ExportFlags
 ) -> bool:
     """For a dry run: print the export that would have to be run first, if any; whether there is."""
     plan = _plan(settings, model, flags)
@@ -100,7 +100,7 @@ def tell_missing_export(
     return True
 
 
-def _plan(settings: Settings, model: Path, flags: ForeignFlags) -> ExportPlan | None:
+def _plan(settings: Settings, model: Path, flags: ExportFlags) -> ExportPlan | None:
     from ..frameworks import plan_export, recognise
 
     foreign = recognise(model, flags.weights)

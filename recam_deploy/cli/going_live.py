@@ -15,7 +15,7 @@ from ..artifact import Artifact
 from ..camera.deployment import Deployment
 from ..camera.history import PutBack, put_back
 from ..camera.lock import Lock
-from ..camera.paths import CameraLayout
+from ..camera.paths import CameraPaths
 from ..errors import (
     CameraError,
     FlowError,
@@ -33,7 +33,7 @@ from ..flows.templates import ModelChoice
 from ..live.mqtt import MqttSource
 from ..live.watching import LiveReport, collect, open_source
 from ..settings import Settings
-from ..ssh.connection import Remote
+from ..ssh.connection import Connection
 from ..terminal import Terminal
 from .flow_actions import (
     Connections,
@@ -79,7 +79,7 @@ class Place:
 
     settings: Settings
     terminal: Terminal
-    remote: Remote
+    connection: Connection
     lock: Lock
 
 
@@ -91,9 +91,11 @@ def go_live(
     Flows that need no change are restarted: nothing tells which model they have loaded.
     """
     settings, terminal = place.settings, place.terminal
-    uri = model_uri(CameraLayout.from_settings(settings.camera))
+    uri = model_uri(CameraPaths.from_settings(settings.camera))
     addition = choice.addition(ModelChoice(uri, artifact.name, artifact.labels))
-    connections = Connections(settings, terminal, accept_host_key=False, remote=place.remote)
+    connections = Connections(
+        settings, terminal, accept_host_key=False, connection=place.connection
+    )
     try:
         with (
             listening(settings) as source,
@@ -153,8 +155,8 @@ def _go_back(
     place.terminal.say(f"The model fails live ({failed.message}); going back.")
     model = put_back(
         deployment,
-        place.remote,
-        CameraLayout.from_settings(place.settings.camera),
+        place.connection,
+        CameraPaths.from_settings(place.settings.camera),
         place.lock,
         place.terminal,
         keep=place.settings.camera.history,
@@ -182,7 +184,7 @@ def _flows_back(
         return tuple(nodes) if others or pushed.before is None else pushed.before
 
     connections = Connections(
-        place.settings, place.terminal, accept_host_key=False, remote=place.remote
+        place.settings, place.terminal, accept_host_key=False, connection=place.connection
     )
     try:
         if source:

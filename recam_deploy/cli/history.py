@@ -28,15 +28,15 @@ def history(
     Example: recam history --host 192.168.42.1
     """
     from ..camera.history import read_history
-    from ..camera.paths import CameraLayout
+    from ..camera.paths import CameraPaths
     from ..terminal import Terminal
-    from .login import open_remote
+    from .login import open_connection
 
     terminal = Terminal(as_json=as_json)
     settings = camera.settings()
-    layout = CameraLayout.from_settings(settings.camera)
-    with open_remote(settings, terminal, accept_host_key=camera.accept_host_key) as remote:
-        found = read_history(remote, layout)
+    paths = CameraPaths.from_settings(settings.camera)
+    with open_connection(settings, terminal, accept_host_key=camera.accept_host_key) as connection:
+        found = read_history(connection, paths)
     if found.entries:
         terminal.table("", ("id", "sha256", "name", "labels", ""), _rows(found))
     terminal.result(found.as_json(), [] if found.entries else ["no model is on the camera"])
@@ -68,25 +68,25 @@ def rollback(
     """
     from ..camera.deployment import apply
     from ..camera.history import plan_return, read_history
-    from ..camera.paths import CameraLayout
+    from ..camera.paths import CameraPaths
     from ..terminal import Terminal
     from .camera_actions import at_work
     from .deploy import print_plan
-    from .login import open_remote
+    from .login import open_connection
 
     terminal = Terminal(as_json=as_json)
     settings = camera.settings()
-    layout = CameraLayout.from_settings(settings.camera)
+    paths = CameraPaths.from_settings(settings.camera)
     keep = settings.camera.history
-    with open_remote(settings, terminal, accept_host_key=camera.accept_host_key) as remote:
+    with open_connection(settings, terminal, accept_host_key=camera.accept_host_key) as connection:
         if dry_run:
-            found = read_history(remote, layout)
-            print_plan(terminal, plan_return(found, found.choose(to), layout, keep))
+            found = read_history(connection, paths)
+            print_plan(terminal, plan_return(found, found.choose(to), paths, keep))
             return
-        with at_work(remote, settings, "rolling back", terminal, wait) as lock:
-            found = read_history(remote, layout)
+        with at_work(connection, settings, "rolling back", terminal, wait) as lock:
+            found = read_history(connection, paths)
             entry = found.choose(to)
-            done = apply(plan_return(found, entry, layout, keep), remote, terminal, lock)
+            done = apply(plan_return(found, entry, paths, keep), connection, terminal, lock)
     said = f"{entry.name or 'the model'} ({entry.id}) is active again: {done.active}"
     terminal.result(done.as_json(), [said, "The running flow loads it when it is next deployed."])
 

@@ -6,14 +6,14 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..frameworks import ForeignModel
+    from ..frameworks import FrameworkModel
     from ..terminal import Terminal
 
 _MOST_NAMES = 12
 """So many names are shown to people; the rest is counted."""
 
 
-def inspect_foreign(terminal: Terminal, model: ForeignModel) -> None:
+def inspect_foreign(terminal: Terminal, model: FrameworkModel) -> None:
     """Print what is known of a model before it is exported."""
     from ..terminal import one_line
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from ..settings import CameraSettings, Settings
-    from ..ssh.connection import Remote
+    from ..ssh.connection import Connection
     from ..terminal import Terminal
 
 
@@ -34,7 +34,7 @@ def password_of(camera: CameraSettings, terminal: Terminal) -> Callable[[], Secr
     return password
 
 
-def open_remote(settings: Settings, terminal: Terminal, *, accept_host_key: bool) -> Remote:
+def open_connection(settings: Settings, terminal: Terminal, *, accept_host_key: bool) -> Connection:
     """Log in. What must be known is asked where there is a person."""
     from ..ssh.connection import connect
 

@@ -14,7 +14,7 @@ from .boundary import FAILED, bounded
 from .camera_options import WAIT_SECONDS, CameraFlags, Wait
 from .conversion_options import ConversionFlags, Model
 from .flow_options import FlowFile, NoFlow, Template
-from .foreign import ForeignFlags
+from .foreign import ExportFlags
 from .groups import grouped
 from .options import AsJson, DryRun, ModelOutput, Output, Runner
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..live.watching import LiveReport
     from ..settings import Settings
     from ..terminal import Terminal
-    from .actions import Prepared
+    from .actions import PreparedConversion
     from .camera_actions import SmokeInputs
     from .flow_actions import FlowChoice
     from .going_live import Outcome
@@ -38,7 +38,7 @@ def up(
     image: Annotated[Path, typer.Option(help="A picture to try the model on.", show_default=False)],
     camera: CameraFlags,
     flags: ConversionFlags,
-    foreign: ForeignFlags,
+    foreign: ExportFlags,
     output: Output = Path("Out.jpg"),
     model_output: ModelOutput = None,
     runner: Runner = None,
@@ -114,7 +114,7 @@ class Journey:
 def run_journey(
     settings: Settings,
     terminal: Terminal,
-    conversion: Prepared,
+    conversion: PreparedConversion,
     smoke: SmokeInputs,
     *,
     accept_host_key: bool,
@@ -128,20 +128,20 @@ def run_journey(
     from .actions import run_conversion
     from .camera_actions import at_work, deploy_tested
     from .going_live import Outcome, Place, go_live
-    from .login import open_remote
+    from .login import open_connection
 
     started = time.monotonic()
-    with open_remote(settings, terminal, accept_host_key=accept_host_key) as remote:
+    with open_connection(settings, terminal, accept_host_key=accept_host_key) as connection:
         converted = run_conversion(settings, terminal, conversion)
         seconds = {"convert": time.monotonic() - started}
         artifact = converted.artifact
-        with at_work(remote, settings, f"deploying {artifact.name}", terminal, wait) as lock:
-            done = deploy_tested(remote, settings, artifact, smoke, terminal, lock)
+        with at_work(connection, settings, f"deploying {artifact.name}", terminal, wait) as lock:
+            done = deploy_tested(connection, settings, artifact, smoke, terminal, lock)
             seconds |= {"deploy": done.deploy_seconds, "test": done.test_seconds}
             outcome = None
             if flow:
                 went_live = time.monotonic()
-                place = Place(settings, terminal, remote, lock)
+                place = Place(settings, terminal, connection, lock)
                 outcome = go_live(place, artifact, done.deployment, flow)
                 seconds["live"] = time.monotonic() - went_live
     rounded = {name: round(value, 2) for name, value in seconds.items()}

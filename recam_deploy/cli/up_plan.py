@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..artifact import Artifact
-from ..camera.paths import CameraLayout
+from ..camera.paths import CameraPaths
 from ..camera.plan import DeploymentPlan
 from ..conversion.finished import finished_before
 from ..errors import CameraError
@@ -15,12 +15,12 @@ from ..flows.push import PushPlan, plan_push, preflight
 from ..flows.templates import ModelChoice
 from ..settings import Settings
 from ..terminal import Terminal
-from .actions import Prepared
+from .actions import PreparedConversion
 from .camera_actions import plan_for
 from .convert import planned_document, planned_lines
 from .deploy import deployment_plan_lines
 from .flow_actions import FlowChoice, model_uri, node_red, plan_lines
-from .login import open_remote
+from .login import open_connection
 
 _UNKNOWN = "depends on the cvimodel, which is not made yet"
 
@@ -28,7 +28,7 @@ _UNKNOWN = "depends on the cvimodel, which is not made yet"
 def print_up_plan(
     settings: Settings,
     terminal: Terminal,
-    prepared: Prepared,
+    prepared: PreparedConversion,
     choice: FlowChoice | None,
     *,
     accept_host_key: bool,
@@ -39,8 +39,8 @@ def print_up_plan(
     CameraError when the camera cannot be looked at; where its Node-RED cannot, that is told.
     """
     made = finished_before(prepared.plan, settings.cache_dir)
-    with open_remote(settings, terminal, accept_host_key=accept_host_key) as remote:
-        deployment = plan_for(remote, settings, made, tries=True) if made else None
+    with open_connection(settings, terminal, accept_host_key=accept_host_key) as connection:
+        deployment = plan_for(connection, settings, made, tries=True) if made else None
     flow = _plan_flow(settings, terminal, prepared, choice) if choice else None
     document: dict[str, Any] = {
         "conversion": {**planned_document(prepared), "finished": made is not None},
@@ -51,10 +51,10 @@ def print_up_plan(
 
 
 def _plan_flow(
-    settings: Settings, terminal: Terminal, prepared: Prepared, choice: FlowChoice
+    settings: Settings, terminal: Terminal, prepared: PreparedConversion, choice: FlowChoice
 ) -> PushPlan | None:
     network = prepared.plan.network
-    uri = model_uri(CameraLayout.from_settings(settings.camera))
+    uri = model_uri(CameraPaths.from_settings(settings.camera))
     addition = choice.addition(ModelChoice(uri, stem_of(network.path), network.labels))
     try:
         with node_red(settings, terminal) as client:
@@ -67,7 +67,7 @@ def _plan_flow(
 
 
 def _lines(
-    prepared: Prepared,
+    prepared: PreparedConversion,
     made: Artifact | None,
     deployment: DeploymentPlan | None,
     flow: PushPlan | None,

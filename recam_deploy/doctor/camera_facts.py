@@ -11,10 +11,10 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..camera.paths import CameraLayout
+from ..camera.paths import CameraPaths
 from ..errors import CameraError
 from ..ssh.command import RemoteCommand
-from ..ssh.connection import Remote
+from ..ssh.connection import Connection
 from ..ssh.scripts import DIGEST
 
 INFO_LIMIT = 65536
@@ -102,15 +102,15 @@ class CameraFacts:
     info: str | None
 
 
-def look(remote: Remote, layout: CameraLayout) -> CameraFacts:
+def look(connection: Connection, paths: CameraPaths) -> CameraFacts:
     """Ask the camera. Raises CameraError when it answers with anything but facts."""
     nonce = f"recam-{secrets.token_hex(8)}"
     command = RemoteCommand.script(
         FACTS,
-        *(nonce, layout.models, layout.runner, layout.library_path, _RUNTIME, str(INFO_LIMIT)),
+        *(nonce, paths.models, paths.runner, paths.library_path, _RUNTIME, str(INFO_LIMIT)),
         " ".join(_TOOLS),
     )
-    return parse(remote.run(command, timeout=60, check=False).stdout, nonce)
+    return parse(connection.run(command, timeout=60, check=False).stdout, nonce)
 
 
 def parse(text: str, nonce: str) -> CameraFacts:
@@ -147,13 +147,13 @@ def parse(text: str, nonce: str) -> CameraFacts:
     )
 
 
-def look_at_ion(remote: Remote) -> int | None:
+def look_at_ion(connection: Connection) -> int | None:
     """The size of the memory that models live in, in bytes; None where it cannot be told.
 
     Needs sudo. Raises CameraError when the camera does not answer.
     """
     nonce = f"recam-{secrets.token_hex(8)}"
-    said = remote.sudo(RemoteCommand.script(ION, nonce), check=False).stdout
+    said = connection.sudo(RemoteCommand.script(ION, nonce), check=False).stdout
     return parse_ion(said.partition(f"{nonce} ")[2])
 
 

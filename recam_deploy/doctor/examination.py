@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from ..camera.paths import CameraLayout
+from ..camera.paths import CameraPaths
 from ..errors import CameraError
 from ..progress import Progress
 from ..settings import Settings
-from ..ssh.connection import Remote
+from ..ssh.connection import Connection
 from ..ssh.session import PasswordAnswer
 from . import camera as cameras
 from . import camera_facts, machine, model, network, node_red, ssh
@@ -62,29 +62,29 @@ def _camera(
     settings: Settings, progress: Progress, password: PasswordAnswer, accept: bool
 ) -> Iterator[Check]:
     camera = settings.camera
-    layout = CameraLayout.from_settings(camera)
+    paths = CameraPaths.from_settings(camera)
     with progress.step("Looking for the camera"):
         way = network.look(camera)
     yield from network.judge(way)
     if not way.addresses:
         return
     with ExitStack() as stack:
-        remote, login = None, None
+        connection, login = None, None
         if way.open("ssh"):
             with progress.step("Logging in"):
-                login, remote = ssh.look(camera, password, accept_host_key=accept)
-            if remote:
-                stack.enter_context(remote)
+                login, connection = ssh.look(camera, password, accept_host_key=accept)
+            if connection:
+                stack.enter_context(connection)
         yield from ssh.judge(login)
-        yield from _inside(settings, progress, layout, way, remote, login)
+        yield from _inside(settings, progress, paths, way, connection, login)
 
 
 def _inside(
     settings: Settings,
     progress: Progress,
-    layout: CameraLayout,
+    paths: CameraPaths,
     way: network.NetworkFacts,
-    remote: Remote | None,
+    connection: Connection | None,
     login: ssh.SshFacts | None,
 ) -> Iterator[Check]:
     camera = settings.camera
@@ -92,16 +92,16 @@ def _inside(
     ion: int | None = None
     with progress.step("Looking at the camera") as step:
         web = cameras.look(camera) if way.open("http") else cameras.WebFacts(None, {})
-        if remote:
+        if connection:
             try:
-                found = camera_facts.look(remote, layout)
+                found = camera_facts.look(connection, paths)
                 if login and login.sudo_error is None:
-                    ion = camera_facts.look_at_ion(remote)
+                    ion = camera_facts.look_at_ion(connection)
             except CameraError as error:
                 yield fail("camera.facts", error.message, error.hint)
         flow = node_red.look(camera) if way.open("node_red") else node_red.FlowFacts()
-        if remote and found:
-            active = model.look_over_ssh(remote, layout, found, step)
+        if connection and found:
+            active = model.look_over_ssh(connection, paths, found, step)
         elif way.open("http"):
             active = model.look_over_http(camera)
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import cvimodel
-from ..camera.paths import CameraLayout
+from ..camera.paths import CameraPaths
 from ..camera.web_api import ActiveInfo, CameraApi
 from ..cvimodel.classes import class_count
 from ..errors import CameraError, RecamError
@@ -20,7 +20,7 @@ from ..flows.labels import disagreements
 from ..flows.merge import ACTIVE_MODEL
 from ..progress import Step
 from ..settings import CameraSettings
-from ..ssh.connection import Remote
+from ..ssh.connection import Connection
 from .camera_facts import MODEL_LIMIT, CameraFacts
 from .check import Check, fail, ok, warn
 
@@ -39,7 +39,7 @@ class ModelFacts:
 
 
 def look_over_ssh(
-    remote: Remote, layout: CameraLayout, facts: CameraFacts, step: Step
+    connection: Connection, paths: CameraPaths, facts: CameraFacts, step: Step
 ) -> ModelFacts:
     """Fetch the active model; what `model.json` says is among the facts already."""
     if facts.model is None:
@@ -47,7 +47,7 @@ def look_over_ssh(
     with tempfile.TemporaryDirectory(prefix="recam-doctor-") as folder:
         local = Path(folder) / "model.cvimodel"
         try:
-            remote.download(layout.active_model, local, limit=MODEL_LIMIT, step=step)
+            connection.download(paths.active_model, local, limit=MODEL_LIMIT, step=step)
         except CameraError as error:
             return ModelFacts(None, facts.info, error)
         return ModelFacts(local.read_bytes(), facts.info)

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from ..errors import CameraError, HostKeyError, RecamError, SudoError
 from ..settings import CameraSettings, default_known_hosts
 from ..ssh.command import RemoteCommand
-from ..ssh.connection import Remote, connect
+from ..ssh.connection import Connection, connect
 from ..ssh.known_hosts import KnownHosts
 from ..ssh.session import PasswordAnswer
 from .check import Check, fail, ok, warn
@@ -39,7 +39,7 @@ class SshFacts:
 
 def look(
     camera: CameraSettings, password: PasswordAnswer, *, accept_host_key: bool
-) -> tuple[SshFacts, Remote | None]:
+) -> tuple[SshFacts, Connection | None]:
     """Log in, and try sudo; the open connection comes along. A password is tried once."""
     path = (camera.known_hosts or default_known_hosts()).expanduser()
     ask = _Asking(password)
@@ -47,11 +47,11 @@ def look(
     try:
         known = KnownHosts.read(path).keys_for(str(camera.host), camera.port)
         keys = tuple(f"{key.key_type} {key.fingerprint}" for key in known)
-        remote = connect(camera, password=ask, accept_host_key=accept_host_key)
+        connection = connect(camera, password=ask, accept_host_key=accept_host_key)
     except RecamError as error:
         return SshFacts(camera.user, str(path), keys, ask.was_asked, error=error), None
-    facts = SshFacts(camera.user, str(path), keys, ask.was_asked, remote.ways_in)
-    return replace(facts, sudo_error=_sudo(remote)), remote
+    facts = SshFacts(camera.user, str(path), keys, ask.was_asked, connection.ways_in)
+    return replace(facts, sudo_error=_sudo(connection)), connection
 
 
 class _Asking:
@@ -66,9 +66,9 @@ class _Asking:
         return self._password()
 
 
-def _sudo(remote: Remote) -> RecamError | None:
+def _sudo(connection: Connection) -> RecamError | None:
     try:
-        remote.sudo(RemoteCommand.of("true"))
+        connection.sudo(RemoteCommand.of("true"))
     except CameraError as error:
         return error
     return None

@@ -4,7 +4,7 @@ From the exported ONNX model on, everything is as if the user had given that.
 """
 
 from .export import Exported, Exporter
-from .model import ForeignModel, Refusal
+from .model import FrameworkModel, Refusal
 from .plan import ExportPlan, exported_folders, plan_export
 from .recognition import recognise
 
@@ -12,7 +12,7 @@ __all__ = [
     "ExportPlan",
     "Exported",
     "Exporter",
-    "ForeignModel",
+    "FrameworkModel",
     "Refusal",
     "exported_folders",
     "plan_export",

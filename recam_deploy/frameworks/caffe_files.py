@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
-from .model import ForeignModel, Refusal
+from .model import FrameworkModel, Refusal
 
 CAFFE = "caffe"
 PROTOTXT, CAFFEMODEL = ".prototxt", ".caffemodel"
@@ -20,7 +20,7 @@ _TRAINING = frozenset(
 _DETECTION = frozenset({"DetectionOutput", "PriorBox", "Proposal", "ROIPooling", "PSROIPooling"})
 
 
-def read_caffe(path: Path, weights: Path | None) -> ForeignModel:
+def read_caffe(path: Path, weights: Path | None) -> FrameworkModel:
     """Find both files of a network, from either one; `weights` names the .caffemodel, else it is
     the one of the same name beside the .prototxt.
 
@@ -35,7 +35,7 @@ def read_caffe(path: Path, weights: Path | None) -> ForeignModel:
     text = re.sub(r"#[^\n]*", "", text)
     kinds = [a or b or c for a, b, c in _LAYER_TYPE.findall(text)]
     facts = {"layers": len(kinds), "layer_types": sorted(set(kinds)), "weights": caffemodel.name}
-    return ForeignModel(path, CAFFE, (prototxt, caffemodel), facts, _refusal(text, set(kinds)))
+    return FrameworkModel(path, CAFFE, (prototxt, caffemodel), facts, _refusal(text, set(kinds)))
 
 
 def _pair(path: Path, weights: Path | None) -> tuple[Path, Path]:

@@ -16,7 +16,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class ForeignModel:
+class FrameworkModel:
     """A model that is not ONNX yet.
 
     `kind` is "ultralytics", "torchscript", "pytorch" (other files of torch's, always refused),

@@ -15,7 +15,7 @@ from ..step_cache import step_key
 from .caffe_files import CAFFE
 from .environments import TFLITE as TFLITE_ENVIRONMENT
 from .environments import TORCH, Environment
-from .model import ForeignModel
+from .model import FrameworkModel
 from .tflite_file import TFLITE
 from .torch_archive import TORCHSCRIPT, ULTRALYTICS
 
@@ -54,7 +54,7 @@ class ExportPlan:
     """`files` are the model's own with their hashes, as they are named in the folder that the
     script works in; `result` is the name of the ONNX file in the step's folder."""
 
-    model: ForeignModel
+    model: FrameworkModel
     title: str
     key: str
     scripts: tuple[str, ...]
@@ -68,7 +68,7 @@ class ExportPlan:
         return shlex.join(("python", self.scripts[0], *self.arguments))
 
 
-def plan_export(model: ForeignModel, size: Sequence[int] | None = None) -> ExportPlan:
+def plan_export(model: FrameworkModel, size: Sequence[int] | None = None) -> ExportPlan:
     """Plan the export of `model`; `size` is the input's height and width, where a PyTorch model
     does not say it or another is wanted.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .caffe_files import CAFFEMODEL, PROTOTXT, read_caffe
-from .model import ForeignModel
+from .model import FrameworkModel
 from .tflite_file import read_tflite
 from .torch_archive import PYTORCH, read_torch_file
 
@@ -35,7 +35,7 @@ _OTHERS = {
 }
 
 
-def recognise(path: Path, weights: Path | None = None) -> ForeignModel | None:
+def recognise(path: Path, weights: Path | None = None) -> FrameworkModel | None:
     """The model of another framework at `path`; None when it can only be ONNX.
 
     `weights` names the .caffemodel of a .prototxt. Nothing in the file is run, and nothing built
@@ -61,7 +61,7 @@ def recognise(path: Path, weights: Path | None = None) -> ForeignModel | None:
     if suffix in _CAFFE_SUFFIXES:
         return read_caffe(path, weights)
     found = read_torch_file(path)
-    return ForeignModel(
+    return FrameworkModel(
         path=path,
         kind=found.kind,
         files=(path,),

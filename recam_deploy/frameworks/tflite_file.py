@@ -10,7 +10,7 @@ from typing import Any
 
 from ..cvimodel.flatbuffer import ERRORS, Buffer, Table
 from ..errors import InputError
-from .model import ForeignModel, Refusal
+from .model import FrameworkModel, Refusal
 
 TFLITE = "tflite"
 
@@ -23,7 +23,7 @@ _SCALE = 2
 _OTHERWISE = "Or give the model that the TFLite file was made from: its ONNX, or its .pt."
 
 
-def read_tflite(path: Path) -> ForeignModel:
+def read_tflite(path: Path) -> FrameworkModel:
     """Inspect a TFLite file; whatever keeps it from being converted is in its refusal.
 
     Raises InputError when it is none, or is damaged.
@@ -42,7 +42,7 @@ def read_tflite(path: Path) -> ForeignModel:
         "outputs": [tensors[index] for index in outputs],
         "quantized": any(tensor["quantized"] for tensor in tensors),
     }
-    return ForeignModel(path, TFLITE, (path,), facts, _refusal(facts))
+    return FrameworkModel(path, TFLITE, (path,), facts, _refusal(facts))
 
 
 def _graph(model: Table) -> tuple[list[dict[str, Any]], tuple[int, ...], tuple[int, ...]]:

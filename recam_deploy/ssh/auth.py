@@ -1,7 +1,7 @@
 """Which ways into the camera are tried, in which order, and what is said when none leads in.
 
 Keys first, then the password exactly once; what the server accepts decides. The network is behind
-`Gate`, which `remote` provides.
+`AuthBackend`, which `connection` provides.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KeyT = TypeVar("_KeyT")
 PASSWORD_WAYS = ("password", "keyboard-interactive")
 
 
-class Gate(Protocol[_KeyT_contra]):
+class AuthBackend(Protocol[_KeyT_contra]):
     """A server that has not let us in yet.
 
     Each way in returns None when it was refused, else the methods that are wanted in addition:
@@ -106,25 +106,25 @@ class Login(Generic[_KeyT]):
         self._keys_tried = 0
         self.offered: tuple[str, ...] = ()
 
-    def with_keys(self, gate: Gate[_KeyT], keys: Iterable[_KeyT]) -> bool:
+    def with_keys(self, backend: AuthBackend[_KeyT], keys: Iterable[_KeyT]) -> bool:
         """Try every key; False when none leads in, or the server takes no keys."""
-        self._methods = self.offered = gate.methods()
+        self._methods = self.offered = backend.methods()
         if not self._methods:
             return True
         if "publickey" not in self._methods:
             return False
         for key in keys:
             self._keys_tried += 1
-            wanted = gate.try_key(key)
+            wanted = backend.try_key(key)
             if wanted is not None:
                 self._methods = wanted
                 if not wanted or "publickey" not in wanted:
                     break
-            if gate.hung_up:
+            if backend.hung_up:
                 break
         return not self._methods
 
-    def with_password(self, gate: Gate[_KeyT], notes: Iterable[str] = ()) -> None:
+    def with_password(self, backend: AuthBackend[_KeyT], notes: Iterable[str] = ()) -> None:
         """Make one attempt with the password; `notes` are added to the hint where none is known.
 
         Raises AuthenticationError when that does not lead in.
@@ -133,7 +133,7 @@ class Login(Generic[_KeyT]):
         secret = self.password() if way else None
         if secret is None:
             raise self._no_way(bool(way), notes)
-        wanted = gate.try_password(way, secret)
+        wanted = backend.try_password(way, secret)
         if wanted is None:
             raise AuthenticationError(
                 f"{self._host} refused the password of {self._user} (one attempt was made)",

@@ -9,7 +9,7 @@ from .tcp import lost, reason_of
 _LINE_LIMIT = 4096
 
 
-class AttendedChannel(Protocol):
+class ProcessChannel(Protocol):
     """What is needed of an SSH channel; paramiko's has all of it."""
 
     def settimeout(self, timeout: float | None) -> None: ...
@@ -17,10 +17,10 @@ class AttendedChannel(Protocol):
     def sendall(self, s: bytes) -> None: ...
 
 
-class Attended:
+class BackgroundProcess:
     """Reads what it says, a line at a time, and lets it know that we are there."""
 
-    def __init__(self, channel: AttendedChannel) -> None:
+    def __init__(self, channel: ProcessChannel) -> None:
         self._channel = channel
         self._said = b""
 

@@ -6,7 +6,7 @@ import select
 import time
 from typing import Protocol
 
-from .session import Talk
+from .session import CommandSession
 
 _CHUNK = 32768
 _POLL_SECONDS = 0.1
@@ -14,7 +14,7 @@ _LINGER_SECONDS = 2.0
 
 
 class Channel(Protocol):
-    """What `converse` needs of an SSH channel; paramiko's has all of it."""
+    """What `pump` needs of an SSH channel; paramiko's has all of it."""
 
     closed: bool
     eof_received: int
@@ -31,7 +31,7 @@ class Channel(Protocol):
     def exit_status_ready(self) -> bool: ...
 
 
-def converse(channel: Channel, talk: Talk) -> bool:
+def pump(channel: Channel, session: CommandSession) -> bool:
     """Carry a talk over a channel whose program has been started, until the program has ended.
 
     False when the talk's time was up before that; the caller closes the channel either way.
@@ -44,30 +44,30 @@ def converse(channel: Channel, talk: Talk) -> bool:
         # Looked at before listening: what came before the end is then heard before it counts.
         exited = channel.exit_status_ready()
         closing = channel.eof_received or channel.closed
-        heard = _listen(channel, talk)
+        received = _listen(channel, session)
         spoke = False
         if stdin_open:
-            stdin_open, spoke = _speak(channel, talk, patient=not heard)
-        if exited and not heard:
+            stdin_open, spoke = _speak(channel, session, patient=not received)
+        if exited and not received:
             # Something the program left running may hold its output open: do not wait for that.
             ended_at = ended_at or time.monotonic()
             if closing or time.monotonic() - ended_at > _LINGER_SECONDS:
                 return True
-        if talk.overdue:
+        if session.overdue:
             return False
-        if not (heard or spoke):
+        if not (received or spoke):
             select.select([channel], [], [], _POLL_SECONDS)
 
 
-def _listen(channel: Channel, talk: Talk) -> bool:
+def _listen(channel: Channel, session: CommandSession) -> bool:
     stdout = channel.recv(_CHUNK) if channel.recv_ready() else b""
     stderr = channel.recv_stderr(_CHUNK) if channel.recv_stderr_ready() else b""
     if stdout or stderr:
-        talk.hear(stdout, stderr)
+        session.feed(stdout, stderr)
     return bool(stdout or stderr)
 
 
-def _speak(channel: Channel, talk: Talk, *, patient: bool) -> tuple[bool, bool]:
+def _speak(channel: Channel, session: CommandSession, *, patient: bool) -> tuple[bool, bool]:
     """Send what there is to send: whether more may follow, and whether that took its time.
 
     Where the other end cannot take more yet a `patient` one waits for it a moment: that it can
@@ -75,10 +75,10 @@ def _speak(channel: Channel, talk: Talk, *, patient: bool) -> tuple[bool, bool]:
     """
     if channel.closed:
         return False, False
-    if talk.finished_sending:
+    if session.stdin_finished:
         channel.shutdown_write()
         return False, False
-    piece = talk.to_send
+    piece = session.pending
     ready = channel.send_ready()
     if not piece or not (ready or patient):
         return True, False
@@ -89,5 +89,5 @@ def _speak(channel: Channel, talk: Talk, *, patient: bool) -> tuple[bool, bool]:
         return True, True
     except OSError:
         return False, False  # the program ended without reading; its exit status tells why
-    talk.sent(count, time.monotonic() - began if ready else 0.0)
+    session.mark_sent(count, time.monotonic() - began if ready else 0.0)
     return True, True

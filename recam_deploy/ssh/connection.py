@@ -24,23 +24,23 @@ from ..progress import Step
 from ..settings import CameraSettings, default_known_hosts
 from . import scripts
 from .auth import Keys, LockedKeyError, Login, OnePrompt, UnusableKeyError
-from .background import Attended
-from .channel import converse
+from .background import BackgroundProcess
+from .channel import pump
 from .command import RemoteCommand, to_wire
 from .download import fetch
-from .files import SHORT_SECONDS, FileVerbs
+from .files import SHORT_SECONDS, RemoteFiles
 from .known_hosts import Confirm, HostKey, KnownHosts, preferred_types, verify
 from .session import (
     SUDO_SECONDS,
-    FirstTalk,
+    CommandSession,
     Input,
     PasswordAnswer,
     PasswordOnce,
-    RemoteResult,
+    ProbeSession,
+    Result,
     SudoMarks,
-    SudoTalk,
-    Talk,
-    Watch,
+    SudoSession,
+    TransferMonitor,
     conclude,
 )
 from .tcp import STALL_SECONDS, lost, open_socket, reason_of, silence
@@ -55,7 +55,7 @@ def connect(
     password: PasswordAnswer | SecretStr | None = None,
     accept_host_key: bool = False,
     confirm: Confirm | None = None,
-) -> Remote:
+) -> Connection:
     """Connect and log in: with the agent's keys and key files first, then the password, once.
 
     `password` may be a function: it is called at most once, when a password is really needed
@@ -73,16 +73,16 @@ def connect(
     keys = Keys(camera.key, _load_key, _agent_keys)
     transport = _open(camera, accept_host_key, confirm)
     try:
-        if not login.with_keys(_Gate(transport, camera.user), keys):
+        if not login.with_keys(_ParamikoBackend(transport, camera.user), keys):
             if not transport.is_active():
                 # Each refused key counts as a failure, and servers hang up after a few.
                 transport = _open(camera, accept_host_key, confirm)
-            login.with_password(_Gate(transport, camera.user), keys.notes)
+            login.with_password(_ParamikoBackend(transport, camera.user), keys.notes)
     except BaseException:
         transport.close()
         raise
     transport.set_keepalive(5)
-    return Remote(transport, camera, login)
+    return Connection(transport, camera, login)
 
 
 def _open(camera: CameraSettings, accept: bool, confirm: Confirm | None) -> _Transport:
@@ -141,7 +141,7 @@ class _Transport(ServiceRequestingTransport):
         return _AuthHandler(self)
 
 
-class _Gate:
+class _ParamikoBackend:
     """`login.Gate` over one connection.
 
     The transport is the kind that asks for the login service once: paramiko's plain one asks
@@ -221,7 +221,7 @@ def _agent_keys() -> Iterator[paramiko.PKey]:
         yield from agent.get_keys()
 
 
-class Remote(FileVerbs):
+class Connection(RemoteFiles):
     """A camera we are logged in to; a context manager that ends the connection.
 
     Every method raises ConnectionFailedError when the connection is lost, and CameraError when a
@@ -253,23 +253,23 @@ class Remote(FileVerbs):
         timeout: float = SHORT_SECONDS,
         stdin: Input = b"",
         check: bool = True,
-        watch: Watch | None = None,
-    ) -> RemoteResult:
+        monitor: TransferMonitor | None = None,
+    ) -> Result:
         """Run a program to its end, with no terminal.
 
         After `timeout` seconds the camera's own `timeout` ends it, and the channel is closed
         shortly after in any case. With `check`, an exit status other than 0 raises CameraError.
-        `watch` is told how much has gone and come.
+        `monitor` is told how much has gone and come.
         """
-        kind = Talk if self._known_abilities else FirstTalk
-        talk = kind(stdin, timeout=timeout + _GRACE_SECONDS, watch=watch)
+        kind = CommandSession if self._known_abilities else ProbeSession
+        session = kind(stdin, timeout=timeout + _GRACE_SECONDS, monitor=monitor)
         limit = self._known_abilities[1] if self._known_abilities else ()
-        limited = talk.limited(command, limit, timeout)
-        status = self._converse(limited, talk, _doing(command, watch))
+        limited = session.limited(command, limit, timeout)
+        status = self._converse(limited, session, _doing(command, monitor))
         try:
-            return conclude(talk, command, status, timeout, check)
+            return conclude(session, command, status, timeout, check)
         finally:
-            self._known_abilities = self._known_abilities or talk.abilities
+            self._known_abilities = self._known_abilities or session.abilities
 
     def sudo(
         self,
@@ -278,8 +278,8 @@ class Remote(FileVerbs):
         timeout: float = SHORT_SECONDS,
         stdin: Input = b"",
         check: bool = True,
-        watch: Watch | None = None,
-    ) -> RemoteResult:
+        monitor: TransferMonitor | None = None,
+    ) -> Result:
         """Run a program as root, otherwise as `run` does.
 
         The password goes to sudo's stdin when sudo asks for it, in one line, once; a sudo that
@@ -287,26 +287,26 @@ class Remote(FileVerbs):
         """
         user, limit = self._abilities()
         if user == 0:
-            return self.run(command, timeout=timeout, stdin=stdin, check=check, watch=watch)
+            return self.run(command, timeout=timeout, stdin=stdin, check=check, monitor=monitor)
         marks = SudoMarks()
         seconds = timeout + _GRACE_SECONDS
-        talk = SudoTalk(marks, self._password, stdin, timeout=seconds, watch=watch)
+        session = SudoSession(marks, self._password, stdin, timeout=seconds, monitor=monitor)
         wrapped = marks.wrap(command.under(*scripts.limited(limit, timeout)))
         # The outer limit ends a sudo that hangs before it has become root.
         outer = scripts.limited(limit, timeout + SUDO_SECONDS + _GRACE_SECONDS)
-        status = self._converse(wrapped.under(*outer), talk, _doing(command, watch))
-        if status is None and not talk.passed:
+        status = self._converse(wrapped.under(*outer), session, _doing(command, monitor))
+        if status is None and not session.passed:
             raise SudoError(
                 f"sudo on the camera did not finish asking within {SUDO_SECONDS:.0f} s",
                 "Log in there and see whether `sudo true` works.",
             )
-        refusal = talk.refusal(self._camera.user)
+        refusal = session.refusal(self._camera.user)
         if refusal:
             raise refusal
-        return conclude(talk, command, status, timeout, check)
+        return conclude(session, command, status, timeout, check)
 
     @contextlib.contextmanager
-    def attend(self, command: RemoteCommand) -> Iterator[Attended]:
+    def attend(self, command: RemoteCommand) -> Iterator[BackgroundProcess]:
         """Run a program for as long as the block runs; its stdin ends with the block.
 
         It has a few seconds to end by itself then.
@@ -320,7 +320,7 @@ class Remote(FileVerbs):
                 channel.close()
                 raise
         try:
-            yield Attended(channel)
+            yield BackgroundProcess(channel)
         finally:
             with contextlib.suppress(*_BROKEN):
                 channel.shutdown_write()
@@ -347,29 +347,29 @@ class Remote(FileVerbs):
             self.run(RemoteCommand.of("true"))
         return self._known_abilities
 
-    def _converse(self, command: RemoteCommand, talk: Talk, doing: str) -> int | None:
+    def _converse(self, command: RemoteCommand, session: CommandSession, doing: str) -> int | None:
         """The exit status, -1 for a signal; None when the time was up and we ended it.
 
         A camera that does not answer at all is lost: nothing more is asked of it.
         """
         try:
-            status = self._hear_out(command, talk, doing)
+            status = self._hear_out(command, session, doing)
             if status is None:
-                end = RemoteCommand.script(scripts.END, str(talk.pid or ""))
-                if self._hear_out(end, Talk(timeout=_GRACE_SECONDS), doing) is None:
+                end = RemoteCommand.script(scripts.END, str(session.pid or ""))
+                if self._hear_out(end, CommandSession(timeout=_GRACE_SECONDS), doing) is None:
                     raise lost(doing, "the camera does not answer")
         except ConnectionFailedError:
             self.close()
             raise
         return status
 
-    def _hear_out(self, command: RemoteCommand, talk: Talk, doing: str) -> int | None:
+    def _hear_out(self, command: RemoteCommand, session: CommandSession, doing: str) -> int | None:
         """The exit status, -1 for a signal; None when the time was up first."""
         with _losing(doing):
-            channel = self._transport.open_session(timeout=min(talk.timeout, SHORT_SECONDS))
+            channel = self._transport.open_session(timeout=min(session.timeout, SHORT_SECONDS))
             try:
-                channel.exec_command(to_wire(talk.announced(command).render()))
-                finished = converse(channel, talk)
+                channel.exec_command(to_wire(session.announced(command).render()))
+                finished = pump(channel, session)
                 status = channel.exit_status
             finally:
                 channel.close()
@@ -378,8 +378,8 @@ class Remote(FileVerbs):
         return status if finished else None
 
 
-def _doing(command: RemoteCommand, watch: Watch | None) -> str:
-    return (watch and watch.doing) or f"running {command.name}"
+def _doing(command: RemoteCommand, monitor: TransferMonitor | None) -> str:
+    return (monitor and monitor.doing) or f"running {command.name}"
 
 
 @contextlib.contextmanager

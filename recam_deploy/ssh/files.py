@@ -11,15 +11,15 @@ from ..files import write_atomically
 from ..progress import Step
 from .command import RemoteCommand
 from .scripts import SHA256, STORE
-from .session import Input, RemoteResult, TooMuchOutputError, Watch
-from .upload import Part, bring, transfer_seconds
+from .session import Input, Result, TooMuchOutputError, TransferMonitor
+from .upload import Chunk, transfer_seconds, upload
 
-_Self = TypeVar("_Self", bound="FileVerbs")
+_Self = TypeVar("_Self", bound="RemoteFiles")
 
 SHORT_SECONDS = 30.0  # for commands that only look or rename
 
 
-class FileVerbs(ABC):
+class RemoteFiles(ABC):
     """The verbs for whatever can run a command there; they raise what `run` raises.
 
     It is a context manager that closes in the end.
@@ -43,8 +43,8 @@ class FileVerbs(ABC):
         timeout: float = SHORT_SECONDS,
         stdin: Input = b"",
         check: bool = True,
-        watch: Watch | None = None,
-    ) -> RemoteResult:
+        monitor: TransferMonitor | None = None,
+    ) -> Result:
         """Run a program to its end."""
 
     def upload(
@@ -57,15 +57,15 @@ class FileVerbs(ABC):
         file must be checked afterwards: a broken connection leaves a part of it.
         """
 
-        def write(part: Part) -> RemoteResult:
+        def write(chunk: Chunk) -> Result:
             return self.run(
-                RemoteCommand.script(STORE, path, f"{mode:o}", str(part.offset), part.form),
-                stdin=part.input,
-                timeout=part.seconds,
-                watch=part.watch,
+                RemoteCommand.script(STORE, path, f"{mode:o}", str(chunk.offset), chunk.form),
+                stdin=chunk.input,
+                timeout=chunk.seconds,
+                monitor=chunk.monitor,
             )
 
-        bring(data, 0, write, f"uploading {path.name}", step)
+        upload(data, 0, write, f"uploading {path.name}", step)
         return len(data)
 
     def download(
@@ -82,7 +82,7 @@ class FileVerbs(ABC):
         it was. Whether it is the right file is for the caller to check.
         """
 
-        def heard(count: int) -> None:
+        def received(count: int) -> None:
             if step:
                 step.update(done=count)
 
@@ -90,7 +90,9 @@ class FileVerbs(ABC):
             result = self.run(
                 RemoteCommand.of("cat", path),
                 timeout=transfer_seconds(limit),
-                watch=Watch(f"fetching {path.name}", heard=heard, output_limit=limit),
+                monitor=TransferMonitor(
+                    f"fetching {path.name}", on_received=received, output_limit=limit
+                ),
             )
         except TooMuchOutputError:
             raise CameraError(

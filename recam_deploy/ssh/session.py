@@ -1,8 +1,8 @@
 """What is said over one channel to a program on the camera: no network here, only the rules.
 
-`converse` carries the bytes; a `Talk` decides what to send, when to stop, and what came back. The
-password for `sudo` is sent only when sudo itself asks, only once, and never reaches the program
-that sudo starts.
+`pump` carries the bytes; a `CommandSession` decides what to send, when to stop, and what came
+back. The password for `sudo` is sent only when sudo itself asks, only once, and never reaches the
+program that sudo starts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Input = bytes | Iterator[bytes]
 
 
 @dataclass(frozen=True)
-class RemoteResult:
+class Result:
     """What a command on the camera did; `exit_status` is -1 when a signal ended it."""
 
     command: str
@@ -61,20 +61,19 @@ class TooMuchOutputError(CameraError):
 
 
 @dataclass(frozen=True)
-class Watch:
-    """Who wants to know how far a talk is; `output_limit` bytes bound what may come back.
+class TransferMonitor:
+    """Callbacks that follow a command's input and output, and a limit on the latter.
 
-    `sent` and `heard` are called with the number of bytes so far, of the program's own data;
-    `doing` is what a lost connection is said to have broken off ("uploading x"). `enough` is told
-    the bytes of each piece that went out, and the seconds for which the link held it up; where it
-    says so the program's input ends there.
+    `on_sent` and `on_received` get the number of bytes so far, of the program's own data.
+    `should_stop` gets the bytes of each piece that went out, and the seconds for which the link
+    held it up; where it returns True the program's input ends there. `doing` ("uploading x") is
+    what the error for a lost connection names. `output_limit` is in bytes.
     """
 
     doing: str = ""
-
-    sent: Callable[[int], None] = lambda _: None
-    enough: Callable[[int, float], bool] = lambda _bytes, _seconds: False
-    heard: Callable[[int], None] = lambda _: None
+    on_sent: Callable[[int], None] = lambda _: None
+    should_stop: Callable[[int, float], bool] = lambda _bytes, _seconds: False
+    on_received: Callable[[int], None] = lambda _: None
     output_limit: int = OUTPUT_LIMIT
 
 
@@ -93,7 +92,7 @@ class PasswordOnce:
         return self._known
 
 
-class Talk:
+class CommandSession:
     """A plain command: send `data`, close its stdin, collect what it prints.
 
     `timeout` seconds bound the whole; the watch's limit bounds what is kept in memory.
@@ -102,10 +101,12 @@ class Talk:
     abilities: tuple[int, tuple[str, ...]] | None = None
     """Once a program has told: our user id there, and the words that put a time limit on one."""
 
-    def __init__(self, data: Input = b"", *, timeout: float, watch: Watch | None = None) -> None:
+    def __init__(
+        self, data: Input = b"", *, timeout: float, monitor: TransferMonitor | None = None
+    ) -> None:
         self.timeout = timeout
         self.started = time.monotonic()
-        self._watch = watch or Watch()
+        self._monitor = monitor or TransferMonitor()
         self._count = 0
         self._enqueue(data)
         self._stdout = bytearray()
@@ -124,7 +125,7 @@ class Talk:
         """`command` within `seconds`, by the words `limit`."""
         return command.under(*limited(limit, seconds))
 
-    def hear(self, stdout: bytes = b"", stderr: bytes = b"") -> None:
+    def feed(self, stdout: bytes = b"", stderr: bytes = b"") -> None:
         """Take in what was printed. Raises CameraError when it is more than we keep."""
         if self.pid is None:
             self._untagged += stderr
@@ -139,17 +140,17 @@ class Talk:
     def _take(self, stdout: bytes, stderr: bytes) -> None:
         self._stdout += stdout
         self._stderr += stderr
-        limit = self._watch.output_limit
+        limit = self._monitor.output_limit
         if len(self._stdout) + len(self._stderr) + len(self._untagged) > limit:
             raise TooMuchOutputError(
                 f"a program on the camera printed more than {limit >> 20} MiB",
                 "That is no result; look at what runs there.",
             )
         if stdout:
-            self._watch.heard(len(self._stdout))
+            self._monitor.on_received(len(self._stdout))
 
     @property
-    def to_send(self) -> bytes:
+    def pending(self) -> bytes:
         """What should be sent next, a piece at a time."""
         return bytes(self._queue[:_PIECE])
 
@@ -162,16 +163,16 @@ class Talk:
         if not self._queue:
             self._queue = memoryview(next(self._more, b""))
 
-    def sent(self, count: int, seconds: float = 0.0) -> None:
+    def mark_sent(self, count: int, seconds: float = 0.0) -> None:
         """`count` bytes of it went out, which the link held up for `seconds`."""
         self._went(count)
         self._count += count
-        self._watch.sent(self._count)
-        if self._watch.enough(count, seconds):
+        self._monitor.on_sent(self._count)
+        if self._monitor.should_stop(count, seconds):
             self._enqueue(b"")
 
     @property
-    def finished_sending(self) -> bool:
+    def stdin_finished(self) -> bool:
         """Whether the program's stdin may be closed."""
         return not self._queue
 
@@ -180,9 +181,9 @@ class Talk:
         """Whether the time is up."""
         return time.monotonic() - self.started > self.timeout
 
-    def result(self, command: RemoteCommand, exit_status: int) -> RemoteResult:
+    def result(self, command: RemoteCommand, exit_status: int) -> Result:
         """All that came back."""
-        return RemoteResult(
+        return Result(
             command.render(),
             exit_status,
             _text(self._stdout),
@@ -192,7 +193,7 @@ class Talk:
         )
 
 
-class FirstTalk(Talk):
+class ProbeSession(CommandSession):
     """The first command of a connection, which tells what the others must know of the camera.
 
     That comes as a line before its own output, so it costs no round trip of its own.
@@ -204,7 +205,7 @@ class FirstTalk(Talk):
         """`command` within `seconds`, after the line; which `limit` there is it finds out."""
         return RemoteCommand.script(INTRODUCE, self._tag, whole(seconds), *command.words)
 
-    def result(self, command: RemoteCommand, exit_status: int) -> RemoteResult:
+    def result(self, command: RemoteCommand, exit_status: int) -> Result:
         """What came after the line. Raises CameraError where something else is in its place."""
         found = super().result(command, exit_status)
         line, end, rest = found.data.partition(b"\n")
@@ -230,7 +231,7 @@ class SudoMarks:
         return announce.under("sudo", "-S", "-p", self.prompt, "--")
 
 
-class SudoTalk(Talk):
+class SudoSession(CommandSession):
     """A command under sudo: one answer to one prompt, and only then the command's own input.
 
     `data` and `timeout` are the command's; sudo itself has `SUDO_SECONDS`, not counting the time
@@ -244,9 +245,9 @@ class SudoTalk(Talk):
         data: Input = b"",
         *,
         timeout: float,
-        watch: Watch | None = None,
+        monitor: TransferMonitor | None = None,
     ) -> None:
-        super().__init__(timeout=SUDO_SECONDS, watch=watch)
+        super().__init__(timeout=SUDO_SECONDS, monitor=monitor)
         self._marks = marks
         self._ask = ask
         self._input = data
@@ -257,7 +258,7 @@ class SudoTalk(Talk):
         self.passed = False
 
     @property
-    def finished_sending(self) -> bool:
+    def stdin_finished(self) -> bool:
         refused = self._prompts > 1 or (self._prompts == 1 and not self._had_password)
         return not self._queue and (self.passed or refused)
 
@@ -300,10 +301,10 @@ class SudoTalk(Talk):
         self._had_password = True
         self._enqueue(to_wire(line) + b"\n")
 
-    def sent(self, count: int, seconds: float = 0.0) -> None:
+    def mark_sent(self, count: int, seconds: float = 0.0) -> None:
         """`count` bytes went out; the password is nobody's progress."""
         if self.passed:
-            super().sent(count, seconds)
+            super().mark_sent(count, seconds)
         else:
             self._went(count)
 
@@ -335,14 +336,14 @@ class SudoTalk(Talk):
 
 
 def conclude(
-    talk: Talk, command: RemoteCommand, status: int | None, timeout: float, check: bool
-) -> RemoteResult:
+    session: CommandSession, command: RemoteCommand, status: int | None, timeout: float, check: bool
+) -> Result:
     """What a talk came to; `status` is None when we stopped waiting, -1 after a signal.
 
     Raises CameraError when the program took longer than `timeout` seconds (the camera's own
     `timeout` may have ended it) and, with `check`, when its exit status is not 0.
     """
-    result = talk.result(command, -1 if status is None else status)
+    result = session.result(command, -1 if status is None else status)
     ended = result.exit_status in _ENDED_STATUSES and result.seconds >= timeout * 0.95
     if status is None or ended:
         raise CameraError(

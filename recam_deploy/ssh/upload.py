@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..progress import Step
-from .session import Input, RemoteResult, Watch
+from .session import Input, Result, TransferMonitor
 
 PACKING_PAYS_BELOW = 6_000_000  # bytes a second
 _JUDGED_BYTES = 256 * 1024  # the last that went out tell how fast the link is
@@ -34,14 +34,14 @@ def transfer_seconds(size: int) -> float:
 
 
 @dataclass(frozen=True)
-class Part:
+class Chunk:
     """A stretch of a file to be written from byte `offset` on, of `size` bytes (of the file)."""
 
     offset: int
     size: int
     packed: bool
     input: Input
-    watch: Watch
+    monitor: TransferMonitor
 
     @property
     def form(self) -> str:
@@ -54,10 +54,10 @@ class Part:
         return transfer_seconds(self.size)
 
 
-def bring(
+def upload(
     data: bytes,
     there: int,
-    write: Callable[[Part], RemoteResult],
+    write: Callable[[Chunk], Result],
     doing: str,
     step: Step | None = None,
 ) -> None:
@@ -76,17 +76,19 @@ def bring(
             step.update(done=count, total=len(data))
 
     rest = data[there:]
-    watch = Watch(doing, sent=lambda count: tell(there + count), enough=Pace(rest))
-    said = write(Part(there, len(rest), False, rest, watch)).stdout
+    monitor = TransferMonitor(
+        doing, on_sent=lambda count: tell(there + count), should_stop=Pace(rest)
+    )
+    said = write(Chunk(there, len(rest), False, rest, monitor)).stdout
     if done == len(data):
         return
     before, rest = done, data[done:]
     if "gzip" in said.split():
         packed = _packed(memoryview(rest), before, tell)
-        write(Part(before, len(rest), True, packed, Watch(doing)))
+        write(Chunk(before, len(rest), True, packed, TransferMonitor(doing)))
     else:
-        watch = Watch(doing, sent=lambda count: tell(before + count))
-        write(Part(before, len(rest), False, rest, watch))
+        monitor = TransferMonitor(doing, on_sent=lambda count: tell(before + count))
+        write(Chunk(before, len(rest), False, rest, monitor))
 
 
 class Pace:

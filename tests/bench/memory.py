@@ -77,7 +77,7 @@ class Peaks:
         self.programs: dict[str, int] = {}
         self.intervals: list[float] = []
 
-    def watch(self, process: subprocess.Popen[bytes]) -> None:
+    def monitor(self, process: subprocess.Popen[bytes]) -> None:
         """Sample until the process has ended."""
         last = time.monotonic()
         while process.poll() is None:
@@ -114,7 +114,7 @@ def main() -> None:
         with subprocess.Popen(
             [*words, *flags], env=environment, stdout=subprocess.DEVNULL
         ) as process:
-            peaks.watch(process)
+            peaks.monitor(process)
     print(f"peak of all processes: {_told(peaks.total)}, when these ran:")
     for name, size in sorted(peaks.parts.items(), key=lambda part: -part[1]):
         print(f"  {name}: {_told(size)}")

@@ -37,7 +37,7 @@ from sshd_parts import SYSTEM_PATH, known_hosts, make_key, start_plain
 
 from recam_deploy.settings import CameraSettings
 from recam_deploy.ssh.auth import Login
-from recam_deploy.ssh.connection import Remote, connect
+from recam_deploy.ssh.connection import Connection, connect
 from recam_deploy.ssh.session import PasswordOnce
 
 _BLOCK = 64 * 1024  # beyond gzip's window of 32 KiB, so that a repeated block gains it nothing
@@ -53,7 +53,7 @@ class Link:
     known_hosts: Path
     key: Path
     control: Path
-    remote: Remote
+    connection: Connection
     bare: paramiko.Transport
     packed: paramiko.Transport
 
@@ -75,7 +75,7 @@ class Link:
             raise RuntimeError("no session was granted")
         return found
 
-    def recam_afresh(self) -> Remote:
+    def recam_afresh(self) -> Connection:
         """Log in as recam does."""
         return connect(_settings(self.port, self.known_hosts, self.key))
 
@@ -95,22 +95,24 @@ def _target(path: Path) -> str:
 
 
 def _recam_up(link: Link, source: Path, target: Path) -> None:
-    link.remote.upload(source.read_bytes(), PurePosixPath(target))
+    link.connection.upload(source.read_bytes(), PurePosixPath(target))
 
 
 def _recam_up_afresh(link: Link, source: Path, target: Path) -> None:
-    with link.recam_afresh() as remote:
-        remote.upload(source.read_bytes(), PurePosixPath(target))
+    with link.recam_afresh() as connection:
+        connection.upload(source.read_bytes(), PurePosixPath(target))
 
 
 def _recam_up_packed(link: Link, source: Path, target: Path) -> None:
     settings = _settings(link.port, link.known_hosts, link.key)
-    packed = Remote(link.packed, settings, Login("127.0.0.1", settings.user, PasswordOnce(None)))
+    packed = Connection(
+        link.packed, settings, Login("127.0.0.1", settings.user, PasswordOnce(None))
+    )
     packed.upload(source.read_bytes(), PurePosixPath(target))
 
 
 def _recam_down(link: Link, source: Path, target: Path) -> None:
-    link.remote.download(PurePosixPath(source), target, limit=1 << 30)
+    link.connection.download(PurePosixPath(source), target, limit=1 << 30)
 
 
 def _sftp_up(link: Link, source: Path, target: Path) -> None:
@@ -181,11 +183,11 @@ def open_link(port: int, server: Path, key: Path) -> Iterator[Link]:
             if time.monotonic() > until:
                 raise RuntimeError("ssh did not connect")
             time.sleep(0.05)
-        remote = stack.enter_context(connect(_settings(port, known, key)))
+        connection = stack.enter_context(connect(_settings(port, known, key)))
         bare, packed = (_transport(port, key, pack) for pack in (False, True))
         stack.callback(bare.close)
         stack.callback(packed.close)
-        yield Link(port, known, key, control, remote, bare, packed)
+        yield Link(port, known, key, control, connection, bare, packed)
 
 
 def _transport(port: int, key: Path, compress: bool) -> paramiko.Transport:

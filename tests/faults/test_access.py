@@ -10,7 +10,7 @@ from fault_camera import GOOD_RUNNER, SECRET, FaultCamera, StartVirtual
 from planted import WRONG
 from sshd_parts import make_key
 
-from recam_deploy.ssh import connection as remote
+from recam_deploy.ssh import connection as connection
 from recam_deploy.ssh import session as dialogue
 
 
@@ -85,7 +85,7 @@ def test_row_09_a_wrong_sudo_password_is_tried_once_and_told_apart(
 def test_row_09_a_sudo_that_hangs_is_waited_for_in_bounds(
     virtual: FaultCamera, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (dialogue, remote):
+    for module in (dialogue, connection):
         monkeypatch.setattr(module, "SUDO_SECONDS", 1.0)
     virtual.put_runner(GOOD_RUNNER)
     virtual.shims.replace("sudo", 'case "$1" in -n) exit 1 ;; esac; exec sleep 4721.5')

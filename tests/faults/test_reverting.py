@@ -15,45 +15,47 @@ from recam_deploy.artifact import load_artifact
 from recam_deploy.camera.deployment import Deployment, apply
 from recam_deploy.camera.history import PutBack, put_back
 from recam_deploy.camera.lock import Lock
-from recam_deploy.camera.paths import CameraLayout
+from recam_deploy.camera.paths import CameraPaths
 from recam_deploy.cli.camera_actions import (
     at_work,
     deploy_tested,
     plan_for,
     prepare_smoke_test,
 )
-from recam_deploy.cli.login import open_remote
+from recam_deploy.cli.login import open_connection
 from recam_deploy.errors import SmokeTestError
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import Settings, load_settings
-from recam_deploy.ssh.connection import Remote
+from recam_deploy.ssh.connection import Connection
 from recam_deploy.terminal import Terminal
 
 QUIET = SilentProgress()
 
 
 @contextmanager
-def working(camera: FaultCamera) -> Iterator[tuple[Settings, Remote, Lock]]:
+def working(camera: FaultCamera) -> Iterator[tuple[Settings, Connection, Lock]]:
     settings = load_settings(camera.environment)
     with (
-        open_remote(settings, Terminal(as_json=True), accept_host_key=False) as remote,
-        at_work(remote, settings, "testing", QUIET, 5) as lock,
+        open_connection(settings, Terminal(as_json=True), accept_host_key=False) as connection,
+        at_work(connection, settings, "testing", QUIET, 5) as lock,
     ):
-        yield settings, remote, lock
+        yield settings, connection, lock
 
 
-def deployed(camera: FaultCamera, settings: Settings, remote: Remote, lock: Lock) -> Deployment:
+def deployed(
+    camera: FaultCamera, settings: Settings, connection: Connection, lock: Lock
+) -> Deployment:
     artifact = load_artifact(camera.artifact("new"))
-    return apply(plan_for(remote, settings, artifact), remote, QUIET, lock)
+    return apply(plan_for(connection, settings, artifact), connection, QUIET, lock)
 
 
 def deployed_and_put_back(camera: FaultCamera, cut: bool = False) -> PutBack:
-    with working(camera) as (settings, remote, lock):
-        done = deployed(camera, settings, remote, lock)
-        layout = CameraLayout.from_settings(settings.camera)
+    with working(camera) as (settings, connection, lock):
+        done = deployed(camera, settings, connection, lock)
+        paths = CameraPaths.from_settings(settings.camera)
         if cut:
             camera.proxy.cut_all()
-        return put_back(done, remote, layout, lock, QUIET, keep=settings.camera.history)
+        return put_back(done, connection, paths, lock, QUIET, keep=settings.camera.history)
 
 
 def test_the_old_model_comes_back_with_its_names(camera: FaultCamera) -> None:
@@ -124,14 +126,14 @@ def test_a_model_that_fails_its_smoke_test_never_becomes_the_active_one(
     Image.new("RGB", (128, 64), "navy").save(picture)
     artifact = load_artifact(camera.artifact("new"))
     camera.put_runner("echo 'E engine load model failed'; exit 1")
-    with working(camera) as (settings, remote, lock):
+    with working(camera) as (settings, connection, lock):
         smoke = prepare_smoke_test(settings, picture, None, tmp_path / "Out.jpg")
         with pytest.raises(SmokeTestError, match="could not load"):
-            deploy_tested(remote, settings, artifact, smoke, QUIET, lock)
+            deploy_tested(connection, settings, artifact, smoke, QUIET, lock)
         assert camera.active.read_bytes() == b"the old model"
         assert camera.parts() == []
         camera.put_runner(GOOD_RUNNER)
-        tested = deploy_tested(remote, settings, artifact, smoke, QUIET, lock)
+        tested = deploy_tested(connection, settings, artifact, smoke, QUIET, lock)
     assert tested.deployment.tried
     assert len(tested.report.detections) == 1
     assert camera.holds_one_of(camera.artifact("new"))

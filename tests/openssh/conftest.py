@@ -33,7 +33,7 @@ from sshd_parts import (
 )
 
 from recam_deploy.artifact import Artifact, sha256_of
-from recam_deploy.camera.paths import CameraLayout
+from recam_deploy.camera.paths import CameraPaths
 from recam_deploy.settings import CameraSettings
 
 RUNNER = """#!/bin/sh
@@ -59,7 +59,7 @@ class Server:
     root: Path
     log: Path
     settings: CameraSettings
-    layout: CameraLayout
+    paths: CameraPaths
 
     def inside(self, path: PurePosixPath) -> Path:
         """Where a file of the server's lies here."""
@@ -114,7 +114,7 @@ def plain(tmp_path: Path, home: Path) -> Iterator[Server]:
             Path("/"),
             folder / "log",
             settings,
-            CameraLayout.from_settings(settings),
+            CameraPaths.from_settings(settings),
         )
     finally:
         process.kill()
@@ -221,8 +221,8 @@ def start_camera(tmp_path: Path, home: Path) -> Iterator[StartCamera]:
             port=port,
             known_hosts=known_hosts(tmp_path, port, root / "etc/ssh/host_key"),
         )
-        layout = CameraLayout.from_settings(settings)
-        return Server(process, port, "recamera", tmp_path, root, log, settings, layout)
+        paths = CameraPaths.from_settings(settings)
+        return Server(process, port, "recamera", tmp_path, root, log, settings, paths)
 
     yield start
     for process in running:

@@ -50,60 +50,60 @@ def gone(word: str, seconds: float = 10) -> bool:
 
 
 def test_a_hanging_command_is_ended_here_and_there(plain: Server) -> None:
-    with connect(plain.settings) as remote:
+    with connect(plain.settings) as connection:
         with pytest.raises(CameraError, match="did not finish within 1 s"):
-            remote.run(RemoteCommand.of("sleep", "4711.25"), timeout=1)
+            connection.run(RemoteCommand.of("sleep", "4711.25"), timeout=1)
         assert gone("4711.25")
-        assert remote.run(RemoteCommand.of("echo", "still here")).stdout == "still here\n"
+        assert connection.run(RemoteCommand.of("echo", "still here")).stdout == "still here\n"
 
 
 def test_a_hanging_command_under_sudo_is_ended_too(camera: Server) -> None:
-    with connect(camera.settings, password=PASSWORD) as remote:
+    with connect(camera.settings, password=PASSWORD) as connection:
         with pytest.raises(CameraError, match="did not finish within 1 s"):
-            remote.sudo(RemoteCommand.of("sleep", "4712.25"), timeout=1)
+            connection.sudo(RemoteCommand.of("sleep", "4712.25"), timeout=1)
         assert gone("4712.25")
 
 
 def test_a_command_that_ignores_polite_requests_is_ended_too(plain: Server) -> None:
     script = "trap '' TERM; while :; do sleep 4713.25; done"
-    with connect(plain.settings) as remote:
+    with connect(plain.settings) as connection:
         with pytest.raises(CameraError, match="did not finish"):
-            remote.run(RemoteCommand.script(script), timeout=1)
+            connection.run(RemoteCommand.script(script), timeout=1)
         assert gone("4713.25")
 
 
 def test_output_without_end_is_refused(plain: Server) -> None:
-    with connect(plain.settings) as remote, pytest.raises(CameraError, match="more than 4 MiB"):
-        remote.run(RemoteCommand.of("cat", "/dev/zero"), timeout=30)
+    with connect(plain.settings) as connection, pytest.raises(CameraError, match="more than 4 MiB"):
+        connection.run(RemoteCommand.of("cat", "/dev/zero"), timeout=30)
 
 
 def test_output_that_is_not_utf8_is_shown_escaped(plain: Server) -> None:
-    with connect(plain.settings) as remote:
-        assert remote.run(RemoteCommand.of("printf", r"a\377b")).stdout == "a\\xffb"
+    with connect(plain.settings) as connection:
+        assert connection.run(RemoteCommand.of("printf", r"a\377b")).stdout == "a\\xffb"
 
 
 def test_a_program_that_fails_says_so(plain: Server) -> None:
-    with connect(plain.settings) as remote:
-        result = remote.run(RemoteCommand.script("echo no >&2; exit 3"), check=False)
+    with connect(plain.settings) as connection:
+        result = connection.run(RemoteCommand.script("echo no >&2; exit 3"), check=False)
         assert (result.exit_status, result.stderr) == (3, "no\n")
         with pytest.raises(CameraError, match="exit status 3: no"):
-            remote.run(RemoteCommand.script("echo no >&2; exit 3"))
+            connection.run(RemoteCommand.script("echo no >&2; exit 3"))
 
 
 def test_stdin_reaches_the_program_and_ends(plain: Server) -> None:
     data = bytes(range(256)) * 2000
-    with connect(plain.settings) as remote:
-        assert remote.run(RemoteCommand.of("wc", "-c"), stdin=data).stdout.strip() == "512000"
-        assert remote.run(RemoteCommand.of("true"), stdin=data).ok
+    with connect(plain.settings) as connection:
+        assert connection.run(RemoteCommand.of("wc", "-c"), stdin=data).stdout.strip() == "512000"
+        assert connection.run(RemoteCommand.of("true"), stdin=data).ok
 
 
 def test_a_wrong_sudo_password_is_tried_once_and_told_apart(
     camera: Server, client_key: Callable[[Server], Path]
 ) -> None:
     settings = camera.settings_with(key=client_key(camera))
-    with connect(settings, password=SecretStr(WRONG)) as remote:
+    with connect(settings, password=SecretStr(WRONG)) as connection:
         with pytest.raises(SudoError, match="refused the password of recamera") as caught:
-            remote.sudo(RemoteCommand.of("touch", "/userdata/canary"))
+            connection.sudo(RemoteCommand.of("touch", "/userdata/canary"))
         assert "one attempt" in caught.value.message
     assert not (camera.root / "userdata/canary").exists()
 
@@ -112,19 +112,19 @@ def test_sudo_without_a_password_given_says_what_is_missing(
     camera: Server, client_key: Callable[[Server], Path]
 ) -> None:
     with (
-        connect(camera.settings_with(key=client_key(camera))) as remote,
+        connect(camera.settings_with(key=client_key(camera))) as connection,
         pytest.raises(SudoError, match="asks for the password of recamera"),
     ):
-        remote.sudo(RemoteCommand.of("true"))
+        connection.sudo(RemoteCommand.of("true"))
 
 
 def test_a_user_who_may_not_use_sudo_is_told_so(start_camera: StartCamera) -> None:
     camera = start_camera(sudoers="")
     with (
-        connect(camera.settings, password=PASSWORD) as remote,
+        connect(camera.settings, password=PASSWORD) as connection,
         pytest.raises(SudoError, match="not in the sudoers file"),
     ):
-        remote.sudo(RemoteCommand.of("true"))
+        connection.sudo(RemoteCommand.of("true"))
 
 
 @pytest.mark.parametrize("sudoers", ["recamera ALL=(ALL:ALL) ALL", NO_PASSWORD_RULE])
@@ -132,11 +132,11 @@ def test_the_program_gets_its_own_input_and_never_the_password(
     start_camera: StartCamera, sudoers: str
 ) -> None:
     camera = start_camera(sudoers=sudoers)
-    with connect(camera.settings, password=PASSWORD) as remote:
-        result = remote.sudo(RemoteCommand.script("id -u; cat; tr '\\0' ' ' </proc/$$/environ"))
+    with connect(camera.settings, password=PASSWORD) as connection:
+        result = connection.sudo(RemoteCommand.script("id -u; cat; tr '\\0' ' ' </proc/$$/environ"))
         assert result.stdout.startswith("0\n")
         assert USERS_PASSWORD not in result.stdout
-        result = remote.sudo(RemoteCommand.of("cat"), stdin=b"of its own\n")
+        result = connection.sudo(RemoteCommand.of("cat"), stdin=b"of its own\n")
         assert (result.stdout, result.stderr) == ("of its own\n", "")
 
 
@@ -151,8 +151,8 @@ def test_the_password_stands_in_no_command_that_is_sent(
         send(channel, command)
 
     monkeypatch.setattr(paramiko.Channel, "exec_command", record)
-    with connect(camera.settings, password=PASSWORD) as remote:
-        environment = remote.sudo(RemoteCommand.of("env")).stdout
+    with connect(camera.settings, password=PASSWORD) as connection:
+        environment = connection.sudo(RemoteCommand.of("env")).stdout
     assert any(b"sudo -S" in command for command in sent)
     assert all(PASSWORD.get_secret_value().encode() not in command for command in sent)
     assert USERS_PASSWORD not in environment
@@ -169,18 +169,18 @@ def test_a_sudo_that_asks_and_hangs_is_given_up_and_ended(
     standin.parent.mkdir()
     standin.write_text('#!/bin/sh\nprintf %s "$3" >&2; while :; do sleep 4715.25; done\n')
     standin.chmod(0o755)
-    with connect(camera.settings, password=PASSWORD) as remote:
+    with connect(camera.settings, password=PASSWORD) as connection:
         with pytest.raises(SudoError, match="did not finish asking within 2 s"):
-            remote.sudo(RemoteCommand.of("true"))
+            connection.sudo(RemoteCommand.of("true"))
         assert gone("4715.25")
 
 
 def test_a_lost_connection_is_called_that(camera: Server) -> None:
-    with connect(camera.settings, password=PASSWORD) as remote:
-        remote.run(RemoteCommand.of("true"))
+    with connect(camera.settings, password=PASSWORD) as connection:
+        connection.run(RemoteCommand.of("true"))
         camera.process.kill()
         with pytest.raises(ConnectionFailedError, match="was lost"):
-            remote.run(RemoteCommand.of("true"))
+            connection.run(RemoteCommand.of("true"))
 
 
 AWKWARD = [
@@ -201,17 +201,17 @@ def test_files_land_under_exactly_their_name(plain: Server, name: str) -> None:
     folder = plain.folder / "names"
     folder.mkdir()
     path = PurePosixPath(folder) / name
-    with connect(plain.settings) as remote:
-        remote.upload(b"content", path)
+    with connect(plain.settings) as connection:
+        connection.upload(b"content", path)
         assert [entry.name for entry in folder.iterdir()] == [name]
         assert (folder / name).read_bytes() == b"content"
-        assert remote.exists(path)
-        assert remote.sha256(path) is not None
-        remote.download(path, plain.folder / "back", limit=100)
+        assert connection.exists(path)
+        assert connection.sha256(path) is not None
+        connection.download(path, plain.folder / "back", limit=100)
         assert (plain.folder / "back").read_bytes() == b"content"
-        remote.remove(path)
+        connection.remove(path)
         assert list(folder.iterdir()) == []
-        remote.make_dir(path)
+        connection.make_dir(path)
         assert (folder / name).is_dir()
     assert not list(plain.folder.rglob("CANARY"))
     assert not Path("CANARY").exists()
@@ -221,28 +221,28 @@ def test_a_download_larger_than_expected_leaves_the_old_file(plain: Server) -> N
     (plain.folder / "large").write_bytes(bytes(1000))
     local = plain.folder / "local"
     local.write_text("old")
-    with connect(plain.settings) as remote:
+    with connect(plain.settings) as connection:
         with pytest.raises(CameraError, match="large on the camera has more than the"):
-            remote.download(PurePosixPath(plain.folder / "large"), local, limit=999)
+            connection.download(PurePosixPath(plain.folder / "large"), local, limit=999)
         with pytest.raises(CameraError, match="No such file"):
-            remote.download(PurePosixPath(plain.folder / "none"), local, limit=999)
-        assert remote.sha256(PurePosixPath(plain.folder / "none")) is None
+            connection.download(PurePosixPath(plain.folder / "none"), local, limit=999)
+        assert connection.sha256(PurePosixPath(plain.folder / "none")) is None
     assert local.read_text() == "old"
 
 
 def test_an_upload_that_cannot_be_stored_says_why(plain: Server) -> None:
     with (
-        connect(plain.settings) as remote,
+        connect(plain.settings) as connection,
         pytest.raises(CameraError, match="nonexistent|No such file"),
     ):
-        remote.upload(b"x", PurePosixPath(plain.folder / "missing/file"))
+        connection.upload(b"x", PurePosixPath(plain.folder / "missing/file"))
 
 
 def test_empty_files_travel_too(plain: Server) -> None:
     path = PurePosixPath(plain.folder / "empty")
-    with connect(plain.settings) as remote:
-        remote.upload(b"", path)
-        assert remote.download(path, plain.folder / "back", limit=10) == 0
+    with connect(plain.settings) as connection:
+        connection.upload(b"", path)
+        assert connection.download(path, plain.folder / "back", limit=10) == 0
 
 
 class CutStep:
@@ -263,10 +263,10 @@ def test_a_connection_lost_while_copying_is_called_that(camera: Server) -> None:
     local = camera.folder / "local"
     local.write_text("old")
     with (
-        connect(camera.settings, password=PASSWORD) as remote,
+        connect(camera.settings, password=PASSWORD) as connection,
         pytest.raises(ConnectionFailedError, match="was lost while fetching large"),
     ):
-        remote.download(
+        connection.download(
             PurePosixPath("/userdata/large"), local, limit=1 << 30, step=CutStep(camera)
         )
     assert local.read_text() == "old"
@@ -275,7 +275,7 @@ def test_a_connection_lost_while_copying_is_called_that(camera: Server) -> None:
 
 def test_a_connection_lost_while_uploading_is_called_that(camera: Server) -> None:
     with (
-        connect(camera.settings, password=PASSWORD) as remote,
+        connect(camera.settings, password=PASSWORD) as connection,
         pytest.raises(ConnectionFailedError, match="was lost while uploading large"),
     ):
-        remote.upload(bytes(50_000_000), PurePosixPath("/userdata/large"), step=CutStep(camera))
+        connection.upload(bytes(50_000_000), PurePosixPath("/userdata/large"), step=CutStep(camera))

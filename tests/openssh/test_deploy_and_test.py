@@ -27,7 +27,7 @@ from recam_deploy.errors import DeploymentError, SmokeTestError, SudoError
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import CameraSettings
 from recam_deploy.ssh.command import RemoteCommand
-from recam_deploy.ssh.connection import Remote, connect
+from recam_deploy.ssh.connection import Connection, connect
 
 if TYPE_CHECKING:
     from tests.openssh.conftest import Server
@@ -45,23 +45,23 @@ def deploy(
 ) -> Deployment:
     quiet = SilentProgress()
     with (
-        connect(settings or server.settings, password=PASSWORD) as remote,
-        hold(remote, server.layout.work, "deploying", quiet) as lock,
+        connect(settings or server.settings, password=PASSWORD) as connection,
+        hold(connection, server.paths.work, "deploying", quiet) as lock,
     ):
-        plan = plan_deployment(artifact, gather_facts(remote, server.layout), server.layout)
-        return apply(plan, remote, quiet, lock)
+        plan = plan_deployment(artifact, gather_facts(connection, server.paths), server.paths)
+        return apply(plan, connection, quiet, lock)
 
 
 def smoke(
     server: Server, artifact: Artifact, picture: Path, runner: Path | None, timeout: float = 30
 ) -> SmokeReport:
     folder = picture.parent
-    with connect(server.settings, password=PASSWORD) as remote:
+    with connect(server.settings, password=PASSWORD) as connection:
         return run_smoke_test(
-            remote,
+            connection,
             artifact,
             picture,
-            server.layout,
+            server.paths,
             find_runner(runner, folder / "cache"),
             folder / "Out.jpg",
             folder / "Out.labeled.jpg",
@@ -176,14 +176,14 @@ def test_an_upload_damaged_on_the_way_is_never_switched_to(
 ) -> None:
     old = make_artifact(b"CviModel old")
     deploy(camera, old)
-    run = Remote.run
+    run = Connection.run
 
-    def flip(self: Remote, command: RemoteCommand, stdin: bytes = b"", **options: Any) -> Any:
+    def flip(self: Connection, command: RemoteCommand, stdin: bytes = b"", **options: Any) -> Any:
         if stdin.startswith(b"CviModel"):
             stdin = stdin[:-1] + bytes([stdin[-1] ^ 1])
         return run(self, command, stdin=stdin, **options)
 
-    monkeypatch.setattr(Remote, "run", flip)
+    monkeypatch.setattr(Connection, "run", flip)
     with pytest.raises(DeploymentError, match="sha256 differs"):
         deploy(camera, make_artifact(b"CviModel new"))
     models = camera.root / "userdata/Models"
@@ -217,12 +217,12 @@ def test_a_refused_sudo_password_leaves_the_old_model(
     os.chown(camera.root / "userdata/recam", 1000, 1000)
     quiet = SilentProgress()
     with (
-        connect(settings, password=SecretStr(WRONG)) as remote,
-        hold(remote, camera.layout.work, "deploying", quiet) as lock,
+        connect(settings, password=SecretStr(WRONG)) as connection,
+        hold(connection, camera.paths.work, "deploying", quiet) as lock,
     ):
-        plan = plan_deployment(artifact, gather_facts(remote, camera.layout), camera.layout)
+        plan = plan_deployment(artifact, gather_facts(connection, camera.paths), camera.paths)
         with pytest.raises(SudoError):
-            apply(plan, remote, quiet, lock)
+            apply(plan, connection, quiet, lock)
     assert names(camera.root / "userdata/Models") == []
 
 
@@ -281,7 +281,7 @@ def test_a_camera_without_a_test_binary_is_told_so(
 def test_the_cameras_own_binary_is_used_where_none_is_given(
     plain: Server, make_artifact: MakeArtifact, picture: Path, runner: Path
 ) -> None:
-    own = Path(plain.layout.runner)
+    own = Path(plain.paths.runner)
     own.write_bytes(runner.read_bytes())
     own.chmod(0o755)
     report = smoke(plain, make_artifact(), picture, None)

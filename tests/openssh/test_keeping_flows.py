@@ -23,11 +23,11 @@ PASSWORD = SecretStr(USERS_PASSWORD)
 @pytest.mark.parametrize("server", ["plain", "camera"])
 def test_flows_are_kept_in_the_work_folder(server: str, request: pytest.FixtureRequest) -> None:
     reached: Server = request.getfixturevalue(server)
-    with connect(reached.settings, password=PASSWORD) as remote:
-        facts = gather_facts(remote, reached.layout)
-        path = keep_flows(remote, facts, reached.layout, "0001-abc.json", b"[1]")
-        keep_flows(remote, facts, reached.layout, "0002-abc.json", b"[2]")
-    assert path == reached.layout.work / "flows" / "0001-abc.json"
+    with connect(reached.settings, password=PASSWORD) as connection:
+        facts = gather_facts(connection, reached.paths)
+        path = keep_flows(connection, facts, reached.paths, "0001-abc.json", b"[1]")
+        keep_flows(connection, facts, reached.paths, "0002-abc.json", b"[2]")
+    assert path == reached.paths.work / "flows" / "0001-abc.json"
     kept = reached.inside(PurePosixPath(path))
     assert kept.read_bytes() == b"[1]"
     assert kept.stat().st_mode & 0o077 == 0
@@ -35,13 +35,13 @@ def test_flows_are_kept_in_the_work_folder(server: str, request: pytest.FixtureR
 
 
 def test_flows_are_not_kept_through_a_link(plain: Server) -> None:
-    work = plain.inside(plain.layout.work)
+    work = plain.inside(plain.paths.work)
     elsewhere = work.parent / "elsewhere"
     elsewhere.mkdir()
     work.mkdir(parents=True, exist_ok=True)
     (work / "flows").symlink_to(elsewhere)
-    with connect(plain.settings, password=PASSWORD) as remote:
-        facts = gather_facts(remote, plain.layout)
+    with connect(plain.settings, password=PASSWORD) as connection:
+        facts = gather_facts(connection, plain.paths)
         with pytest.raises(CameraError, match="could not be kept"):
-            keep_flows(remote, facts, plain.layout, "0001-abc.json", b"[1]")
+            keep_flows(connection, facts, plain.paths, "0001-abc.json", b"[1]")
     assert not list(elsewhere.iterdir())

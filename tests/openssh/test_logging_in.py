@@ -56,8 +56,8 @@ def test_a_password_function_is_called_once_for_login_and_sudo(camera: Server) -
         calls.append(1)
         return PASSWORD
 
-    with connect(camera.settings, password=ask) as remote:
-        assert remote.sudo(RemoteCommand.of("id", "-u")).stdout == "0\n"
+    with connect(camera.settings, password=ask) as connection:
+        assert connection.sudo(RemoteCommand.of("id", "-u")).stdout == "0\n"
     assert calls == [1]
 
 
@@ -76,8 +76,8 @@ def test_a_key_lets_us_in_without_asking_for_the_password(
     camera: Server, client_key: Callable[[Server], Path]
 ) -> None:
     settings = camera.settings_with(key=client_key(camera))
-    with connect(settings, password=never_asked) as remote:
-        assert remote.run(RemoteCommand.of("id", "-un")).stdout == "recamera\n"
+    with connect(settings, password=never_asked) as connection:
+        assert connection.run(RemoteCommand.of("id", "-un")).stdout == "recamera\n"
 
 
 def test_the_password_is_tried_after_keys_that_the_server_hung_up_over(
@@ -90,14 +90,14 @@ def test_the_password_is_tried_after_keys_that_the_server_hung_up_over(
     for name, kind in (("id_ed25519", "ed25519"), ("id_ecdsa", "ecdsa"), ("id_rsa", "rsa")):
         command = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(home / ".ssh" / name)]
         subprocess.run(command, check=True)
-    with connect(camera.settings, password=PASSWORD) as remote:
-        assert remote.run(RemoteCommand.of("true")).ok
+    with connect(camera.settings, password=PASSWORD) as connection:
+        assert connection.run(RemoteCommand.of("true")).ok
 
 
 def test_a_server_that_asks_one_question_gets_the_password(start_camera: StartCamera) -> None:
     camera = start_camera(ONE_QUESTION)
-    with connect(camera.settings, password=PASSWORD) as remote:
-        assert remote.run(RemoteCommand.of("true")).ok
+    with connect(camera.settings, password=PASSWORD) as connection:
+        assert connection.run(RemoteCommand.of("true")).ok
 
 
 def test_a_wrong_answer_to_the_one_question_is_given_once(start_camera: StartCamera) -> None:

@@ -52,8 +52,8 @@ def through(plain: Server, proxy: Proxy) -> CameraSettings:
 def deploy(plain: Server, proxy: Proxy, artifact: Artifact) -> Deployment:
     """As `recam deploy` does once it has read its arguments."""
     settings = load_settings().with_flags(camera=dict(through(plain, proxy)))
-    with connect(settings.camera) as remote:
-        return deploy_artifact(remote, settings, artifact, SilentProgress(), wait=20)
+    with connect(settings.camera) as connection:
+        return deploy_artifact(connection, settings, artifact, SilentProgress(), wait=20)
 
 
 def commands(plain: Server) -> int:
@@ -96,17 +96,17 @@ def test_testing_a_model_that_is_in_place_costs_eight_commands(
     inputs = prepare_smoke_test(settings, picture, runner, plain.folder / "Out.jpg")
     for _ in range(2):
         before = commands(plain)
-        with connect(settings.camera) as remote:
+        with connect(settings.camera) as connection:
             quiet = SilentProgress()
-            with hold(remote, plain.layout.work, "testing", quiet) as lock:
-                deploy_tested(remote, settings, artifact, inputs, quiet, lock)
+            with hold(connection, plain.paths.work, "testing", quiet) as lock:
+                deploy_tested(connection, settings, artifact, inputs, quiet, lock)
     assert commands(plain) - before == 8
 
 
 def test_a_slow_link_gets_the_rest_of_it_packed(plain: Server, proxy: Proxy) -> None:
     proxy.faults = lambda: SLOW
-    with connect(through(plain, proxy)) as remote:
-        remote.upload(WEIGHTS, PurePosixPath(plain.folder / "file"))
+    with connect(through(plain, proxy)) as connection:
+        connection.upload(WEIGHTS, PurePosixPath(plain.folder / "file"))
     assert (plain.folder / "file").read_bytes() == WEIGHTS
     assert commands(plain) == 2
     assert proxy.bytes_to_server < 0.9 * len(WEIGHTS)

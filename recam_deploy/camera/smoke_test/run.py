@@ -18,10 +18,10 @@ from ...detection.types import Detection
 from ...errors import InputError, SmokeTestError
 from ...files import copy_atomically, write_atomically
 from ...progress import Progress
-from ...ssh.connection import Remote
+from ...ssh.connection import Connection
 from ..checks import RESERVE_BYTES
 from ..facts import CameraFacts, gather_facts
-from ..paths import CameraLayout
+from ..paths import CameraPaths
 from ..workdir import make_work_folder
 from .binary import RunnerSource
 from .output import RawBox, SscmaOutput, Timings
@@ -67,10 +67,10 @@ class SmokeReport:
 
 
 def run_smoke_test(
-    remote: Remote,
+    connection: Connection,
     artifact: Artifact,
     image: Path,
-    layout: CameraLayout,
+    paths: CameraPaths,
     runner_source: RunnerSource,
     output: Path,
     labeled: Path,
@@ -92,13 +92,13 @@ def run_smoke_test(
     _refuse_paths(image, output, labeled)
     picture = prepare_picture(image)
     target = input_size(artifact)
-    facts = facts or gather_facts(remote, layout)
+    facts = facts or gather_facts(connection, paths)
     with as_smoke_test_error():
-        place = model or (layout.active_model if facts.active_sha256 == artifact.sha256 else None)
+        place = model or (paths.active_model if facts.active_sha256 == artifact.sha256 else None)
         _refuse_full(facts, 0 if place else artifact.size, picture)
-        make_work_folder(remote, facts, layout)
-        used = ensure_runner(remote, facts, layout, runner_source, progress)
-        run = RunnerRun(remote, layout, secrets.token_hex(8), progress)
+        make_work_folder(connection, facts, paths)
+        used = ensure_runner(connection, facts, paths, runner_source, progress)
+        run = RunnerRun(connection, paths, secrets.token_hex(8), progress)
         with run.folder(), tempfile.TemporaryDirectory() as scratch:
             tried = place or run.bring_model(artifact)
             with explaining_memory(artifact, facts):

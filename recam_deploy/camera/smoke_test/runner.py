@@ -27,11 +27,11 @@ from ...errors import (
 )
 from ...progress import Progress
 from ...ssh.command import RemoteCommand
-from ...ssh.connection import Remote
+from ...ssh.connection import Connection
 from ...ssh.scripts import END_RUN, INSTALL_PROGRAM, NEW_RUN
-from ..deployment import Tried
+from ..deployment import TrialResult
 from ..facts import CameraFacts
-from ..paths import CameraLayout
+from ..paths import CameraPaths
 from ..workdir import make_work_folder
 from .binary import RunnerBinary, RunnerSource
 from .output import SscmaOutput, explain_failure, parse_output
@@ -83,15 +83,15 @@ def input_size(artifact: Artifact) -> tuple[int, int]:
 
 
 def try_loading(
-    remote: Remote,
+    connection: Connection,
     artifact: Artifact,
     facts: CameraFacts,
-    layout: CameraLayout,
+    paths: CameraPaths,
     model: PurePosixPath,
     progress: Progress,
     *,
     timeout: float,
-) -> Tried:
+) -> TrialResult:
     """Load the cvimodel `model` on the camera, and run it once on a grey picture.
 
     Says why not where that cannot be: no test binary there, one that does not know the family, or
@@ -99,58 +99,60 @@ def try_loading(
     binary fails, SudoError, ConnectionFailedError.
     """
     if facts.runner_sha256 is None:
-        return Tried(False, f"the model was not tried: no test binary is on it ({layout.runner})")
+        return TrialResult(
+            False, f"the model was not tried: no test binary is on it ({paths.runner})"
+        )
     grey = io.BytesIO()
     Image.new("RGB", input_size(artifact), "grey").save(grey, "JPEG")
-    run = RunnerRun(remote, layout, secrets.token_hex(8), progress)
+    run = RunnerRun(connection, paths, secrets.token_hex(8), progress)
     try:
         with as_smoke_test_error():
-            make_work_folder(remote, facts, layout)
+            make_work_folder(connection, facts, paths)
             with run.folder(), explaining_memory(artifact, facts):
-                run.execute(layout.runner, model, grey.getvalue(), timeout)
+                run.execute(paths.runner, model, grey.getvalue(), timeout)
     except UnknownToRunnerError as error:
-        return Tried(False, f"the model was not tried: {error.message}")
+        return TrialResult(False, f"the model was not tried: {error.message}")
     except SudoPasswordNeededError as error:
-        return Tried(False, f"the model was not tried: {error.message}")
+        return TrialResult(False, f"the model was not tried: {error.message}")
     except SmokeTestError as error:
         error.hint += " `--no-try` deploys without this."
         raise
-    return Tried(True, "the model was loaded and run on the camera before the switch")
+    return TrialResult(True, "the model was loaded and run on the camera before the switch")
 
 
 def ensure_runner(
-    remote: Remote,
+    connection: Connection,
     facts: CameraFacts,
-    layout: CameraLayout,
+    paths: CameraPaths,
     source: RunnerSource,
     progress: Progress,
 ) -> RunnerUsed:
     """See to it that the camera has a test binary. Raises SmokeTestError when there is none."""
     binary = source.to_upload(facts.runner_sha256)
     if binary:
-        _upload_runner(remote, layout, binary, progress)
-        return RunnerUsed(str(layout.runner), binary.sha256, True)
+        _upload_runner(connection, paths, binary, progress)
+        return RunnerUsed(str(paths.runner), binary.sha256, True)
     if facts.runner_sha256 is None:
         raise SmokeTestError(
-            f"the camera has no test binary ({layout.runner})",
+            f"the camera has no test binary ({paths.runner})",
             "Run `recam runner fetch` once, or give one with --runner.",
         )
-    return RunnerUsed(str(layout.runner), facts.runner_sha256 or None, False)
+    return RunnerUsed(str(paths.runner), facts.runner_sha256 or None, False)
 
 
 def _upload_runner(
-    remote: Remote, layout: CameraLayout, binary: RunnerBinary, progress: Progress
+    connection: Connection, paths: CameraPaths, binary: RunnerBinary, progress: Progress
 ) -> None:
-    staged = layout.staged_runner(binary.sha256)
+    staged = paths.staged_runner(binary.sha256)
     try:
         with progress.step("Uploading sscma-model", unit="bytes") as step:
-            remote.upload(binary.path.read_bytes(), staged, mode=0o755, step=step)
-        remote.run(
-            RemoteCommand.script(INSTALL_PROGRAM, staged, layout.runner, binary.sha256), timeout=60
+            connection.upload(binary.path.read_bytes(), staged, mode=0o755, step=step)
+        connection.run(
+            RemoteCommand.script(INSTALL_PROGRAM, staged, paths.runner, binary.sha256), timeout=60
         )
     except CameraError:
         with contextlib.suppress(CameraError):
-            remote.remove(staged)
+            connection.remove(staged)
         raise
 
 
@@ -158,34 +160,34 @@ class RunnerRun:
     """One run in a folder of its own on the camera."""
 
     def __init__(
-        self, remote: Remote, layout: CameraLayout, token: str, progress: Progress
+        self, connection: Connection, paths: CameraPaths, token: str, progress: Progress
     ) -> None:
-        self._remote = remote
-        self._layout = layout
+        self._connection = connection
+        self._paths = paths
         self._token = token
-        self._folder = layout.run_folder(token)
+        self._folder = paths.run_folder(token)
         self._progress = progress
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[None]:
         """Make the folder, and remove it in the end, as far as the connection allows."""
-        self._remote.run(RemoteCommand.script(NEW_RUN, self._layout.work, self._folder))
+        self._connection.run(RemoteCommand.script(NEW_RUN, self._paths.work, self._folder))
         try:
             yield
         finally:
             with contextlib.suppress(CameraError):
-                self._remote.remove(self._folder)
+                self._connection.remove(self._folder)
 
     def bring_model(self, artifact: Artifact) -> PurePosixPath:
         """Upload the model for this run alone."""
-        path = self._layout.run_model(self._token, artifact.sha256)
+        path = self._paths.run_model(self._token, artifact.sha256)
         with self._progress.step(f"Uploading {artifact.cvimodel.name}", unit="bytes") as step:
-            self._remote.upload(artifact.cvimodel.read_bytes(), path, step=step)
+            self._connection.upload(artifact.cvimodel.read_bytes(), path, step=step)
         self._check(path, artifact.sha256)
         return path
 
     def _check(self, path: PurePosixPath, sha256: str) -> None:
-        if self._remote.sha256(path) != sha256:
+        if self._connection.sha256(path) != sha256:
             raise SmokeTestError(
                 f"{path.name} arrived damaged on the camera (its sha256 differs)",
                 "Run the command again; if it happens again, check the cable and the storage.",
@@ -201,17 +203,17 @@ class RunnerRun:
         """
         source = self._folder / "in.jpg"
         with self._progress.step("Uploading the picture", unit="bytes") as step:
-            self._remote.upload(jpeg, source, step=step)
+            self._connection.upload(jpeg, source, step=step)
         command = RemoteCommand.of(
             "env",
-            f"LD_LIBRARY_PATH={self._layout.library_path}",
+            f"LD_LIBRARY_PATH={self._paths.library_path}",
             runner,
             model,
             source,
             self._output,
         ).named(runner.name)
         with self._progress.step("Running the model on the camera"), self._ending():
-            result = self._remote.sudo(command, timeout=timeout, check=False)
+            result = self._connection.sudo(command, timeout=timeout, check=False)
         if not result.ok:
             raise explain_failure(result.exit_status, result.stdout, result.stderr)
         return parse_output(result.stdout, result.stderr)
@@ -223,7 +225,7 @@ class RunnerRun:
             yield
         except (KeyboardInterrupt, SystemExit):
             with contextlib.suppress(CameraError):
-                self._remote.sudo(RemoteCommand.script(END_RUN, self._folder), check=False)
+                self._connection.sudo(RemoteCommand.script(END_RUN, self._folder), check=False)
             raise
 
     @property
@@ -232,14 +234,14 @@ class RunnerRun:
 
     def fetch_output(self, local: Path) -> Path:
         """Bring the run's picture here, and make sure that it is whole."""
-        expected = self._remote.sha256(self._output)
+        expected = self._connection.sha256(self._output)
         if expected is None:
             raise SmokeTestError(
                 "the test binary ended well, but wrote no picture",
                 "The camera's storage may be full; see what else runs there.",
             )
         with self._progress.step("Fetching Out.jpg", unit="bytes") as step:
-            self._remote.download(self._output, local, limit=_OUTPUT_LIMIT, step=step)
+            self._connection.download(self._output, local, limit=_OUTPUT_LIMIT, step=step)
         data = local.read_bytes()
         if hashlib.sha256(data).hexdigest() != expected or not _is_whole_picture(data):
             raise SmokeTestError(

@@ -150,7 +150,7 @@ PRINTED = (
 
 
 def _text(data: bytes) -> str:
-    """As `Remote` gives what was printed."""
+    """As `Connection` gives what was printed."""
     return data.decode("utf-8", errors="backslashreplace")
 
 

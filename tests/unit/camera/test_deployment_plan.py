@@ -17,13 +17,13 @@ from recam_deploy.artifact import Artifact
 from recam_deploy.camera.checks import check_artifact
 from recam_deploy.camera.facts import INFO_LIMIT, CameraFacts, FolderFacts, KeptModel
 from recam_deploy.camera.model_info import entry_id, info_text, model_info
-from recam_deploy.camera.paths import CameraLayout
+from recam_deploy.camera.paths import CameraPaths
 from recam_deploy.camera.plan import plan_deployment, plan_rollback
 from recam_deploy.cvimodel import read_model
 from recam_deploy.errors import DeploymentError, InputError
 from recam_deploy.settings import CameraSettings
 
-LAYOUT = CameraLayout.from_settings(CameraSettings())
+LAYOUT = CameraPaths.from_settings(CameraSettings())
 
 
 @pytest.fixture

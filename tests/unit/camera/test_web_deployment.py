@@ -16,7 +16,7 @@ from hostile_servers import reply, serving
 
 from recam_deploy.artifact import Artifact
 from recam_deploy.camera.model_info import entry_id
-from recam_deploy.camera.paths import CameraLayout
+from recam_deploy.camera.paths import CameraPaths
 from recam_deploy.camera.web_api import CHUNK, ActiveInfo, CameraApi
 from recam_deploy.camera.web_deployment import apply_http, plan_http_deployment
 from recam_deploy.errors import CameraApiError, DeploymentError, InputError
@@ -109,8 +109,8 @@ def supervisor(request: pytest.FixtureRequest) -> Iterator[tuple[Supervisor, Cam
 
 def deploy(camera: CameraSettings, artifact: Artifact) -> Any:
     with CameraApi(camera) as api:
-        layout = CameraLayout.from_settings(camera)
-        plan = plan_http_deployment(artifact, api, layout, SilentProgress())
+        paths = CameraPaths.from_settings(camera)
+        plan = plan_http_deployment(artifact, api, paths, SilentProgress())
         return apply_http(plan, api, SilentProgress())
 
 
@@ -170,8 +170,8 @@ def test_an_artifact_that_vanished_is_an_error_of_the_input(
 ) -> None:
     server, camera = supervisor
     with CameraApi(camera) as api:
-        layout = CameraLayout.from_settings(camera)
-        plan = plan_http_deployment(artifact, api, layout, SilentProgress())
+        paths = CameraPaths.from_settings(camera)
+        plan = plan_http_deployment(artifact, api, paths, SilentProgress())
         artifact.cvimodel.unlink()
         with pytest.raises(InputError, match="cannot be read"):
             apply_http(plan, api, SilentProgress())

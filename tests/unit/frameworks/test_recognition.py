@@ -24,14 +24,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recam_deploy.errors import InputError
-from recam_deploy.frameworks import ForeignModel, Refusal, recognise
+from recam_deploy.frameworks import FrameworkModel, Refusal, recognise
 
 FLOAT, HALF, INT8 = 0, 1, 9
 PICTURE = ("image", (1, 64, 64, 3), FLOAT, False)
 SCORES = ("scores", (1, 4), FLOAT, False)
 
 
-def recognised(path: Path, weights: Path | None = None) -> ForeignModel:
+def recognised(path: Path, weights: Path | None = None) -> FrameworkModel:
     model = recognise(path, weights)
     assert model is not None
     return model

@@ -7,16 +7,16 @@ from planted import secret
 from pydantic import SecretStr
 
 from recam_deploy.errors import CameraError, SudoError
-from recam_deploy.ssh.channel import converse
+from recam_deploy.ssh.channel import pump
 from recam_deploy.ssh.command import RemoteCommand
 from recam_deploy.ssh.session import (
-    FirstTalk,
+    CommandSession,
     PasswordOnce,
-    RemoteResult,
+    ProbeSession,
+    Result,
     SudoMarks,
-    SudoTalk,
-    Talk,
-    Watch,
+    SudoSession,
+    TransferMonitor,
     conclude,
 )
 
@@ -24,77 +24,77 @@ MARKS = SudoMarks(prompt="PROMPT:", passed="PASSED;")
 COMMAND = RemoteCommand.of("tool", "argument")
 
 
-def started(talk: Talk) -> Talk:
-    """`talk` after the program has told its process id."""
-    tag = talk.announced(COMMAND).words[4]
-    talk.hear(stderr=f"{tag}4711;".encode())
-    return talk
+def started(session: CommandSession) -> CommandSession:
+    """`session` after the program has told its process id."""
+    tag = session.announced(COMMAND).words[4]
+    session.feed(stderr=f"{tag}4711;".encode())
+    return session
 
 
 PASSWORD = secret("a password for sudo")
 SECRET = SecretStr(PASSWORD)
 
 
-def sudo(word: SecretStr | None = SECRET, data: bytes = b"") -> SudoTalk:
-    talk = SudoTalk(MARKS, PasswordOnce(word), data, timeout=60)
-    started(talk)
-    return talk
+def sudo(word: SecretStr | None = SECRET, data: bytes = b"") -> SudoSession:
+    session = SudoSession(MARKS, PasswordOnce(word), data, timeout=60)
+    started(session)
+    return session
 
 
 def test_the_process_id_is_taken_out_of_what_was_printed() -> None:
-    talk = Talk(timeout=9)
-    tag = talk.announced(COMMAND).words[4]
+    session = CommandSession(timeout=9)
+    tag = session.announced(COMMAND).words[4]
     for byte in f"motd\n{tag}4711;after":
-        talk.hear(stderr=byte.encode())
-    assert talk.pid == 4711
-    assert talk.result(COMMAND, 0).stderr == "motd\nafter"
+        session.feed(stderr=byte.encode())
+    assert session.pid == 4711
+    assert session.result(COMMAND, 0).stderr == "motd\nafter"
 
 
 def test_what_is_said_before_the_program_starts_is_not_lost() -> None:
-    talk = Talk(timeout=9)
-    talk.hear(stderr=b"sh: not allowed\n")
-    assert talk.result(COMMAND, 1).stderr == "sh: not allowed\n"
+    session = CommandSession(timeout=9)
+    session.feed(stderr=b"sh: not allowed\n")
+    assert session.result(COMMAND, 1).stderr == "sh: not allowed\n"
 
 
 def test_stdin_is_sent_and_closed() -> None:
-    talk = Talk(b"data", timeout=9)
-    talk.sent(3)
-    assert (talk.to_send, talk.finished_sending) == (b"a", False)
-    talk.sent(1)
-    assert talk.finished_sending
+    session = CommandSession(b"data", timeout=9)
+    session.mark_sent(3)
+    assert (session.pending, session.stdin_finished) == (b"a", False)
+    session.mark_sent(1)
+    assert session.stdin_finished
 
 
 def test_input_that_is_made_as_it_goes_out_is_sent_to_its_end() -> None:
-    talk = Talk(iter([b"one", b"two"]), timeout=9)
-    talk.sent(len(talk.to_send))
-    assert (talk.to_send, talk.finished_sending) == (b"two", False)
-    talk.sent(3)
-    assert talk.finished_sending
+    session = CommandSession(iter([b"one", b"two"]), timeout=9)
+    session.mark_sent(len(session.pending))
+    assert (session.pending, session.stdin_finished) == (b"two", False)
+    session.mark_sent(3)
+    assert session.stdin_finished
 
 
 def test_where_a_watch_has_enough_the_input_ends() -> None:
-    heard: list[tuple[int, float]] = []
+    received: list[tuple[int, float]] = []
 
     def enough(count: int, seconds: float) -> bool:
-        heard.append((count, seconds))
-        return len(heard) == 2
+        received.append((count, seconds))
+        return len(received) == 2
 
-    talk = Talk(b"abcdef", timeout=9, watch=Watch(enough=enough))
-    talk.sent(2, 0.5)
-    assert talk.to_send == b"cdef"
-    talk.sent(2, 0.25)
-    assert (talk.finished_sending, heard) == (True, [(2, 0.5), (2, 0.25)])
+    session = CommandSession(b"abcdef", timeout=9, monitor=TransferMonitor(should_stop=enough))
+    session.mark_sent(2, 0.5)
+    assert session.pending == b"cdef"
+    session.mark_sent(2, 0.25)
+    assert (session.stdin_finished, received) == (True, [(2, 0.5), (2, 0.25)])
 
 
-def introduced(first: FirstTalk, stdout: bytes) -> RemoteResult:
+def introduced(first: ProbeSession, stdout: bytes) -> Result:
     """What comes of `stdout`, in which TOKEN stands for the word that the line begins with."""
     token = first.limited(COMMAND, (), 5).words[4]
-    first.hear(stdout=stdout.replace(b"TOKEN", token.encode()))
+    first.feed(stdout=stdout.replace(b"TOKEN", token.encode()))
     return first.result(COMMAND, 0)
 
 
 def test_the_first_command_tells_of_the_camera_before_its_own_output() -> None:
-    first = FirstTalk(timeout=9)
+    first = ProbeSession(timeout=9)
     result = introduced(first, b"TOKEN 1000 plain\nits own\n\xff")
     assert (result.data, result.stdout) == (b"its own\n\xff", "its own\n\\xff")
     assert first.abilities == (1000, ("timeout",))
@@ -103,76 +103,76 @@ def test_the_first_command_tells_of_the_camera_before_its_own_output() -> None:
 @pytest.mark.parametrize("said", [b"", b"Welcome!\nTOKEN 1000 kill\n", b"TOKEN 1000\n"])
 def test_a_camera_that_says_something_else_first_is_refused(said: bytes) -> None:
     with pytest.raises(CameraError, match="does not answer a plain command"):
-        introduced(FirstTalk(timeout=9), said)
+        introduced(ProbeSession(timeout=9), said)
 
 
 def test_a_first_command_that_takes_too_long_is_told_as_that() -> None:
     with pytest.raises(CameraError, match="did not finish within 5 s"):
-        conclude(FirstTalk(timeout=9), COMMAND, None, 5, check=True)
+        conclude(ProbeSession(timeout=9), COMMAND, None, 5, check=True)
 
 
 def test_output_without_end_is_refused() -> None:
-    talk = started(Talk(timeout=9, watch=Watch(output_limit=10)))
-    talk.hear(stdout=b"12345", stderr=b"12345")
+    session = started(CommandSession(timeout=9, monitor=TransferMonitor(output_limit=10)))
+    session.feed(stdout=b"12345", stderr=b"12345")
     with pytest.raises(CameraError, match="more than"):
-        talk.hear(stdout=b"6")
+        session.feed(stdout=b"6")
 
 
 def test_sudo_gets_the_password_only_after_it_asked() -> None:
-    talk = sudo()
-    assert (talk.to_send, talk.finished_sending) == (b"", False)
-    talk.hear(stderr=b"We trust you have received the usual lecture\nPROM")
-    assert talk.to_send == b""
-    talk.hear(stderr=b"PT:")
-    assert talk.to_send == f"{PASSWORD}\n".encode()
+    session = sudo()
+    assert (session.pending, session.stdin_finished) == (b"", False)
+    session.feed(stderr=b"We trust you have received the usual lecture\nPROM")
+    assert session.pending == b""
+    session.feed(stderr=b"PT:")
+    assert session.pending == f"{PASSWORD}\n".encode()
 
 
 def test_the_programs_input_follows_only_after_sudo_let_us_through() -> None:
-    talk = sudo(data=b"input")
-    talk.hear(stderr=b"PROMPT:")
-    talk.sent(len(f"{PASSWORD}\n".encode()))
-    assert (talk.to_send, talk.finished_sending) == (b"", False)
-    talk.hear(stdout=b"out", stderr=b"PASSED;err")
-    assert talk.to_send == b"input"
-    talk.sent(5)
-    assert talk.finished_sending
-    result = talk.result(COMMAND, 0)
+    session = sudo(data=b"input")
+    session.feed(stderr=b"PROMPT:")
+    session.mark_sent(len(f"{PASSWORD}\n".encode()))
+    assert (session.pending, session.stdin_finished) == (b"", False)
+    session.feed(stdout=b"out", stderr=b"PASSED;err")
+    assert session.pending == b"input"
+    session.mark_sent(5)
+    assert session.stdin_finished
+    result = session.result(COMMAND, 0)
     assert (result.stdout, result.stderr) == ("out", "err")
-    assert talk.refusal("me") is None
+    assert session.refusal("me") is None
 
 
 def test_a_sudo_that_asks_for_nothing_never_gets_the_password() -> None:
     def ask() -> SecretStr:
         raise AssertionError("asked")
 
-    talk = SudoTalk(MARKS, ask, b"input", timeout=60)
-    started(talk)
-    talk.hear(stderr=b"PASSED;")
-    assert talk.to_send == b"input"
+    session = SudoSession(MARKS, ask, b"input", timeout=60)
+    started(session)
+    session.feed(stderr=b"PASSED;")
+    assert session.pending == b"input"
 
 
 def test_a_second_question_is_answered_with_the_end_of_input() -> None:
-    talk = sudo()
-    talk.hear(stderr=b"PROMPT:")
-    talk.sent(len(talk.to_send))
-    talk.hear(stderr=b"Sorry, try again.\nPROMPT:")
-    assert (talk.to_send, talk.finished_sending) == (b"", True)
-    refusal = talk.refusal("me")
+    session = sudo()
+    session.feed(stderr=b"PROMPT:")
+    session.mark_sent(len(session.pending))
+    session.feed(stderr=b"Sorry, try again.\nPROMPT:")
+    assert (session.pending, session.stdin_finished) == (b"", True)
+    refusal = session.refusal("me")
     assert refusal is not None
     assert "refused the password of me" in refusal.message
 
 
 def test_a_program_cannot_ask_for_the_password() -> None:
-    talk = sudo()
-    talk.hear(stderr=b"PASSED;PROMPT:")
-    assert (talk.to_send, talk.finished_sending) == (b"", True)
+    session = sudo()
+    session.feed(stderr=b"PASSED;PROMPT:")
+    assert (session.pending, session.stdin_finished) == (b"", True)
 
 
 def test_without_a_password_sudo_gets_the_end_of_input() -> None:
-    talk = sudo(None)
-    talk.hear(stderr=b"PROMPT:")
-    assert (talk.to_send, talk.finished_sending) == (b"", True)
-    refusal = talk.refusal("me")
+    session = sudo(None)
+    session.feed(stderr=b"PROMPT:")
+    assert (session.pending, session.stdin_finished) == (b"", True)
+    refusal = session.refusal("me")
     assert refusal is not None
     assert "none was given" in refusal.message
 
@@ -187,16 +187,16 @@ def test_without_a_password_sudo_gets_the_end_of_input() -> None:
     ],
 )
 def test_other_refusals_are_told_in_sudos_words(said: bytes, message: str) -> None:
-    talk = sudo()
-    talk.hear(stderr=said)
-    refusal = talk.refusal("me")
+    session = sudo()
+    session.feed(stderr=said)
+    refusal = session.refusal("me")
     assert refusal is not None
     assert message in refusal.message
 
 
 def test_a_password_with_a_line_break_is_refused_and_not_shown() -> None:
     with pytest.raises(SudoError, match="line break") as caught:
-        sudo(SecretStr(f"{PASSWORD}\nlines")).hear(stderr=b"PROMPT:")
+        sudo(SecretStr(f"{PASSWORD}\nlines")).feed(stderr=b"PROMPT:")
     assert "two" not in caught.value.message
 
 
@@ -215,19 +215,19 @@ def test_a_password_is_asked_for_once_even_when_there_is_none() -> None:
 def test_a_program_that_was_ended_for_its_time_is_no_failure_of_its_own(
     status: int | None,
 ) -> None:
-    talk = Talk(timeout=9)
-    talk.started -= 5
+    session = CommandSession(timeout=9)
+    session.started -= 5
     with pytest.raises(CameraError, match="did not finish within 5 s"):
-        conclude(talk, COMMAND, status, 5, check=True)
+        conclude(session, COMMAND, status, 5, check=True)
 
 
 def test_the_same_status_before_that_is_its_own() -> None:
-    assert conclude(Talk(timeout=9), COMMAND, 143, 5, check=False).exit_status == 143
+    assert conclude(CommandSession(timeout=9), COMMAND, 143, 5, check=False).exit_status == 143
 
 
 def test_the_tail_prefers_stderr_and_skips_empty_lines() -> None:
-    assert RemoteResult("x", 1, "out\n", "a\n\nb\n", 0).tail() == "a | b"
-    assert RemoteResult("x", 1, "out\n", "\n", 0).tail() == "out"
+    assert Result("x", 1, "out\n", "a\n\nb\n", 0).tail() == "a | b"
+    assert Result("x", 1, "out\n", "\n", 0).tail() == "out"
 
 
 class LateChannel:
@@ -315,7 +315,10 @@ def test_a_closed_window_is_waited_for_in_send_and_is_not_the_links_fault(
         return False
 
     monkeypatch.setattr("select.select", select)
-    assert converse(channel, started(Talk(b"data", timeout=9, watch=Watch(enough=enough))))
+    assert pump(
+        channel,
+        started(CommandSession(b"data", timeout=9, monitor=TransferMonitor(should_stop=enough))),
+    )
     assert (channel.got, channel.waits, held_up) == (b"data", 2, [0.0])
 
 
@@ -324,6 +327,6 @@ def test_output_that_comes_with_the_end_is_never_lost(
     looks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("select.select", lambda *_: ([], [], []))
-    talk = started(Talk(timeout=9))
-    assert converse(LateChannel(looks), talk)
-    assert talk.result(RemoteCommand.of("x"), 0).stdout == "late"
+    session = started(CommandSession(timeout=9))
+    assert pump(LateChannel(looks), session)
+    assert session.result(RemoteCommand.of("x"), 0).stdout == "late"

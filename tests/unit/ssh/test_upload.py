@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from recam_deploy.ssh.session import RemoteResult
-from recam_deploy.ssh.upload import PACKING_PAYS_BELOW, Part, bring
+from recam_deploy.ssh.session import Result
+from recam_deploy.ssh.upload import PACKING_PAYS_BELOW, Chunk, upload
 
 PIECE = 32768
 SLOW = PIECE / PACKING_PAYS_BELOW * 1.1
@@ -28,19 +28,19 @@ class Camera:
         self.came_in = 0
         self.told: list[float] = []
 
-    def write(self, part: Part) -> RemoteResult:
-        assert part.offset == len(self.file)
-        self.parts.append((part.offset, part.packed))
+    def write(self, chunk: Chunk) -> Result:
+        assert chunk.offset == len(self.file)
+        self.parts.append((chunk.offset, chunk.packed))
         came = b""
-        data = part.input if isinstance(part.input, bytes) else b"".join(part.input)
+        data = chunk.input if isinstance(chunk.input, bytes) else b"".join(chunk.input)
         for start in range(0, len(data), PIECE):
             came += data[start : start + PIECE]
-            part.watch.sent(len(came))
-            if part.watch.enough(len(data[start : start + PIECE]), self._seconds):
+            chunk.monitor.on_sent(len(came))
+            if chunk.monitor.should_stop(len(data[start : start + PIECE]), self._seconds):
                 break
         self.came_in += len(came)
-        self.file += gzip.decompress(came) if part.packed else came
-        return RemoteResult("", 0, self._says, "", 0.0)
+        self.file += gzip.decompress(came) if chunk.packed else came
+        return Result("", 0, self._says, "", 0.0)
 
     def update(
         self, done: float | None = None, total: float | None = None, note: str | None = None
@@ -52,7 +52,7 @@ class Camera:
 
 
 def brought(camera: Camera, data: bytes) -> None:
-    bring(data, len(camera.file), camera.write, "uploading", camera)
+    upload(data, len(camera.file), camera.write, "uploading", camera)
     assert camera.file == data
     assert camera.told == sorted(camera.told)
     assert camera.told[-1:] in ([], [len(data)])
@@ -76,12 +76,12 @@ def test_a_link_that_becomes_slow_is_found_too() -> None:
     seconds = iter([0.0] * 40 + [SLOW * 2] * 1000)
     write = camera.write
 
-    def slower(part: Part) -> RemoteResult:
-        enough = part.watch.enough
-        object.__setattr__(part.watch, "enough", lambda count, _: enough(count, next(seconds)))
-        return write(part)
+    def slower(chunk: Chunk) -> Result:
+        enough = chunk.monitor.should_stop
+        object.__setattr__(chunk.monitor, "enough", lambda count, _: enough(count, next(seconds)))
+        return write(chunk)
 
-    bring(MODEL, 0, slower, "uploading")
+    upload(MODEL, 0, slower, "uploading")
     assert camera.file == MODEL
     assert [packed for _, packed in camera.parts] == [False, True]
 
