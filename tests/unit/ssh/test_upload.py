@@ -78,7 +78,9 @@ def test_a_link_that_becomes_slow_is_found_too() -> None:
 
     def slower(chunk: Chunk) -> Result:
         enough = chunk.monitor.should_stop
-        object.__setattr__(chunk.monitor, "enough", lambda count, _: enough(count, next(seconds)))
+        object.__setattr__(
+            chunk.monitor, "should_stop", lambda count, _: enough(count, next(seconds))
+        )
         return write(chunk)
 
     upload(MODEL, 0, slower, "uploading")
