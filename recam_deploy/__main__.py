@@ -10,7 +10,7 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt:
-        from .cli.boundary import INTERRUPTED, report_interruption
+        from .cli.error_handler import INTERRUPTED, report_interruption
 
         report_interruption()
         sys.exit(INTERRUPTED)

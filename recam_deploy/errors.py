@@ -1,7 +1,7 @@
 """The failures a user can meet, each with the next step to take.
 
-Only these cross module borders on purpose. `cli.boundary` turns them into one line plus a hint (or
-the JSON error document) and exit code 1; anything else is a bug and ends with exit code 3.
+Only these cross module borders on purpose. `cli.error_handler` turns them into one line plus a hint
+(or the JSON error document) and exit code 1; anything else is a bug and ends with exit code 3.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .boundary import bounded
-from .options import AsJson, DryRun
+from .error_handler import bounded
+from .options.common import AsJson, DryRun
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .boundary import bounded
-from .conversion_options import ConversionFlags, Model
+from .error_handler import bounded
 from .foreign import ExportFlags
-from .groups import grouped
-from .options import AsJson, CvimodelOutput, DryRun
+from .options.common import AsJson, CvimodelOutput, DryRun
+from .options.conversion import ConversionFlags, Model
+from .options.groups import grouped
 
 if TYPE_CHECKING:
     from ..conversion.convert import ConversionResult

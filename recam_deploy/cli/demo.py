@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .boundary import FAILED, bounded
-from .options import AsJson
+from .error_handler import FAILED, bounded
+from .options.common import AsJson
 
 if TYPE_CHECKING:
     from ..settings import Settings

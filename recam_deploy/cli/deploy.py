@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .boundary import bounded
-from .camera_options import WAIT_SECONDS, CameraFlags, Wait
-from .flow_options import Via, Way
-from .groups import grouped
-from .options import ArtifactPath, AsJson, DryRun, Labels, NoTry, Output, Runner
+from .error_handler import bounded
+from .options.camera import WAIT_SECONDS, CameraFlags, Wait
+from .options.common import ArtifactPath, AsJson, DryRun, Labels, NoTry, Output, Runner
+from .options.flow import Via, Way
+from .options.groups import grouped
 
 if TYPE_CHECKING:
     from ..artifact import Artifact

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .boundary import bounded
-from .options import AsJson
+from .error_handler import bounded
+from .options.common import AsJson
 
 if TYPE_CHECKING:
     from ..discovery.cameras import FoundCamera

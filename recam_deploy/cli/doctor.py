@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from .boundary import FAILED, bounded
-from .camera_options import CameraFlags
-from .groups import grouped
-from .options import AsJson
+from .error_handler import FAILED, bounded
+from .options.camera import CameraFlags
+from .options.common import AsJson
+from .options.groups import grouped
 
 if TYPE_CHECKING:
     from ..doctor.check import Check

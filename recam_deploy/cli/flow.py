@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .boundary import FAILED, bounded
-from .camera_options import CameraFlags, NodeRedCommand, NodeRedFlags, PlaceFlags
-from .flow_options import BackupName, FlowFlags, Yes
-from .groups import grouped
-from .options import AsJson, DryRun
+from .error_handler import FAILED, bounded
+from .options.camera import CameraFlags, NodeRedCommand, NodeRedFlags, PlaceFlags
+from .options.common import AsJson, DryRun
+from .options.flow import BackupName, FlowFlags, Yes
+from .options.groups import grouped
 
 if TYPE_CHECKING:
     from ..flows.client import NodeRed

@@ -46,7 +46,7 @@ from .login import ask_secret, open_connection
 
 if TYPE_CHECKING:
     from ..terminal import Terminal
-    from .flow_options import TemplateName
+    from .options.flow import TemplateName
 
 _MADE_SECONDS = 90.0  # the camera loads the model, and its Node-RED may be busy
 

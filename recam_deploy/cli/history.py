@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .boundary import bounded
-from .camera_options import WAIT_SECONDS, CameraFlags, Wait
-from .groups import grouped
-from .options import AsJson, DryRun
+from .error_handler import bounded
+from .options.camera import WAIT_SECONDS, CameraFlags, Wait
+from .options.common import AsJson, DryRun
+from .options.groups import grouped
 
 if TYPE_CHECKING:
     from ..camera.history import History

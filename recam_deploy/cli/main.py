@@ -24,7 +24,7 @@ from . import (
     virtual,
     watch,
 )
-from .boundary import end_on_sigterm, report_early_end
+from .error_handler import end_on_sigterm, report_early_end
 
 app = typer.Typer(
     name="recam",

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from .boundary import bounded
-from .options import AsJson
+from .error_handler import bounded
+from .options.common import AsJson
 
 app = typer.Typer(
     no_args_is_help=True,

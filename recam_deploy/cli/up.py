@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .boundary import FAILED, bounded
-from .camera_options import WAIT_SECONDS, CameraFlags, Wait
-from .conversion_options import ConversionFlags, Model
-from .flow_options import FlowFile, NoFlow, Template
+from .error_handler import FAILED, bounded
 from .foreign import ExportFlags
-from .groups import grouped
-from .options import AsJson, DryRun, ModelOutput, Output, Runner
+from .options.camera import WAIT_SECONDS, CameraFlags, Wait
+from .options.common import AsJson, DryRun, ModelOutput, Output, Runner
+from .options.conversion import ConversionFlags, Model
+from .options.flow import FlowFile, NoFlow, Template
+from .options.groups import grouped
 
 if TYPE_CHECKING:
     from ..camera.deployment import Deployment

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .boundary import bounded
-from .options import ArtifactPath, AsJson, Labels
+from .error_handler import bounded
+from .options.common import ArtifactPath, AsJson, Labels
 
 if TYPE_CHECKING:
     from ..artifact import Artifact

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .boundary import INTERRUPTED, bounded
-from .camera_options import PlaceFlags
-from .groups import grouped
-from .options import AsJson
+from .error_handler import INTERRUPTED, bounded
+from .options.camera import PlaceFlags
+from .options.common import AsJson
+from .options.groups import grouped
 
 if TYPE_CHECKING:
     from ..live.events import LiveEvent

@@ -16,7 +16,7 @@ from onnx_models import detector
 from PIL import Image
 from typer.testing import CliRunner
 
-from recam_deploy.cli.boundary import bounded
+from recam_deploy.cli.error_handler import bounded
 from recam_deploy.cli.main import app
 
 runner = CliRunner()
@@ -223,9 +223,9 @@ def test_signals_end_a_command_cleanly(tmp_path: Path, number: int, code: int) -
     """Among them that of a terminal which is closed: the compiler must not go on alone."""
     program = (
         "import os, signal, time\n"
-        "from recam_deploy.cli import main, boundary\n"
+        "from recam_deploy.cli import error_handler, main\n"
         "@main.app.command('wait')\n"
-        "@boundary.bounded\n"
+        "@error_handler.bounded\n"
         "def wait() -> None:\n"
         "    try:\n"
         f"        os.kill(os.getpid(), {int(number)})\n"
@@ -246,8 +246,8 @@ def test_a_command_under_nohup_survives_its_terminal() -> None:
     program = (
         "import os, signal\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-        "from recam_deploy.cli import boundary\n"
-        "boundary.end_on_sigterm()\n"
+        "from recam_deploy.cli import error_handler\n"
+        "error_handler.end_on_sigterm()\n"
         "os.kill(os.getpid(), signal.SIGHUP)\n"
         "print('went on')\n"
     )

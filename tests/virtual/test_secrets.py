@@ -153,7 +153,7 @@ def files_that_show(folders: list[Path]) -> set[Path]:
 BUG = """
 import sys
 from pydantic import SecretStr
-from recam_deploy.cli.boundary import bounded
+from recam_deploy.cli.error_handler import bounded
 from recam_deploy.settings import load_settings
 
 @bounded

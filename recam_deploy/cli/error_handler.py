@@ -1,4 +1,4 @@
-"""The one boundary where exceptions end: expected, interrupted, or a bug.
+"""Turn exceptions into exit codes and messages: expected, interrupted, or a bug.
 
 Exit codes: 0 done, 1 an expected failure, 2 usage (typer's own), 3 a bug, 130 interrupted.
 """

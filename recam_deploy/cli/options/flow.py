@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Labels
+from .common import Labels
 
 if TYPE_CHECKING:
-    from .flow_actions import FlowChoice
+    from ..flow_actions import FlowChoice
 
 _WHAT, _FILLED = "What is pushed", "How it is filled in"
 
@@ -166,8 +166,8 @@ class FlowFlags:
 
         Raises FlowError.
         """
-        from ..flows.templates import Parameters
-        from .flow_actions import choose_flow
+        from ...flows.templates import Parameters
+        from ..flow_actions import choose_flow
 
         parameters = Parameters(
             line=self.line,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from ..errors import SettingsError
+from ...errors import SettingsError
 
 if TYPE_CHECKING:
-    from ..settings import Settings
+    from ...settings import Settings
 
 _ASK_FLAG = "--nodered-token"
 _PANEL = "Camera"
@@ -114,7 +114,7 @@ class PlaceFlags:
 
         Raises SettingsError; also when no camera is named at all, if one is `needed`.
         """
-        from ..settings import CameraSettings, load_settings
+        from ...settings import CameraSettings, load_settings
 
         flags = {name: v for name, v in vars(self).items() if name in CameraSettings.model_fields}
         settings = load_settings(camera=self.profile).with_flags(camera=flags)

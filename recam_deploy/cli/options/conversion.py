@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Labels
+from .common import Labels
 
 if TYPE_CHECKING:
-    from ..settings import Settings
+    from ...settings import Settings
 
 
 class Precision(str, Enum):
