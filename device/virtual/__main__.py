@@ -9,7 +9,8 @@ from pathlib import Path
 
 from . import pictures
 from .layout import SetupError
-from .server import METHODS, Options, serve
+from .options import METHODS, Options
+from .server import serve
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:

@@ -10,8 +10,6 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import asyncssh
 
@@ -19,40 +17,13 @@ from . import layout as setup
 from . import services
 from .commands import Commands
 from .layout import HOST, USER, Layout, SetupError
-from .pictures import DEFAULT as DEFAULT_PICTURES
-from .pictures import HOLD_SECONDS
+from .options import Options
 from .ports import Ports, cannot_use
 from .processes import start_of
 from .services import Addresses
 from .ssh import listen
 
 log = logging.getLogger("virtual")
-
-METHODS = frozenset({"password", "publickey"})
-
-
-@dataclass(frozen=True)
-class Options:
-    """What ``serve`` was asked for."""
-
-    folder: Path
-    tpu_libraries: tuple[Path, ...]
-    port: int = 0
-    password_file: Path | None = None
-    factory_model: Path | None = None
-    factory_info: Path | None = None
-    firmware: str = "stock"
-    http_port: int = 0
-    mqtt_port: int = 0
-    preview_port: int = 0
-    node_red_port: int = 0
-    node_red_cache: Path | None = None
-    nodes: Path | None = None
-    broker: str = "auto"
-    pictures: Path = DEFAULT_PICTURES
-    hold: float = HOLD_SECONDS
-    methods: frozenset[str] = METHODS
-    announce: bool = False
 
 
 @contextlib.contextmanager

@@ -28,8 +28,8 @@ from .supervisor.service import Supervisor
 
 if TYPE_CHECKING:
     from .layout import Layout
+    from .options import Options
     from .ports import Ports
-    from .server import Options
 
 log = logging.getLogger("virtual")
 

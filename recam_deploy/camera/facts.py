@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from ..errors import CameraError
 from ..ssh.command import RemoteCommand
 from ..ssh.connection import Connection
-from ..ssh.scripts import DIGEST, LINKED
-from .lock import LIVING
+from ..ssh.scripts import DIGEST, LINKED, LIVING
 from .paths import CameraPaths
 
 INFO_LIMIT = 65536

@@ -27,7 +27,7 @@ from ..progress import Progress
 from ..ssh.background import BackgroundProcess
 from ..ssh.command import RemoteCommand, Word
 from ..ssh.connection import Connection
-from ..ssh.scripts import LIMITS, LINKED
+from ..ssh.scripts import LIMITS, LINKED, LIVING
 from .workdir import make_ours, refused_link
 
 LOCK_BUSY = 75
@@ -37,24 +37,6 @@ _SILENCE_SECONDS = 60  # after which the camera gives up on an owner that it hea
 _READY_SECONDS = 30.0
 _RETRY_SECONDS = 0.5
 _MOST_LOOKS = 25  # at a second each where `sleep` knows no fractions, less than _READY_SECONDS
-
-# alive B.T.P: whether process P of boot B, started at tick T, runs. Field 22 of its stat is the
-# tick (proc(5)); the second field may hold spaces and brackets, so they are counted from its end.
-LIVING = """
-boot=$(cat /proc/sys/kernel/random/boot_id)
-tick() {
-    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-    set -- ${stat##*) }
-    case $1 in Z | X) return 1 ;; esac
-    echo "${20}"
-}
-alive() {
-    case $1 in "$boot".*) ;; *) return 1 ;; esac
-    process=${1##*.} started=${1%.*}
-    case $process in '' | *[!0-9]*) return 1 ;; esac
-    [ "$(tick "$process")" = "${started##*.}" ]
-}
-"""
 
 # Claims the lock in the folder $1 for $3 (whose purpose is $4), says "$2 held CLAIM", then holds it
 # for as long as it hears something at least every $5 seconds. Otherwise says "$2 busy" with the

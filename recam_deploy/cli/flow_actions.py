@@ -34,6 +34,7 @@ from ..flows.templates import (
     Addition,
     ModelChoice,
     Parameters,
+    TemplateName,
     fill,
     load_flow_file,
     load_template,
@@ -46,7 +47,6 @@ from .login import ask_secret, open_connection
 
 if TYPE_CHECKING:
     from ..terminal import Terminal
-    from .options.flow import TemplateName
 
 _MADE_SECONDS = 90.0  # the camera loads the model, and its Node-RED may be busy
 

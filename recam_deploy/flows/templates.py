@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,17 @@ from ..resources import resource
 from .document import Node, check_own, read_document
 from .labels import as_classes
 
-TEMPLATES = ("preview", "detections", "counting", "record")
+
+class TemplateName(str, Enum):
+    """The flows that come with recam."""
+
+    preview = "preview"
+    detections = "detections"
+    counting = "counting"
+    record = "record"
+
+
+TEMPLATES = tuple(template.value for template in TemplateName)
 
 # The model node's own defaults (node-red-contrib-sscma, nodes/model.html). A file that has others
 # means them: counting needs `trace` and a line.

@@ -33,6 +33,24 @@ linked() {
 }
 """
 
+# alive B.T.P: whether process P of boot B, started at tick T, runs. Field 22 of its stat is the
+# tick (proc(5)); the second field may hold spaces and brackets, so they are counted from its end.
+LIVING = """
+boot=$(cat /proc/sys/kernel/random/boot_id)
+tick() {
+    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+    set -- ${stat##*) }
+    case $1 in Z | X) return 1 ;; esac
+    echo "${20}"
+}
+alive() {
+    case $1 in "$boot".*) ;; *) return 1 ;; esac
+    process=${1##*.} started=${1%.*}
+    case $process in '' | *[!0-9]*) return 1 ;; esac
+    [ "$(tick "$process")" = "${started##*.}" ]
+}
+"""
+
 # Prints the sha256 of $1, or "absent" where there is no such file.
 SHA256 = (
     DIGEST

@@ -9,21 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...flows.templates import TemplateName
 from .common import Labels
 
 if TYPE_CHECKING:
     from ..flow_actions import FlowChoice
 
 _WHAT, _FILLED = "What is pushed", "How it is filled in"
-
-
-class TemplateName(str, Enum):
-    """The flows that come with recam."""
-
-    preview = "preview"
-    detections = "detections"
-    counting = "counting"
-    record = "record"
 
 
 class Sender(str, Enum):

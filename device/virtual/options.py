@@ -1,0 +1,35 @@
+"""Hold what the virtual camera was asked for on its command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .pictures import DEFAULT as DEFAULT_PICTURES
+from .pictures import HOLD_SECONDS
+
+METHODS = frozenset({"password", "publickey"})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``serve`` was asked for."""
+
+    folder: Path
+    tpu_libraries: tuple[Path, ...]
+    port: int = 0
+    password_file: Path | None = None
+    factory_model: Path | None = None
+    factory_info: Path | None = None
+    firmware: str = "stock"
+    http_port: int = 0
+    mqtt_port: int = 0
+    preview_port: int = 0
+    node_red_port: int = 0
+    node_red_cache: Path | None = None
+    nodes: Path | None = None
+    broker: str = "auto"
+    pictures: Path = DEFAULT_PICTURES
+    hold: float = HOLD_SECONDS
+    methods: frozenset[str] = METHODS
+    announce: bool = False
