@@ -13,7 +13,7 @@ METHODS = frozenset({"password", "publickey"})
 
 @dataclass(frozen=True)
 class Options:
-    """What ``serve`` was asked for."""
+    """Hold what ``serve`` was asked for."""
 
     folder: Path
     tpu_libraries: tuple[Path, ...]

@@ -1,4 +1,4 @@
-"""What a user may choose about the search for mixed precision; defaults are the compiler's own."""
+"""Hold a user's choices for the mixed-precision search; defaults are the compiler's own."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def _anchored_output(
 def _anchored_detector(
     graph: Graph, by_stride: Mapping[int, Sequence[str]], output: str
 ) -> Identity:
-    """YOLOv5's output is taken with its boxes as fractions of the input (`preparing.prepare`).
+    """YOLOv5's output is taken with its boxes as fractions of the input (`prepare.prepare`).
 
     With boxes in pixels the camera divides every score by 100 and shows nothing.
     """

@@ -4,7 +4,7 @@ The file is `$RECAM_SETTINGS`, else `recam.toml` in the working folder, else the
 of its tables is one class below, and each class reads the environment under its own prefix:
 `[camera] host` is RECAM_HOST, `[convert] images` is RECAM_CONVERT_IMAGES. Several cameras have a
 table each, `[camera.porch]`, `[camera]` holds what they share, and RECAM_PASSWORD_PORCH is the
-password of that one alone; see `profiles`.
+password of that one alone; see `settings.profiles`.
 """
 
 from __future__ import annotations

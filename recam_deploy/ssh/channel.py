@@ -1,4 +1,4 @@
-"""Carrying a talk over one SSH channel: when to listen, when to send, and when it is over."""
+"""Pump a command's stdin, stdout and stderr over one SSH channel until it exits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LINGER_SECONDS = 2.0
 
 
 class Channel(Protocol):
-    """What `pump` needs of an SSH channel; paramiko's has all of it."""
+    """Name what `pump` needs of an SSH channel; paramiko's has all of it."""
 
     closed: bool
     eof_received: int
@@ -32,10 +32,10 @@ class Channel(Protocol):
 
 
 def pump(channel: Channel, session: CommandSession) -> bool:
-    """Carry a talk over a channel whose program has been started, until the program has ended.
+    """Pump a session's bytes over a channel whose program was started, until the program exits.
 
-    False when the talk's time was up before that; the caller closes the channel either way.
-    Raises what the talk raises, and OSError when the connection breaks.
+    False when the session's time was up before that; the caller closes the channel either way.
+    Raises what the session raises, and OSError when the connection breaks.
     """
     channel.settimeout(_POLL_SECONDS)
     stdin_open = True

@@ -142,7 +142,7 @@ class _Transport(ServiceRequestingTransport):
 
 
 class _ParamikoBackend:
-    """`login.Gate` over one connection.
+    """Log in over one connection, as `auth.AuthBackend`.
 
     The transport is the kind that asks for the login service once: paramiko's plain one asks
     again before each attempt, which asyncssh's server takes for a breach of the protocol.
@@ -332,7 +332,7 @@ class Connection(RemoteFiles):
     def download(
         self, path: PurePosixPath, local: Path, *, limit: int, step: Step | None = None
     ) -> int:
-        """See `FileVerbs.download`; over scp."""
+        """Fetch a file over scp; see `RemoteFiles.download`."""
         with _losing(f"fetching {path.name}"):
             return fetch(self._transport, path, local, limit, step)
 

@@ -1,6 +1,6 @@
 """Fetching a file over scp, which every camera has.
 
-What is sent goes through commands instead (`verbs`): those can go on where they were cut off, and
+What is sent goes through commands instead (`upload`): those can go on where they were cut off, and
 join the lock. Nothing else imports scp.
 """
 
@@ -34,7 +34,7 @@ class Transport(Protocol):
 def fetch(
     transport: Transport, path: PurePosixPath, local: Path, limit: int, step: Step | None
 ) -> int:
-    """See `FileVerbs.download`. The file arrives beside `local` and is renamed when it is whole.
+    """Fetch a file as `RemoteFiles.download` promises. It arrives beside `local` and is renamed when it is whole.
 
     Raises CameraError, and ConnectionFailedError or what paramiko raises for a lost connection.
     """

@@ -338,7 +338,7 @@ class SudoSession(CommandSession):
 def conclude(
     session: CommandSession, command: RemoteCommand, status: int | None, timeout: float, check: bool
 ) -> Result:
-    """What a talk came to; `status` is None when we stopped waiting, -1 after a signal.
+    """Return the session's result; `status` is None when we stopped waiting, -1 after a signal.
 
     Raises CameraError when the program took longer than `timeout` seconds (the camera's own
     `timeout` may have ended it) and, with `check`, when its exit status is not 0.
