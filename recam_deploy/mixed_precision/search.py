@@ -3,8 +3,8 @@
 The compiler's own search (`run_qtable`) compares a layer with the float model where it stands, and
 gives every layer behind a BF16 one the float model's values, so what was lost before is forgotten:
 for YOLOX-nano it promises a cosine of 0.998 where the finished cvimodel has 0.92. Here every error
-is carried to the end, by running the network as `network.quantizing` writes it: first each tensor's
-alone, which gives an order of the layers (`order.keep_order`); then as many of the first layers are kept
+is carried to the end, by running the network as `emulation` writes it: first each tensor's alone,
+which gives an order of the layers (`order.keep_order`); then as many of the first layers are kept
 as the outputs' cosine asks for.
 """
 

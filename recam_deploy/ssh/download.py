@@ -34,7 +34,9 @@ class Transport(Protocol):
 def fetch(
     transport: Transport, path: PurePosixPath, local: Path, limit: int, step: Step | None
 ) -> int:
-    """Fetch a file as `RemoteFiles.download` promises. It arrives beside `local` and is renamed when it is whole.
+    """Fetch a file as `RemoteFiles.download` promises.
+
+    It arrives beside `local` and is renamed when it is whole.
 
     Raises CameraError, and ConnectionFailedError or what paramiko raises for a lost connection.
     """
