@@ -1,1 +1,1 @@
-"""Training code of the bundled shapes detector; run its modules from the folder above."""
+"""Training code of the bundled shapes detector and of the tests' models, one a family."""

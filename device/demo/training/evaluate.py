@@ -1,180 +1,132 @@
 """Measure an exported ONNX on generated pictures never trained on.
 
-Run `python -m training.evaluate shapes.onnx`. Prints AP at IoU 0.5 of each class, their mean
-(mAP50), mAP50-95, and precision and recall at a score of 0.5. With `--draw SHEET.png` and
-`--pictures FILE...` it draws the detections over pictures instead.
+Run `python -m training.evaluate FAMILY MODEL.onnx`. Prints, as JSON, AP at IoU 0.5 of each class
+and from 0.5 to 0.95, precision and recall at a score of 0.5, and what the task adds: how far key
+points are off, the AP of masks; of a classifier how often it is right.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import onnxruntime
 from PIL import Image, ImageDraw
 
-from .dataset import letterbox
-from .shapes import CLASSES, SEEDS, Label, picture
+from .dataset import area, crop, extremes
+from .exported import Exported
+from .families import FAMILIES, Family
+from .metrics import Bools, Floats, Tally, mask_overlaps, overlaps
+from .shapes import SEEDS, Label, picture
 
-Floats = npt.NDArray[np.float64]
-
-THRESHOLDS = np.arange(0.5, 1.0, 0.05)
-_LOWEST_SCORE = 0.001
 _SHOWN_SCORE = 0.5
 
 
-@dataclass(frozen=True)
-class Detections:
-    """Detections of one picture by falling score: boxes [n,4] corners, scores and classes [n]."""
-
-    boxes: Floats
-    scores: Floats
-    classes: npt.NDArray[np.int64]
+def evaluate(family: Family, path: Path, count: int, split: str = "test") -> dict[str, Any]:
+    """Measure what a model finds in `count` pictures of a split."""
+    model = Exported(family, path)
+    seeds = range(SEEDS[split], SEEDS[split] + count)
+    return _accuracy(model, seeds) if family.task == "classify" else _detection(model, seeds)
 
 
-def overlaps(a: Floats, b: Floats) -> Floats:
-    """IoU of corner boxes [n,4] and [m,4]: [n,m]."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(-1)
-    areas = [(box[:, 2:] - box[:, :2]).prod(-1) for box in (a, b)]
-    result: Floats = shared / (areas[0][:, None] + areas[1][None] - shared + 1e-9)
-    return result
+def _accuracy(model: Exported, seeds: range) -> dict[str, Any]:
+    right, scores = [], []
+    for seed in seeds:
+        image, labels = picture(seed)
+        if labels:
+            cut, label = crop(image, labels, seed)
+            found = model.classify(cut)
+            right.append(int(found.argmax()) == label.class_id)
+            scores.append(float(found.max()))
+    return {
+        "pictures": len(right),
+        "accuracy": round(float(np.mean(right)), 4),
+        "median_score": round(float(np.median(scores)), 3),
+    }
 
 
-def suppress(found: Detections, threshold: float = 0.45) -> Detections:
-    """Greedy non-maximum suppression within each class."""
-    shared = overlaps(found.boxes, found.boxes) > threshold
-    shared &= found.classes[:, None] == found.classes[None]
-    alive = np.ones(len(found.scores), bool)
-    for index in range(len(alive)):
-        if alive[index]:
-            alive[index + 1 :] &= ~shared[index, index + 1 :]
-    return Detections(found.boxes[alive], found.scores[alive], found.classes[alive])
-
-
-class Model:
-    """An exported detector under onnxruntime."""
-
-    def __init__(self, path: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        providers = ["CPUExecutionProvider"]
-        self.session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-
-    def detect(self, image: Image.Image) -> Detections:
-        """Detections in the picture's own pixels, down to a score of 0.001, at most 300."""
-        pixels, fit = letterbox(image)
-        images = pixels.transpose(2, 0, 1)[None].astype(np.float32) / 255
-        output = np.asarray(self.session.run(None, {"images": images})[0])[0].T.astype(float)
-        scores, classes = output[:, 4:].max(1), output[:, 4:].argmax(1)
-        order = np.argsort(-scores)
-        order = order[scores[order] > _LOWEST_SCORE][:300]
-        centres, halves = output[order, :2], output[order, 2:4] / 2
-        corners = np.concatenate((centres - halves, centres + halves), 1)
-        boxes = (corners - np.array([fit.left, fit.top] * 2)) / fit.scale
-        limits = np.array(image.size * 2)
-        return suppress(Detections(np.clip(boxes, 0, limits), scores[order], classes[order]))
-
-
-def hits(found: Detections, labels: list[Label]) -> npt.NDArray[np.bool_]:
-    """Which detections are right at each of `THRESHOLDS`: [10,n]; each label counts once."""
-    truth = np.array([[box.left, box.top, box.right, box.bottom] for box in labels], float)
-    truth_classes = np.array([box.class_id for box in labels])
-    shared = overlaps(found.boxes, truth.reshape(-1, 4))
-    shared = shared * (found.classes[:, None] == truth_classes[None])
-    result = np.zeros((len(THRESHOLDS), len(found.scores)), bool)
-    for row, threshold in zip(result, THRESHOLDS, strict=True):
-        free = np.ones(len(labels), bool)
-        for index, candidates in enumerate(shared):
-            best = int((candidates * free).argmax())
-            if candidates[best] * free[best] >= threshold:
-                row[index], free[best] = True, False
-    return result
-
-
-def average_precision(right: npt.NDArray[np.bool_], scores: Floats, labels: int) -> float:
-    """Area under the interpolated precision-recall curve at 101 recalls, as COCO does."""
-    order = np.argsort(-scores, kind="stable")
-    gained = right[order].cumsum()
-    recall = gained / labels
-    precision = gained / np.arange(1, len(gained) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    places = np.searchsorted(recall, np.linspace(0, 1, 101))
-    reached = places < len(envelope)
-    return float(np.where(reached, envelope[np.minimum(places, len(envelope) - 1)], 0).mean())
-
-
-def evaluate(model: Model, split: str, count: int) -> None:
-    """Print the metrics over `count` pictures of a split."""
-    scores, classes, right = [], [], []
-    truth: list[int] = []
-    for seed in range(SEEDS[split], SEEDS[split] + count):
+def _detection(model: Exported, seeds: range) -> dict[str, Any]:
+    family = model.family
+    tally, mask_tally, off, shapes = Tally(), Tally(), list[float](), 0
+    for seed in seeds:
         image, labels = picture(seed)
         found = model.detect(image)
-        scores.append(found.scores)
-        classes.append(found.classes)
-        right.append(hits(found, labels))
-        truth.extend(label.class_id for label in labels)
-    all_scores, all_classes = np.concatenate(scores), np.concatenate(classes)
-    all_right, all_truth = np.concatenate(right, 1), np.array(truth)
-    table = np.array(
-        [
-            [
-                average_precision(row[all_classes == k], all_scores[all_classes == k], labels_of_k)
-                for row in all_right
-            ]
-            for k, labels_of_k in enumerate(np.bincount(all_truth, minlength=len(CLASSES)))
-        ]
-    )
-    print(f"{count} pictures, {len(all_truth)} shapes, split {split}")
-    for name, row in zip(CLASSES, table, strict=True):
-        print(f"{name:10} AP50 {row[0]:.4f}  AP50-95 {row.mean():.4f}")
-    print(f"{'mean':10} mAP50 {table[:, 0].mean():.4f}  mAP50-95 {table.mean():.4f}")
-    shown = all_scores >= _SHOWN_SCORE
-    good = int(all_right[0, shown].sum())
-    print(
-        f"at score {_SHOWN_SCORE}: precision {good / max(1, int(shown.sum())):.4f}, recall "
-        f"{good / len(all_truth):.4f}, false {int(shown.sum()) - good}, median score of a hit "
-        f"{np.median(all_scores[shown & all_right[0]]):.3f}"
-    )
+        boxes = np.array([[b.left, b.top, b.right, b.bottom] for b in labels]).reshape(-1, 4)
+        truth = np.array([b.class_id for b in labels], np.int64)
+        if family.task == "pose":
+            truth = np.zeros_like(truth)
+        shared = overlaps(found.boxes, boxes)
+        tally.add(found, shared, truth)
+        shapes += len(labels)
+        if found.points is not None:
+            off += _points_off(found.points, found.scores, shared, labels, image.size)
+        if found.masks is not None:
+            mask_tally.add(found, mask_overlaps(found.masks, _drawn(labels, image.size)), truth)
+    precision, recall, median = tally.at(_SHOWN_SCORE)
+    result: dict[str, Any] = {
+        "pictures": len(seeds),
+        "shapes": shapes,
+        **_averages(tally, family),
+        "precision": round(precision, 3),
+        "recall": round(recall, 3),
+        "median_score": round(median, 3),
+    }
+    if family.task == "pose":
+        result["points_off_share_of_box"] = round(float(np.mean(off)), 3)
+    if family.task == "segment":
+        result["masks"] = _averages(mask_tally, family)
+    return result
 
 
-def draw(model: Model, sheet: Path, pictures: list[Path]) -> None:
-    """Draw detections over 0.5 on pictures and put these side by side."""
-    side, columns = 640, 3
-    rows = -(-len(pictures) // columns)
-    canvas = Image.new("RGB", (side * columns, side * rows))
-    for index, path in enumerate(pictures):
-        image = Image.open(path).convert("RGB")
-        found = model.detect(image)
-        brush = ImageDraw.Draw(image)
-        for box, score, class_id in zip(found.boxes, found.scores, found.classes, strict=True):
-            if score >= _SHOWN_SCORE:
-                brush.rectangle(box.tolist(), outline="red", width=2)
-                brush.text(box[:2].tolist(), f"{CLASSES[class_id]} {score:.2f}", fill="white")
-        image.thumbnail((side, side))
-        canvas.paste(image, (side * (index % columns), side * (index // columns)))
-    canvas.save(sheet)
+def _averages(tally: Tally, family: Family) -> dict[str, Any]:
+    table = tally.table()
+    means = np.mean(list(table.values()), axis=0)
+    return {
+        "map50": round(float(means[0]), 3),
+        "map50_95": round(float(means[1]), 3),
+        "ap50": {family.classes[kind]: round(pair[0], 3) for kind, pair in table.items()},
+    }
+
+
+def _points_off(
+    points: Floats, scores: Floats, shared: Floats, labels: list[Label], size: tuple[int, int]
+) -> list[float]:
+    """Mean distances between found and true points, in sides of the box, of detections shown."""
+    result = []
+    for place in np.flatnonzero(scores >= _SHOWN_SCORE):
+        if labels and shared[place].max() >= 0.5:
+            label = labels[int(shared[place].argmax())]
+            wanted = extremes(label, size)
+            seen = wanted[:, 2] > 0
+            far = np.linalg.norm(points[place, :, :2] - wanted[:, :2], axis=1)[seen]
+            result += (far / np.sqrt(area(label))).tolist()
+    return result
+
+
+def _drawn(labels: list[Label], size: tuple[int, int]) -> Bools:
+    """The mask of each shape, [m,h,w], without what later ones hide."""
+    canvas = Image.new("L", size)
+    draw = ImageDraw.Draw(canvas)
+    for number, label in enumerate(labels, 1):
+        draw.polygon(label.outline.ravel().tolist(), fill=number)
+    seen = np.asarray(canvas)
+    return np.array([seen == number for number in range(1, len(labels) + 1)]).reshape(
+        -1, *seen.shape
+    )
 
 
 def main() -> None:
-    """Print metrics, or draw."""
+    """Print the metrics."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("family", choices=sorted(FAMILIES))
     parser.add_argument("onnx", type=Path)
     parser.add_argument("--split", choices=sorted(SEEDS), default="test")
     parser.add_argument("--count", type=int, default=500)
-    parser.add_argument("--draw", type=Path, metavar="SHEET.png")
-    parser.add_argument("--pictures", type=Path, nargs="+", default=[], help="what to draw over")
     options = parser.parse_args()
-    model = Model(options.onnx)
-    if options.draw:
-        draw(model, options.draw, options.pictures)
-    else:
-        evaluate(model, options.split, options.count)
+    family = FAMILIES[options.family]
+    print(json.dumps(evaluate(family, options.onnx, options.count, options.split), indent=2))
 
 
 if __name__ == "__main__":

@@ -1,133 +1,156 @@
-"""Training loss: task-aligned assignment (Feng et al. 2021), CIoU, DFL and binary cross-entropy."""
+"""Train detection, pose and segmentation: binary cross-entropy, CIoU, DFL, and
+the distances of key points or the cross-entropy of masks."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .network import BINS, anchor_centres
+from .assignment import Assignment, assign, iou
+from .dataset import EXTREMES, MASK_STRIDE
+from .heads import BINS, SIDES, Maps
+from .trunk import cell_centres
+
+Parts = dict[str, Tensor]
+
+_MOST_MASKS = 256
+"""Of a batch, drawn at random: each costs as much as the whole map of prototypes."""
 
 
 @dataclass(frozen=True)
-class Assignment:
-    """Which cells learn which shape.
+class Truth:
+    """The truth about a batch; as the fields of `dataset.Examples`, which see for the shapes."""
 
-    positive [n,N] bool; boxes [n,N,4] corners in pixels; scores [n,N,classes] soft targets.
-    """
-
-    positive: Tensor
     boxes: Tensor
-    scores: Tensor
+    points: Tensor
+    instances: Tensor
+
+    def of_one_class(self) -> Truth:
+        """The same with class 0 for every shape."""
+        boxes = self.boxes.clone()
+        boxes[..., 0] = boxes[..., 0].clamp(max=0)
+        return Truth(boxes, self.points, self.instances)
 
 
-def iou(a: Tensor, b: Tensor, complete: bool = False) -> Tensor:
-    """IoU of corner boxes [...,4], broadcast; `complete` gives CIoU (Zheng et al. 2020)."""
-    low = torch.maximum(a[..., :2], b[..., :2])
-    high = torch.minimum(a[..., 2:], b[..., 2:])
-    shared = (high - low).clamp(min=0).prod(-1)
-    size_a = (a[..., 2:] - a[..., :2]).clamp(min=1e-6)
-    size_b = (b[..., 2:] - b[..., :2]).clamp(min=1e-6)
-    result = shared / (size_a.prod(-1) + size_b.prod(-1) - shared + 1e-7)
-    if not complete:
-        return result
-    hull = torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])
-    diagonal = hull.square().sum(-1) + 1e-7
-    offset = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]).square().sum(-1) / 4
-    angles = [torch.atan(size[..., 0] / size[..., 1]) for size in (size_a, size_b)]
-    shape = (4 / math.pi**2) * (angles[0] - angles[1]).square()
-    with torch.no_grad():
-        weight = shape / (1 - result + shape + 1e-7)
-    return result - offset / diagonal - weight * shape
+@dataclass(frozen=True)
+class _Positives:
+    """The P cells that learn a shape: where they are, and how much each counts."""
 
+    image: Tensor
+    cell: Tensor
+    owner: Tensor
+    weight: Tensor
+    total: Tensor
 
-@torch.no_grad()
-def assign(
-    scores: Tensor, boxes: Tensor, truth: Tensor, centres: Tensor, candidates: int = 10
-) -> Assignment:
-    """Give each shape its best cells by score^0.5 * IoU^6 among those centred inside its box.
+    @staticmethod
+    def of(assigned: Assignment) -> _Positives:
+        image, cell = assigned.positive.nonzero(as_tuple=True)
+        return _Positives(
+            image,
+            cell,
+            assigned.owner[image, cell],
+            assigned.scores.sum(-1)[image, cell],
+            assigned.scores.sum().clamp(min=1.0),
+        )
 
-    scores [n,N,classes] after sigmoid, boxes [n,N,4] in pixels, truth [n,M,5] with class -1 for
-    none, centres [N,2] in pixels. A cell wanted by two shapes goes to that of higher IoU.
-    """
-    present = truth[..., 0] >= 0
-    class_ids = truth[..., 0].clamp(min=0).long()
-    corners = truth[..., 1:]
-    inside = (
-        (centres[None, None] - corners[:, :, None, :2])
-        .amin(-1)
-        .minimum((corners[:, :, None, 2:] - centres[None, None]).amin(-1))
-        > 0
-    ) & present[..., None]
-    overlaps = iou(corners[:, :, None], boxes[:, None]) * inside
-    index = class_ids[..., None].expand(-1, -1, scores.shape[1])
-    own_scores = scores.transpose(1, 2).gather(1, index)
-    metric = own_scores.sqrt() * overlaps.pow(6) * inside
-    best = metric.topk(candidates, dim=-1)
-    chosen = torch.zeros_like(metric).scatter_(-1, best.indices, 1.0).bool() & inside
-    winner = torch.where(chosen, overlaps, -1.0).argmax(1)
-    chosen &= F.one_hot(winner, truth.shape[1]).transpose(1, 2).bool()
-    positive = chosen.any(1)
-    owner = chosen.float().argmax(1)
-    metric = metric * chosen
-    peak = metric.amax(-1, keepdim=True)
-    reach = (overlaps * chosen).amax(-1, keepdim=True)
-    strength = (metric / (peak + 1e-9) * reach).amax(1)
-    targets = F.one_hot(class_ids.gather(1, owner), scores.shape[2]) * strength[..., None]
-    assigned = corners.gather(1, owner[..., None].expand(-1, -1, 4))
-    return Assignment(positive, assigned, targets * positive[..., None])
+    def mean(self, losses: Tensor) -> Tensor:
+        """The weighted mean of one loss a cell, [P]."""
+        return (losses * self.weight).sum() / self.total
 
 
 class DetectionLoss:
-    """Loss of the three maps against padded truth rows."""
+    """Loss of a head's maps; each shape is learnt by `candidates` cells at most."""
 
-    def __init__(self, size: int) -> None:
-        self.cells, self.strides = anchor_centres(size)
+    def __init__(self, size: int, candidates: int = 10) -> None:
+        self.cells, self.strides = cell_centres(size)
         self.bins = torch.arange(BINS, dtype=torch.float32)
+        self.candidates = candidates
 
-    def __call__(self, maps: list[Tensor], truth: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """Scalar loss and its parts; truth [n,M,5] is class and corners in pixels."""
-        flat = torch.cat([level.flatten(2) for level in maps], 2).transpose(1, 2)
-        logits = flat[..., 4 * BINS :]
-        sides = flat[..., : 4 * BINS].reshape(*flat.shape[:2], 4, BINS)
-        distances = sides.softmax(-1) @ self.bins
-        boxes = self._boxes(distances)
+    def __call__(self, maps: Maps, truth: Truth) -> Parts:
+        """The parts of the loss, each weighted as it is to be added."""
+        raw = maps.boxes.transpose(1, 2)
+        logits = maps.logits.transpose(1, 2)
+        distances = self._distances(raw)
+        boxes = torch.cat((self.cells - distances[..., :2], self.cells + distances[..., 2:]), -1)
         assigned = assign(
             logits.detach().sigmoid(),
             boxes.detach() * self.strides,
-            truth,
+            truth.boxes,
             self.cells * self.strides,
+            self.candidates,
         )
-        total = assigned.scores.sum().clamp(min=1.0)
+        found = _Positives.of(assigned)
         entropy = F.binary_cross_entropy_with_logits(logits, assigned.scores, reduction="sum")
-        positive = assigned.positive
-        weight = assigned.scores.sum(-1)[positive]
-        true_boxes = (assigned.boxes / self.strides)[positive]
-        overlap = ((1 - iou(boxes[positive], true_boxes, complete=True)) * weight).sum()
-        cells = self.cells.expand(len(flat), -1, -1)[positive]
-        bins = self._bin_loss(sides[positive], cells, true_boxes)
+        where = (found.image, found.cell)
+        corners = assigned.boxes[where]
+        true_boxes = corners / self.strides[found.cell]
+        overlap = iou(boxes[where], true_boxes, complete=True)
+        centres = self.cells[found.cell]
+        sides = torch.cat((centres - true_boxes[:, :2], true_boxes[:, 2:] - centres), -1)
         parts = {
-            "class": 0.5 * entropy / total,
-            "box": 7.5 * overlap / total,
-            "bins": 1.5 * (bins * weight).sum() / total,
+            "class": 0.5 * entropy / found.total,
+            "box": 7.5 * found.mean(1 - overlap),
+            "sides": 1.5 * found.mean(_side_loss(raw[where], sides)),
         }
-        loss = parts["class"] + parts["box"] + parts["bins"]
-        return loss, {name: float(value.detach()) for name, value in parts.items()}
+        if maps.prototypes is not None and maps.extra is not None:
+            parts["mask"] = _mask_loss(maps.extra, maps.prototypes, truth, found)
+        elif maps.extra is not None:
+            parts["points"] = self._point_loss(maps.extra, truth, found)
+        return parts
 
-    def _boxes(self, distances: Tensor) -> Tensor:
-        return torch.cat((self.cells - distances[..., :2], self.cells + distances[..., 2:]), -1)
+    def _distances(self, raw: Tensor) -> Tensor:
+        """The four sides' distances [n,N,4] in cells, from plain ones or bins."""
+        if raw.shape[-1] == SIDES:
+            return raw
+        return raw.reshape(*raw.shape[:2], SIDES, BINS).softmax(-1) @ self.bins
 
-    @staticmethod
-    def _bin_loss(sides: Tensor, cells: Tensor, boxes: Tensor) -> Tensor:
-        """Cross-entropy against the two bins around each true distance, [P]."""
-        distance = torch.cat((cells - boxes[:, :2], boxes[:, 2:] - cells), -1)
-        distance = distance.clamp(0, BINS - 1.01)
-        low = distance.long()
-        share = distance - low
-        logs = sides.log_softmax(-1)
-        left = logs.gather(-1, low[..., None]).squeeze(-1)
-        right = logs.gather(-1, low[..., None] + 1).squeeze(-1)
-        return -(left * (1 - share) + right * share).mean(-1)
+    def _point_loss(self, extra: Tensor, truth: Truth, found: _Positives) -> Tensor:
+        """Return the points' distances, in sides of the box, and whether they are visible."""
+        raw = extra.transpose(1, 2)[found.image, found.cell].view(-1, EXTREMES, 3)
+        strides = self.strides[found.cell][:, None]
+        points = (raw[..., :2] * 2 + self.cells[found.cell][:, None] - 0.5) * strides
+        wanted = truth.points[found.image, found.owner]
+        box = truth.boxes[found.image, found.owner, 1:]
+        side = (box[:, 2:] - box[:, :2]).mean(-1)[:, None, None].clamp(min=1.0)
+        off = ((points - wanted[..., :2]).abs() / side).mean(-1) * wanted[..., 2]
+        seen = F.binary_cross_entropy_with_logits(raw[..., 2], wanted[..., 2], reduction="none")
+        return found.mean((12 * off + 0.5 * seen).mean(-1))
+
+
+def _side_loss(raw: Tensor, sides: Tensor) -> Tensor:
+    """Distances [P,4] in cells against what a cell gives, [P]: plain distances are held to them as
+    shares of the box, bins by their cross-entropy at the two around each."""
+    if raw.shape[-1] == SIDES:
+        spans = (sides[:, :2] + sides[:, 2:]).repeat(1, 2).clamp(min=1.0)
+        return ((raw - sides).abs() / spans).mean(-1)
+    distance = sides.clamp(0, BINS - 1.01)
+    low = distance.long()
+    share = distance - low
+    logs = raw.view(-1, SIDES, BINS).log_softmax(-1)
+    left = logs.gather(-1, low[..., None]).squeeze(-1)
+    right = logs.gather(-1, low[..., None] + 1).squeeze(-1)
+    return -(left * (1 - share) + right * share).mean(-1)
+
+
+def _mask_loss(extra: Tensor, prototypes: Tensor, truth: Truth, found: _Positives) -> Tensor:
+    """Binary cross-entropy of the masks inside their boxes, a mean over each box's cells."""
+    drawn = torch.randperm(len(found.image))[:_MOST_MASKS]
+    image, owner = found.image[drawn], found.owner[drawn]
+    weights = extra.transpose(1, 2)[image, found.cell[drawn]]
+    left, top, right, bottom = (truth.boxes[image, owner, 1:] / MASK_STRIDE).T[..., None, None]
+    rows = torch.arange(prototypes.shape[2])[:, None]
+    columns = torch.arange(prototypes.shape[3])
+    inside = (columns >= left.floor()) & (columns < right) & (rows >= top.floor())
+    inside = inside & (rows < bottom)
+    wanted = (truth.instances[image] == owner[:, None, None] + 1).float()
+    losses = torch.zeros(len(drawn))
+    for number in torch.unique(image):
+        own = image == number
+        logits = torch.einsum("pc,chw->phw", weights[own], prototypes[number])
+        entropy = F.binary_cross_entropy_with_logits(logits, wanted[own], reduction="none")
+        area = inside[own].sum((1, 2)).clamp(min=1)
+        losses[own] = (entropy * inside[own]).sum((1, 2)) / area
+    return 4 * losses.sum() / max(1, len(drawn))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ SIZES = ((640, 480), (640, 480), (640, 360), (480, 480), (480, 640), (400, 300),
 
 Colour = tuple[int, int, int]
 Points = npt.NDArray[np.float64]
+"""x and y in pixels of the picture: [n,2]."""
 
 _SUPERSAMPLING = 3
 _MAX_OVERLAP = 0.3
@@ -30,13 +31,17 @@ _MIN_CONTRAST = 85.0
 
 @dataclass(frozen=True)
 class Label:
-    """One shape: class index and its tight box in pixels, clipped to the picture."""
+    """One shape: class index and its tight box in pixels, clipped to the picture.
+
+    `outline` are the corners of its polygon, which may lie outside the picture.
+    """
 
     class_id: int
     left: float
     top: float
     right: float
     bottom: float
+    outline: Points = field(compare=False, repr=False)
 
     def yolo(self, width: int, height: int) -> str:
         """The label as a line of a YOLO text file (class, centre x and y, width, height)."""
@@ -179,7 +184,9 @@ def _place_shape(rng: np.random.Generator, image: Image.Image, placed: list[Labe
 def _label(class_id: int, points: Points, size: tuple[int, int]) -> Label:
     low = np.clip(points.min(axis=0), 0, size)
     high = np.clip(points.max(axis=0), 0, size)
-    return Label(class_id, float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+    left, top = (float(side) for side in low)
+    right, bottom = (float(side) for side in high)
+    return Label(class_id, left, top, right, bottom, points)
 
 
 def _overlap(a: Label, b: Label) -> float:
@@ -229,7 +236,7 @@ def _contrasting(rng: np.random.Generator, below: npt.NDArray[np.float32]) -> Co
 
 
 def _finish(rng: np.random.Generator, image: Image.Image) -> Image.Image:
-    """What a camera adds: a little blur, noise and a change of exposure."""
+    """Add what a camera does: a little blur, noise and a change of exposure."""
     if chance(rng, 0.5):
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 1.4)))
     pixels = np.asarray(image, np.float32) * rng.uniform(0.75, 1.1)
