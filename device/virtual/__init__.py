@@ -1,11 +1,12 @@
 """A virtual reCamera: a real SSH server, the camera's files, ``sscma-model``, its services.
 
 It lets a deployment be tried with no hardware. It needs no root and no container, and
-listens on 127.0.0.1 only. Start it with the folder of this package on ``PYTHONPATH``:
+listens on the loopback only. Start it with the folder of this package on ``PYTHONPATH``:
 
     python -m virtual serve --dir D --tpu-libraries P1:P2
 
-What it plays, each as far as the public sources of the camera's software show it:
+What it plays, each as far as the public sources of the camera's software show it, of the
+firmware named by ``--firmware`` (``releases``):
 
 - SSH: user ``recamera`` with the camera's password or a key of
   ``~/.ssh/authorized_keys``; SFTP, scp and commands. A command gets no login profile,
@@ -15,14 +16,17 @@ What it plays, each as far as the public sources of the camera's software show i
   the settings file ``D/recam.toml`` does.
 - ``sudo``, asking for the camera's password; programs run by it count as root.
 - ``sscma-model``: loads the model in the TPU simulator, chooses the model family and
-  decodes by the camera's own rules, prints its lines and draws its picture. A RISC-V
-  program that a client uploaded and runs is played by this same ``sscma-model``.
+  decodes by the camera's own rules and arithmetic, prints its lines and draws its picture.
+  A model that is cut short makes it abort, and what it printed is lost; one with a byte
+  changed runs. A RISC-V program that a client uploaded and runs is played by this same
+  ``sscma-model``.
 - ``supervisor``: the calls of its HTTP API about models, the device and login.
 - ``sscma-node``: the camera, model, save and stream nodes over MQTT, behind a real
   mosquitto where one is installed and an embedded broker elsewhere. The camera sees the
   pictures of a folder in turn; the model runs on each in the simulator and its results
-  are sent as events, over MQTT and to the preview websocket.
-- Node-RED 4.0, a real one, with stand-ins for the camera's nodes that draw boxes in the
+  are sent as events, over MQTT and to the preview websocket. What crashes the camera's
+  service ends this one; the supervisor starts it again some seconds later.
+- Node-RED 4.1, a real one, with stand-ins for the camera's nodes that draw boxes in the
   editor, or Seeed's own nodes from a clone (``--nodes``).
 
 What it does not play:
@@ -36,9 +40,8 @@ What it does not play:
 - Processes that outlive their session: on the camera they may, here everything
   that a command started ends with its channel.
 - Modes that scp sends along without ``-p``: uploaded files are 0644 here.
-- Model families without a decoder in ``sscma/families``: they are recognised by the
-  camera's rules and then refused with a line of our own.
-- Video and sound: no H.264 websocket (port 8080), no RTSP, no recordings, and the camera's
+- Video and sound: no RTSP, no recordings, no sound; the video of port 8080 only where the
+  package ``av`` is installed; and the camera's
   own source is pictures only.
 - The rest of the HTTP API and the web page. By mDNS it is announced on the loopback only,
   and only when asked (``--announce``).

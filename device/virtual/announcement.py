@@ -14,19 +14,20 @@ from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from .layout import HOST, SetupError
 
-TYPES = {"http": "_http._tcp", "mqtt": "_sscma._tcp", "node_red": "_nodered._tcp"}
+TYPES = {"http": "_http._tcp", "mqtt": "_sscma._tcp"}
 
 
 class Announcement:
-    """The camera's services under one name; ``ports`` by the keys of TYPES, 0 for none."""
+    """The camera's services under one name, at ``host``; ``ports`` by the keys of TYPES, 0 for
+    none."""
 
-    def __init__(self, name: str, ports: Mapping[str, int]) -> None:
+    def __init__(self, name: str, host: str, ports: Mapping[str, int]) -> None:
         self._infos = [
             AsyncServiceInfo(
                 f"{TYPES[key]}.local.",
                 f"{name}.{TYPES[key]}.local.",
                 port=port,
-                addresses=[socket.inet_aton(HOST)],
+                addresses=[socket.inet_aton(host)],
                 server=f"{name}.local.",
             )
             for key, port in ports.items()

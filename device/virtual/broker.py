@@ -11,7 +11,7 @@ import logging
 import shutil
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .layout import HOST, SetupError
+from .layout import SetupError
 from .sscma.engine import die_with_parent
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ EMBEDDED_CONFIGURATION: dict[str, Any] = {
 class Broker(Protocol):
     """An MQTT broker that can be started once and stopped once."""
 
-    async def start(self, port: int) -> None:
+    async def start(self, host: str, port: int) -> None:
         """Returns when it answers. Raises SetupError."""
 
     async def stop(self) -> None: ...
@@ -71,8 +71,8 @@ class Mosquitto:
         self._program = program
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self, port: int) -> None:
-        text = MOSQUITTO_CONFIGURATION.format(port=port, host=HOST)
+    async def start(self, host: str, port: int) -> None:
+        text = MOSQUITTO_CONFIGURATION.format(port=port, host=host)
         self._layout.mosquitto_configuration.write_text(text, encoding="utf-8")
         with self._layout.mosquitto_log.open("wb") as output:
             self._process = await asyncio.create_subprocess_exec(
@@ -85,11 +85,11 @@ class Mosquitto:
         for _ in range(ATTEMPTS):
             if self._process.returncode is not None:
                 raise SetupError(f"mosquitto did not start: {_last_line(self._layout)}")
-            if await _answers(port):
+            if await _answers(host, port):
                 return
             await asyncio.sleep(ATTEMPT_SECONDS)
         await self.stop()
-        raise SetupError(f"mosquitto does not answer on port {port}")
+        raise SetupError(f"mosquitto does not answer on {host} port {port}")
 
     async def stop(self) -> None:
         process = self._process
@@ -110,7 +110,7 @@ class Embedded:
     def __init__(self) -> None:
         self._broker: Any = None
 
-    async def start(self, port: int) -> None:
+    async def start(self, host: str, port: int) -> None:
         try:
             from amqtt.broker import Broker as Amqtt
             from amqtt.errors import BrokerError
@@ -119,7 +119,7 @@ class Embedded:
 
         for name in ("amqtt", "transitions"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        listener = {"type": "tcp", "bind": f"{HOST}:{port}"}
+        listener = {"type": "tcp", "bind": f"{host}:{port}"}
         configuration = {**EMBEDDED_CONFIGURATION, "listeners": {"default": listener}}
         self._broker = Amqtt(configuration)
         try:
@@ -132,9 +132,9 @@ class Embedded:
             await self._broker.shutdown()
 
 
-async def _answers(port: int) -> bool:
+async def _answers(host: str, port: int) -> bool:
     try:
-        _, writer = await asyncio.open_connection(HOST, port)
+        _, writer = await asyncio.open_connection(host, port)
     except OSError:
         return False
     writer.close()

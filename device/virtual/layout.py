@@ -16,11 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .releases import Release
 from .standins import scripts
 
 USER = "recamera"
 FACTORY_PASSWORD = "recamera"  # noqa: S105 - public: every new camera has it
 HOST = "127.0.0.1"
+PRESET = "yolo11n_detection_cv181x_int8.cvimodel"
+"""The preset that the flows of a new camera name; here it is the model of the virtual one."""
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # /etc/profile of the camera sets this for login shells; commands do without.
@@ -37,14 +40,14 @@ SIMULATOR = ("libcviruntime.so", "libcvikernel.so", "libcvicmodel.so")
 # Linked only when the host has none of its own.
 FALLBACKS = ("libstdc++.so.6", "libgcc_s.so.1")
 
-RELEASE = """\
+OS_RELEASE = """\
 NAME="reCamera (virtual)"
 ID=recamera-virtual
-PRETTY_NAME="virtual reCamera, playing firmware 0.2.4"
-VERSION_ID=0.2.4
+PRETTY_NAME="virtual reCamera, playing firmware {name}"
+VERSION_ID={version}
 """
 
-ISSUE = "reCamera V0.2.4\n"
+ISSUE = "reCamera V{version}\n"
 
 
 class SetupError(Exception):
@@ -90,6 +93,11 @@ class Layout:
         return self.home / ".ssh" / "authorized_keys"
 
     @property
+    def first_login(self) -> Path:
+        """It is there until somebody logs in to the web page for the first time."""
+        return self.root / "etc" / ".first_login"
+
+    @property
     def host_key(self) -> Path:
         return self.base / "ssh_host_ed25519_key"
 
@@ -117,6 +125,11 @@ class Layout:
     @property
     def presets(self) -> Path:
         return self.root / "usr" / "share" / "supervisor" / "models"
+
+    @property
+    def release(self) -> Path:
+        """Holds the name of the firmware that is played, for ``sscma-model``."""
+        return self.base / "release"
 
     @property
     def ports(self) -> Path:
@@ -178,7 +191,7 @@ def write_script(path: Path, text: str) -> None:
     new.replace(path)
 
 
-def create(layout: Layout) -> None:
+def create(layout: Layout, release: Release) -> None:
     """The folder (0700) and the camera's tree. Safe to repeat: models stay."""
     layout.base.mkdir(mode=0o700, parents=True, exist_ok=True)
     layout.base.chmod(0o700)
@@ -189,8 +202,13 @@ def create(layout: Layout) -> None:
     layout.authorized_keys.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.rmtree(layout.scratch, ignore_errors=True)
     layout.scratch.mkdir()
-    (layout.root / "etc" / "os-release").write_text(RELEASE, encoding="utf-8")
-    (layout.root / "etc" / "issue").write_text(ISSUE, encoding="utf-8")
+    if not layout.host_key.exists():  # a new camera
+        layout.first_login.touch()
+    etc = layout.root / "etc"
+    words = {"name": release.name, "version": release.version}
+    (etc / "os-release").write_text(OS_RELEASE.format(**words), encoding="utf-8")
+    (etc / "issue").write_text(ISSUE.format(**words), encoding="utf-8")
+    layout.release.write_text(release.name + "\n", encoding="utf-8")
     for name, text in scripts.stand_ins(layout.base).items():
         write_script(layout.root / "usr" / "bin" / name, text)
     write_script(layout.loader, scripts.loader(layout.base))
@@ -248,7 +266,10 @@ def link_libraries(layout: Layout, sources: list[Path]) -> None:
 
 
 def install_factory_model(layout: Layout, model: Path | None, info: Path | None) -> None:
-    """The model a new camera has, among the presets too. An installed model is never replaced."""
+    """Install the model of a new camera, as the preset of the factory's flows too.
+
+    An installed model is never replaced.
+    """
     target = layout.models / "model.cvimodel"
     if model is None or target.exists():
         return
@@ -274,7 +295,7 @@ def install_factory_model(layout: Layout, model: Path | None, info: Path | None)
             )
     except OSError as error:
         raise SetupError(f"the factory model: {error}") from error
-    for path in (target, layout.presets / "factory.cvimodel"):
+    for path in (target, layout.presets / PRESET):
         path.write_bytes(data)
         path.with_suffix(".json").write_text(text, encoding="utf-8")
 
@@ -294,11 +315,11 @@ def install_password(layout: Layout, file: Path | None) -> None:
         write_private(layout.password, FACTORY_PASSWORD + "\n")
 
 
-def settings_text(layout: Layout, ports: Mapping[str, int]) -> str:
+def settings_text(layout: Layout, host: str, ports: Mapping[str, int]) -> str:
     """``recam.toml`` for a client of this camera; ``ports`` by the names of their settings. JSON
     strings are valid TOML strings."""
     values = {
-        "host": HOST,
+        "host": host,
         **ports,
         "user": USER,
         "models": str(layout.models),
@@ -313,7 +334,7 @@ def settings_text(layout: Layout, ports: Mapping[str, int]) -> str:
     return "\n".join(["[camera]", *lines, ""])
 
 
-def known_hosts_text(public_key: str, port: int) -> str:
+def known_hosts_text(public_key: str, host: str, port: int) -> str:
     """One OpenSSH known-hosts line for this camera's key ("ssh-ed25519 AAAA...")."""
     kind, key = public_key.split()[:2]
-    return f"{HOST if port == 22 else f'[{HOST}]:{port}'} {kind} {key}\n"
+    return f"{host if port == 22 else f'[{host}]:{port}'} {kind} {key}\n"

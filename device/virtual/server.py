@@ -9,17 +9,18 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import asyncssh
 
 from . import layout as setup
 from . import services
 from .commands import Commands
-from .layout import HOST, USER, Layout, SetupError
+from .layout import USER, Layout, SetupError
 from .options import Options
-from .ports import Ports, cannot_use
+from .ports import Ports
 from .processes import start_of
+from .releases import RELEASES
 from .services import Addresses
 from .ssh import listen
 
@@ -69,7 +70,7 @@ def public_host_key(layout: Layout) -> str:
 def prepare(layout: Layout, options: Options) -> None:
     """Everything on disk that does not depend on the port. Raises SetupError."""
     try:
-        setup.create(layout)
+        setup.create(layout, RELEASES[options.release])
         setup.link_libraries(layout, [folder.resolve() for folder in options.tpu_libraries])
         setup.install_password(layout, options.password_file)
         setup.install_factory_model(layout, options.factory_model, options.factory_info)
@@ -78,35 +79,46 @@ def prepare(layout: Layout, options: Options) -> None:
         raise SetupError(str(error)) from error
 
 
-async def open_ssh(
+@contextlib.asynccontextmanager
+async def ssh_server(
     layout: Layout, options: Options, commands: Commands, ports: Ports
-) -> asyncssh.SSHAcceptor:
-    """The port asked for; else the one of the last run; else any free one."""
-    if options.port:
+) -> AsyncIterator[int]:
+    """Listen for SSH connections; gives the port, at which nobody answers where SSH is off.
+
+    Raises SetupError when the port cannot be had.
+    """
+    bound = ports.bind("ssh", options.port)
+    port = bound.getsockname()[1]
+    with contextlib.closing(bound):
+        if not options.ssh:
+            yield port
+            return
         try:
-            acceptor = await listen(layout, options.port, commands, options.methods)
+            acceptor = await listen(layout, bound, commands, options.methods)
         except OSError as error:
-            raise cannot_use(options.port, error) from error
-    else:
+            raise ports.refusal(port, error) from error
         try:
-            acceptor = await listen(layout, ports.previous("ssh"), commands, options.methods)
-        except OSError:
-            acceptor = await listen(layout, 0, commands, options.methods)
-    ports.remember("ssh", acceptor.get_port())
-    return acceptor
+            yield port
+        finally:
+            acceptor.close()
+            await commands.end_all()
 
 
-def publish(layout: Layout, port: int, public_key: str, addresses: Addresses) -> None:
+def publish(
+    layout: Layout, options: Options, port: int, public_key: str, addresses: Addresses
+) -> None:
     """Write what clients read; the state last, in one step: it says "ready"."""
-    setup.write_private(layout.known_hosts, setup.known_hosts_text(public_key, port))
-    settings = setup.settings_text(layout, {"port": port, **addresses.settings()})
+    host = addresses.host
+    setup.write_private(layout.known_hosts, setup.known_hosts_text(public_key, host, port))
+    settings = setup.settings_text(layout, host, {"port": port, **addresses.settings()})
     setup.write_private(layout.settings, settings)
     state = {
         "pid": os.getpid(),
         "started": start_of(os.getpid()),
-        "host": HOST,
+        "host": host,
         "ssh_port": port,
         **addresses.state(),
+        "firmware": options.release,
         "user": USER,
         "settings": str(layout.settings),
         "known_hosts": str(layout.known_hosts),
@@ -123,19 +135,18 @@ async def _run(layout: Layout, options: Options) -> None:
         loop.add_signal_handler(number, stopped.set)
     commands = Commands(layout)
     public_key = public_host_key(layout)
-    ports = Ports(layout.ports)
-    acceptor = await open_ssh(layout, options, commands, ports)
+    ports = Ports(layout.ports, options.address)
     try:
-        async with services.running(layout, options, ports) as addresses:
-            port = acceptor.get_port()
-            publish(layout, port, public_key, addresses)
-            log.info("ready on %s port %s", HOST, port)
+        async with (
+            ssh_server(layout, options, commands, ports) as port,
+            services.running(layout, options, ports) as addresses,
+        ):
+            publish(layout, options, port, public_key, addresses)
+            log.info("ready on %s port %s", addresses.host, port)
             await stopped.wait()
             layout.state.unlink(missing_ok=True)
     finally:
         layout.state.unlink(missing_ok=True)
-        acceptor.close()
-        await commands.end_all()
         log.info("stopped")
 
 

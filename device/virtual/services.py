@@ -17,10 +17,11 @@ from urllib.parse import urlsplit
 
 from . import broker as brokers
 from .announcement import Announcement
-from .layout import HOST, SetupError
+from .layout import SetupError
 from .nodered.runtime import NodeRed
-from .nodered.settings import nodes_package
+from .nodered.settings import nodes_packages
 from .pictures import Pictures
+from .releases import RELEASES
 from .sscma.engine import Engine
 from .sscma_node.preview import Preview
 from .sscma_node.service import NodeService
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("virtual")
 
 NAME = "recamera-virtual"
-"""How it is announced, with its HTTP port behind: several may run on one machine."""
+"""How it is announced, with its HTTP port behind, or its address where it has one of its own:
+several may run on one machine."""
 
 NORMAL, FAILED = 0, 2
 """How the supervisor says that a service does."""
@@ -42,15 +44,17 @@ NORMAL, FAILED = 0, 2
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the services can be reached, on the loopback.
+    """Where the services can be reached: at ``host``, an address of the loopback.
 
     Where no Node-RED runs, ``node_red_port`` is one at which nobody listens: clients would else
     try its usual one, where a Node-RED of this machine's may be. ``node_red_problem`` says why one
     that was asked for does not run.
     """
 
+    host: str
     http_port: int
     mqtt_port: int
+    video_port: int
     preview_port: int
     node_red_port: int
     node_red_runs: bool
@@ -59,10 +63,13 @@ class Addresses:
     def state(self) -> dict[str, object]:
         """As ``state.json`` tells it."""
         return {
-            "http_url": f"http://{HOST}:{self.http_port}",
+            "http_url": f"http://{self.host}:{self.http_port}",
             "mqtt_port": self.mqtt_port,
-            "preview_ws": f"ws://{HOST}:{self.preview_port}",
-            "node_red_url": f"http://{HOST}:{self.node_red_port}" if self.node_red_runs else None,
+            "video_ws": f"ws://{self.host}:{self.video_port}",
+            "preview_ws": f"ws://{self.host}:{self.preview_port}",
+            "node_red_url": f"http://{self.host}:{self.node_red_port}"
+            if self.node_red_runs
+            else None,
             "node_red_problem": self.node_red_problem,
         }
 
@@ -95,18 +102,22 @@ async def running(layout: Layout, options: Options, ports: Ports) -> AsyncIterat
     async with contextlib.AsyncExitStack() as stack:
         broker = brokers.choose(layout, options.broker)
         mqtt_port = ports.choose("mqtt", options.mqtt_port)
-        await _begin(stack, broker.start(mqtt_port), broker.stop)
+        await _begin(stack, broker.start(ports.host, mqtt_port), broker.stop)
 
         preview_socket = ports.bind("preview", options.preview_port)
         stack.callback(preview_socket.close)
         preview = Preview(preview_socket)
-        mended = options.firmware == "mended"
-        nodes = NodeService(layout, engine, pictures, preview, mended)
-        await _begin(stack, nodes.start(mqtt_port), nodes.stop)
+        video_socket = ports.bind("video", options.video_port)
+        stack.callback(video_socket.close)
+        video = Preview(video_socket)
+        release, mended = RELEASES[options.release], options.firmware == "mended"
+        nodes = NodeService(layout, engine, pictures, preview, video, mended, release)
+        await _begin(stack, nodes.start(ports.host, mqtt_port), nodes.stop)
 
         http_socket = ports.bind("http", options.http_port)
         http_port = int(http_socket.getsockname()[1])
-        node_red = _node_red(layout, options, mqtt_port, http_port)
+        websockets = (video.port, preview.port)
+        node_red = _node_red(layout, options, ports, mqtt_port, http_port, websockets)
 
         def status() -> dict[str, int]:
             flows_run = node_red is not None and node_red.pid and not node_red.failure
@@ -115,20 +126,23 @@ async def running(layout: Layout, options: Options, ports: Ports) -> AsyncIterat
                 "nodeRed": NORMAL if flows_run else FAILED,
             }
 
-        supervisor = Supervisor(layout, http_socket, status)
+        supervisor = Supervisor(layout, http_socket, status, release, ssh=options.ssh)
         await _begin(stack, supervisor.start(), supervisor.stop)
         node_red_port = 0
         if node_red:
             stack.push_async_callback(node_red.stop)
             node_red_port = await _started(node_red)
         if options.announce:
-            name = f"{NAME}-{http_port}"
-            named = {"http": http_port, "mqtt": mqtt_port, "node_red": node_red_port}
-            announcement = Announcement(name, named)
+            own = ports.host.replace(".", "-") if options.address else http_port
+            name = f"{NAME}-{own}"
+            named = {"http": http_port, "mqtt": mqtt_port}
+            announcement = Announcement(name, ports.host, named)
             await _begin(stack, announcement.start(), announcement.stop)
         yield Addresses(
+            ports.host,
             http_port,
             mqtt_port,
+            video.port,
             preview.port,
             node_red_port or ports.choose("no-node-red"),
             node_red_runs=node_red_port != 0,
@@ -146,19 +160,31 @@ async def _started(node_red: NodeRed) -> int:
         return 0
 
 
-def _node_red(layout: Layout, options: Options, mqtt_port: int, http_port: int) -> NodeRed | None:
+def _node_red(
+    layout: Layout,
+    options: Options,
+    ports: Ports,
+    mqtt_port: int,
+    http_port: int,
+    websockets: tuple[int, int],
+) -> NodeRed | None:
     """The camera's Node-RED, where it was asked for; flows find both ports by the camera's own.
 
-    Raises SetupError when the folder for its nodes holds none.
+    Raises SetupError when the folder for its nodes holds none, or the camera's own port is taken.
     """
     if options.node_red_cache is None:
         return None
-    nodes_package(options.nodes)
+    nodes_packages(options.nodes)
     return NodeRed(
         folder=layout.base,
         mqtt_port=mqtt_port,
         http_port=http_port,
         cache_dir=options.node_red_cache,
-        port=options.node_red_port,
+        host=ports.host,
+        port=options.node_red_port or (ports.choose("node-red") if ports.fixed("node-red") else 0),
+        video_port=websockets[0],
+        preview_port=websockets[1],
         nodes=options.nodes,
+        nodes_version=options.nodes_version,
+        dashboard=options.dashboard,
     )

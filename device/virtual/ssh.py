@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hmac
 import logging
+import socket
 from typing import TYPE_CHECKING, Any
 
 import asyncssh
 
 from .commands import Commands
 from .files import CameraFiles
-from .layout import HOST, USER
+from .layout import USER
 
 if TYPE_CHECKING:
     from .layout import Layout
@@ -65,17 +66,16 @@ class CameraLogin(asyncssh.SSHServer):
 
 
 async def listen(
-    layout: Layout, port: int, commands: Commands, methods: frozenset[str]
+    layout: Layout, bound: socket.socket, commands: Commands, methods: frozenset[str]
 ) -> asyncssh.SSHAcceptor:
-    """Start listening on the loopback. Raises OSError when the port is taken."""
+    """Start listening on a bound socket. Raises OSError when another one listens there."""
 
     def files(channel: asyncssh.SSHServerChannel[Any]) -> CameraFiles:
         return CameraFiles(channel, layout)
 
     return await asyncssh.create_server(
         lambda: CameraLogin(layout, methods),
-        HOST,
-        port,
+        sock=bound,
         server_host_keys=[str(layout.host_key)],
         process_factory=commands.handle,
         sftp_factory=files,
@@ -84,5 +84,4 @@ async def listen(
         line_editor=False,
         server_version="OpenSSH_8.6 virtual-reCamera",
         login_timeout=60,
-        reuse_address=True,
     )

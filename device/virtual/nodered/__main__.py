@@ -24,6 +24,9 @@ def parse() -> argparse.Namespace:
     serve = actions.add_parser("serve", help="run it until SIGTERM or SIGINT; prints its address")
     for command in (install, serve):
         command.add_argument("--cache-dir", type=Path, required=True)
+        command.add_argument(
+            "--dashboard", action="store_true", help="with the nodes of a camera's dashboard"
+        )
     serve.add_argument("--dir", type=Path, required=True, help="the camera's folder")
     serve.add_argument("--port", type=int, default=0)
     serve.add_argument("--mqtt-port", type=int, default=1883, help="where flows' port 1883 leads")
@@ -32,9 +35,11 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-async def install(cache: Path) -> None:
+async def install(cache: Path, *, dashboard: bool) -> None:
     node = await nodejs.ensure(cache, say)
     print((await installation.ensure(cache, node, say)).program)
+    if dashboard:
+        await installation.ensure(cache, node, say, installation.DASHBOARD)
 
 
 async def serve(values: argparse.Namespace) -> None:
@@ -45,6 +50,7 @@ async def serve(values: argparse.Namespace) -> None:
         cache_dir=values.cache_dir,
         port=values.port,
         nodes=values.nodes,
+        dashboard=values.dashboard,
         say=say,
     )
     try:
@@ -59,7 +65,10 @@ async def act(values: argparse.Namespace) -> None:
     here = asyncio.current_task()
     if here:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, here.cancel)
-    await (install(values.cache_dir) if values.action == "install" else serve(values))
+    if values.action == "install":
+        await install(values.cache_dir, dashboard=values.dashboard)
+    else:
+        await serve(values)
 
 
 def main() -> int:

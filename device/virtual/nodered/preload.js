@@ -3,16 +3,17 @@
 
 const net = require("node:net");
 
-// Flows name the camera's own ports (1883 MQTT, 80 HTTP). The virtual camera has others, and flows
-// must stay the same on both: connections from here to those ports of this machine are led to where
-// its services listen, whichever node or library makes them.
-const PORTS = JSON.parse(process.env.VIRTUAL_CAMERA_PORTS || "{}");
+// Flows name the camera's own ports (1883 MQTT, 80 HTTP, 1880 Node-RED) at localhost. The virtual
+// camera may have others, at another address of the loopback, and flows must stay the same on both:
+// connections from here to those ports of this machine are led to where its services listen,
+// whichever node or library makes them.
+const { host: HOST, ports: PORTS } = JSON.parse(process.env.VIRTUAL_CAMERA || '{"ports": {}}');
 const THIS_MACHINE = new Set([undefined, "", "localhost", "127.0.0.1", "::1"]);
 
 function led(options) {
     const port = Object.hasOwn(PORTS, options.port) ? PORTS[options.port] : null;
     const here = !options.path && THIS_MACHINE.has(options.host);
-    return port && here ? { ...options, host: "127.0.0.1", port } : options;
+    return port && here ? { ...options, host: HOST, port } : options;
 }
 
 const connect = net.Socket.prototype.connect;

@@ -10,18 +10,20 @@ import logging
 import os
 import socket
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..layout import HOST, SetupError
 from . import installation, nodejs
+from .installation import DASHBOARD
 from .programs import end_group
-from .settings import FACTORY_FLOWS, Folder, Login, nodes_package
+from .settings import FACTORY_FLOWS, NEWEST, Folder, Login, Place, nodes_packages
 
 log = logging.getLogger("virtual")
 
 PRELOAD = Path(__file__).resolve().parent / "preload.js"
-CAMERA_MQTT, CAMERA_HTTP = 1883, 80
+CAMERA_MQTT, CAMERA_HTTP, CAMERA_NODE_RED = 1883, 80, 1880
+CAMERA_VIDEO, CAMERA_PREVIEW = 8080, 8090
 LISTENS = "Server now running at"
 
 READY_SECONDS = 90.0  # Node-RED takes 2 s on an idle machine, and a busy one is not broken.
@@ -34,10 +36,13 @@ LOG_LINES = 3
 class NodeRed:
     """The virtual camera's Node-RED, a child process.
 
-    ``folder`` is the camera's own; everything of Node-RED's lies in ``folder/nodered``. A ``port``
+    ``folder`` is the camera's own; everything of Node-RED's lies in ``folder/nodered``. It listens
+    at ``host``, where the camera's other services are too. A ``port``
     of 0 is the one of the last run or, when that is taken, any free one. Flows name the camera's
-    ports 1883 and 80 and reach ``mqtt_port`` and ``http_port``. ``nodes`` is a folder with Seeed's
-    own nodes, to be used in place of the stand-ins.
+    ports 1883 and 80 and reach ``mqtt_port`` and ``http_port``; the browser reads ``video_port``
+    and ``preview_port``. The stand-ins are those of ``nodes_version``; ``nodes`` is a folder with
+    Seeed's own nodes, to be used in place of them. With ``dashboard``, the nodes of a new camera's
+    flows that come from npm are there too.
     """
 
     def __init__(
@@ -47,8 +52,13 @@ class NodeRed:
         mqtt_port: int,
         http_port: int,
         cache_dir: Path,
+        host: str = HOST,
         port: int = 0,
+        video_port: int = CAMERA_VIDEO,
+        preview_port: int = CAMERA_PREVIEW,
         nodes: Path | None = None,
+        nodes_version: str = NEWEST,
+        dashboard: bool = False,
         login: Login | None = None,
         factory_flows: Path = FACTORY_FLOWS,
         say: Callable[[str], None] = log.info,
@@ -57,8 +67,12 @@ class NodeRed:
         self.failure: str | None = None
         self._ports = {CAMERA_MQTT: mqtt_port, CAMERA_HTTP: http_port}
         self._cache = cache_dir.expanduser().resolve()
+        self._host = host
         self._port = port
+        self._shown = (video_port, preview_port)
         self._nodes = nodes
+        self._version = nodes_version
+        self._dashboard = dashboard
         self._login = login
         self._factory_flows = factory_flows
         self._say = say
@@ -75,23 +89,26 @@ class NodeRed:
 
         Raises SetupError when any of it fails; nothing is left running then.
         """
-        package = nodes_package(self._nodes)
+        packages = nodes_packages(self._nodes, self._version)
         try:
             node = await nodejs.ensure(self._cache, self._say)
             installed = await installation.ensure(self._cache, node, self._say)
+            if self._dashboard:
+                more = await installation.ensure(self._cache, node, self._say, DASHBOARD)
+                packages += more.dashboard_packages
             self.folder.prepare(self._factory_flows)
-            return await self._start(node.program, installed, package)
+            return await self._start(node.program, installed, packages)
         except OSError as error:
             raise SetupError(f"Node-RED: {error}") from error
 
     async def _start(
-        self, program: Path, installed: installation.Installation, package: Path
+        self, program: Path, installed: installation.Installation, packages: Sequence[Path]
     ) -> str:
         for attempt in range(1, TRIES + 1):
             port = self._port or self._free_port()
-            self.folder.write_settings(port, package, self._login)
+            self.folder.write_settings(Place(self._host, port, *self._shown), packages, self._login)
             try:
-                await self._launch(program, installed)
+                await self._launch(program, installed, port)
                 await self._ready(port)
                 break
             except BaseException as error:
@@ -101,7 +118,7 @@ class NodeRed:
                 if self._port or not taken or attempt == TRIES:
                     raise
         self.folder.port.write_text(f"{port}\n", encoding="utf-8")
-        url = f"http://{HOST}:{port}"
+        url = f"http://{self._host}:{port}"
         log.info("Node-RED is ready on %s", url)
         self._watching = asyncio.create_task(self._watch())
         return url
@@ -111,19 +128,21 @@ class NodeRed:
             with socket.socket() as listener:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
-                    listener.bind((HOST, wanted))
+                    listener.bind((self._host, wanted))
                 except OSError:
                     continue
                 return int(listener.getsockname()[1])
-        raise SetupError(f"no free port on {HOST}")
+        raise SetupError(f"no free port on {self._host}")
 
-    async def _launch(self, program: Path, installed: installation.Installation) -> None:
+    async def _launch(self, program: Path, installed: installation.Installation, port: int) -> None:
         hidden = {"NODE_OPTIONS", "RECAM_PASSWORD"}
         environment = {name: value for name, value in os.environ.items() if name not in hidden}
         environment |= {
             # Where the nodes find mqtt: the stand-ins and a clone bring no modules of their own.
             "NODE_PATH": str(installed.modules),
-            "VIRTUAL_CAMERA_PORTS": json.dumps(self._ports),
+            "VIRTUAL_CAMERA": json.dumps(
+                {"host": self._host, "ports": {**self._ports, CAMERA_NODE_RED: port}}
+            ),
         }
         with self.folder.log.open("wb") as output:
             self._process = await asyncio.create_subprocess_exec(
@@ -140,7 +159,9 @@ class NodeRed:
 
     async def _ready(self, port: int) -> None:
         deadline = asyncio.get_running_loop().time() + READY_SECONDS
-        while not (self._listens() and await asyncio.to_thread(has_flows, port, self._login)):
+        while not (
+            self._listens() and await asyncio.to_thread(has_flows, self._host, port, self._login)
+        ):
             if self._process is None or self._process.returncode is not None:
                 raise SetupError(f"Node-RED did not start: {self._last_lines()}")
             if asyncio.get_running_loop().time() > deadline:
@@ -186,24 +207,29 @@ class NodeRed:
             await process.wait()
 
 
-def has_flows(port: int, login: Login | None) -> bool:
+def has_flows(host: str, port: int, login: Login | None) -> bool:
     """Whether a Node-RED answers there and has read its flows."""
     try:
         headers = {"Node-RED-API-Version": "v2"}
         if login:
             form = {"client_id": "node-red-admin", "grant_type": "password", "scope": "read"}
             form |= {"username": login.user, "password": login.password}
-            token = _ask(port, "POST", "/auth/token", {}, urllib.parse.urlencode(form))
+            token = _ask(host, port, "POST", "/auth/token", {}, urllib.parse.urlencode(form))
             headers["Authorization"] = f"Bearer {token['access_token']}"
-        return isinstance(_ask(port, "GET", "/flows", headers).get("flows"), list)
+        return isinstance(_ask(host, port, "GET", "/flows", headers).get("flows"), list)
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
 def _ask(
-    port: int, method: str, path: str, headers: dict[str, str], body: str | None = None
+    host: str,
+    port: int,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: str | None = None,
 ) -> dict[str, str]:
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    connection = http.client.HTTPConnection(host, port, timeout=5)
     try:
         if body is not None:
             headers = {**headers, "Content-Type": "application/x-www-form-urlencoded"}

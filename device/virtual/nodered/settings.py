@@ -5,18 +5,23 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import bcrypt
 
-from ..layout import HOST, SetupError, write_private
+from ..layout import SetupError, write_private
 
 HERE = Path(__file__).resolve().parent
 STAND_INS = HERE / "nodes"
+HARDWARE = STAND_INS / "recamera"
 FACTORY_FLOWS = HERE / "flows.json"
 SEEED_PACKAGE = "node-red-contrib-sscma"
+VERSIONS = ("0.2.7", "0.3.6")
+"""Of Seeed's nodes, those that there are stand-ins for: on firmware before 0.2.1, and since."""
+NEWEST = VERSIONS[-1]
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,16 @@ class Login:
 
     user: str
     password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where Node-RED listens, and where a browser finds the camera's two websockets."""
+
+    host: str
+    port: int
+    video_port: int
+    preview_port: int
 
 
 @dataclass(frozen=True)
@@ -61,38 +76,46 @@ class Folder:
         if not self.flows.exists():
             shutil.copyfile(factory_flows, self.flows)
 
-    def write_settings(self, port: int, nodes: Path, login: Login | None) -> None:
-        text = f"module.exports = {json.dumps(_settings(port, nodes, login), indent=4)};\n"
+    def write_settings(self, place: Place, nodes: Sequence[Path], login: Login | None) -> None:
+        """Write what Node-RED is to be: where it listens, what it loads, who may use it."""
+        text = f"module.exports = {json.dumps(_settings(place, nodes, login), indent=4)};\n"
         write_private(self.settings, text)
 
 
-def nodes_package(folder: Path | None) -> Path:
-    """The package of nodes to load: our stand-ins, or Seeed's in ``folder`` or a clone of theirs.
+def nodes_packages(clone: Path | None, version: str = NEWEST) -> tuple[Path, ...]:
+    """Name the packages of nodes to load: stand-ins of a version, or Seeed's own.
 
-    Raises SetupError when there is no such package.
+    ``clone`` holds Seeed's package, or is a clone of their repository. The lamp and the motors are
+    stand-ins always: Seeed's need the hardware. Raises SetupError when there is no such package.
     """
-    if folder is None:
-        return STAND_INS
-    for package in (folder, folder / SEEED_PACKAGE):
+    if clone is None:
+        return STAND_INS / "common", STAND_INS / version, HARDWARE
+    for package in (clone, clone / SEEED_PACKAGE):
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             document = json.loads((package / "package.json").read_text(encoding="utf-8"))
-            if {"sscma", "camera", "model"} <= set(document["node-red"]["nodes"]):
-                return package.resolve()
+            kinds = set(document["node-red"]["nodes"])
+            if {"sscma", "camera", "model"} <= kinds:
+                # Before 0.3, `light` was in this package.
+                more = () if "light" in kinds else (HARDWARE,)
+                return package.resolve(), *more
     raise SetupError(
-        f"{folder} holds no package with the nodes sscma, camera and model; "
-        f"give a clone of the repository Seeed-Studio/{SEEED_PACKAGE}"
+        f"{clone} holds no package with the nodes sscma, camera and model; "
+        "give a clone of the repository Seeed-Studio/node-red-contrib-nodes"
     )
 
 
-def _settings(port: int, nodes: Path, login: Login | None) -> dict[str, Any]:
+def _settings(place: Place, nodes: Sequence[Path], login: Login | None) -> dict[str, Any]:
     """As on the camera where a client can tell, and with nothing that asks the internet."""
     forbidden = {"allowInstall": False, "allowUpload": False, "allowUpdate": False}
     settings: dict[str, Any] = {
-        "uiHost": HOST,
-        "uiPort": port,
+        "uiHost": place.host,
+        "uiPort": place.port,
         "flowFile": "flows.json",
         "lang": "en-US",  # of its log, which is read; the editor follows the browser
-        "nodesDir": [str(nodes)],
+        "nodesDir": [str(package) for package in nodes],
+        # Where the browser finds what the stand-ins' previews show (preview.js of 0.3.6).
+        "previewCameraPort": place.video_port,
+        "previewModelPort": place.preview_port,
         "runtimeState": {"enabled": True, "ui": True},
         "externalModules": {"autoInstall": False, "palette": forbidden, "modules": forbidden},
         "telemetry": {"enabled": False, "updateNotification": False},

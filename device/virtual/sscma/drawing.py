@@ -246,13 +246,19 @@ def draw(pixels: NDArray[np.uint8], results: Sequence[Result]) -> NDArray[np.uin
 
 
 def save(pixels: NDArray[np.uint8], path: Path) -> bool:
-    """Write as OpenCV's ``imwrite`` does: JPEG quality 95. False when the folder
-    refuses it. ValueError when the name's ending is no picture format."""
+    """Write as OpenCV's ``imwrite`` does: JPEG quality 95, WebP without loss. False when the folder
+    or the format refuses it. ValueError when the name's ending is no picture format."""
     image = Image.fromarray(pixels)
     try:
         if path.suffix.lower() in (".jpg", ".jpeg", ".jpe"):
             image.save(path, "JPEG", quality=95, subsampling=2)
-        elif path.suffix.lower() in (".png", ".bmp"):
+        elif path.suffix.lower() in (".pgm", ".pbm"):
+            return False  # OpenCV has no colours for those, and only says so
+        elif path.suffix.lower() == ".webp":
+            image.save(path, lossless=True)
+        elif path.suffix.lower() in (".tif", ".tiff"):
+            image.save(path, compression="tiff_lzw")
+        elif path.suffix.lower() in (".png", ".bmp", ".dib", ".ppm", ".pnm"):
             image.save(path)
         else:
             raise ValueError("could not find a writer for the specified extension")

@@ -19,18 +19,36 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LIBRARY = "libcviruntime.so"
-RUNNER = Path(__file__).resolve().parents[2] / "tpu_run.py"
+RUNNER = Path(__file__).resolve().parents[2] / "on_camera" / "tpu_run.py"
 
 _PR_SET_PDEATHSIG = 1
+_FATAL = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
 
 class EngineError(Exception):
     """The model could not be loaded or run."""
 
 
+class EngineAbortedError(EngineError):
+    """The TPU library ended the process that uses it: by an assertion, or by a fault."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"the TPU library ended with signal {number}")
+        self.number = number
+
+
 def die_with_parent() -> None:
     """Linux: the simulator ends when this program is killed, however it is killed."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def check_end(code: int) -> None:
+    """Raise EngineError when the simulator did not end well, EngineAbortedError when it was the
+    library that ended it."""
+    if -code in _FATAL:
+        raise EngineAbortedError(-code)
+    if code != 0:
+        raise EngineError(f"the simulator ended with {code}")
 
 
 @dataclass(frozen=True)
@@ -44,7 +62,11 @@ class Run:
 @dataclass(frozen=True)
 class Engine:
     """``library_path`` as in LD_LIBRARY_PATH; the simulator's log goes to ``log``,
-    as the camera's library logs to syslog; ``scratch`` holds tensors for a moment."""
+    as the camera's library logs to syslog; ``scratch`` holds tensors for a moment.
+
+    The camera's library refuses what is no cvimodel, aborts on one that is cut short,
+    and runs a damaged one without a word.
+    """
 
     library_path: str
     log: Path
@@ -67,21 +89,22 @@ class Engine:
                 preexec_fn=die_with_parent,
                 check=False,
             )
-        if result.returncode != 0:
-            raise EngineError(f"the simulator ended with {result.returncode}")
+        check_end(result.returncode)
         document: dict[str, Any] = json.loads(result.stdout)
         return document
 
     def load(self, model: Path) -> Model:
         """The model's inputs and outputs. Raises EngineError."""
-        return Model.from_json(self._call(str(model), "--info"))
+        return Model.from_json(self._call(str(model), "--info", "--damaged"))
 
     def run(self, path: Path, model: Model, data: bytes) -> Run:
         """One inference on the bytes of the first input. Raises EngineError."""
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
             file = Path(folder) / "input.bin"
             file.write_bytes(data)
-            document = self._call(str(path), "--input", str(file), "--output-dir", folder)
+            document = self._call(
+                *(str(path), "--damaged", "--input", str(file), "--output-dir", folder)
+            )
             image = document["images"][0]
             arrays = [
                 tensor.array(Path(name).read_bytes())

@@ -1,4 +1,4 @@
-"""Picture file to model input, pixel for pixel as OpenCV does it on the camera.
+"""Picture file to pixels of the model's size, as OpenCV does it on the camera.
 
 Source of the steps: ``preprocessImage`` in sscma-example-sg200x
 ``solutions/sscma-model/main/main.cpp``: scaled to fit (``INTER_LINEAR``), centred,
@@ -20,17 +20,19 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .tensors import Model
-
 ONE = 2048  # 1.0 in the interpolation's fixed point
-ROW_ALIGNMENT = 64  # bytes: DEFAULT_ALIGN of sophgo/osdrv interdrv/vpss on cv181x
+
+
+# What OpenCV 4.6 reads of what Pillow reads: no GIF, for one.
+FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "TIFF", "PPM", "JPEG2000", "SUN")
+JPEGS = ("JPEG", "MPO")
 
 
 @contextlib.contextmanager
-def _as_much_as_there_is() -> Iterator[None]:
-    """OpenCV returns what it could decode of a truncated file; Pillow's switch is global."""
+def _as_much_as_there_is(image: Image.Image) -> Iterator[None]:
+    """OpenCV returns what it could decode of a truncated JPEG; Pillow's switch is global."""
     before = ImageFile.LOAD_TRUNCATED_IMAGES
-    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    ImageFile.LOAD_TRUNCATED_IMAGES = image.format in JPEGS
     try:
         yield
     finally:
@@ -38,13 +40,31 @@ def _as_much_as_there_is() -> Iterator[None]:
 
 
 def read_image(path: Path) -> NDArray[np.uint8] | None:
-    """[H, W, 3] RGB, turned as its EXIF says; None when it is no readable picture."""
+    """[H, W, 3] RGB, turned as its EXIF says but for WebP; None when OpenCV does not read it."""
     try:
-        with _as_much_as_there_is(), Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
+        with Image.open(path, formats=FORMATS) as image, _as_much_as_there_is(image):
+            upright = image if image.format == "WEBP" else ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I"):
+                return _upper_bytes(upright)
+            if upright.mode == "F":
+                return None
+            if (upright.format or image.format, upright.mode) == ("TIFF", "RGBA"):
+                return _on_black(upright)
             return np.asarray(upright.convert("RGB"))
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError):
         return None
+
+
+def _on_black(image: Image.Image) -> NDArray[np.uint8]:
+    """Make RGB of a TIFF with transparency, which libtiff multiplies in."""
+    values = np.asarray(image).astype(np.int32)
+    return ((values[:, :, :3] * values[:, :, 3:] + 127) // 255).astype(np.uint8)
+
+
+def _upper_bytes(image: Image.Image) -> NDArray[np.uint8]:
+    """Make RGB of a grey picture of 16 bits as OpenCV does; Pillow would cut off bright pixels."""
+    grey = (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
 
 
 def _weights(source: int, target: int, *, clamp: bool) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -99,44 +119,3 @@ def letterbox(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
     canvas = np.zeros((height, width, 3), np.uint8)
     canvas[top : top + new_h, left : left + new_w] = resize(image, new_w, new_h)
     return canvas
-
-
-def input_bytes(model: Model, pixels: NDArray[np.uint8]) -> bytes:
-    """Fill the input tensor as ``sscma-model``'s ``preprocess`` does.
-
-    Pixels are packed or planar by the tensor's shape, one byte each whatever the type, minus 128
-    for int8. Rows lie one behind the other even where the tensor has them padded.
-    """
-    raw = _fitting(_planes(model, pixels), model.inputs[0].size)
-    if model.inputs[0].dtype == "int8":
-        raw -= np.uint8(128)
-    return raw.tobytes()
-
-
-def frame_bytes(model: Model, pixels: NDArray[np.uint8]) -> bytes:
-    """Lay out a video frame as the live path hands it to the TPU, and cut it to the tensor's size.
-
-    The runtime gets the frame's physical address and copies nothing, so rows are those of the
-    scaler: padded to 64 bytes, whether the model was built for that or not.
-    """
-    planes = _planes(model, pixels)
-    rows = planes.reshape(planes.shape[0], -1) if model.packed else planes
-    padding = -rows.shape[-1] % ROW_ALIGNMENT
-    padded = np.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, padding)])
-    return _fitting(padded, model.inputs[0].size).tobytes()
-
-
-def _planes(model: Model, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Arrange pixels [H, W, 3] as the input has them: [H, W, C] or [C, H, W]."""
-    if model.channels == 1:
-        weights = np.array([299, 587, 114])
-        pixels = ((pixels @ weights) // 1000).astype(np.uint8)[:, :, None]
-    return pixels if model.packed else pixels.transpose(2, 0, 1)
-
-
-def _fitting(values: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Cut the values to `size` bytes, or fill them up with zeros."""
-    raw = np.zeros(size, np.uint8)
-    flat = np.ascontiguousarray(values).reshape(-1)[:size]
-    raw[: len(flat)] = flat
-    return raw

@@ -2,11 +2,10 @@
 
 Lines, order and exit codes are those of ``solutions/sscma-model/main/main.cpp`` in
 sscma-example-sg200x; log lines are ``printf`` in colour on standard output
-(SSCMA-Micro ``sscma/core/ma_debug.h``). This is the program of April 2026 on SSCMA-Micro
-60e2ede; the guide's prebuilt binary is older and knows fewer families (``factory``), and
-before April 2026 the program drew a segment's box and number too. Differences: the times
-are the simulator's, and a family without a decoder here ends with exit 1 and a line
-saying so.
+(SSCMA-Micro ``sscma/core/ma_debug.h``). This is the program of April 2026 (c705d18) on the
+SSCMA-Micro of the firmware that is played; the guide's prebuilt binary is older and knows
+fewer families (``factory``), and before April 2026 the program drew a segment's box and
+number too. The times are the simulator's.
 """
 
 from __future__ import annotations
@@ -19,12 +18,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from ..releases import CURRENT, RELEASES, Release
 from . import drawing, factory
-from .engine import LIBRARY, Engine, EngineError
+from .engine import LIBRARY, Engine, EngineAbortedError, EngineError, Run
+from .factory import Family
 from .families import DECODERS
-from .letterbox import input_bytes, letterbox, read_image
+from .input_image import image_of, input_bytes
+from .letterbox import letterbox, read_image
+from .output import Output
 from .results import Result
-from .tensors import UnsupportedTypeError
+from .tensors import Model, UnsupportedTypeError
 
 ROOT_MARK = "VIRTUAL_CAMERA_ROOT"
 LIBRARY_PATH = "VIRTUAL_CAMERA_LIBRARY_PATH"
@@ -46,6 +49,13 @@ DEVICE_INIT = (
     "Assertion failed: 0 (/home/runner/work/reCamera-OS/reCamera-OS/output/"
     "sg2002_recamera_emmc/cviruntime/src/soc/common/cvi_device_mem.cpp: device_init: 720)"
 )
+CUT_SHORT = (
+    "Assertion failed: 0 (/home/runner/work/reCamera-OS/reCamera-OS/output/"
+    "sg2002_recamera_emmc/cviruntime/src/common/stream.cpp: read: 30)"
+)
+
+# In front of what OpenCV says.
+THROWN = "terminate called after throwing an instance of 'cv::Exception'\n  what():  OpenCV(4.6.0) "
 
 
 class ProgramExitError(Exception):
@@ -56,29 +66,23 @@ class ProgramExitError(Exception):
         self.code = code
 
 
-def _out(text: str) -> None:
-    sys.stdout.buffer.write(os.fsencode(text))
+class AbortError(ProgramExitError):
+    """End as a program does that aborts: what it printed is lost."""
 
 
-def info(text: str) -> None:
-    _out(f"\033[32mI {text}\033[0m\r\n")
-
-
-def error(text: str) -> None:
-    _out(f"\033[31mE {text}\033[0m\r\n")
-
-
-def fail(text: str) -> NoReturn:
-    error(text)
+def fail(output: Output, text: str) -> NoReturn:
+    output.error(text)
     raise ProgramExitError(1)
 
 
-def _abort(text: str) -> NoReturn:
+def _abort(text: str, code: int = ABORTED) -> NoReturn:
     sys.stderr.buffer.write(os.fsencode(text + "\n"))
-    raise ProgramExitError(ABORTED)
+    raise AbortError(code)
 
 
-def _check_start(program: str, arguments: Sequence[str], engine: Engine, root: bool) -> None:
+def _check_start(
+    output: Output, program: str, arguments: Sequence[str], engine: Engine, root: bool
+) -> None:
     """Everything that ends the program before the model is looked at."""
     if not engine.has_library():
         lines = [
@@ -89,7 +93,7 @@ def _check_start(program: str, arguments: Sequence[str], engine: Engine, root: b
         sys.stderr.buffer.write(os.fsencode("\n".join(lines) + "\n"))
         raise ProgramExitError(NOT_LINKED)
     if len(arguments) < 2:
-        _out(
+        output.print(
             "Usage:\n"
             f"   {program} cvimodel image.jpg image_detected.jpg\n"
             f"ex: {program} yolo11.cvimodel cat.jpg out.jpg \n"
@@ -99,60 +103,81 @@ def _check_start(program: str, arguments: Sequence[str], engine: Engine, root: b
         _abort(DEVICE_INIT)
 
 
+def _load(output: Output, engine: Engine, name: str, release: Release) -> tuple[Model, Family]:
+    """Load the model and choose its family. Raises ProgramExitError."""
+    try:
+        model = engine.load(Path(name))
+    except EngineAbortedError as error:
+        _abort(CUT_SHORT, 128 + error.number)
+    except EngineError:
+        output.info(f"engine load model {name}")
+        fail(output, "engine load model failed")
+    output.info(f"engine load model {name}")
+    family = factory.choose(model, release)
+    if family is None:
+        fail(output, "model not supported")
+    output.info(f"model type: {family.number}")
+    return model, family
+
+
+def _run(output: Output, engine: Engine, path: Path, model: Model, data: bytes) -> Run:
+    try:
+        return engine.run(path, model, data)
+    except EngineAbortedError as error:
+        _abort("the TPU library ended the program", 128 + error.number)
+    except EngineError:
+        fail(output, "the TPU simulator failed; see its log beside the virtual camera's state")
+
+
 def detect(
-    program: str, arguments: Sequence[str], engine: Engine, root: bool, mended: bool
+    output: Output,
+    program: str,
+    arguments: Sequence[str],
+    engine: Engine,
+    root: bool,
+    mended: bool,
+    release: Release = CURRENT,
 ) -> None:
     """The whole program. Raises ProgramExitError for every end but success."""
-    _check_start(program, arguments, engine, root)
-    model_path = Path(arguments[0])
-    try:
-        model = engine.load(model_path)
-    except EngineError:
-        info(f"engine load model {arguments[0]}")
-        fail("engine load model failed")
-    info(f"engine load model {arguments[0]}")
-    family = factory.choose(model)
-    if family is None:
-        fail("model not supported")
-    info(f"model type: {family.number}")
+    _check_start(output, program, arguments, engine, root)
+    model, family = _load(output, engine, arguments[0], release)
     image = read_image(Path(arguments[1]))
     if image is None:
-        fail("read image failed")
-    decode = DECODERS.get(family.name)
-    if decode is None:
-        fail(f"the virtual camera does not decode {family.name} models yet")
-
+        fail(output, "read image failed")
+    asked = image_of(model, family)
     try:
-        pixels = letterbox(image, model.width, model.height)
+        pixels = letterbox(image, asked.width, asked.height)
     except ValueError:
-        _abort("terminate called after throwing an instance of 'cv::Exception'")
+        _abort(f"{THROWN}error: (-215:Assertion failed) inv_scale_x > 0 in function 'resize'\n")
     start = time.perf_counter()
-    data = input_bytes(model, pixels)
+    data = input_bytes(model, asked, pixels)
     preprocess = time.perf_counter() - start
-    try:
-        run = engine.run(model_path, model, data)
-    except EngineError:
-        fail("the TPU simulator failed; see its log beside the virtual camera's state")
+    run = _run(output, engine, Path(arguments[0]), model, data)
     start = time.perf_counter()
     try:
-        results: Sequence[Result] = decode(model, run.arrays, mended)
+        results: Sequence[Result] = DECODERS[family.name](model, run.arrays, mended)
     except UnsupportedTypeError:
         results = []
     postprocess = time.perf_counter() - start
 
     for result in results:
-        _out(result.lines())
+        output.print(result.lines())
     times = (int(preprocess * 1000), int(run.milliseconds), int(postprocess * 1000))
-    info("pre: {}ms, infer: {}ms, post: {}ms".format(*times))
+    output.info("pre: {}ms, infer: {}ms, post: {}ms".format(*times))
     target = Path(arguments[2]) if len(arguments) > 2 else Path("result.jpg")
     try:
         drawing.save(drawing.draw(pixels, results), target)
     except ValueError as problem:
-        _abort(f"terminate called after throwing an instance of 'cv::Exception'\n  {problem}")
+        _abort(f"{THROWN}error: (-2:Unspecified error) {problem} in function 'imwrite_'\n")
 
 
 def _stop(number: int, _frame: object) -> NoReturn:
     raise SystemExit(128 + number)
+
+
+def _word(file: Path) -> str:
+    """Read a file of one word; none where there is no file."""
+    return file.read_text(encoding="utf-8").strip() if file.exists() else ""
 
 
 def main(camera: Path, program: str, arguments: Sequence[str]) -> int:
@@ -162,12 +187,16 @@ def main(camera: Path, program: str, arguments: Sequence[str]) -> int:
     scratch = camera / "tmp"
     scratch.mkdir(exist_ok=True)
     engine = Engine(os.environ.get(LIBRARY_PATH, ""), camera / "simulator.log", scratch)
-    firmware = camera / "firmware"
-    mended = firmware.exists() and firmware.read_text(encoding="utf-8").strip() == "mended"
-    code = 0
+    mended = _word(camera / "firmware") == "mended"
+    release = RELEASES.get(_word(camera / "release"), CURRENT)
+    output = Output()
+    root = ROOT_MARK in os.environ
     try:
-        detect(program, arguments, engine, ROOT_MARK in os.environ, mended)
+        detect(output, program, arguments, engine, root, mended, release)
+    except AbortError as end:
+        return end.code
     except ProgramExitError as end:
-        code = end.code
-    sys.stdout.flush()
-    return code
+        output.write()
+        return end.code
+    output.write()
+    return 0

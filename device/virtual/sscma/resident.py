@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .engine import EngineError, Run, die_with_parent
+from .engine import EngineError, Run, check_end, die_with_parent
 from .tensors import Model
 from .tpu_server import MILLISECONDS
 
@@ -73,6 +73,7 @@ class ResidentModel:
                     for tensor in self.model.outputs
                 ]
             except (OSError, asyncio.IncompleteReadError) as error:
+                check_end(await process.wait())
                 raise EngineError("the simulator ended during a pass") from error
         (milliseconds,) = MILLISECONDS.unpack(head)
         return Run(arrays, milliseconds)
@@ -102,7 +103,8 @@ async def load(engine: Engine, path: Path) -> ResidentModel:
     try:
         line = await process.stdout.readline() if process.stdout else b""
         if not line:
-            raise EngineError(f"the simulator ended with {await process.wait()}")
+            check_end(await process.wait())
+            raise EngineError("the simulator ended before it had loaded the model")
         return ResidentModel(Model.from_json(json.loads(line)), process)
     except BaseException:
         await _end(process)

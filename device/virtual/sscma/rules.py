@@ -1,9 +1,10 @@
 """Each family's ``isValid``: does a model with these tensors count as this family?
 
-Source: SSCMA-Micro ``sscma/core/model/ma_model_*.cpp`` at 60e2ede. Only inputs' and
-outputs' counts, shapes and types decide; names and meaning do not. Every family asks
-for one input of four dimensions, one image, 1 or 3 channels, a height of at least 32
-that is a multiple of 32; some ask for height = width too.
+Source: SSCMA-Micro ``sscma/core/model/ma_model_*.cpp`` at 60e2ede and e830d54. Only
+inputs' and outputs' counts and shapes decide; names, types and meaning do not. Nearly
+every family asks for one input of four dimensions (the classifier for any number), one
+image, 1 or 3 channels, a height of at least 32 that is a multiple of 32; some ask for
+height = width too.
 """
 
 from __future__ import annotations
@@ -16,17 +17,29 @@ if TYPE_CHECKING:
 STRIDES = (8, 16, 32)
 
 
-def _image(model: Model, *, square: bool) -> bool:
-    if len(model.inputs) != 1 or len(model.inputs[0].shape) != 4:
-        return False
-    height = model.height
+def _image(model: Model) -> bool:
+    """One image [1, H, W, C]; or [1, C, H, W], whose last dimension then counts for the height."""
+    height = model.height if model.packed else model.width
     return (
-        model.inputs[0].shape[0] == 1
+        len(model.inputs) == 1
+        and model.dims[0] == 1
         and height >= 32
         and height % 32 == 0
         and model.channels in (1, 3)
-        and (not square or height == model.width)
     )
+
+
+def _wide(model: Model) -> bool:
+    return _image(model) and len(model.inputs[0].shape) == 4
+
+
+def _square(model: Model) -> bool:
+    return _wide(model) and model.height == model.width
+
+
+def _breadth(model: Model) -> int:
+    """What grids must fit: the width of a packed input, the height of a planar one."""
+    return model.dims[2]
 
 
 def _shapes(model: Model) -> list[tuple[int, ...]]:
@@ -35,7 +48,7 @@ def _shapes(model: Model) -> list[tuple[int, ...]]:
 
 def _cells(model: Model) -> int:
     """Grid cells of strides 8, 16 and 32 together."""
-    return sum((model.width // stride) ** 2 for stride in STRIDES)
+    return sum((_breadth(model) // stride) ** 2 for stride in STRIDES)
 
 
 def _dims(shape: tuple[int, ...], index: int) -> int:
@@ -44,7 +57,7 @@ def _dims(shape: tuple[int, ...], index: int) -> int:
 
 
 def fomo(model: Model) -> bool:
-    if not _image(model, square=True) or len(model.outputs) != 1:
+    if not _square(model) or len(model.outputs) != 1:
         return False
     shape = model.outputs[0].shape
     return (
@@ -57,7 +70,7 @@ def fomo(model: Model) -> bool:
 
 
 def yolov5(model: Model) -> bool:
-    if not _image(model, square=False) or len(model.outputs) != 1:
+    if not _wide(model) or len(model.outputs) != 1:
         return False
     shape = model.outputs[0].shape
     return (
@@ -69,7 +82,7 @@ def yolov5(model: Model) -> bool:
 
 
 def classifier(model: Model) -> bool:
-    if not _image(model, square=False) or len(model.outputs) != 1:
+    if not _image(model) or len(model.outputs) != 1:
         return False
     shape = model.outputs[0].shape
     if len(shape) == 4 and shape[2:] != (1, 1):
@@ -78,7 +91,7 @@ def classifier(model: Model) -> bool:
 
 
 def pfld(model: Model) -> bool:
-    if not _image(model, square=True) or len(model.outputs) != 1:
+    if not _square(model) or len(model.outputs) != 1:
         return False
     shape = model.outputs[0].shape
     return len(shape) == 2 and shape[0] == 1 and shape[1] % 2 == 0
@@ -98,7 +111,7 @@ def _anchor_sizes(model: Model) -> list[int]:
 
 
 def yolov8_pose(model: Model) -> bool:
-    if not _image(model, square=True) or len(model.outputs) != 7:
+    if not _square(model) or len(model.outputs) != 7:
         return False
     scores, boxes = _anchor_sizes(model), _anchor_sizes(model)
     total = sum(scores)
@@ -118,11 +131,11 @@ def yolov8_pose(model: Model) -> bool:
 
 def _grids(model: Model, pairs: list[tuple[int, int]], box_channels: int, *, batch: bool) -> bool:
     """Box and class maps of strides 8, 16, 32 at the given pairs of output indexes."""
-    if not _image(model, square=False) or len(model.outputs) < 6:
+    if not _wide(model) or len(model.outputs) < 6:
         return False
     shapes = _shapes(model)
     for stride, (box_index, class_index) in zip(STRIDES, pairs, strict=True):
-        grid = model.width // stride
+        grid = _breadth(model) // stride
         box, classes = shapes[box_index], shapes[class_index]
         if len(box) != 4 or len(classes) != 4:
             return False
@@ -142,7 +155,7 @@ def yolov8(model: Model) -> bool:
 
 
 def nvidia_det(model: Model) -> bool:
-    if not _image(model, square=True) or len(model.outputs) != 2:
+    if not _square(model) or len(model.outputs) != 2:
         return False
     _, first, second, *_ = model.inputs[0].shape
     wanted = (first // 16, second // 16)
@@ -151,7 +164,7 @@ def nvidia_det(model: Model) -> bool:
 
 def _pairs_of_rows(model: Model, box_width: int, *, batch: bool) -> bool:
     """Six 3-D outputs [1, g*g, n]: of each stride one with ``box_width``, one other."""
-    if not _image(model, square=True) or len(model.outputs) != 6:
+    if not _square(model) or len(model.outputs) != 6:
         return False
     scores, boxes = _anchor_sizes(model), _anchor_sizes(model)
     for shape in _shapes(model):
@@ -175,7 +188,7 @@ def yolo11(model: Model) -> bool:
 
 
 def yolo11_pose(model: Model) -> bool:
-    if not _image(model, square=False) or len(model.outputs) != 1:
+    if not _wide(model) or len(model.outputs) != 1:
         return False
     shape = model.outputs[0].shape
     return (
@@ -188,10 +201,10 @@ def yolo11_pose(model: Model) -> bool:
 
 
 def yolo11_seg(model: Model) -> bool:
-    if not _image(model, square=False) or len(model.outputs) != 2:
+    if not _wide(model) or len(model.outputs) != 2:
         return False
     shape, masks = _shapes(model)
-    quarter = model.width // 4
+    quarter = _breadth(model) // 4
     return (
         len(shape) in (3, 4)
         and shape[0] == 1
@@ -203,3 +216,22 @@ def yolo11_seg(model: Model) -> bool:
 
 def yolo26(model: Model) -> bool:
     return _grids(model, INTERLEAVED, 4, batch=False) or _grids(model, GROUPED, 4, batch=False)
+
+
+def bisenet_v2(model: Model) -> bool:
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        return False
+    shape = model.outputs[0].shape
+    if len(shape) not in (3, 4):
+        return False
+    batch, channels, height, width = shape if len(shape) == 4 else (1, *shape)
+    return batch == 1 and channels >= 2 and height >= 32 and width >= 32
+
+
+def yolo26_pose(model: Model) -> bool:
+    """Any model with one output; one with more needs nine and an image, whatever their shapes."""
+    return len(model.outputs) == 1 or (len(model.outputs) >= 9 and _wide(model))
+
+
+def yolo26_seg(model: Model) -> bool:
+    return len(model.outputs) > 1

@@ -20,6 +20,8 @@ DTYPES = {
     "uint16": np.uint16,
     "int8": np.int8,
     "uint8": np.uint8,
+    # numpy has no such type; no decoder reads it.
+    "bfloat16": np.uint16,
 }
 
 
@@ -69,21 +71,26 @@ class Model:
         )
 
     @property
+    def dims(self) -> tuple[int, int, int, int]:
+        """The first four dimensions of the first input; 0 where it has fewer, or there is none:
+        the camera's arrays are zero-filled."""
+        shape = self.inputs[0].shape if self.inputs else ()
+        first, second, third, fourth = (*shape, 0, 0, 0, 0)[:4]
+        return first, second, third, fourth
+
+    @property
     def packed(self) -> bool:
         """Channels last, by the camera's test: the last dimension is 3 or 1."""
-        return self.inputs[0].shape[-1] in (1, 3)
+        return self.dims[3] in (1, 3)
 
     @property
     def height(self) -> int:
-        shape = self.inputs[0].shape
-        return shape[1] if self.packed else shape[2]
+        return self.dims[1] if self.packed else self.dims[2]
 
     @property
     def width(self) -> int:
-        shape = self.inputs[0].shape
-        return shape[2] if self.packed else shape[3]
+        return self.dims[2] if self.packed else self.dims[3]
 
     @property
     def channels(self) -> int:
-        shape = self.inputs[0].shape
-        return shape[3] if self.packed else shape[1]
+        return self.dims[3] if self.packed else self.dims[1]

@@ -18,10 +18,10 @@ import struct
 import sys
 from pathlib import Path
 
-if __name__ == "__main__":  # started with -I: the folder of tpu_run.py is not on the path
+if __name__ == "__main__":  # started with -I: the folder `device` is not on the path
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import tpu_run
+from on_camera import tpu_run
 
 MILLISECONDS = struct.Struct("<d")
 
@@ -32,7 +32,7 @@ def serve(path: Path) -> None:
     # The library prints to descriptor 1 from C.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    tpu_run.check_header(path)
+    tpu_run.check_header(path, whole=False)
     model = tpu_run.Model(tpu_run.load_library(tpu_run.LIBRARY), path)
     description = {
         "inputs": [tpu_run.describe(tensor) for tensor in model.inputs],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..pictures import Frame
+from . import video
 from .messages import Code, Json, Kind, NodeError, encode, is_number
 from .node import Node
 
@@ -45,6 +46,8 @@ class CameraNode(Node):
         self._mirror = self._flip = False
         self._running = asyncio.Event()
         self._sampling: asyncio.Task[None] | None = None
+        self._websocket = False
+        self._filming: asyncio.Task[None] | None = None
         self._samples = 0
 
     async def create(self, config: dict[str, Json]) -> None:
@@ -54,7 +57,10 @@ class CameraNode(Node):
         self._preview = config.get("preview") is True
         self._mirror = config.get("mirror") is True
         self._flip = config.get("flip") is True
-        width, height = self.jpeg_size
+        self._websocket = config.get("websocket") is not False and video.available()
+        if self._websocket:
+            await self.around.video.open()
+        self._size = width, height = self.jpeg_size
         # An array of names and values, as the camera sends it.
         self.respond("create", ["width", width, "height", height, "fps", self._fps])
 
@@ -66,6 +72,8 @@ class CameraNode(Node):
             self._running.set()
         if self._preview:
             self._sampling = asyncio.ensure_future(self._sample())
+        if self._websocket:
+            self._filming = asyncio.ensure_future(self._film())
         self.respond("enabled", self.enabled)
 
     async def stop(self) -> None:
@@ -76,7 +84,15 @@ class CameraNode(Node):
         if self._sampling is not None:
             self._sampling.cancel()
             self._sampling = None
+        if self._filming is not None:
+            self._filming.cancel()
+            self._filming = None
         self.respond("enabled", self.enabled)
+
+    async def destroy(self) -> None:
+        await self.stop()
+        if self._websocket:
+            await self.around.video.close()
 
     async def control(self, name: str, data: Json) -> None:
         if name == "preview" and isinstance(data, bool):
@@ -118,6 +134,18 @@ class CameraNode(Node):
         elif self._sampling is None and preview and self.started:
             self._sampling = asyncio.ensure_future(self._sample())
         self._preview = preview
+
+    async def _film(self) -> None:
+        """Send the video to whoever reads it; nothing is encoded for nobody."""
+        encoder = video.Encoder(*self._size, self._fps)
+        last = -1
+        while True:
+            if not self.around.video.watched:
+                await asyncio.sleep(SAMPLE_SECONDS)
+                continue
+            frame = await self.next_frame(last)
+            last = frame.number
+            self.around.video.send(await asyncio.to_thread(encoder.encode, frame))
 
     async def _sample(self) -> None:
         """Ten pictures a second at most, for a preview wired to the camera itself."""

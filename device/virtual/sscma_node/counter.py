@@ -1,14 +1,27 @@
 """Counting objects that cross a line.
 
-Source: SSCMA-Micro ``extension/counter/counter.cpp``. Places are percent of the model's
-input. Side A lies where (x - x1) * (y2 - y1) - (y - y1) * (x2 - x1) is positive.
+Source: SSCMA-Micro ``extension/counter/counter.cpp``. Places are percent of the model's input,
+16-bit integers as on the camera. Side A lies where
+(x - x1) * (y2 - y1) - (y - y1) * (x2 - x1) is positive.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from ..sscma.results import Box
+from .events import int16
+from .messages import wrapped
+
 FORGET_AFTER = 10  # updates without news of an object
+
+
+def place_of(box: Box) -> tuple[int, int]:
+    """Compute a box's centre in percent, in single precision."""
+    x, y = np.array([box.x, box.y], np.float32) * np.float32(100)
+    return int16(x), int16(y)
 
 
 class Counter:
@@ -53,5 +66,5 @@ class Counter:
 
     def _side(self, x: int, y: int) -> int:
         x1, y1, x2, y2 = self.splitter[:4]
-        value = (x - x1) * (y2 - y1) - (y - y1) * (x2 - x1)
+        value = wrapped((x - x1) * (y2 - y1) - (y - y1) * (x2 - x1), 32)
         return (value > 0) - (value < 0)

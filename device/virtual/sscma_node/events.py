@@ -2,84 +2,94 @@
 
 Source: ``ModelNode::threadEntry`` in ``solutions/sscma-node/main/node/model.cpp``. Decoders
 give fractions of the letterboxed input; events give pixels of the picture that goes with
-them, cut to integers, and scores in percent.
+them, cut to integers, and scores in percent. A number that does not fit its type comes out as
+the processor converts it: to 32 bits, then the low ones of those.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..sscma.arithmetic import fused, int32, uint32
 from ..sscma.results import Box, Label, Pose, Result, Segment
 from .contours import longest_outline
 from .messages import Json
 
-OUTPUT_OF: dict[str, str] = {
-    "YOLOv5": "boxes",
-    "classifier": "classes",
-    "YOLOv8-pose": "keypoints",
-    "YOLOv8": "boxes",
-    "YOLO11": "boxes",
-    "YOLO11-pose": "keypoints",
-    "YOLO11-seg": "segments",
-    "YOLO26": "boxes",
-}
-"""Family to the key that its results stand under."""
-
-_INT8 = (-128, 127)
-_INT16 = (-32768, 32767)
-_UINT16 = (0, 65535)
-
 _f32 = np.float32
 
 
-def _cut(value: np.float32, limits: tuple[int, int]) -> int:
-    """Towards zero, within the type; the camera leaves numbers beyond it to chance."""
-    if math.isnan(value):
-        return 0
-    return int(max(limits[0], min(limits[1], float(value))))
+def int16(value: float) -> int:
+    return int(int32(np.asarray(value, np.float32)).astype(np.int16))
+
+
+def int8(value: float) -> int:
+    return int(int32(np.asarray(value, np.float32)).astype(np.int8))
+
+
+def uint16(value: float) -> int:
+    """Convert; below zero it is zero."""
+    return int(uint32(np.asarray(value, np.float32)).astype(np.uint16))
 
 
 def percent(score: float) -> int:
-    return _cut(_f32(score) * _f32(100), _INT8)
+    return int8(float(_f32(score) * _f32(100)))
+
+
+def _placed(value: float, scale: float, offset: int) -> float:
+    """Compute value * scale + offset, rounded once."""
+    parts = (np.asarray(part, np.float32) for part in (value, scale, offset))
+    return float(fused(*parts))
 
 
 @dataclass(frozen=True)
 class View:
     """A picture that shows what the model saw: the model's input is the square around it,
-    centred, when it is not square itself."""
+    centred, when it is not square itself.
+
+    The sensor's pictures fill the width of a view. Others have black at their sides where they are
+    narrower: then ``side`` is that of the square around them, in pixels of this picture.
+    """
 
     width: int
     height: int
+    side: int | None = None
+
+    @property
+    def _stretched(self) -> tuple[np.float32, np.float32]:
+        """The square's sides before they are cut: one may end just below a whole number."""
+        if self.side is not None:
+            return _f32(self.side), _f32(self.side)
+        width, height = _f32(self.width), _f32(self.height)
+        if self.width > self.height:
+            return width, height * (width / height)
+        return width * (height / width), height
 
     @property
     def _square(self) -> tuple[int, int]:
-        if self.width > self.height:
-            return self.width, int(self.height * (_f32(self.width) / _f32(self.height)))
-        return int(self.width * (_f32(self.height) / _f32(self.width))), self.height
+        width, height = self._stretched
+        return int(width), int(height)
 
     @property
     def _offset(self) -> tuple[int, int]:
+        if self.side is not None:
+            return int((self.width - self.side) / 2), int((self.height - self.side) / 2)
         difference = int((self.width - self.height) / 2)
         return (0, -difference) if self.width > self.height else (difference, 0)
 
     def point(self, x: float, y: float) -> list[int]:
         (width, height), (left, top) = self._square, self._offset
         return [
-            _cut(_f32(x) * _f32(width) + _f32(left), _INT16),
-            _cut(_f32(y) * _f32(height) + _f32(top), _INT16),
+            int16(_placed(x, width, left)),
+            int16(_placed(y, height, top)),
         ]
 
     def box(self, box: Box) -> list[int]:
         """Centre x, centre y, width, height, score in percent, class."""
         width, height = self._square
-        size = [
-            _cut(_f32(box.w) * _f32(width), _INT16),
-            _cut(_f32(box.h) * _f32(height), _INT16),
-        ]
+        size = [int16(_placed(box.w, width, 0)), int16(_placed(box.h, height, 0))]
         return [*self.point(box.x, box.y), *size, percent(box.score), box.target]
 
     def keypoints(self, pose: Pose) -> list[Json]:
@@ -93,13 +103,14 @@ class View:
     def segment(self, segment: Segment) -> list[Json]:
         """The box, then x and y in turn along the outline of the mask's longest part."""
         rows, columns = segment.mask.shape
-        (width, height), (left, top) = self._square, self._offset
-        scale_x = _f32(width) / _f32(columns)
-        scale_y = _f32(height // rows)  # whole pixels down, fractions across: the camera's way
+        left, top = self._offset
+        scale_x = float(self._stretched[0] / _f32(columns))
+        # Whole pixels down, fractions across: the camera's way.
+        scale_y = self._square[1] // rows
         outline: list[int] = []
         for x, y in longest_outline(segment.mask):
-            outline.append(_cut(_f32(x) * scale_x + _f32(left), _UINT16))
-            outline.append(_cut(_f32(y) * scale_y + _f32(top), _UINT16))
+            outline.append(uint16(_placed(x, scale_x, left)))
+            outline.append(uint16(_placed(y, scale_y, top)))
         return [self.box(segment.box), outline]
 
     def result(self, result: Result) -> list[Json]:

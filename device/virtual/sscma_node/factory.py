@@ -34,7 +34,8 @@ class Nodes:
         return self._nodes.get(id_)
 
     async def create(self, id_: str, data: dict[str, Json]) -> None:
-        """Make a node; it has answered by then. Raises NodeError."""
+        """Make a node; it has answered by then, even if its neighbours then turn out to be no list
+        of names. Raises NodeError."""
         if "type" not in data:
             raise NodeError(Code.INVALID, "Invalid payload")
         kind = text(data, "type", "").lower()
@@ -45,13 +46,15 @@ class Nodes:
         made = KINDS[kind]
         if made.singleton and any(node.kind == kind for node in self._nodes.values()):
             raise NodeError(Code.EXISTS, f"Singleton node already exists: {id_}")
-        dependencies = strings(data.get("dependencies", []))
-        dependents = strings(data.get("dependents", []))
         config = data.get("config")
         node = made(id_, self._around)
         await node.create(config if isinstance(config, dict) else {})
-        node.dependencies = {other: self._nodes.get(other) for other in dependencies}
-        node.dependents = {other: self._nodes.get(other) for other in dependents}
+        try:
+            node.dependencies = self._named(data.get("dependencies", []))
+            node.dependents = self._named(data.get("dependents", []))
+        except NodeError:
+            await node.destroy()  # the camera forgets it and keeps what it holds
+            raise
         self._nodes[id_] = node
         self._connect(node)
         await self._start_ready()
@@ -70,6 +73,10 @@ class Nodes:
     async def clear(self) -> None:
         for id_ in list(self._nodes):
             await self.destroy(id_)
+
+    def _named(self, ids: Json) -> dict[str, Node | None]:
+        """Find nodes by their ids. Raises NodeError for what is no list of strings."""
+        return {id_: self._nodes.get(id_) for id_ in strings(ids)}
 
     def _connect(self, node: Node, *, gone: bool = False) -> None:
         """Tell every node that waits for this one that it is there, or no longer."""

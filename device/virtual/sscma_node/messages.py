@@ -9,7 +9,10 @@ from typing import Any, TypeGuard
 
 Json = Any  # whatever json.loads returns
 
-_DIGITS_OF_64_BITS = 19
+_SPACE = " \t\r\n"
+_DIGITS_OF_64_BITS = 20
+_64_BITS = range(-(2**63), 2**64)
+_32_BITS = range(-(2**31), 2**31)
 
 
 class Kind(IntEnum):
@@ -50,15 +53,37 @@ class NodeError(Exception):
 
 
 def encode(kind: Kind, name: str, data: Json, code: Code = Code.OK) -> bytes:
-    """A message as the camera writes it: no spaces, keys in alphabetical order."""
+    """A message as the camera writes it: no spaces, keys in alphabetical order, UTF-8."""
     message = {"type": int(kind), "name": name, "code": int(code), "data": data}
-    return json.dumps(message, separators=(",", ":"), sort_keys=True).encode()
+    text = json.dumps(message, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return text.encode(errors="replace")
 
 
 def decode(payload: bytes) -> Json:
-    """What a payload says. ValueError for what the camera's JSON library does not take either:
-    numbers that are none, or too large for any."""
-    return json.loads(payload, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
+    """Decode a request as the camera's JSON library does. It reads a C string: a zero ends it.
+
+    Raises ValueError for what that library does not take either: another encoding than UTF-8, half
+    a surrogate pair, numbers that are none or too large for any.
+    """
+    text = payload.partition(b"\0")[0].decode("utf-8-sig")
+    value, end = _decode_at_start(text)
+    if text[end:].strip(_SPACE):
+        raise ValueError("more follows the JSON")
+    return value
+
+
+def decode_first(data: bytes) -> Json:
+    """Decode the JSON at the start of a file; what follows it is not looked at. Raises
+    ValueError."""
+    return _decode_at_start(data.decode("utf-8-sig"))[0]
+
+
+def _decode_at_start(text: str) -> tuple[Json, int]:
+    """Decode a value and tell where it ends. Raises ValueError."""
+    decoder = json.JSONDecoder(parse_constant=_finite, parse_float=_finite, parse_int=_whole)
+    value, end = decoder.raw_decode(text, len(text) - len(text.lstrip(_SPACE)))
+    json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair has no UTF-8
+    return value, end
 
 
 def _finite(text: str) -> float:
@@ -70,7 +95,9 @@ def _finite(text: str) -> float:
 
 def _whole(text: str) -> int | float:
     """Beyond 64 bits a whole number is kept as a float."""
-    return int(text) if len(text) < _DIGITS_OF_64_BITS else _finite(text)
+    if len(text.lstrip("-")) <= _DIGITS_OF_64_BITS and int(text) in _64_BITS:
+        return int(text)
+    return _finite(text)
 
 
 def _kind_of(value: Json) -> str:
@@ -92,10 +119,14 @@ def is_number(value: Json) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def is_whole(value: Json) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def number(config: dict[str, Json], key: str, default: float) -> float:
-    """A number that may be missing but not be of another type. Raises NodeError."""
+    """Read a number that may be missing; true is 1. Raises NodeError."""
     value = config.get(key, default)
-    if not is_number(value):
+    if not isinstance(value, (int, float)):
         raise _refuse("number", value)
     return float(value)
 
@@ -126,9 +157,33 @@ def strings(value: Json) -> list[str]:
     return list(value)
 
 
+def text_or(config: dict[str, Json], key: str, default: str) -> str:
+    """Read a string; a value of another type counts as missing."""
+    value = config.get(key)
+    return value if isinstance(value, str) else default
+
+
 def numbers(value: list[Json]) -> list[int]:
-    """A list's numbers, cut to integers. Raises NodeError."""
+    """Read a list's numbers as 16-bit integers; true is 1. Raises NodeError."""
     for element in value:
-        if not is_number(element):
+        if not isinstance(element, (int, float)):
             raise _refuse("number", element)
-    return [int(element) for element in value]
+    return [short(element) for element in value]
+
+
+def short(value: float) -> int:
+    """Convert a number to the camera's 16-bit integer. Of an integer the lower 16 bits are left.
+    A float is converted to 32 bits first: RISC-V saturates there, and takes NaN for the largest."""
+    if isinstance(value, float):
+        value = _32_BITS[-1] if math.isnan(value) else _saturated(value)
+    return wrapped(value, 16)
+
+
+def wrapped(value: int, bits: int) -> int:
+    """Cut an integer to its lower bits, read as a signed integer."""
+    half = 1 << (bits - 1)
+    return (value + half) % (1 << bits) - half
+
+
+def _saturated(value: float) -> int:
+    return int(max(_32_BITS[0], min(_32_BITS[-1], value)))

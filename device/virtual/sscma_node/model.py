@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import logging
 import os
 import time
@@ -12,29 +11,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..sscma import factory
-from ..sscma.engine import EngineError
+from ..sscma.engine import EngineAbortedError, EngineError
 from ..sscma.families import DECODERS
 from ..sscma.families.boxes import STANDARD, Thresholds
-from ..sscma.letterbox import frame_bytes
+from ..sscma.input_image import InputImage, frame_bytes, image_of
 from ..sscma.resident import ResidentModel, load
 from ..sscma.results import Box, Result
 from ..sscma.tensors import Model, UnsupportedTypeError
 from .camera import CameraNode, camera_of
-from .counter import Counter
-from .events import OUTPUT_OF, View, label_of, target_of
-from .messages import (
-    Code,
-    Json,
-    Kind,
-    NodeError,
-    encode,
-    flag,
-    number,
-    numbers,
-    strings,
-    text,
+from .counter import Counter, place_of
+from .events import View, label_of, target_of
+from .messages import Code, Json, Kind, NodeError, decode_first, encode
+from .model_settings import (
+    AUTO,
+    ModelSettings,
+    algorithm_of,
+    card_of,
+    labels_of,
+    single,
+    splitter_of,
+    uri_of,
 )
-from .node import Node
+from .node import Node, ServiceEndedError
 from .tracker import Tracker
 
 if TYPE_CHECKING:
@@ -46,21 +44,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("virtual")
 
-DEFAULT_MODEL = "/userdata/Models/model.cvimodel"
-PREVIEW_SIZE = (640, 640)
-LARGEST_SIDE = 4096
 CLASSIFIER_SCORE = 0.5
 FRAME_SECONDS = 0.1  # at least, while pictures are sent along
+LARGEST_SIDE = 8192
+"""Of a preview, for this machine's sake. The camera takes any size; its scaler's header says 2880 x
+4096, and what comes of more is not known."""
 
 
-def read_card(model: Path) -> Json:
-    """The ``.json`` beside a model; None when there is none. Raises NodeError."""
-    card = model.with_suffix(".json")
-    try:
-        return json.loads(card.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+def read_card(card: Path) -> Json:
+    """Read the ``.json`` beside a model; None when there is none. Raises NodeError."""
+    if not os.access(card, os.R_OK):
         return None
-    except (OSError, ValueError) as error:
+    try:
+        return decode_first(card.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
         raise NodeError(Code.INVALID, f"{card.name}: {error}") from error
 
 
@@ -76,21 +73,22 @@ class ModelNode(Node):
         self._labels: list[str] = []
         self._working: asyncio.Task[None] | None = None
         self._count = 0
+        self._pictures_come = False
         self._counter = Counter()
-        self._tracker = Tracker()
+        self._tracker = Tracker(around.track_numbers)
 
     async def create(self, config: dict[str, Json]) -> None:
-        uri = text(config, "uri", "") or DEFAULT_MODEL
+        uri = uri_of(config)
         path = self.around.host_path(uri)
         if not os.access(path, os.R_OK) or path.is_dir():
             raise NodeError(Code.NO_ENTITY, f"Model file not found {uri}")
-        card = read_card(path)
-        if isinstance(card, dict) and isinstance(card.get("classes"), list):
-            self._labels = strings(card["classes"])
-        if not self._labels and config.get("labels"):
-            self._labels = strings(config["labels"])
+        card_uri = card_of(uri)
+        card = read_card(self.around.host_path(card_uri)) if card_uri else None
+        self._labels = labels_of(card, config)
         try:
             self._model = await load(self.around.engine, path)
+        except EngineAbortedError as error:
+            raise ServiceEndedError(str(error)) from error
         except EngineError as error:
             raise NodeError(Code.INVALID, "Engine load failed") from error
         try:
@@ -103,34 +101,31 @@ class ModelNode(Node):
         self.respond("create", card)
 
     def _take(self, model: Model, config: dict[str, Json]) -> None:
-        """Everything of the settings that needs the model. Raises NodeError."""
-        family = factory.choose(model)
+        """Choose the decoder and read the settings that need it. Raises NodeError."""
+        family = factory.choose(model, self.around.release, algorithm_of(config))
         if family is None:
             raise NodeError(Code.NOT_SUPPORTED, "Model not supported")
-        if family.name not in DECODERS:
-            said = f"the virtual camera does not decode {family.name} models yet"
-            raise NodeError(Code.NOT_SUPPORTED, said)
         self._decode = DECODERS[family.name]
-        self._output = OUTPUT_OF[family.name]
+        self._crashes = family.int8_asks_picture and model.outputs[0].dtype == "int8"
+        self._image = image_of(model, family)
+        self._output = family.output
         usual = CLASSIFIER_SCORE if self._output == "classes" else STANDARD.score
-        self._thresholds = Thresholds(
-            number(config, "tscore", usual), number(config, "tiou", STANDARD.iou)
-        )
-        self._sends_image = flag(config, "debug", False)
-        self._websocket = config.get("websocket") is not False
-        self._debug = self._websocket or self._sends_image
-        self._trace = flag(config, "trace", False)
-        self._counting = flag(config, "counting", False)
-        if isinstance(config.get("splitter"), list):
-            self._counter.split(numbers(config["splitter"]))
-        self._preview_size = _preview_size(config.get("previewResolution"), model)
+        settings = ModelSettings.read(config, Thresholds(usual, STANDARD.iou))
+        self._thresholds = settings.thresholds
+        self._sends_image = settings.debug
+        self._websocket = settings.websocket
+        self._debug = settings.websocket or settings.debug
+        self._trace = settings.trace
+        self._counting = settings.counting
+        if settings.splitter is not None:
+            self._counter.split(settings.splitter)
+        self._preview_size = settings.preview_size
 
     async def start(self) -> None:
         if self.started:
             return
         camera = camera_of(self)
-        if self._debug:
-            camera.jpeg_size = self._preview_size
+        self._pictures_come = self._debug and self._ask_for_pictures(camera)
         self.started = True
         self.respond("enabled", self.enabled)
         self._working = asyncio.ensure_future(self._work(camera))
@@ -150,14 +145,21 @@ class ModelNode(Node):
         await self.around.preview.close()
 
     async def control(self, name: str, data: Json) -> None:
-        if name != "config" or not isinstance(data, dict):
+        if name != "config":
             await super().control(name, data)
             return
+        if isinstance(data, dict):
+            self._change(data)
+        self.respond(name, data)
+
+    def _change(self, data: dict[str, Json]) -> None:
+        """Change settings while the node runs; values of another type change nothing. Raises
+        NodeError."""
         # Only numbers with a fraction are taken: 1 is not, 1.5 is.
         score, iou = data.get("tscore"), data.get("tiou")
         self._thresholds = Thresholds(
-            score if isinstance(score, float) else self._thresholds.score,
-            iou if isinstance(iou, float) else self._thresholds.iou,
+            single(score) if isinstance(score, float) else self._thresholds.score,
+            single(iou) if isinstance(iou, float) else self._thresholds.iou,
         )
         # Whether pictures are sent over MQTT stays as it was when the node was created.
         if isinstance(data.get("debug"), bool):
@@ -168,20 +170,38 @@ class ModelNode(Node):
         if isinstance(data.get("counting"), bool):
             self._counting = data["counting"]
             self._counter.clear()
-        if isinstance(data.get("splitter"), list):
-            self._counter.split(numbers(data["splitter"]))
-        self.respond(name, data)
+        splitter = splitter_of(data)
+        if splitter is not None:
+            self._counter.split(splitter)
+
+    def _ask_for_pictures(self, camera: CameraNode) -> bool:
+        """Set the size of the camera's JPEGs; a side that is none stays as it was. False when it
+        is larger than can be made here."""
+        if AUTO in self._preview_size:
+            self._preview_size = self._image.width, self._image.height
+        pairs = zip(self._preview_size, camera.jpeg_size, strict=True)
+        width, height = (side if side > 0 else before for side, before in pairs)
+        if max(width, height) > LARGEST_SIDE:
+            log.warning("node %s: no pictures of %d x %d can be made", self.id, width, height)
+            return False
+        camera.jpeg_size = width, height
+        return True
 
     async def _work(self, camera: CameraNode) -> None:
         last = -1
         while True:
             frame = await camera.next_frame(last)
             last = frame.number
+            if self._debug and not self._pictures_come:
+                continue  # it waits for pictures that it has not asked the camera for
             if not self.enabled:
                 continue
             began = time.monotonic()
             try:
                 await self._invoke(frame, camera.jpeg_size)
+            except (EngineAbortedError, ServiceEndedError) as error:
+                self.around.end_service(str(error))
+                return
             except EngineError as error:
                 log.warning("the model of node %s: %s", self.id, error)
                 self.respond("invoke", f"{error}; see simulator.log", Code.IO)
@@ -196,9 +216,11 @@ class ModelNode(Node):
         model = self._model.model
         debug = self._debug
         began = time.monotonic()
-        pixels, data = await asyncio.to_thread(_prepare, model, frame)
+        pixels, data = await asyncio.to_thread(_prepare, model, self._image, frame)
         prepared = time.monotonic()
         run = await self._model.run(data)
+        if self._crashes:
+            raise ServiceEndedError("the decoder asked for the size of a picture that it has not")
         ran = time.monotonic()
         results = await asyncio.to_thread(self._results, model, run)
         perf = [_ms(prepared - began), int(run.milliseconds), _ms(time.monotonic() - ran)]
@@ -206,7 +228,9 @@ class ModelNode(Node):
         size = jpeg_size if debug else (pixels.shape[1], pixels.shape[0])
         self._count += 1
         event: dict[str, Json] = {"count": self._count, "resolution": list(size), "perf": [perf]}
-        event |= await asyncio.to_thread(self._finds, View(*size), results)
+        side = _side(model, frame, jpeg_size) if debug else None
+        view = View(size[0], size[1], side)
+        event |= await asyncio.to_thread(self._finds, view, results)
         image = ""
         if debug:
             jpeg = await asyncio.to_thread(frame.jpeg, *size)
@@ -234,7 +258,7 @@ class ModelNode(Node):
             results = [box for _, box in tracks]
             if self._counting:
                 for track, box in tracks:
-                    self._counter.update(track, int(box.x * 100), int(box.y * 100))
+                    self._counter.update(track, *place_of(box))
                 if not tracks:
                     self._counter.update(None, 0, 0)
         if self._output == "boxes" and self._counting:
@@ -247,26 +271,17 @@ class ModelNode(Node):
         }
 
 
-def _prepare(model: Model, frame: Frame) -> tuple[NDArray[Any], bytes]:
+def _prepare(model: Model, image: InputImage, frame: Frame) -> tuple[NDArray[Any], bytes]:
     """The model's view of a frame, and the bytes that the camera's scaler puts into the input:
     unlike ``sscma-model`` it takes nothing off for a signed one."""
-    pixels = frame.fitted(model.width, model.height)
-    return pixels, frame_bytes(model, pixels)
+    pixels = frame.fitted(image.width, image.height)
+    return pixels, frame_bytes(model, image, pixels)
 
 
-def _preview_size(resolution: Json, model: Model) -> tuple[int, int]:
-    if resolution == "auto":
-        return model.width, model.height
-    if isinstance(resolution, str):
-        width, cross, height = resolution.partition("x")
-        if cross and _is_side(width) and _is_side(height):
-            return int(width), int(height)
-    return PREVIEW_SIZE
-
-
-def _is_side(text_: str) -> bool:
-    """A length in pixels that the camera's scaler can make."""
-    return text_.isdecimal() and len(text_) <= 4 and 1 <= int(text_) <= LARGEST_SIDE
+def _side(model: Model, frame: Frame, size: tuple[int, int]) -> int | None:
+    """The square that the model saw, in a JPEG of this size; None where the camera's way fits."""
+    side = frame.square_in(*size)
+    return side if model.width == model.height and side != max(size) else None
 
 
 def _ms(seconds: float) -> int:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from ..releases import CURRENT, Release
 from .messages import Code, Json, Kind, encode
 
 if TYPE_CHECKING:
@@ -27,8 +30,19 @@ class Surroundings:
     pictures: Pictures
     engine: Engine
     preview: Preview
+    video: Preview
     mended: bool
     """Whether the firmware's known decoding faults are mended."""
+    release: Release = CURRENT
+    """The firmware that is played."""
+    track_numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    """Numbers of tracked objects: one count for as long as the service runs."""
+    end_service: Callable[[str], None] = logging.getLogger("virtual").error
+    """Ends the whole service for this reason, as a crash does on the camera; returns at once."""
+
+
+class ServiceEndedError(Exception):
+    """The service's process ended on the camera, and all nodes with it; the message says why."""
 
 
 class Node(ABC):

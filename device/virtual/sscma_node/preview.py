@@ -1,8 +1,8 @@
-"""The model's preview websocket, port 8090 on the camera.
+"""A websocket of the camera's: 8090 for what a model finds, 8080 for the camera's video.
 
 Source: ``components/sscma-micro/porting/sophgo/ma_transport_websocket.cpp``: on any path,
 binary messages, each one event as JSON text with its picture, whether the flow wants
-pictures or not. It is there from the model node's creation to its end.
+pictures or not; or one picture of the video. It is there from its node's creation to its end.
 """
 
 from __future__ import annotations
@@ -54,6 +54,11 @@ class Preview:
         self._runner = None
         with contextlib.suppress(OSError):
             self._bound.shutdown(socket.SHUT_RDWR)  # no longer listening, still bound
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody reads it."""
+        return bool(self._listeners)
 
     def send(self, message: bytes) -> None:
         """To every listener, each of whom gets the newest message when it is ready for one."""

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
 
-from ..layout import HOST, SetupError
+from ..layout import SetupError
 from .factory import Nodes
 from .messages import Code, Json, Kind, NodeError, decode, encode
-from .node import Surroundings
+from .node import ServiceEndedError, Surroundings
 from .preview import Preview
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from ..layout import Layout
     from ..pictures import Pictures
+    from ..releases import Release
     from ..sscma.engine import Engine
 
 log = logging.getLogger("virtual")
@@ -34,36 +37,53 @@ TOPIC_OUT = f"sscma/v0/{CLIENT_ID}/node/out"
 RECONNECT_SECONDS = 2.0
 START_SECONDS = 15.0
 WAITING_MESSAGES = 64
+RESTART_SECONDS = 6.0
+"""The supervisor looks that often whether the service is there, and starts it anew where it is not
+(``solutions/supervisor/main/include/serviced.h``)."""
 
 
 class NodeService:
     """Connects to the camera's broker and plays its nodes."""
 
     def __init__(
-        self, layout: Layout, engine: Engine, pictures: Pictures, preview: Preview, mended: bool
+        self,
+        layout: Layout,
+        engine: Engine,
+        pictures: Pictures,
+        preview: Preview,
+        video: Preview,
+        mended: bool,
+        release: Release,
     ) -> None:
         self._layout = layout
         self._requests: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         # Slow to send means old pictures, so the oldest messages make room for new ones.
         self._answers: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(WAITING_MESSAGES)
         self._connected = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._preview = preview
-        around = Surroundings(self._publish, self._host_path, pictures, engine, preview, mended)
-        self._nodes = Nodes(around)
+        self._ends: asyncio.Queue[str] = asyncio.Queue()
+        self._living: asyncio.Task[None] | None = None
+        self._websockets = (preview, video)
+        self._around = Surroundings(
+            self._publish,
+            self._host_path,
+            pictures,
+            engine,
+            preview,
+            video,
+            mended,
+            release=release,
+            end_service=self._ends.put_nowait,
+        )
+        self._nodes = Nodes(self._around)
 
     @property
     def connected(self) -> bool:
         return self._connected.is_set()
 
-    async def start(self, broker_port: int) -> None:
-        """Returns when requests are listened to. Raises SetupError."""
-        self._tasks = [
-            asyncio.ensure_future(self._stay_connected(broker_port)),
-            asyncio.ensure_future(self._carry_out()),
-        ]
-        for task in self._tasks:
-            task.add_done_callback(_log_bug)
+    async def start(self, host: str, port: int) -> None:
+        """Connect to the broker; requests are carried out from then on. Raises SetupError."""
+        self._living = asyncio.ensure_future(self._live(host, port))
+        self._living.add_done_callback(_log_bug)
         try:
             await asyncio.wait_for(self._connected.wait(), START_SECONDS)
         except asyncio.TimeoutError as error:
@@ -71,11 +91,37 @@ class NodeService:
 
     async def stop(self) -> None:
         """End every node, then the connection."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._living is not None:
+            self._living.cancel()
+            await asyncio.wait({self._living})
         await self._nodes.clear()
-        await self._preview.close()
+        for websocket in self._websockets:
+            await websocket.close()
+
+    async def _live(self, host: str, port: int) -> None:
+        """Be the service's process; after a crash, the next one that the supervisor starts."""
+        while True:
+            tasks = [
+                asyncio.ensure_future(self._stay_connected(host, port)),
+                asyncio.ensure_future(self._carry_out()),
+            ]
+            for task in tasks:
+                task.add_done_callback(_log_bug)
+            try:
+                reason = await self._ends.get()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            log.error("the node service crashed: %s", reason)
+            await self._nodes.clear()
+            # The next process counts from 1 again.
+            fresh = dataclasses.replace(self._around, track_numbers=itertools.count(1))
+            self._nodes = Nodes(fresh)
+            for queue in (self._requests, self._answers, self._ends):
+                while not queue.empty():
+                    queue.get_nowait()
+            await asyncio.sleep(RESTART_SECONDS)
 
     def _publish(self, id_: str, message: bytes) -> None:
         if not self._connected.is_set():
@@ -94,10 +140,10 @@ class NodeService:
                 return path
         raise NodeError(Code.NO_ENTITY, f"Model file not found {name}")
 
-    async def _stay_connected(self, port: int) -> None:
+    async def _stay_connected(self, host: str, port: int) -> None:
         while True:
             with contextlib.suppress(aiomqtt.MqttError):
-                async with aiomqtt.Client(HOST, port, identifier=CLIENT_ID) as client:
+                async with aiomqtt.Client(host, port, identifier=CLIENT_ID) as client:
                     await client.subscribe(TOPIC_IN)
                     await client.subscribe(f"{TOPIC_IN}/+")
                     self._connected.set()
@@ -130,6 +176,9 @@ class NodeService:
             except NodeError as error:
                 log.info("node %s: %s failed: %s", id_, name, error.text)
                 self._publish(id_, encode(Kind.RESPONSE, name, error.text, error.code))
+            except ServiceEndedError as error:
+                self._ends.put_nowait(str(error))
+                return
 
     async def _do(self, id_: str, name: str, request: dict[str, Json]) -> None:
         """One request. Raises NodeError."""

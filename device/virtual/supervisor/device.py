@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..releases import Release
 
 SUPERVISOR_VERSION = "1.0.0"
-OS_NAME, OS_VERSION = "reCamera", "0.2.4"
+OS_NAME = "reCamera"
 SERIAL = "0000000000virtual"
 
 _began = time.monotonic()
@@ -38,7 +41,7 @@ def info(host_header: str) -> dict[str, Any]:
     }
 
 
-def queried(host_header: str) -> dict[str, Any]:
+def queried(host_header: str, release: Release) -> dict[str, Any]:
     """``queryDeviceInfo``."""
     ip, port = _place(host_header)
     return {
@@ -56,7 +59,7 @@ def queried(host_header: str) -> dict[str, Any]:
         "npu": "1",
         "officialUrl": "https://github.com/Seeed-Studio/reCamera-OS/releases/latest",
         "osName": OS_NAME,
-        "osVersion": OS_VERSION,
+        "osVersion": release.version,
         "port": port,
         "ram": "256",
         "serverUrl": "",

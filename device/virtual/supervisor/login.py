@@ -11,19 +11,23 @@ import hmac
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import asyncssh
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from ..layout import USER
 from .replies import CallError
+
+if TYPE_CHECKING:
+    from ..layout import Layout
 
 WEB_PAGE_KEY = b"zqCwT7H7!rNdP3wL"
 BLOCK = 16
 TRIES = 5
 LOCKED_SECONDS = 60
 TOKEN_SECONDS = 3 * 24 * 60 * 60
+KEY_LIST = "/tmp/supervisor/sshkey"  # noqa: S108 - where the camera keeps it
 
 
 def _cipher() -> Cipher[modes.ECB]:
@@ -52,11 +56,15 @@ def decrypt(text: str) -> bytes:
 class Login:
     """Tokens given out, and how many tries are left before a minute's pause.
 
-    ``password`` is the file of the camera's password; ``now`` tells seconds.
+    ``place`` has the files that say what the password is and who may log in by a key, ``ssh`` is
+    whether the SSH server is on; ``now`` tells seconds.
     """
 
-    def __init__(self, password: Path, now: Callable[[], float] = time.monotonic) -> None:
-        self._password = password
+    def __init__(
+        self, place: Layout, *, ssh: bool = True, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._place = place
+        self._ssh = ssh
         self._now = now
         self._tries = TRIES
         self._failed_at = 0.0
@@ -68,9 +76,31 @@ class Login:
         if not isinstance(name, str) or not isinstance(password, str) or not name or not password:
             raise CallError("Username or password is empty.")
         self._check(name, password)
+        self._place.first_login.unlink(missing_ok=True)
         token = base64.b64encode(os.urandom(64)).decode("ascii")
         self._tokens[token] = self._now()
         return {"token": token, "expire": TOKEN_SECONDS}
+
+    def user_info(self) -> dict[str, Any]:
+        """Answer ``queryUserInfo``, which needs no login: whether anybody has logged in yet, and
+        whether the SSH server is on. Keys are listed by fingerprint, without their names."""
+        return {
+            "userName": USER,
+            "firstLogin": self._place.first_login.exists(),
+            "sshEnabled": self._ssh,
+            "sshKeyFile": KEY_LIST,
+            "sshkeyList": [
+                {"id": str(number), "value": fingerprint, "name": "-", "addTime": "-"}
+                for number, fingerprint in enumerate(self._fingerprints(), 1)
+            ],
+        }
+
+    def _fingerprints(self) -> list[str]:
+        try:
+            keys = asyncssh.read_public_key_list(self._place.authorized_keys)
+        except (OSError, ValueError):
+            return []
+        return [key.get_fingerprint() for key in keys]
 
     def accepts(self, token: str) -> bool:
         """Whether a token was given out less than three days ago."""
@@ -87,7 +117,7 @@ class Login:
             if self._now() - self._failed_at < LOCKED_SECONDS:
                 raise CallError("Login failed, please try again later.", {"retryCount": 0})
             self._tries = TRIES
-        expected = self._password.read_bytes().rstrip(b"\n")
+        expected = self._place.password.read_bytes().rstrip(b"\n")
         right = hmac.compare_digest(decrypt(password), expected)
         if not right or name != USER:
             self._tries -= 1

@@ -23,6 +23,7 @@ from .replies import CallError, reply
 
 if TYPE_CHECKING:
     from ..layout import Layout
+    from ..releases import Release
 
 log = logging.getLogger("virtual")
 
@@ -45,23 +46,33 @@ class Call:
 
 
 class Supervisor:
-    """Serves the API on a bound socket. ``status`` tells how the other services do."""
+    """Serves the API on a bound socket. ``status`` tells how the other services do,
+    ``ssh`` whether the SSH server is on."""
 
     def __init__(
-        self, layout: Layout, bound: socket.socket, status: Callable[[], dict[str, int]]
+        self,
+        layout: Layout,
+        bound: socket.socket,
+        status: Callable[[], dict[str, int]],
+        release: Release,
+        *,
+        ssh: bool = True,
     ) -> None:
+        self._release = release
         self._bound = bound
         self._runner: web.AppRunner | None = None
-        self._login = Login(layout.password)
+        self._login = Login(layout, ssh=ssh)
         self._models = Models(layout)
         self._status = status
         self._calls = {
             "version": Call(self._version),
             "userMgr/login": Call(self._enter),
+            "userMgr/queryUserInfo": Call(self._user_info),
             "deviceMgr/getDeviceInfo": Call(self._device_info, login=True),
             "deviceMgr/queryDeviceInfo": Call(self._query_device_info),
             "deviceMgr/getSystemStatus": Call(self._system_status, login=True),
             "deviceMgr/queryServiceStatus": Call(self._service_status),
+            "deviceMgr/queryBatteryInfo": Call(self._battery_info),
             "deviceMgr/getModelFile": Call(self._model_file),
             "deviceMgr/getModelInfo": Call(self._model_info),
             "deviceMgr/getModelList": Call(self._model_list),
@@ -111,11 +122,17 @@ class Supervisor:
     async def _enter(self, request: web.Request) -> web.Response:
         return reply(self._login.enter(await _body(request)))
 
+    async def _user_info(self, _request: web.Request) -> web.Response:
+        return reply(self._login.user_info())
+
+    async def _battery_info(self, _request: web.Request) -> web.Response:
+        raise CallError("Battery not available")
+
     async def _device_info(self, request: web.Request) -> web.Response:
         return reply(device.info(request.host))
 
     async def _query_device_info(self, request: web.Request) -> web.Response:
-        return reply(device.queried(request.host))
+        return reply(device.queried(request.host, self._release))
 
     async def _system_status(self, _request: web.Request) -> web.Response:
         return reply("System is running normally.")

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..results import Label
 from ..tensors import UnsupportedTypeError
+from . import boxes
 from .boxes import Thresholds
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def decode(
     first. UnsupportedTypeError when the output is not float32, int8, uint8 or uint16."""
     del mended
     tensor = model.outputs[0]
-    values = arrays[0].reshape(-1)[: tensor.shape[1]]
+    values = boxes.read(arrays[0], arrays[0].dtype, tensor.shape[1])
     if tensor.dtype == "float32":
         scores = values
     elif tensor.dtype in ("int8", "uint8", "uint16"):

@@ -2,7 +2,8 @@
 
 Sources: SSCMA-Micro ``ma_model_yolo11.cpp``, ``ma_model_yolov8.cpp``,
 ``ma_model_yolo26.cpp``. They differ in how the four sides of a box are told from its
-channels, and in which output they take for which map.
+channels, and in which output they take for which map. All read every map as the type of
+output 0.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..tensors import UnsupportedTypeError
 from . import boxes
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..results import Box
+    from ..tensors import Model, Tensor
     from .boxes import Thresholds
 
 Sides = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
@@ -31,7 +34,7 @@ _f32 = np.float32
 
 @dataclass(frozen=True)
 class Level:
-    """One stride: maps [1, channels, g, g], and the scale and zero point that the
+    """One stride: maps [channels, g, g], and the scale and zero point that the
     decoder multiplies them with (not always the tensor's own, see ``yolo11``)."""
 
     boxes: NDArray[Any]
@@ -40,28 +43,42 @@ class Level:
     score_scale: tuple[float, int] | None = None
 
 
+def type_of(model: Model) -> str:
+    """Name the type that all maps are read as: float32 or int8. Raises UnsupportedTypeError."""
+    dtype = model.outputs[0].dtype
+    if dtype not in ("float32", "int8"):
+        raise UnsupportedTypeError(f"outputs of type {dtype}")
+    return dtype
+
+
+def scale_of(tensor: Tensor) -> tuple[float, int]:
+    return tensor.scale, tensor.zero_point
+
+
 def _real(values: NDArray[Any], scale: tuple[float, int] | None) -> NDArray[np.float32]:
     if scale is None:
         return values.astype(np.float32, copy=False)
     return boxes.dequantize(values, *scale)
 
 
-def candidates(
-    level: Level, num_classes: int, height: int, width: int, sides_of: Sides, least: float
-) -> NDArray[np.float32]:
-    """Boxes of one stride above the score threshold, in scanning order.
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one stride whose score passes: their indexes [n], classes [n], logits [n] and
+    a table of finds [n, 6]."""
 
-    Returns a table of finds, [n, 6]. Of equal class scores the later class wins, as in
-    the camera's loop.
-    """
-    _, channels, grid_h, grid_w = level.scores.shape
+    chosen: NDArray[np.intp]
+    found: NDArray[np.float32]
+
+
+def candidates(level: Level, height: int, width: int, sides_of: Sides, least: float) -> Cells:
+    """Find the boxes of one stride above the score threshold, in scanning order."""
+    channels, grid_h, grid_w = level.scores.shape
     cells = grid_h * grid_w
-    raw = level.scores.reshape(channels, cells)[:num_classes]
-    best = num_classes - 1 - np.argmax(raw[::-1], axis=0)
-    top = _real(raw[best, np.arange(cells)], level.score_scale)
+    best, raw = boxes.best_classes(level.scores.reshape(channels, cells))
+    top = _real(raw, level.score_scale)
     chosen = np.flatnonzero(top > boxes.inverse_sigmoid(least))
 
-    rows = level.boxes.reshape(level.boxes.shape[1], cells)[:, chosen].T
+    rows = level.boxes.reshape(level.boxes.shape[0], cells)[:, chosen].T
     sides = sides_of(_real(rows, level.box_scale))
     stride = height // grid_h
     column = (chosen % grid_w).astype(np.float32)
@@ -82,21 +99,15 @@ def candidates(
     found[:, 3] = h / _f32(height)
     found[:, 4] = boxes.sigmoid(top[chosen])
     found[:, 5] = best[chosen]
-    return found
+    return Cells(chosen, found)
 
 
 def decode(
-    levels: Sequence[Level],
-    num_classes: int,
-    height: int,
-    width: int,
-    sides_of: Sides,
-    thresholds: Thresholds,
+    levels: Sequence[Level], model: Model, sides_of: Sides, thresholds: Thresholds
 ) -> list[Box]:
-    """Detections sorted by x, as the camera lists them."""
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        scanned = [
-            candidates(level, num_classes, height, width, sides_of, thresholds.score)
-            for level in levels
-        ]
+    """List the detections sorted by x, as the camera does."""
+    scanned = [
+        candidates(level, model.height, model.width, sides_of, thresholds.score).found
+        for level in levels
+    ]
     return boxes.by_x(np.concatenate(scanned), thresholds.iou)

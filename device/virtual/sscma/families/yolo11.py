@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..tensors import UnsupportedTypeError
 from . import boxes, dfl, grids
 from .grids import Level
 
@@ -23,26 +22,25 @@ if TYPE_CHECKING:
     from ..tensors import Model
 
 
+@boxes.quiet
 def decode(
     model: Model,
     arrays: Sequence[NDArray[Any]],
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Box]:
-    """Detections from six maps. UnsupportedTypeError when they are neither float32 nor int8."""
+    """Detections from six maps. UnsupportedTypeError when output 0 is neither float32 nor int8."""
+    dtype = grids.type_of(model)
+    channels, num_classes = model.outputs[0].shape[1], model.outputs[1].shape[1]
     levels = []
     for index in range(0, 6, 2):
         sides, scores = model.outputs[index], model.outputs[index + 1]
-        if model.outputs[0].dtype == "float32":
-            levels.append(Level(arrays[index], arrays[index + 1]))
+        grid = sides.shape[2:]
+        box_map = boxes.read(arrays[index], dtype, channels, *grid)
+        score_map = boxes.read(arrays[index + 1], dtype, num_classes, *grid)
+        if dtype == "float32":
+            levels.append(Level(box_map, score_map))
             continue
-        if model.outputs[0].dtype != "int8":
-            raise UnsupportedTypeError(f"outputs of type {model.outputs[0].dtype}")
-        box_scale = (sides.scale, sides.zero_point)
-        score_scale = (scores.scale, scores.zero_point)
-        if not mended:
-            box_scale, score_scale = score_scale, box_scale
-        levels.append(Level(arrays[index], arrays[index + 1], box_scale, score_scale))
-    return grids.decode(
-        levels, model.outputs[1].shape[1], model.height, model.width, dfl.distances, thresholds
-    )
+        scales = grids.scale_of(sides), grids.scale_of(scores)
+        levels.append(Level(box_map, score_map, *(scales if mended else scales[::-1])))
+    return grids.decode(levels, model, dfl.distances, thresholds)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arithmetic import int32
 from ..results import Pose
 from ..tensors import UnsupportedTypeError
 from . import boxes
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
 
 Convert = Callable[["NDArray[Any]"], "NDArray[np.float32]"]
 
-_INT32 = np.iinfo(np.int32)
-
-
-def _whole(values: NDArray[np.float32]) -> NDArray[np.int32]:
-    """The processor's float to int32: towards zero, saturating, the largest for NaN."""
-    cut = np.trunc(np.nan_to_num(values.astype(np.float64), nan=_INT32.max))
-    return np.clip(cut, _INT32.min, _INT32.max).astype(np.int32)
-
 
 def _reading(
     tensor: Tensor, array: NDArray[Any], mended: bool, threshold: float
@@ -43,22 +36,22 @@ def _reading(
     shape = tensor.shape[1], tensor.shape[2]
     least = np.float32(threshold)
     if tensor.dtype == "float32":
-        return boxes.leading(array, *shape), np.asarray, least
+        return boxes.read(array, np.float32, *shape), np.asarray, least
     if tensor.dtype != "int8":
         raise UnsupportedTypeError(f"an output of type {tensor.dtype}")
     scale, zero_point = tensor.scale, tensor.zero_point
     if mended:
-        real = boxes.dequantize(boxes.leading(array, *shape), scale, zero_point)
+        real = boxes.dequantize(boxes.read(array, np.int8, *shape), scale, zero_point)
         return real, np.asarray, least
-    count = shape[0] * shape[1]
-    mistaken = boxes.leading(array, 4 * count).view(np.float32).reshape(shape)
+    mistaken = boxes.read(array, np.float32, *shape)
 
     def convert(values: NDArray[Any]) -> NDArray[np.float32]:
-        return boxes.dequantize(_whole(values), scale, zero_point)
+        return boxes.dequantize(int32(values), scale, zero_point)
 
     return mistaken, convert, boxes.inverse_sigmoid(threshold)
 
 
+@boxes.quiet
 def decode(
     model: Model,
     arrays: Sequence[NDArray[Any]],
@@ -68,13 +61,12 @@ def decode(
     """Poses, the least certain first, as the camera lists them. UnsupportedTypeError when the
     output is neither float32 nor int8."""
     values, convert, least = _reading(model.outputs[0], arrays[0], mended, thresholds.score)
-    with np.errstate(over="ignore", invalid="ignore"):
-        chosen = np.flatnonzero(~(values[4] <= least))
-        picked = convert(values[:, chosen])
-        found = np.zeros((len(chosen), 6), np.float32)
-        found[:, :4] = boxes.fractions(picked[:4], model.width, model.height)
-        found[:, 4] = picked[4]
-        kept = boxes.suppress(found, thresholds.iou, per_class=True)[::-1]
+    chosen = np.flatnonzero(~(values[4] <= least))
+    picked = convert(values[:, chosen])
+    found = np.zeros((len(chosen), 6), np.float32)
+    found[:, :4] = boxes.fractions(picked[:4], model.width, model.height)
+    found[:, 4] = picked[4]
+    kept = boxes.suppress(found, thresholds.iou, per_class=True)[::-1]
     # Per keypoint x, y and how visible it is.
     keypoints = picked[5:].reshape((len(values) - 5) // 3, 3, len(chosen))
     x = keypoints[:, 0] / np.float32(model.width)

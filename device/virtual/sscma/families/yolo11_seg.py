@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arithmetic import fused, int32
 from ..results import Box, Segment
 from ..tensors import UnsupportedTypeError
-from . import boxes
+from . import bitmask, boxes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 PROTOTYPES = 32
 MASK_THRESHOLD = 0.5
 
+_f32 = np.float32
+
 
 def _mask(
     box: Box, coefficients: NDArray[np.float32], prototypes: NDArray[np.float32]
@@ -33,21 +36,22 @@ def _mask(
     """Whole cells of the mask's grid: edges are cut to integers, the far ones excluded."""
     total: NDArray[np.float32] = np.zeros_like(prototypes[0])
     for coefficient, prototype in zip(coefficients, prototypes, strict=True):
-        total += coefficient * prototype
+        total = fused(coefficient, prototype, total)
     height, width = total.shape
-    left, right = (np.float32(box.x) + np.float32(side * box.w / 2) for side in (-1, 1))
-    upper, lower = (np.float32(box.y) + np.float32(side * box.h / 2) for side in (-1, 1))
+    x1, x2 = _edges(box.x, box.w, height)
+    y1, y2 = _edges(box.y, box.h, width)
     columns, rows = np.arange(width), np.arange(height)
-    across = (columns >= np.trunc(left * np.float32(width))) & (
-        columns < np.trunc(right * np.float32(width))
-    )
-    down = (rows >= np.trunc(upper * np.float32(height))) & (
-        rows < np.trunc(lower * np.float32(height))
-    )
-    inside: NDArray[np.bool_] = down[:, None] & across & (total > MASK_THRESHOLD)
-    return inside
+    inside = ((rows >= y1) & (rows < y2))[:, None] & (columns >= x1) & (columns < x2)
+    return bitmask.through_bits(inside & (total > MASK_THRESHOLD))
 
 
+def _edges(centre: float, size: float, cells: int) -> NDArray[np.int32]:
+    """Compute the first cell of a box along one axis, and the first behind it."""
+    half = _f32(size) * np.array([-0.5, 0.5], np.float32)
+    return int32((_f32(centre) + half) * _f32(cells))
+
+
+@boxes.quiet
 def decode(
     model: Model,
     arrays: Sequence[NDArray[Any]],
@@ -60,25 +64,28 @@ def decode(
     rows, masks = model.outputs
     if rows.dtype != "float32":
         raise UnsupportedTypeError(f"an output of type {rows.dtype}")
-    values = boxes.leading(arrays[0], rows.shape[1], rows.shape[2])
-    shape = masks.shape[1:]
-    raw = arrays[1].reshape(-1).view(np.uint8)
-    prototypes = boxes.leading(raw, 4 * int(np.prod(shape))).view(np.float32).reshape(shape)
+    values = boxes.read(arrays[0], np.float32, rows.shape[1], rows.shape[2])
+    prototypes = boxes.read(arrays[1], np.float32, *masks.shape[1:])
     num_classes = rows.shape[1] - 4 - PROTOTYPES
 
-    scores = values[4 : 4 + num_classes]
-    # Of equal class scores the later class wins; the threshold itself passes.
-    best = num_classes - 1 - np.argmax(scores[::-1], axis=0)
-    top = scores[best, np.arange(scores.shape[1])]
-    chosen = np.flatnonzero(top >= np.float32(thresholds.score))
+    best, top = boxes.best_classes(values[4 : 4 + num_classes])
+    # The threshold itself passes, and what is not a number.
+    chosen = np.flatnonzero(_passing(values[4 : 4 + num_classes], top, thresholds.score))
     found = np.empty((len(chosen), 6), np.float32)
     found[:, :4] = boxes.fractions(values[:4, chosen], model.width, model.height)
     found[:, 4] = top[chosen]
     found[:, 5] = best[chosen]
     segments = []
-    with np.errstate(over="ignore", invalid="ignore"):
-        for row in boxes.suppress(found, thresholds.iou, per_class=True)[::-1]:
-            box = boxes.box(found[row])
-            coefficients = values[4 + num_classes :, chosen[row]]
-            segments.append(Segment(box, _mask(box, coefficients, prototypes)))
+    for row in boxes.suppress(found, thresholds.iou, per_class=True)[::-1]:
+        box = boxes.box(found[row])
+        coefficients = values[4 + num_classes :, chosen[row]]
+        segments.append(Segment(box, _mask(box, coefficients, prototypes)))
     return segments
+
+
+def _passing(
+    scores: NDArray[np.float32], top: NDArray[np.float32], threshold: float
+) -> NDArray[np.bool_]:
+    """Tell which cells count: with NaN among the scores even a best one below the threshold."""
+    passing: NDArray[np.bool_] = np.isnan(scores).any(axis=0) | (top >= _f32(threshold))
+    return passing

@@ -14,7 +14,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..rules import GROUPED, INTERLEAVED
-from ..tensors import UnsupportedTypeError
 from . import boxes, grids
 from .grids import Level
 
@@ -34,29 +33,28 @@ def _distances(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return rows
 
 
+@boxes.quiet
 def decode(
     model: Model,
     arrays: Sequence[NDArray[Any]],
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Box]:
-    """Detections from six maps. UnsupportedTypeError when they are neither float32 nor int8."""
-    dtype = model.outputs[0].dtype
-    if dtype not in ("float32", "int8"):
-        raise UnsupportedTypeError(f"outputs of type {dtype}")
+    """Detections from six maps. UnsupportedTypeError when output 0 is neither float32 nor int8."""
+    dtype = grids.type_of(model)
     second = model.outputs[1].shape
     grouped = second[2] != model.outputs[0].shape[2] if mended else second[1] == SIDES
     pairs = GROUPED if grouped else INTERLEAVED
     num_classes = model.outputs[pairs[0][1]].shape[1]
     levels = []
     for box_index, class_index in pairs:
-        box, classes = model.outputs[box_index], model.outputs[class_index]
-        grid = box.shape[2:]
-        box_map = boxes.leading(arrays[box_index], 1, SIDES, *grid)
-        score_map = boxes.leading(arrays[class_index], 1, num_classes, *grid)
+        sides, scores = model.outputs[box_index], model.outputs[class_index]
+        grid = sides.shape[2:]
+        box_map = boxes.read(arrays[box_index], dtype, SIDES, *grid)
+        score_map = boxes.read(arrays[class_index], dtype, num_classes, *grid)
         if dtype == "float32":
             levels.append(Level(box_map, score_map))
-            continue
-        box_scale = (box.scale, box.zero_point)
-        levels.append(Level(box_map, score_map, box_scale, (classes.scale, classes.zero_point)))
-    return grids.decode(levels, num_classes, model.height, model.width, _distances, thresholds)
+        else:
+            scales = grids.scale_of(sides), grids.scale_of(scores)
+            levels.append(Level(box_map, score_map, *scales))
+    return grids.decode(levels, model, _distances, thresholds)

@@ -30,11 +30,18 @@ FIRST_CLASS = 5
 
 
 def _first_best(classes: NDArray[Any], floor: float) -> NDArray[np.intp]:
-    """The first of the best classes; class 0 when none is above ``floor``."""
-    best = np.argmax(classes, axis=1)
-    return np.where(classes[np.arange(len(classes)), best] > floor, best, 0)
+    """The first of the best classes; class 0 when none is above ``floor``. NaN never counts."""
+    values = np.where(np.isnan(classes), -np.inf, classes)
+    best = np.argmax(values, axis=1)
+    return np.where(values[np.arange(len(classes)), best] > floor, best, 0)
 
 
+def _clip(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Keep within 0 and 1; NaN stays, and so does the sign of zero."""
+    return np.where(values < 0, np.float32(0), np.where(values > 1, np.float32(1), values))
+
+
+@boxes.quiet
 def decode(
     model: Model,
     arrays: Sequence[NDArray[Any]],
@@ -43,15 +50,15 @@ def decode(
 ) -> list[Box]:
     """Detections sorted by x. UnsupportedTypeError when the output is neither float32 nor int8."""
     tensor = model.outputs[0]
-    raw = boxes.leading(arrays[0], tensor.shape[1], tensor.shape[2])
+    if tensor.dtype not in ("float32", "int8"):
+        raise UnsupportedTypeError(f"an output of type {tensor.dtype}")
+    raw = boxes.read(arrays[0], tensor.dtype, tensor.shape[1], tensor.shape[2])
     if tensor.dtype == "float32":
         rows = raw
         normalized, floor = bool(raw[0, 0] < 1), -1.0
-    elif tensor.dtype == "int8":
+    else:
         rows = boxes.dequantize(raw, tensor.scale, tensor.zero_point)
         normalized, floor = bool(np.float32(tensor.scale) < np.float32(FRACTION_SCALE)), -128.0
-    else:
-        raise UnsupportedTypeError(f"an output of type {tensor.dtype}")
     scores = rows[:, 4]
     if not normalized and not mended:
         scores = scores / np.float32(100)
@@ -60,7 +67,7 @@ def decode(
     if not normalized:
         places = boxes.fractions(places.T, model.width, model.height)
     found = np.empty((len(chosen), 6), np.float32)
-    found[:, :4] = np.clip(places, 0, 1)
+    found[:, :4] = _clip(places)
     found[:, 4] = scores[chosen]
     found[:, 5] = _first_best(raw[chosen, FIRST_CLASS:], floor)
     return boxes.by_x(found, thresholds.iou)

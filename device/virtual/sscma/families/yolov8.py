@@ -11,9 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..tensors import UnsupportedTypeError
 from . import boxes, dfl, grids
 from .grids import Level
 
@@ -26,36 +23,27 @@ if TYPE_CHECKING:
     from ..tensors import Model
 
 
-def _overread(scores: NDArray[Any], channels: int) -> NDArray[Any]:
-    """At least ``channels`` channels, those beyond the tensor's own being zero."""
-    _, own, height, width = scores.shape
-    if own >= channels:
-        return scores
-    return np.concatenate([scores, np.zeros((1, channels - own, height, width), scores.dtype)], 1)
-
-
+@boxes.quiet
 def decode(
     model: Model,
     arrays: Sequence[NDArray[Any]],
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Box]:
-    """Detections from six maps. UnsupportedTypeError when they are neither float32 nor int8."""
+    """Detections from six maps. UnsupportedTypeError when output 0 is neither float32 nor int8."""
+    dtype = grids.type_of(model)
+    channels = model.outputs[0].shape[1]
     num_classes = model.outputs[3 if mended else 1].shape[1]
-    dtype = model.outputs[0].dtype
-    if dtype not in ("float32", "int8"):
-        raise UnsupportedTypeError(f"outputs of type {dtype}")
     levels = []
     for index in range(3):
         sides, scores = model.outputs[index], model.outputs[index + 3]
-        score_map = _overread(arrays[index + 3], num_classes)
+        grid = sides.shape[2:]
+        score_map = boxes.read(arrays[index + 3], dtype, num_classes, *grid)
+        boxes_in = index if mended or dtype == "int8" else index + 3
+        box_map = boxes.read(arrays[boxes_in], dtype, channels, *grid)
         if dtype == "float32":
-            box_map = arrays[index] if mended else _overread(score_map, 64)[:, :64]
             levels.append(Level(box_map, score_map))
             continue
-        box_scale = (sides.scale, sides.zero_point)
-        score_scale = (scores.scale, scores.zero_point)
-        if not mended:
-            box_scale, score_scale = score_scale, box_scale
-        levels.append(Level(arrays[index], score_map, box_scale, score_scale))
-    return grids.decode(levels, num_classes, model.height, model.width, dfl.distances, thresholds)
+        scales = grids.scale_of(sides), grids.scale_of(scores)
+        levels.append(Level(box_map, score_map, *(scales if mended else scales[::-1])))
+    return grids.decode(levels, model, dfl.distances, thresholds)
