@@ -1,10 +1,10 @@
-"""The program `recam`, which `python -m recam_deploy` is as well."""
+"""Run `recam`; `python -m recam_deploy` does the same."""
 
 import sys
 
 
 def main() -> None:
-    """Load it and run it. Loading takes a moment, in which Ctrl-C shows no traceback either."""
+    """Load and run the command line. Ctrl-C while it loads shows no traceback either."""
     try:
         from .cli.main import run
 

@@ -1,6 +1,6 @@
-"""The artifact: a cvimodel and the JSON manifest that says where it comes from.
+"""Read and write artifacts: a cvimodel with the JSON manifest beside it.
 
-The manifest lies beside the cvimodel and names it; both together are all that deploying needs.
+The manifest names the cvimodel and says where it comes from. Deploying needs nothing else.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import cvimodel
+from .cvimodel import ModelFile, read_file
 from .errors import InputError
 from .files import write_atomically
 
@@ -33,8 +33,9 @@ class TensorInfo:
 class Artifact:
     """A cvimodel ready to deploy. `labels[i]` is the name of class `i`.
 
-    `family`, `quantization` and `input_size` (height, width) are empty for a bare cvimodel that
-    came without a manifest; `provenance` is the rest of the manifest, as it was written.
+    `family`, `quantization` and `input_size` (height, width in pixels) are empty for a cvimodel
+    without a manifest. `provenance` holds the manifest's other keys, as they were written. `file`
+    holds the cvimodel's bytes once they have been read.
     """
 
     cvimodel: Path
@@ -49,14 +50,28 @@ class Artifact:
     input_size: tuple[int, int] = (0, 0)
     outputs: tuple[TensorInfo, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    file: ModelFile | None = field(default=None, repr=False, compare=False)
+
+    def read(self) -> ModelFile:
+        """Return the cvimodel's bytes with hash and layout; read the file only the first time.
+
+        Raises InputError when the file cannot be read or its hash has changed.
+        """
+        if self.file:
+            return self.file
+        file = read_file(self.cvimodel)
+        if file.sha256 != self.sha256:
+            raise InputError(f"{self.cvimodel} has changed since it was read", "Deploy it again.")
+        object.__setattr__(self, "file", file)
+        return file
 
     def label(self, class_id: int) -> str:
-        """The name of a class; its number as text where no name is known."""
+        """Return the name of a class; its number as text where no name is known."""
         return self.labels[class_id] if 0 <= class_id < len(self.labels) else str(class_id)
 
 
 def sha256_of(path: Path) -> str:
-    """The sha256 of a file's bytes, in hex."""
+    """Return the sha256 of a file's bytes, in hex. Raises OSError."""
     with path.open("rb") as file:
         digest = hashlib.sha256()
         for chunk in iter(lambda: file.read(1 << 20), b""):
@@ -65,7 +80,7 @@ def sha256_of(path: Path) -> str:
 
 
 def write_manifest(artifact: Artifact, path: Path) -> Artifact:
-    """Write the manifest to `path`, beside the cvimodel; returns the artifact with that path."""
+    """Write the manifest to `path`, beside the cvimodel; return the artifact with that path."""
     document = {
         "format": MANIFEST_FORMAT,
         "name": artifact.name,
@@ -81,7 +96,7 @@ def write_manifest(artifact: Artifact, path: Path) -> Artifact:
         **artifact.provenance,
     }
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    # Of names that are not UTF-8 the bytes are kept, as JSON's escapes: `\\udcff`.
+    # Bytes of names that are not UTF-8 are written as JSON's escapes: `\\udcff`.
     write_atomically(path, text.encode("utf-8", "backslashreplace"))
     return dataclasses.replace(artifact, manifest=path)
 
@@ -89,10 +104,10 @@ def write_manifest(artifact: Artifact, path: Path) -> Artifact:
 def load_artifact(path: Path, labels: tuple[str, ...] = ()) -> Artifact:
     """Read an artifact from a manifest, the folder that holds one, or a bare cvimodel.
 
-    A cvimodel with its manifest beside it is read through that manifest. `labels`, when given,
-    replace those of the manifest. The cvimodel's header is checked in every case.
+    A cvimodel with a manifest beside it is read through that manifest. `labels`, when given,
+    replace those of the manifest. The cvimodel's header is always checked.
 
-    Raises InputError when it is none of these, is damaged, or does not match its manifest.
+    Raises InputError when `path` is none of these, is damaged, or does not match its manifest.
     """
     if not path.exists():
         raise InputError(
@@ -134,7 +149,7 @@ def _read_json(path: Path) -> Any:
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether a file is an artifact's manifest, good or not."""
+    """Say whether a file looks like a manifest; its values may still be wrong."""
     try:
         document = _read_json(path)
     except InputError:
@@ -151,14 +166,15 @@ def _describes(manifest: Path, model: Path) -> bool:
 
 
 def _bare(path: Path) -> Artifact:
-    header = cvimodel.read_header(path)
+    file = read_file(path)
     return Artifact(
         cvimodel=path,
         manifest=None,
         name=path.stem,
-        sha256=sha256_of(path),
-        size=path.stat().st_size,
-        chip=header.chip,
+        chip=file.header.chip,
+        sha256=file.sha256,
+        size=len(file.data),
+        file=file,
     )
 
 
@@ -191,7 +207,7 @@ def _from_manifest(path: Path) -> Artifact:
 
 
 def _is_file_name(name: str) -> bool:
-    """Whether it is a file's name without a folder, which every system can hold."""
+    """Say whether `name` is a printable file name without a folder."""
     return bool(name) and name.isprintable() and Path(name).name == name
 
 

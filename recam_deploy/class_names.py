@@ -1,4 +1,4 @@
-"""Read class names from a user's file; they are never guessed."""
+"""Read class names from a user's file; never guess them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .errors import InputError
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """Class names from a text file (one a line) or a JSON list (.json).
+    """Read class names from a text file (one a line) or a JSON list (.json).
 
-    Raises InputError when it cannot be read, is empty, or repeats a name.
+    Raises InputError when the file cannot be read, is empty, or repeats a name.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -37,6 +37,10 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def ordered_names(names: Any) -> tuple[str, ...]:
+    """Return names in class order, from a list or a dictionary of class number to name.
+
+    Raises ValueError for anything else, and for class numbers with gaps.
+    """
     if isinstance(names, dict):
         numbered = {int(number): name for number, name in names.items()}
         if sorted(numbered) != list(range(len(numbered))):

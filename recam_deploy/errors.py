@@ -1,7 +1,7 @@
-"""The failures a user can meet, each with the next step to take.
+"""Define the failures that a user can meet, each with a hint about the next step.
 
-Only these cross module borders on purpose. `cli.error_handler` turns them into one line plus a hint
-(or the JSON error document) and exit code 1; anything else is a bug and ends with exit code 3.
+`cli.error_handler` prints them as one line and a hint, or as the JSON error document, and exits
+with code 1. Any other exception is a bug: exit code 3.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import ClassVar
 
 
 class RecamError(Exception):
-    """An expected failure: `message` says what happened, `hint` what to do about it.
+    """An expected failure: `message` says what happened, `hint` what to do next.
 
-    `kind` is the stable word that scripts read in `{"error": {"kind", "message", "hint"}}`.
+    Scripts read `kind`, which is stable, from `{"error": {"kind", "message", "hint"}}`.
     """
 
     kind: ClassVar[str] = "error"
@@ -23,7 +23,7 @@ class RecamError(Exception):
         self.hint = hint
 
     def as_json(self) -> dict[str, str]:
-        """As scripts read it."""
+        """Return the value of `error` in the JSON document."""
         return {"kind": self.kind, "message": self.message, "hint": self.hint}
 
     def __str__(self) -> str:
@@ -37,13 +37,13 @@ class SettingsError(RecamError):
 
 
 class InputError(RecamError):
-    """A file that the user gave cannot be read or is not what it should be."""
+    """A file that the user named cannot be read, or is not valid."""
 
     kind = "input"
 
 
 class UnsupportedModelError(InputError):
-    """The network is well formed, but the camera would not run it."""
+    """The network is valid, but the camera would refuse or misread it."""
 
     kind = "unsupported_model"
 
@@ -55,7 +55,7 @@ class ExportError(RecamError):
 
 
 class ConsentError(RecamError):
-    """A model can run code of its own when it is loaded, and nobody has said that it may."""
+    """Loading a model can run code that it carries, and the user has not allowed that."""
 
     kind = "consent"
 
@@ -67,19 +67,19 @@ class ToolchainError(RecamError):
 
 
 class CompilationError(RecamError):
-    """A tool of the compiler ran and failed, or its output is missing or not whole."""
+    """A tool of the compiler failed, or its output is missing or incomplete."""
 
     kind = "compilation"
 
 
 class VerificationError(RecamError):
-    """The finished cvimodel is not what the camera needs, or differs too much from the float."""
+    """The cvimodel has the wrong layout for the camera, or is too far from the float model."""
 
     kind = "verification"
 
 
 class CacheBusyError(RecamError):
-    """The cache cannot be cleaned now."""
+    """The cache cannot be cleaned while a conversion uses it."""
 
     kind = "cache_busy"
 
@@ -100,6 +100,10 @@ class ConnectionFailedError(CameraError):
     """The camera cannot be reached, or the connection was lost."""
 
     kind = "connection"
+
+
+class PortClosedError(ConnectionFailedError):
+    """Nothing answers at the camera's SSH port: the connection is refused, or nobody replies."""
 
 
 class AuthenticationError(CameraError):
@@ -125,47 +129,47 @@ class SudoPasswordNeededError(SudoError):
 
 
 class LockedError(CameraError):
-    """Someone else is at work on the camera."""
+    """Another process holds the camera's lock."""
 
     kind = "locked"
 
 
 class DeploymentError(CameraError):
-    """The model could not be put in place; the message says so where the old one is not active."""
+    """The model could not be deployed. The old one stays active unless the message says not."""
 
     kind = "deployment"
 
 
 class SmokeTestError(CameraError):
-    """The model was run on the camera and did not give a result."""
+    """The model was run on the camera and gave no result."""
 
     kind = "smoke_test"
 
 
 class InterruptedExchangeError(ConnectionFailedError):
-    """The connection was lost after something was asked for: it may have been done, or not."""
+    """The connection was lost after a request was sent, which may have taken effect or not."""
 
 
 class CameraApiError(CameraError):
-    """The camera's HTTP API refused, or answered with something that is not to be understood."""
+    """The camera's HTTP API refused a request, or sent an unexpected reply."""
 
     kind = "camera_api"
 
 
 class NodeRedError(CameraError):
-    """Node-RED on the camera refused, or answered with something that is not to be understood."""
+    """Node-RED on the camera refused a request, or sent an unexpected reply."""
 
     kind = "node_red"
 
 
 class FlowConflictError(NodeRedError):
-    """Someone else keeps changing the flows while they are pushed."""
+    """The flows were changed by someone else during each attempt to push."""
 
     kind = "flow_conflict"
 
 
 class FlowError(InputError):
-    """A flow document is not well formed, or cannot be joined with the one on the camera."""
+    """A flow is not valid, or cannot be merged with those on the camera."""
 
     kind = "flow"
 
@@ -177,23 +181,23 @@ class LiveError(CameraError):
 
 
 class PartlyDoneError(CameraError):
-    """The model is in place, but what comes after it could not be done."""
+    """The model is in place, but a later step failed."""
 
     kind = "partly_done"
 
 
 class RolledBackError(CameraError):
-    """The new model failed once it was live, so what was there before is there again."""
+    """The new model failed when it was live, and the one before was restored."""
 
     kind = "rolled_back"
 
 
 class ModelNotLoadedError(SmokeTestError):
-    """The TPU did not take the model: it is not whole, or larger than the memory that is free."""
+    """The TPU refused the model: it is incomplete, or larger than the free memory."""
 
 
 class UnknownToRunnerError(SmokeTestError):
-    """The test binary on the camera does not know this kind of model, which may be fine."""
+    """The camera's test binary has no support for this kind of model; Node-RED's node may."""
 
 
 class VirtualCameraError(RecamError):

@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one or the new one, never half of it."""
+"""Write files atomically: a reader sees the old one or the new one, never part of one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from pathlib import Path
 
 
 def stem_of(path: Path) -> str:
-    """A file's name without its suffix, as text that can be written anywhere: of bytes that are not
-    UTF-8 the escapes, `\\udcff`."""
+    """Return a file's name without its suffix; bytes that are not UTF-8 as escapes, `\\udcff`."""
     return path.stem.encode(errors="backslashreplace").decode()
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replace `path` by a file with `data`; its folder must exist."""
+    """Replace `path` by a file with `data`, synced to the disk; its folder must exist."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -46,10 +45,10 @@ def copy_atomically(source: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def building(target: Path) -> Iterator[Path]:
-    """A fresh folder beside `target` to build in, renamed to `target` at the end.
+    """Yield an empty folder beside `target` to build in, and rename it to `target` at the end.
 
-    On any failure it is removed and `target` is left as it was. `target` must not exist when the
-    block ends; whoever calls this holds a lock.
+    On any failure the folder is removed and `target` stays as it was. `target` must not exist when
+    the block ends; the caller holds a lock.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-building-"))

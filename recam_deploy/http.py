@@ -1,13 +1,14 @@
-"""The one door to HTTP: short exchanges with the camera, each bounded in time and in size.
+"""Exchange HTTP requests and replies with the camera, each bounded in time and in size.
 
-Nothing else imports requests. No redirect is followed, no proxy and no `.netrc` of the user's is
-consulted (a camera is on the local network, and its passwords are nobody else's business), and
-nothing is tried twice: only the caller knows whether that would be right.
+Only this module imports requests. Redirects, proxies and the user's `.netrc` are ignored: a camera
+is on the local network, and its passwords must reach no other host. Nothing is retried: only the
+caller knows whether a second request is safe.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 
 from .errors import CameraApiError, ConnectionFailedError, InterruptedExchangeError
 
+logger = logging.getLogger(__name__)
+
 _T = TypeVar("_T")
 
 _CHUNK = 1 << 16
@@ -28,13 +31,13 @@ _GRACE_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back: a status and at most the agreed number of bytes."""
+    """A reply: its status, and a body no longer than the limit of the exchange."""
 
     status: int
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON. Raises ValueError when it is none, or nested too deeply."""
+        """Parse the body as JSON. Raises ValueError when it is none, or nested too deeply."""
         try:
             return json.loads(self.body)
         except RecursionError as error:
@@ -43,21 +46,22 @@ class Reply:
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a multipart form; a file where it has a file name."""
+    """One part of a multipart form; with a `filename` it is a file."""
 
     name: str
     content: bytes
     filename: str | None = None
 
     def as_requests(self) -> tuple[str, tuple[str | None, bytes]]:
-        """In the form that the library takes."""
+        """Return the part as requests takes it."""
         return self.name, (self.filename, self.content)
 
 
 class HttpService:
-    """One HTTP server of the camera's. `what` names it in messages: "Node-RED", "the web API".
+    """One of the camera's HTTP servers. `what` names it in messages: "Node-RED", "the web API".
 
-    `timeout` is how many seconds an exchange may take in all, unless the call says otherwise.
+    `timeout` is the seconds that a whole exchange may take, unless the call overrides it. `hint`
+    is the next step that errors of the connection give.
     """
 
     def __init__(self, host: str, port: int, what: str, *, timeout: float, hint: str) -> None:
@@ -70,7 +74,7 @@ class HttpService:
 
     @property
     def where(self) -> str:
-        """The service, as messages name it."""
+        """Name the service for messages."""
         return self._where
 
     def close(self) -> None:
@@ -91,15 +95,33 @@ class HttpService:
         """Send one request and read the whole reply, whatever its status.
 
         Raises ConnectionFailedError when nothing was sent, InterruptedExchangeError when the
-        connection ended or the time was up after that, and CameraApiError for a reply that is
-        larger than `limit` bytes, is compressed, or leads elsewhere.
+        connection ended or the time was up after that, and CameraApiError for a redirect, a
+        compressed reply, or one larger than `limit` bytes.
         """
         seconds = self._timeout if timeout is None else timeout
 
         def send() -> Reply:
             return self._exchange(method, path, headers or {}, body, form, limit, seconds)
 
-        return _within(seconds + _GRACE_SECONDS, send, self._too_slow(seconds))
+        began = time.monotonic()
+        what = f"{method} {_without_secrets(self._base + path)}"
+        size = len(body or b"") + sum(len(part.content) for part in form)
+        logger.debug("%s started, %d bytes out", what, size)
+        try:
+            reply = _within(seconds + _GRACE_SECONDS, send, self._too_slow(seconds))
+        except Exception as error:
+            logger.info("%s failed after %.3f s: %s", what, time.monotonic() - began, error)
+            raise
+        spent = time.monotonic() - began
+        logger.info(
+            "%s -> %d, %.3f s, %d bytes out, %d bytes in",
+            what,
+            reply.status,
+            spent,
+            size,
+            len(reply.body),
+        )
+        return reply
 
     def _exchange(
         self,
@@ -123,7 +145,7 @@ class HttpService:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                self._refuse_strange(response)
+                self._check_reply(response)
                 return Reply(response.status_code, self._read(response, limit, until, seconds))
         except requests.ConnectionError as error:
             raise self._lost(error) from error
@@ -138,16 +160,17 @@ class HttpService:
                 f"{self._where} has no usable address", "Check the spelling of the host."
             ) from error
 
-    def _refuse_strange(self, response: requests.Response) -> None:
+    def _check_reply(self, response: requests.Response) -> None:
         if 300 <= response.status_code < 400:
             raise CameraApiError(
-                f"{self._where} leads to another address (status {response.status_code}), which "
-                "recam does not follow",
+                f"{self._where} redirects to another address (status {response.status_code}), "
+                "which recam does not follow",
                 "Check the host and the port: is this the camera itself?",
             )
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise CameraApiError(
-                f"{self._where} answers in a form that was not asked for", "Check the port."
+                f"{self._where} compresses its replies, which recam did not ask for",
+                "Check the host and the port: is this the camera itself?",
             )
 
     def _read(self, response: requests.Response, limit: int, until: float, seconds: float) -> bytes:
@@ -157,7 +180,7 @@ class HttpService:
             if len(received) > limit:
                 raise CameraApiError(
                     f"{self._where} sends more than the {limit} bytes expected",
-                    "That is no answer to the question; check the port.",
+                    "Check the host and the port: is this the camera itself?",
                 )
             if time.monotonic() > until:
                 raise self._too_slow(seconds)
@@ -185,8 +208,16 @@ class HttpService:
         )
 
 
+def _without_secrets(url: str) -> str:
+    """Return a URL without its user and without its query: either may hold a secret."""
+    head, mark, _ = url.partition("?")
+    scheme, _, rest = head.partition("://")
+    place, slash, path = rest.partition("/")
+    return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}{mark and '?…'}"
+
+
 def _reason(error: BaseException) -> str:
-    """The innermost cause in its own words, without addresses and object names."""
+    """Return the message of the innermost cause, without addresses and object names."""
     cause: BaseException = error
     while True:
         inner = cause.__cause__ or cause.__context__
@@ -201,10 +232,10 @@ def _reason(error: BaseException) -> str:
 
 
 def _within(seconds: float, act: Callable[[], _T], late: Exception) -> _T:
-    """What `act` returns or raises; `late` is raised when it takes longer.
+    """Return or raise what `act` does; raise `late` when it takes longer than `seconds`.
 
-    A socket's own timeout begins anew with each byte, so that a peer which sends one now and then
-    could hold us for ever.
+    A socket's own timeout starts again with each byte: a peer that sends one now and then would
+    block for ever.
     """
     result: list[_T] = []
     failure: list[BaseException] = []
@@ -212,7 +243,7 @@ def _within(seconds: float, act: Callable[[], _T], late: Exception) -> _T:
     def run() -> None:
         try:
             result.append(act())
-        except BaseException as error:  # handed to the caller as it is
+        except BaseException as error:  # re-raised by the caller below
             failure.append(error)
 
     thread = threading.Thread(target=run, daemon=True)

@@ -1,7 +1,8 @@
-"""Folders that are installed once and used by many processes: the compiler's, the exporters'.
+"""Install folders once for many processes: the compiler's, the exporters'.
 
-Look up, lock, look up again, build beside, publish last: whoever finds a folder finds all of it,
-two processes that start at once build it once, and one that dies leaves nothing that counts.
+The order is look up, lock, look up again, build in a temporary folder, publish by a rename. A
+folder that exists is therefore complete, two processes at once build it once, and a killed one
+leaves only a temporary folder, which the next build removes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .progress import Progress
 
 @dataclass(frozen=True)
 class Installed:
-    """The folders in `place`; `what` is installed there, for instance "the compiler"."""
+    """The installed folders in `place`; `what` names them in messages, such as "the compiler"."""
 
     place: Path
     what: str
@@ -34,11 +35,11 @@ class Installed:
         build: Callable[[Path], None],
         progress: Progress,
     ) -> None:
-        """Let `folder`, one of those in `place`, be there: `build` makes it in an empty folder.
+        """Install `folder`, a child of `place`, unless `is_there` returns true.
 
-        A second process that comes meanwhile waits for the first. A folder that does not pass
-        `is_there` is made anew. Raises ToolchainError when `place` cannot be created, and whatever
-        `build` raises.
+        `build` fills the empty folder that it is called with. A folder that does not pass
+        `is_there` is replaced; a second process waits for the first. Raises ToolchainError when
+        `place` cannot be created, and whatever `build` raises.
         """
         if is_there():
             return
@@ -50,13 +51,16 @@ class Installed:
 
     @contextlib.contextmanager
     def locked(self, progress: Progress) -> Iterator[None]:
-        """One installation at a time; whoever comes second waits and says so."""
+        """Hold the lock of `place` for the block; show a step while waiting for another process.
+
+        Raises ToolchainError when `place` cannot be created.
+        """
         lock = self._lock()
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            with progress.step(f"Waiting for another recam that installs {self.what}") as step:
-                step.update(note=f"it holds {lock.lock_file}")
+            with progress.step(f"Waiting for another recam to install {self.what}") as step:
+                step.update(note=f"lock {lock.lock_file}")
                 lock.acquire()
         try:
             yield
@@ -64,7 +68,7 @@ class Installed:
             lock.release()
 
     def remove(self) -> int:
-        """Remove all folders, also those of other releases; returns the bytes.
+        """Remove all folders, those of other releases included; return the bytes freed.
 
         Raises ToolchainError while another process installs one.
         """
@@ -75,7 +79,7 @@ class Installed:
             lock.acquire(timeout=0)
         except Timeout as error:
             raise ToolchainError(
-                f"another recam is installing {self.what}", "Wait until it has ended, or end it."
+                f"another recam is installing {self.what}", "Wait until it ends, then try again."
             ) from error
         try:
             freed = 0
@@ -93,16 +97,13 @@ class Installed:
         except OSError as error:
             raise ToolchainError(
                 f"{self.place} cannot be created: {error.strerror}",
-                "Let RECAM_CACHE_DIR name a folder that you may write to.",
+                "Set RECAM_CACHE_DIR to a folder that you may write to.",
             ) from error
         return FileLock(self.place / ".lock")
 
 
 def _clear(folder: Path) -> None:
-    """Remove a broken folder, and what processes that died while building it left behind.
-
-    Only under the lock.
-    """
+    """Remove a broken folder, and temporary ones of killed builds. The caller holds the lock."""
     if folder.exists():
         _discard(folder)
     for leftover in folder.parent.glob(f".{folder.name}-*"):
@@ -110,14 +111,14 @@ def _clear(folder: Path) -> None:
 
 
 def _discard(folder: Path) -> None:
-    """Remove `folder` so that nobody finds half of it: first out of sight, then for good."""
+    """Rename `folder` and then remove it, so that no process finds part of it."""
     hidden = folder.with_name(f".{folder.name}-removing-{os.getpid()}")
     folder.rename(hidden)
     shutil.rmtree(hidden)
 
 
 def size_of(folder: Path) -> int:
-    """The bytes of all files below `folder`."""
+    """Return the bytes of all files below `folder`; 0 when it does not exist."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:

@@ -1,4 +1,4 @@
-"""Whether something listens on a TCP port: one short connection, and nothing sent over it."""
+"""Probe whether something listens on a TCP port: connect, send nothing, close."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _AT_ONCE = 16
 
 
 class Port(str, Enum):
-    """What came of knocking at a port."""
+    """The result of probing a port; `silent` means no answer in time."""
 
     open = "open"
     refused = "refused"
@@ -19,8 +19,8 @@ class Port(str, Enum):
     unreachable = "unreachable"
 
 
-def knock(host: str, port: int, timeout: float) -> Port:
-    """Connect to a port within `timeout` seconds, and hang up."""
+def probe_port(host: str, port: int, timeout: float) -> Port:
+    """Connect to a port, at most `timeout` seconds, and close the connection."""
     try:
         socket.create_connection((host, port), timeout).close()
     except ConnectionRefusedError:
@@ -32,8 +32,8 @@ def knock(host: str, port: int, timeout: float) -> Port:
     return Port.open
 
 
-def knock_all(host: str, ports: Mapping[str, int], timeout: float) -> dict[str, Port]:
-    """`knock` at several ports at once, under the names of what should listen there."""
+def probe_ports(host: str, ports: Mapping[str, int], timeout: float) -> dict[str, Port]:
+    """Probe several ports at once; `ports` and the result are by the service's name."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = pool.map(lambda port: knock(host, port, timeout), ports.values())
+        found = pool.map(lambda port: probe_port(host, port, timeout), ports.values())
         return dict(zip(ports, found, strict=True))

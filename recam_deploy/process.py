@@ -1,24 +1,31 @@
-"""The one door to other programs on this machine; nothing else imports subprocess.
+"""Run other programs on this machine; only this module imports subprocess.
 
-Every program is started in a process group of its own, so that a timeout or Ctrl-C ends it
-together with whatever it started. No shell is ever involved.
+Every program gets a process group of its own, so that a timeout or Ctrl-C ends it together with
+the programs that it started. No shell is used.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from .errors import ProcessError
+from .redaction import command_text
 
-# What the names of variables begin with; those of one camera have its name added.
+logger = logging.getLogger(__name__)
+
+_LOGGED_CHARACTERS = 2000
+
+# Prefixes of environment variables; those of one camera have its name added.
 _SECRETS = tuple(
     f"RECAM_{secret}"
     for node_red in ("NODE_RED", "NODERED")
@@ -36,7 +43,7 @@ class Completed:
     output: str
 
     def tail(self, lines: int = 5) -> str:
-        """The last `lines` non-empty lines of all that was printed."""
+        """Return the last `lines` non-empty lines of `output`."""
         kept = [line for line in self.output.splitlines() if line.strip()]
         return "\n".join(kept[-lines:])
 
@@ -50,20 +57,23 @@ def run(
     on_line: Callable[[str], None] | None = None,
     log: Path | None = None,
 ) -> Completed:
-    """Run `command` to its end and return what it did, whatever its exit code.
+    """Run `command` to its end and return its result, whatever its exit code.
 
-    `on_line` is called with each line or carriage-return update of stdout and stderr as it comes;
-    `log` receives all of it, byte for byte. Bytes that are not UTF-8 are shown as `\\xNN`.
+    `on_line` is called with each line, or carriage-return update, of stdout and stderr as it
+    arrives. All output is appended to `log`, byte for byte. Bytes that are not UTF-8 become
+    `\\xNN` in the result.
 
     Raises ProcessError when the program cannot be started or exceeds `timeout` seconds.
     """
     words = tuple(str(word) for word in command)
     with contextlib.ExitStack() as stack:
-        # First, so that a log that cannot be opened leaves no process running.
+        # Opened before the process starts: a failure here leaves no process running.
         log_file = stack.enter_context(log.open("ab")) if log else None
         reader = _Reader(on_line, log_file)
         threads: list[threading.Thread] = []
+        began = time.monotonic()
         process = _start(words, cwd, env)
+        ended = "ended by recam"
         try:
             for stream, is_stdout in ((process.stdout, True), (process.stderr, False)):
                 threads.append(
@@ -71,6 +81,7 @@ def run(
                 )
                 threads[-1].start()
             returncode = process.wait(timeout)
+            ended = f"exit code {returncode}"
         except subprocess.TimeoutExpired as error:
             raise ProcessError(
                 f"{Path(words[0]).name} did not finish within {timeout:.0f} s",
@@ -81,12 +92,24 @@ def run(
             process.wait()
             for thread in threads:
                 thread.join(timeout=5)
+            logger.info(
+                "%s: %s, %.3f s, %d bytes out",
+                command_text(words),
+                ended,
+                time.monotonic() - began,
+                reader.size,
+            )
+            if log:
+                logger.debug("its output is in %s", log)
+            elif process.returncode:
+                logger.debug("the end of its output: %s", reader.output()[-_LOGGED_CHARACTERS:])
     return Completed(words, returncode, reader.stdout(), reader.output())
 
 
 def _start(
     words: tuple[str, ...], cwd: Path | None, env: Mapping[str, str] | None
 ) -> subprocess.Popen[bytes]:
+    logger.debug("%s started in %s", command_text(words), cwd or "this folder")
     try:
         return subprocess.Popen(
             words,
@@ -98,6 +121,7 @@ def _start(
             start_new_session=True,
         )
     except OSError as error:
+        logger.info("%s could not be started: %s", command_text(words), error.strerror or error)
         raise ProcessError(
             f"{words[0]} could not be started: {error.strerror or error}",
             "Check that the program is installed and may be executed.",
@@ -105,12 +129,12 @@ def _start(
 
 
 def _without_secrets(env: Mapping[str, str]) -> dict[str, str]:
-    """An environment for other programs: none of them needs a camera's password."""
+    """Return `env` without recam's passwords and tokens, which no other program needs."""
     return {name: value for name, value in env.items() if not name.startswith(_SECRETS)}
 
 
 class _Reader:
-    """Collects what a process prints on both streams, line by line."""
+    """Collects what a process prints on stdout and stderr, line by line."""
 
     def __init__(self, on_line: Callable[[str], None] | None, log: IO[bytes] | None) -> None:
         self._on_line = on_line
@@ -120,8 +144,10 @@ class _Reader:
         self._output: list[bytes] = []
 
     def drain(self, stream: IO[bytes], is_stdout: bool) -> None:
-        """Follow one stream to its end, which a listener that fails does not keep from coming: a
-        program whose pipe is full waits for ever."""
+        """Read one stream to its end, even when `on_line` raises.
+
+        A process whose pipe is full would block for ever.
+        """
         pending = b""
         chunks = self._chunks(stream, is_stdout)
         try:
@@ -152,6 +178,11 @@ class _Reader:
                     self._on_line(_text(line))
         return rest
 
+    @property
+    def size(self) -> int:
+        """Count the bytes printed so far."""
+        return sum(map(len, self._output))
+
     def stdout(self) -> str:
         return _text(b"".join(self._stdout))
 
@@ -164,8 +195,10 @@ def _text(data: bytes) -> str:
 
 
 def end_group(pid: int, grace: float = 3.0) -> None:
-    """End the process group `pid` leads, politely and then by force; nothing if it is gone. Whoever
-    will not wait that long, and presses Ctrl-C again, has it ended by force at once."""
+    """End the process group that `pid` leads: SIGTERM, after `grace` seconds SIGKILL.
+
+    Do nothing when the group is gone. A second Ctrl-C meanwhile sends SIGKILL at once.
+    """
     try:
         for sign in (signal.SIGTERM, signal.SIGKILL):
             try:
@@ -196,7 +229,7 @@ def _group_gone(pid: int, seconds: float) -> bool:
 
 
 def has_ended(pid: int) -> bool:
-    """Whether a program that we started detached has ended."""
+    """Say whether a program that `start_detached` started has ended."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:
@@ -206,9 +239,9 @@ def has_ended(pid: int) -> bool:
 def start_detached(
     command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], log: Path
 ) -> int:
-    """Start a program that outlives us, its output going to `log`; returns its pid.
+    """Start a program that keeps running after recam ends; return its pid.
 
-    Raises ProcessError when it cannot be started.
+    Its output is appended to `log`. Raises ProcessError when it cannot be started.
     """
     words = tuple(str(word) for word in command)
     with log.open("ab") as output:
@@ -226,4 +259,7 @@ def start_detached(
             raise ProcessError(f"{words[0]} could not be started: {error.strerror or error}") from (
                 error
             )
+    logger.info(
+        "%s: started as process %d, its output in %s", command_text(words), process.pid, log
+    )
     return process.pid

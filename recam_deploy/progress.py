@@ -1,4 +1,4 @@
-"""How long work tells of itself, without knowing who listens.
+"""Report the progress of long work, without knowing who shows it.
 
 Modules below `cli` take a `Progress` and never print; `terminal.Terminal` shows it.
 """
@@ -11,22 +11,22 @@ from typing import Protocol
 
 
 class Step(Protocol):
-    """One piece of work under way."""
+    """One piece of work in progress."""
 
     def update(
         self, done: float | None = None, total: float | None = None, note: str | None = None
     ) -> None:
-        """Tell how far the work is: `done` of `total` in any one unit, and a few words."""
+        """Report how far the work is: `done` of `total` in one unit, and a short note."""
 
 
 class Progress(Protocol):
-    """Whoever wants to know what is going on."""
+    """Shows the progress of steps: a terminal, or nothing."""
 
     def step(self, title: str, unit: str = "") -> AbstractContextManager[Step]:
-        """Announce a piece of work; `unit` is "bytes" for transfers, else shown as it is."""
+        """Show a step for the block; `unit` is "bytes" for transfers, else shown as given."""
 
     def say(self, message: str) -> None:
-        """Tell one line that stays on the screen."""
+        """Print one line that stays on the screen."""
 
 
 class _SilentStep:
@@ -37,7 +37,7 @@ class _SilentStep:
 
 
 class SilentProgress:
-    """A `Progress` nobody listens to: for tests and for use as a library."""
+    """A `Progress` that shows nothing: for tests and for use as a library."""
 
     @contextmanager
     def step(self, title: str, unit: str = "") -> Iterator[Step]:

@@ -1,6 +1,6 @@
-"""Finding the files of `device/` and `noderedflows/`.
+"""Find the files of `device/` and `noderedflows/`.
 
-In a wheel both lie inside the package; in a checkout they stand beside it.
+In a wheel both are inside the package; in a checkout they are beside it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource(name: str) -> Path:
-    """The path of a file or folder such as `device/tpu_run.py`.
+    """Return the path of a file or folder such as `device/on_camera/tpu_run.py`.
 
-    Raises FileNotFoundError when the installation is incomplete, which is a bug in it.
+    Raises FileNotFoundError when the installation is incomplete, which is a bug.
     """
     for root in (_PACKAGE, _PACKAGE.parent):
         path = root / name

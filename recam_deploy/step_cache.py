@@ -1,8 +1,8 @@
-"""Finished steps, kept under the hash of all that went into them.
+"""Keep finished steps under the hash of all their inputs.
 
-A step is built in a folder beside its final place and renamed when it is whole; its record, with
-the hash of every file, is written inside it last. A killed run therefore leaves nothing that a
-later run would take for finished, and damage is found when the step is looked up.
+A step is built in a temporary folder and renamed when it is complete. Its record, with the hash of
+every file, is written last. A killed run therefore leaves nothing that looks finished, and a
+damaged file is found when the step is looked up.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _RECORD = "step.json"
 
 @dataclass(frozen=True)
 class StepResult:
-    """A finished step: the folder with its files, and what it cost this time."""
+    """A finished step: its folder, the `seconds` of this run, and whether it was `cached`."""
 
     name: str
     folder: Path
@@ -38,7 +38,7 @@ class StepResult:
     cached: bool
 
     def as_json(self) -> dict[str, Any]:
-        """As `convert --json` and the manifest show it; by the key it is found in the cache."""
+        """Return the step as `convert --json` and the manifest show it; `key` finds it again."""
         return {
             "name": self.name,
             "key": self.folder.name,
@@ -48,7 +48,10 @@ class StepResult:
 
 
 def step_key(name: str, version: int, inputs: dict[str, Any]) -> str:
-    """The key of a step: the hash of its name, our version of it, and its inputs as JSON."""
+    """Return the key of a step: its name and the hash of name, version and inputs as JSON.
+
+    `version` is raised when recam's own part of the step changes its result.
+    """
     text = json.dumps([name, version, inputs], sort_keys=True, ensure_ascii=False)
     return f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
@@ -64,15 +67,21 @@ class Entry:
 
 
 class StepCache:
-    """The steps below `root`. Safe for several processes: one builds a step, the others wait and
-    say so to `progress`, and nothing is removed while any conversion runs."""
+    """The steps below `root`, safe for several processes.
+
+    One process builds a step; the others wait, which `progress` shows. Nothing is removed while a
+    conversion runs.
+    """
 
     def __init__(self, root: Path, progress: Progress | None = None) -> None:
         self._root = root
         self._progress = progress or SilentProgress()
 
     def run(self, name: str, key: str, build: Callable[[Path], None]) -> StepResult:
-        """The step under `key`, from the cache or built now by `build(folder)`."""
+        """Return the step under `key`, from the cache or built now by `build(folder)`.
+
+        Raises whatever `build` raises; the cache then stays as it was.
+        """
         started = time.monotonic()
         folder = self._root / key
         cached = _is_whole(folder)
@@ -91,7 +100,7 @@ class StepCache:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            with self._progress.step(f"Waiting for another recam that makes the step {name}"):
+            with self._progress.step(f"Waiting for another recam to finish the step {name}"):
                 lock.acquire()
         try:
             yield
@@ -99,13 +108,13 @@ class StepCache:
             lock.release()
 
     def find(self, key: str) -> Path | None:
-        """The folder of the finished step under `key`; None when it is not, or no longer, there."""
+        """Return the folder of the finished step under `key`; None when it is not there."""
         folder = self._root / key
         return folder if _is_whole(folder) else None
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep every step where it is for the length of the block."""
+        """Keep `clean` from removing any step while the block runs."""
         self._root.mkdir(parents=True, exist_ok=True)
         run = FileLock(self._runs / f"{uuid.uuid4().hex}.lock")
         with self._gate:
@@ -119,7 +128,7 @@ class StepCache:
 
     @property
     def _gate(self) -> FileLock:
-        """Held while steps are removed, and to begin a run: none begins meanwhile."""
+        """Lock the start of a run, and the removal of steps, against each other."""
         return FileLock(self._root.with_name(f"{self._root.name}.lock"))
 
     @property
@@ -127,7 +136,7 @@ class StepCache:
         return self._root / ".runs"
 
     def entries(self) -> list[Entry]:
-        """All steps, the one used last at the end."""
+        """List all steps, the least recently used first."""
         found = []
         for folder in self._root.glob("*-*") if self._root.is_dir() else ():
             record = folder / _RECORD
@@ -138,10 +147,10 @@ class StepCache:
         return sorted(found, key=lambda entry: entry.used)
 
     def clean(self, keep_bytes: int = 0) -> int:
-        """Remove what runs that died have left, and the steps used longest ago until the rest takes
-        at most `keep_bytes`. Returns the bytes that the steps took.
+        """Remove the least recently used steps until the rest takes at most `keep_bytes`.
 
-        Raises CacheBusyError while a conversion runs.
+        Also remove temporary folders of killed runs. Return the bytes of the removed steps. Raises
+        CacheBusyError while a conversion runs.
         """
         if not self._root.is_dir():
             return 0
@@ -171,13 +180,13 @@ class StepCache:
                     path.unlink(missing_ok=True)
             except Timeout:
                 raise CacheBusyError(
-                    "a conversion is running, and uses the cache",
+                    "the cache is in use: a conversion is running",
                     "Try again when it has ended.",
                 ) from None
 
     @staticmethod
     def _build(folder: Path, build: Callable[[Path], None]) -> None:
-        # We hold the step's lock, so whatever was begun here belongs to a run that died.
+        # The caller holds the step's lock, so an unfinished folder is that of a killed run.
         for leftover in (folder, *folder.parent.glob(f".{folder.name}-building-*")):
             shutil.rmtree(leftover, ignore_errors=True)
         with building(folder) as place:

@@ -1,19 +1,20 @@
-"""The one place that prints: results on stdout, progress and errors on stderr.
+"""Print results on stdout, progress and errors on stderr; no other module prints.
 
-With `--json`, stdout carries exactly one document and stderr a line for each finished step.
-Without it, progress is shown only where stderr is a terminal. Text may be a camera's or a file's:
-what would move the cursor or turn the writing around is shown as an escape.
+With `--json`, stdout gets exactly one document, and stderr a line for each finished step. Without
+it, progress is shown only where stderr is a terminal. Text may come from a camera or a file:
+control characters, and those that change the direction of text, are printed as escapes.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.live import Live
@@ -33,12 +34,18 @@ from rich.text import Text
 
 from .errors import RecamError
 from .progress import Step
+from .redaction import keep_secret
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 _SHOWN_ROWS = 30
 
+logger = logging.getLogger(__name__)
+
 
 class Terminal:
-    """Prints results and errors, and shows progress: a `progress.Progress`."""
+    """Print results and errors, show progress and ask questions: an `interaction.Interaction`."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
@@ -46,14 +53,15 @@ class Terminal:
         self._err = Console(file=sys.stderr, highlight=False, soft_wrap=True)
         self._shows_progress = as_json or self._err.is_terminal
         self._bar: Progress | None = None
+        _made[:] = [self]
 
     @property
     def may_ask(self) -> bool:
-        """Whether there is a person who can answer a question."""
+        """Say whether stdin is a terminal, where a person can answer."""
         return not self.as_json and sys.stdin is not None and sys.stdin.isatty()
 
     def result(self, document: dict[str, Any], lines: Sequence[str] = ()) -> None:
-        """The command's result: the document with --json, else the lines for people."""
+        """Print the command's result: the document with --json, else the lines for people."""
         if self.as_json:
             self._print_json(document)
         else:
@@ -61,7 +69,7 @@ class Terminal:
                 self._out.print(printable(line), markup=False)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table for people; nothing with --json."""
+        """Print a table for people; nothing with --json."""
         if self.as_json:
             return
         table = Table(title=Text(one_line(title)), title_justify="left", title_style="bold")
@@ -72,7 +80,8 @@ class Terminal:
         Console(file=sys.stdout, highlight=False).print(table)
 
     def error(self, error: RecamError) -> None:
-        """One clear line and the next step, or the JSON error document."""
+        """Print the message and the hint, or with --json the error document."""
+        logger.error("%s: %s (hint: %s)", error.kind, error.message, error.hint or "none")
         if self.as_json:
             self._print_json({"error": error.as_json()})
             return
@@ -80,9 +89,13 @@ class Terminal:
         if error.hint:
             self._err.print(Text(" hint: ", style="bold") + Text(one_line(error.hint)))
 
-    def bug(self, message: str, log: str) -> None:
-        """An unexpected failure, with the log that holds its traceback."""
-        hint = f"This is a bug in recam. Please report it with the log {log}"
+    def bug(self, message: str, *logs: str) -> None:
+        """Print an unexpected failure, and the names of the logs that hold its traceback."""
+        hint = (
+            f"This is a bug in recam. Please attach {' and '.join(logs)} to a bug report in the "
+            "project's issue tracker."
+        )
+        logger.error("bug: %s", message)
         if self.as_json:
             self._print_json({"error": {"kind": "bug", "message": message, "hint": hint}})
         else:
@@ -90,25 +103,34 @@ class Terminal:
             self._err.print(Text(hint))
 
     def say(self, message: str) -> None:
-        """One line that stays on the screen, where progress is shown."""
+        """Print one line that stays on the screen, where progress is shown."""
+        logger.info("%s", message)
         if self._shows_progress:
             self._err.print(one_line(message), markup=False)
 
     def warn(self, message: str) -> None:
-        """One line that the user should not miss."""
+        """Print one line that the user should not miss, on stderr."""
+        logger.warning("%s", message)
         self._err.print(Text("warning: ", style="bold yellow") + Text(one_line(message)))
+
+    def note(self, line: str) -> None:
+        """Print one line of the log on stderr."""
+        self._err.print(Text(line, style="dim"))
 
     @contextmanager
     def step(self, title: str, unit: str = "") -> Iterator[Step]:
-        """Show a piece of work: a bar on a terminal that can draw, and a line when it is done."""
+        """Show a step: a bar where the terminal can draw one, and a line when it is done."""
+        logger.debug("started: %s", title)
         started = time.monotonic()
         if self._can_draw:
             with self._drawn(title, unit) as step:
                 yield step
         else:
-            yield _Quiet()
+            yield _HiddenStep()
+        seconds = time.monotonic() - started
+        logger.debug("done: %s, %.3f s", title, seconds)
         if self._shows_progress:
-            self._err.print(f"{title} … {time.monotonic() - started:.1f} s", markup=False)
+            self._err.print(f"{title} … {seconds:.1f} s", markup=False)
 
     @property
     def _can_draw(self) -> bool:
@@ -124,9 +146,40 @@ class Terminal:
         finally:
             self._bar = None
 
+    def confirm(self, question: str) -> bool:
+        """Ask a yes or no question; return False where nobody can answer. Raises typer.Abort."""
+        import typer
+
+        if not self.may_ask:
+            return False
+        with self._asking():
+            return typer.confirm(printable(question), err=True)
+
+    def ask(self, question: str, default: str) -> str:
+        """Ask for a line of text. Raises typer.Abort."""
+        import typer
+
+        with self._asking():
+            return str(typer.prompt(printable(question), default=default, err=True))
+
+    def ask_secret(self, question: str) -> SecretStr:
+        """Ask for a secret, without echo. Raises typer.Abort."""
+        import getpass
+
+        import typer
+        from pydantic import SecretStr
+
+        try:
+            with self._asking():
+                secret = SecretStr(getpass.getpass(printable(question)))
+        except EOFError:
+            raise typer.Abort from None
+        keep_secret(secret)
+        return secret
+
     @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Draw no bar while a person is asked something: it would go over the question."""
+    def _asking(self) -> Iterator[None]:
+        """Hide the bar while a question is open: it would overwrite the question."""
         bar = self._bar
         if bar:
             bar.stop()
@@ -138,31 +191,52 @@ class Terminal:
 
     @contextmanager
     def live(self, title: str) -> Iterator[Screen]:
-        """A table that is drawn anew for as long as the block lasts, on a terminal only."""
+        """Show a table that `Screen.show` redraws until the block ends, on a terminal only."""
         if self.as_json or not self._can_draw:
-            yield _Dark()
+            yield _NoScreen()
             return
         with Live(Text(one_line(title)), console=self._err, transient=True) as live:
-            yield _Lit(live)
+            yield _LiveScreen(live)
 
     def _print_json(self, document: dict[str, Any]) -> None:
         sys.stdout.write(_writable(json.dumps(document, indent=2, ensure_ascii=False)) + "\n")
         sys.stdout.flush()
 
 
+# The newest terminal, which holds the bar that is on the screen.
+_made: list[Terminal] = []
+
+
+class TerminalHandler(logging.Handler):
+    """Shows log records above the bar, except those that `Terminal` has printed already."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        _made.clear()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name == __name__:
+            return
+        terminal = _made[0] if _made else Terminal(as_json=False)
+        try:
+            terminal.note(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
 class Screen(Protocol):
-    """Something that shows a table in place of the one before."""
+    """Shows a table in place of the one before."""
 
     def show(self, title: str, rows: Sequence[tuple[str, str, str]]) -> None:
         """Show these rows: a label, a score and a box each."""
 
 
-class _Dark:
+class _NoScreen:
     def show(self, title: str, rows: Sequence[tuple[str, str, str]]) -> None:
         pass
 
 
-class _Lit:
+class _LiveScreen:
     def __init__(self, live: Live) -> None:
         self._live = live
 
@@ -176,13 +250,12 @@ class _Lit:
 
 
 def one_line(text: str) -> str:
-    """Text from anywhere as one printable line."""
+    """Return text as one printable line; see `printable`."""
     return printable(" ".join(part.strip() for part in text.splitlines() if part.strip()))
 
 
 def printable(text: str) -> str:
-    """Text from anywhere with what a terminal would obey escaped as in Python, `\\x1b`; its lines
-    stay lines."""
+    """Escape in `text` what is not printable, as in Python, `\\x1b`; keep line breaks and tabs."""
     return "".join(
         c
         if c.isprintable() or c in "\n\t" or unicodedata.category(c) == "Zs"
@@ -192,11 +265,11 @@ def printable(text: str) -> str:
 
 
 def _writable(text: str) -> str:
-    """Text with the bytes of names that are not UTF-8 escaped, in JSON as in Python: `\\udce9`."""
+    """Escape bytes of file names that are not UTF-8, in JSON as in Python: `\\udce9`."""
     return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
-class _Quiet:
+class _HiddenStep:
     def update(
         self, done: float | None = None, total: float | None = None, note: str | None = None
     ) -> None:
@@ -204,7 +277,7 @@ class _Quiet:
 
 
 class _Amount(ProgressColumn):
-    """Bytes as a download, other units as counts, nothing while the total is unknown."""
+    """Shows bytes as a download, other units as counts, nothing while the total is unknown."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -219,7 +292,7 @@ class _Amount(ProgressColumn):
 
 
 class _TimeLeft(ProgressColumn):
-    """How long it may still take, where that can be told."""
+    """Shows the time left, where it can be estimated."""
 
     def render(self, task: Task) -> Text:
         left = task.time_remaining

@@ -1,7 +1,7 @@
-"""Starting and stopping the virtual camera, which is a program of its own.
+"""Start and stop the virtual camera, which is a program of its own.
 
-All that is known of it here is its command line and the `state.json` that it writes when it is
-ready: it is never imported, and nothing else in the package knows that it exists.
+It is never imported. The interface is its command line, and the `state.json` that it writes when
+it is ready.
 """
 
 from __future__ import annotations
@@ -21,25 +21,31 @@ from urllib.parse import urlsplit
 
 from . import process
 from .errors import VirtualCameraError
-from .ports import Port, knock
+from .ports import Port, probe_port
 from .progress import Progress
 from .resources import resource
 
-_EXTRA = ("asyncssh", "aiohttp", "aiomqtt", "amqtt")  # what `recam-deploy[virtual]` brings
-_READY_SECONDS = 120.0  # Node-RED takes 2 s on an idle machine, and a busy one is not broken
+_EXTRA = ("asyncssh", "aiohttp", "aiomqtt", "amqtt", "lap")  # of `recam-deploy[virtual]`
+FIRMWARES = ("0.2.4", "next")
+"""Those that it can play, the default first; `next` comes after the newest release."""
+
+_READY_SECONDS = 120.0  # Node-RED takes 2 s on an idle machine, and far longer on a busy one
 _INSTALL_SECONDS = 1800.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.05
-_KNOCK_SECONDS = 2.0
+_PROBE_SECONDS = 2.0
+_BROWSER_READS = (0, 3)
 
 
 @dataclass(frozen=True)
 class VirtualCamera:
-    """A running virtual camera. `settings` is the recam.toml that points at it; `started` tells
-    its process from another one that gets the same `pid` later.
+    """A running virtual camera.
 
-    `node_red_url` is None where it was started without a Node-RED, or that did not start: then
-    `node_red_problem` says why. One that started may have ended since: see `node_red_runs`.
+    `settings` is a recam.toml with its address. `started` identifies the process, in case a later
+    one gets the same `pid`.
+
+    `node_red_url` is None where the camera was started without a Node-RED, or where that did not
+    start; `node_red_problem` then says why. It may have ended since: see `node_red_runs`.
     """
 
     folder: Path
@@ -55,14 +61,15 @@ class VirtualCamera:
     log: Path
     started: str
     node_red_problem: str | None = None
+    firmware: str = FIRMWARES[0]
 
     @property
     def has_node_red(self) -> bool:
-        """Whether it was started with a Node-RED, be that running or not."""
+        """Say whether the camera was started with a Node-RED, which may have ended."""
         return bool(self.node_red_url or self.node_red_problem)
 
     def as_json(self) -> dict[str, Any]:
-        """As `virtual up --json` shows it."""
+        """Return the document of `virtual up --json`."""
         return {
             "host": self.host,
             "ssh_port": self.ssh_port,
@@ -73,13 +80,14 @@ class VirtualCamera:
             "user": self.user,
             "settings": str(self.settings),
             "folder": str(self.folder),
+            "firmware": self.firmware,
             "pid": self.pid,
             "log": str(self.log),
         }
 
 
 def running(folder: Path) -> VirtualCamera | None:
-    """The virtual camera that runs in `folder`; None when there is none."""
+    """Return the virtual camera that runs in `folder`; None when there is none."""
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         camera = VirtualCamera(
@@ -95,8 +103,9 @@ def running(folder: Path) -> VirtualCamera | None:
             settings=Path(state["settings"]),
             log=Path(state["log"]),
             started=str(state["started"]),
-            # One that an earlier release started knows of no such thing.
+            # Missing in the state of a camera that an earlier release started.
             node_red_problem=state.get("node_red_problem") and str(state["node_red_problem"]),
+            firmware=str(state.get("firmware", FIRMWARES[0])),
         )
         alive = not _is_gone(camera)
     except (OSError, ValueError, KeyError, TypeError):
@@ -105,20 +114,26 @@ def running(folder: Path) -> VirtualCamera | None:
 
 
 def node_red_runs(camera: VirtualCamera) -> bool:
-    """Whether its Node-RED can be reached now; it may end by itself while the camera goes on."""
+    """Probe the camera's Node-RED, which may end by itself while the camera keeps running."""
     if camera.node_red_url is None:
         return False
     port = urlsplit(camera.node_red_url).port or 0
-    return knock(camera.host, port, _KNOCK_SECONDS) is Port.open
+    return probe_port(camera.host, port, _PROBE_SECONDS) is Port.open
 
 
 @dataclass(frozen=True)
 class NodeRedOptions:
-    """The virtual camera's Node-RED, as `install_node_red` makes it: `cache` is where it is
-    installed; `nodes` a clone of Seeed's own nodes, to be used instead of the stand-ins."""
+    """An installed Node-RED, from `install_node_red`.
+
+    `cache` is its folder. `nodes_version` names the release of Seeed's nodes that its stand-ins
+    follow ("" for the newest). `nodes` is a clone of those nodes, to be used instead. `dashboard`
+    adds what a new camera's dashboard needs.
+    """
 
     cache: Path
     nodes: Path | None = None
+    nodes_version: str = ""
+    dashboard: bool = False
 
 
 def start(
@@ -129,12 +144,17 @@ def start(
     pictures: Path | None = None,
     *,
     announce: bool = False,
+    address: str | None = None,
+    firmware: str = FIRMWARES[0],
 ) -> VirtualCamera:
     """Start a virtual camera in `folder` and wait until it can be reached.
 
-    It has a Node-RED where `node_red` is given and that starts, and sees the `pictures` of a
-    folder, by default those of the demo; with `announce`, mDNS finds it on the loopback. Raises
-    VirtualCameraError when it cannot start, or its extra is not installed.
+    `node_red` gives it a Node-RED. `pictures` is the folder of pictures that it sees, by default
+    the demo's. `announce` announces it by mDNS on the loopback. At an `address` of the loopback it
+    has a camera's own ports; else free ones at 127.0.0.1. `firmware` is one of FIRMWARES.
+    `simulator_libraries` are the folders of the TPU simulator's libraries.
+
+    Raises VirtualCameraError when it does not start, or its extra is not installed.
     """
     _check_extra()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -149,9 +169,14 @@ def start(
     if node_red:
         command += ["--node-red-cache", str(node_red.cache)]
         command += ["--nodes", str(node_red.nodes.absolute())] if node_red.nodes else []
+        version = node_red.nodes_version
+        command += ["--nodes-version", version] if version else []
+        command += ["--dashboard"] if node_red.dashboard else []
     if pictures:
         command += ["--pictures", str(pictures.absolute())]
     command += ["--announce"] if announce else []
+    command += ["--address", address] if address else []
+    command += ["--firmware", firmware]
     log = folder / "start.log"
     log.unlink(missing_ok=True)
     with progress.step("Starting the virtual camera"):
@@ -163,13 +188,15 @@ def start(
             raise
 
 
-def install_node_red(cache: Path, progress: Progress, nodes: Path | None = None) -> NodeRedOptions:
-    """Install Node-RED, if it is not there yet, before the camera's start: it may take a while.
+def install_node_red(options: NodeRedOptions, progress: Progress) -> NodeRedOptions:
+    """Install Node-RED if needed, before the camera starts; the first time it downloads from npm.
 
-    Raises VirtualCameraError when it is not to be had, or the virtual camera's extra is not there.
+    Raises VirtualCameraError when it cannot be installed, or the virtual camera's extra is missing.
     """
     _check_extra()
-    command = [sys.executable, "-m", "virtual.nodered", "install", "--cache-dir", str(cache)]
+    command = [sys.executable, "-m", "virtual.nodered", "install"]
+    command += ["--cache-dir", str(options.cache)]
+    command += ["--dashboard"] if options.dashboard else []
     with progress.step("Preparing Node-RED") as step:
         done = process.run(
             command,
@@ -181,9 +208,22 @@ def install_node_red(cache: Path, progress: Progress, nodes: Path | None = None)
         why = done.tail(1).removeprefix("virtual.nodered: ")
         raise VirtualCameraError(
             f"the virtual camera's Node-RED cannot be installed: {why}",
-            "Mend that and try again, or go without it: --no-node-red.",
+            "Fix that and try again, or leave Node-RED out: --no-node-red.",
         )
-    return NodeRedOptions(cache, nodes)
+    return options
+
+
+def reads_fixed_ports(nodes: Path) -> bool:
+    """Whether the preview of these nodes of Seeed's knows ports 8080 and 8090 alone: from 0.3 on.
+
+    `nodes` holds their package, or is a clone of its repository; for anything else it is False.
+    """
+    for package in (nodes, nodes / "node-red-contrib-sscma"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            document = json.loads((package / "package.json").read_text(encoding="utf-8"))
+            major, minor = str(document["version"]).split(".")[:2]
+            return (int(major), int(minor)) >= _BROWSER_READS
+    return False
 
 
 def _check_extra() -> None:
@@ -200,8 +240,8 @@ def _ready(folder: Path, pid: int, log: Path) -> VirtualCamera:
         if camera and camera.pid == pid:
             return camera
         if process.has_ended(pid):
-            said = log.read_text(encoding="utf-8", errors="backslashreplace").strip()
-            last = said.splitlines()[-1] if said else "it said nothing"
+            output = log.read_text(encoding="utf-8", errors="backslashreplace").strip()
+            last = output.splitlines()[-1] if output else "it printed nothing"
             raise VirtualCameraError(
                 f"the virtual camera did not start: {last}", f"Its whole output is in {log}."
             )
@@ -212,10 +252,9 @@ def _ready(folder: Path, pid: int, log: Path) -> VirtualCamera:
 
 
 def stop(folder: Path) -> bool:
-    """Stop the virtual camera in `folder`; False when none was running.
+    """Stop the virtual camera in `folder`; return False when none was running.
 
-    Its process is gone then, and the folder free for the next. Raises VirtualCameraError when it
-    does not end.
+    Return after its process has ended. Raises VirtualCameraError when it does not end.
     """
     camera = running(folder)
     if camera is None:
@@ -247,7 +286,10 @@ def _wait(condition: Callable[[], bool]) -> bool:
 
 
 def _start_of(pid: int) -> str:
-    """Boot and kernel tick at which a live process started: a pid used again is told apart."""
+    """Return the boot and the kernel tick at which a live process started, to identify it.
+
+    Raises OSError when there is no such process, ProcessLookupError when it is a zombie.
+    """
     stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     state, *fields = stat.rpartition(")")[2].split()
     if state == "Z":

@@ -1,1 +1,1 @@
-"""A calibrator of our own: the compiler's method, on onnxruntime, in a fraction of the time."""
+"""Calibrate by the compiler's method on onnxruntime, in a fraction of the compiler's time."""

@@ -1,4 +1,4 @@
-"""From pictures to a calibration table, in recam's own process."""
+"""Compute a calibration table from pictures, in recam's own process."""
 
 from __future__ import annotations
 
@@ -16,33 +16,36 @@ from .collecting import Activations, ReadPicture, collect
 from .correspondence import correspond
 from .histogram import TensorStatistics
 from .observing import float_shapes
-from .probing import Surroundings
+from .probing import OperationCutter
 from .table import table_text
 from .thresholds import BINS, kl_threshold
-from .tuning import Attempt, Bounds, TuningPictures, bytes_a_picture, plan_trials, tune
+from .tuning import Bounds, TuningPictures, TuningTask, bytes_a_picture, plan_tuning, tune
 
 _LEAST_SAMPLES, _MOST_SAMPLES = 8192, 65536
 _SHOWN = 3
-# What is kept of the pictures that thresholds are tuned on: 96 MB each for YOLO11n at 640.
+# The limit for activations kept of the pictures for tuning: 96 MB a picture for YOLO11n at 640.
 _TUNING_BYTES = 800_000_000
 
 
 @dataclass(frozen=True)
 class CalibratorOptions:
-    """`bins` of the histograms and `tune_num` pictures that thresholds are tuned on, as for
-    run_calibration; `samples` values of a tensor go into its histogram, over all pictures."""
+    """Options of the calibrator; names and defaults as for run_calibration.
+
+    `bins` are those of a histogram, into which `samples` values of a tensor go, over all pictures.
+    Thresholds are tuned on `tune_num` pictures.
+    """
 
     bins: int = BINS
     tune_num: int = 5
     samples: int = 6_500_000
 
     def samples_of_a_picture(self, pictures: int) -> int:
-        """How many values of a tensor are looked at in each of so many pictures."""
+        """Return how many values of a tensor to sample in each of so many pictures."""
         return max(_LEAST_SAMPLES, min(_MOST_SAMPLES, self.samples // pictures))
 
 
 class NotCalibratedError(CompilationError):
-    """The compiler wants thresholds of tensors that the ONNX graph does not have."""
+    """The compiler needs thresholds of tensors that are not in the ONNX graph."""
 
 
 def calibrate(
@@ -53,18 +56,18 @@ def calibrate(
     progress: Progress,
     options: CalibratorOptions | None = None,
 ) -> str:
-    """The calibration table for the MLIR file `mlir`, made of the ONNX file `prepared`.
+    """Return the text of the calibration table for `mlir`, which was made from the ONNX `prepared`.
 
-    `read` turns a picture into the network's input, float32 [1, 3, H, W].
+    `read` turns a picture file into the network's input, float32 [1, 3, H, W].
 
     Raises NotCalibratedError when the compiler's own calibrator has to be used, and InputError when
-    a picture cannot be read or the network not be run.
+    a picture cannot be read or the network cannot be run.
     """
     options = options or CalibratorOptions()
     plan = _planned(prepared, mlir, pictures, options)
     tuned_on = plan.tuned_on
     if len(tuned_on) < min(options.tune_num, len(pictures)):
-        progress.say(f"thresholds are tuned on {len(tuned_on)} pictures, all that memory holds")
+        progress.say(f"thresholds are tuned on {len(tuned_on)} pictures, to limit memory")
     with progress.step("Calibrating") as step:
         found = collect(
             plan.model,
@@ -72,7 +75,7 @@ def calibrate(
             pictures,
             read,
             samples=plan.samples,
-            keep={name for attempt in plan.attempts for name in attempt.probe.sampled},
+            keep={name for task in plan.tasks for name in task.probe.sampled},
             keep_pictures=len(tuned_on),
             step=step,
         )
@@ -89,13 +92,16 @@ def calibrate(
 
 @dataclass(frozen=True)
 class _Plan:
-    """What will be looked at: `onnx_names` has the ONNX tensor of each of the compiler's, `samples`
-    values of each are taken a picture, and `attempts` made on the pictures `tuned_on`."""
+    """The plan of a calibration.
+
+    `onnx_names` has the ONNX tensor for each of the compiler's names. `samples` values of a tensor
+    are taken from each picture. The `tasks` run on the pictures `tuned_on`.
+    """
 
     model: onnx.ModelProto
     onnx_names: Mapping[str, str]
-    surroundings: Surroundings
-    attempts: Sequence[Attempt]
+    cutter: OperationCutter
+    tasks: Sequence[TuningTask]
     samples: int
     tuned_on: Sequence[Path]
 
@@ -109,21 +115,21 @@ def _planned(
     names = correspond(operations, shapes)
     if names.missing or not operations:
         raise NotCalibratedError(
-            "no values are known for "
+            "the ONNX graph has no values for "
             + (", ".join(names.missing[:_SHOWN]) or "any tensor of the translated network"),
             "Use the compiler's own calibrator: --calibrator stock.",
         )
-    surroundings = Surroundings(model, shapes)
-    attempts = [
-        Attempt(trial.tensor, probe)
-        for trial in plan_trials(operations)
-        if (probe := surroundings.probe(trial.operation, names.onnx))
+    cutter = OperationCutter(model, shapes)
+    tasks = [
+        TuningTask(pair.tensor, probe)
+        for pair in plan_tuning(operations)
+        if (probe := cutter.probe(pair.operation, names.onnx))
     ]
     samples = options.samples_of_a_picture(len(pictures))
-    kept = bytes_a_picture(shapes, [attempt.probe for attempt in attempts], samples)
+    kept = bytes_a_picture(shapes, [task.probe for task in tasks], samples)
     most = max(1, _TUNING_BYTES // max(kept, 1))
     tuned_on = pictures[: min(options.tune_num, most)]
-    return _Plan(model, names.onnx, surroundings, attempts, samples, tuned_on)
+    return _Plan(model, names.onnx, cutter, tasks, samples, tuned_on)
 
 
 def _tuned(
@@ -133,19 +139,22 @@ def _tuned(
     read: ReadPicture,
     step: Step,
 ) -> dict[str, float]:
-    """The thresholds that are worth tuning, tuned."""
-    worth = [attempt for attempt in plan.attempts if bounds[attempt.tensor].worth_trying]
-    seen = TuningPictures(
+    """Tune the thresholds whose bounds are far enough apart; return them by tensor."""
+    worth = [task for task in plan.tasks if bounds[task.tensor].worth_tuning]
+    activations = TuningPictures(
         plan.model,
         found.samples,
         plan.tuned_on,
         read,
-        [attempt.probe for attempt in worth],
+        [task.probe for task in worth],
     )
-    return tune(plan.surroundings, worth, bounds, seen.of, step)
+    return tune(plan.cutter, worth, bounds, activations.of, step)
 
 
 def _bounds(statistics: TensorStatistics, bins: int) -> Bounds:
-    """From the threshold of the divergence, which may lie half a bin too high, to the largest."""
+    """Return the range to tune in: from the threshold by divergence to the largest magnitude.
+
+    The first may be half a bin too high, and is limited to the second.
+    """
     largest = statistics.absolute_maximum
     return Bounds(min(kl_threshold(*statistics.histogram(bins)), largest), largest)

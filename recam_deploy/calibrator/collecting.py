@@ -1,4 +1,4 @@
-"""Running the pictures through the float network, several at once, and keeping what they show."""
+"""Run the pictures through the float network in parallel, and collect statistics of its tensors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..errors import InputError
 from ..network.runtime import Runtime
 from ..progress import Step
 from .histogram import TensorStatistics
-from .observing import Observed, float_shapes
+from .observing import ObservedModel, float_shapes
 
 Array = npt.NDArray[np.float32]
 ReadPicture = Callable[[Path], Array]
@@ -30,15 +30,15 @@ _HELD_BYTES = 800_000_000
 
 
 def workers(held: int = 0) -> int:
-    """How many threads work at once, each holding `held` bytes."""
+    """Return how many threads to use when each holds `held` bytes."""
     room = _HELD_BYTES // max(held, 1)
     return max(1, min(_MAX_WORKERS, os.cpu_count() or 1, room))
 
 
 def in_parallel(function: Callable[[T], R], items: Sequence[T], held: int = 0) -> Iterator[R]:
-    """The results in order; only so many items are under way that all workers are busy.
+    """Yield the results of `function` in order, with only as many items in progress as workers.
 
-    Each holds `held` bytes while it is worked on.
+    Each item holds `held` bytes while it is processed. Raises what `function` raises.
     """
     count = workers(held)
     with ThreadPoolExecutor(count) as pool:
@@ -56,7 +56,7 @@ def in_parallel(function: Callable[[T], R], items: Sequence[T], held: int = 0) -
 
 
 class Activations:
-    """The statistics of each tensor, and of some the sampled values, by picture."""
+    """The statistics of each tensor, and for the `kept` ones the sampled values by picture."""
 
     def __init__(self, tensors: Sequence[str], kept: Iterable[str]) -> None:
         self.statistics = {tensor: TensorStatistics() for tensor in tensors}
@@ -74,14 +74,14 @@ def collect(
     keep_pictures: int,
     step: Step,
 ) -> Activations:
-    """Run all `pictures` through `model`, whose shapes are known, and look at `tensors`.
+    """Run all `pictures` through `model`, and collect statistics of `tensors`.
 
-    `samples` values of a tensor and picture go into its histogram; those of the tensors `keep` in
-    the first `keep_pictures` are kept. Raises InputError when the model cannot be run, or computes
-    what is not finite.
+    `model` must have its shapes inferred. `samples` values of a tensor and picture enter its
+    histogram; those of the tensors `keep` in the first `keep_pictures` are kept. Raises InputError
+    when the model cannot be run, or computes values that are not finite.
     """
     shapes = float_shapes(model)
-    observed = Observed(model)
+    observed = ObservedModel(model)
     for tensor in tensors:
         observed.extremes(tensor)
         observed.sample(tensor, int(np.prod(shapes[tensor])), samples)
@@ -106,10 +106,13 @@ def collect(
 
 
 def _check_finite(tensor: str, seen: Iterable[Array], picture: Path) -> None:
-    """onnxruntime's extremes pass over a NaN here and there, so the sample is looked at as well."""
+    """Raise InputError for values that are not finite.
+
+    onnxruntime's minimum and maximum ignore some NaNs, so the samples are checked as well.
+    """
     if not all(np.isfinite(values).all() for values in seen):
         raise InputError(
             f"the float model computes values that are not finite: {tensor} on {picture.name}",
-            "INT8 has no infinity. Try the model in onnxruntime by itself and export it again, or "
-            "convert with --quantize bf16.",
+            "INT8 cannot hold them. Run the model in onnxruntime to see why, and export it again; "
+            "or convert with --quantize bf16.",
         )

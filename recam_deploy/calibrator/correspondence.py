@@ -1,7 +1,7 @@
-"""Which tensor of the ONNX graph holds the values of a tensor of the MLIR file.
+"""Match each tensor of the MLIR file with the ONNX tensor that holds the same values.
 
-The compiler names a tensor by its ONNX name and, after `_`, the operator that made it, once more
-for each rewriting: `input_Concat_Depth2Space` holds the values of `input`, in another order.
+The compiler names a tensor by its ONNX name and, after `_`, the operator that produced it, once
+more for each rewriting: `input_Concat_Depth2Space` holds the values of `input`, in another order.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ _REORDERING = frozenset(
 
 @dataclass(frozen=True)
 class Correspondence:
-    """For each tensor of the MLIR file, by name, the ONNX tensor with the same values, perhaps in
-    another order; `missing` are those without one."""
+    """The matched tensors: `onnx` maps those of the MLIR file to those of the ONNX graph.
+
+    Both hold the same values, perhaps in another order. `missing` are tensors without a match.
+    """
 
     onnx: Mapping[str, str]
     missing: tuple[str, ...]
@@ -41,8 +43,11 @@ def correspond(
 
 
 def _named(operation: Operation, shapes: Mapping[str, tuple[int, ...]]) -> str | None:
-    """The longest name that is left when operators are taken off the end; only an input is named as
-    it is in the ONNX graph, where another tensor may have just the name that the compiler made."""
+    """Find the longest ONNX name that remains when operators are removed from the end.
+
+    The full name comes last, except for an input: another ONNX tensor may happen to have the name
+    that the compiler made.
+    """
     size = math.prod(operation.shape)
     whole, name = operation.name, operation.name.rpartition("_")[0]
     candidates = [whole] if operation.kind == "Input" else []

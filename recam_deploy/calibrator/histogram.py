@@ -1,8 +1,8 @@
-"""What is kept of a tensor's values over many pictures: exact extremes, and a fine histogram.
+"""Collect the exact extremes and a histogram of a tensor's values over many pictures.
 
 The method's histogram has bins of equal width up to the largest value, which is only known at the
-end. So magnitudes are first counted in bins of equal *ratio*, 2048 an octave, which any value
-finds without knowing the others; at the end they are spread over the equal bins.
+end. So magnitudes are first counted in bins of equal *ratio*, 2048 an octave, which do not depend
+on the largest value. At the end the counts are distributed over bins of equal width.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int64]
 
-# A float's bits, read as an integer, grow with its magnitude: the upper ones are its bin.
+# A float's bits, read as an integer, grow with its magnitude; the upper bits number the bin.
 _MANTISSA_BITS = 11
 _SHIFT = 23 - _MANTISSA_BITS
 _OCTAVES_BELOW_ONE, _OCTAVES = 32, 64
 _LOWEST = (127 - _OCTAVES_BELOW_ONE) << _MANTISSA_BITS
 _BINS = _OCTAVES << _MANTISSA_BITS
-# So far below a picture's largest magnitude, values cannot be told from zero in 2048 bins.
+# Values this far below a picture's largest magnitude fall into the first of 2048 bins, like zeros.
 _RESOLVED = 20 << _MANTISSA_BITS
 
 _NO_SIGN = np.int32(0x7FFFFFFF)
@@ -30,18 +30,18 @@ _NEARLY_ZERO = 1e-5
 
 @dataclass
 class TensorStatistics:
-    """The values of one tensor, seen so far.
+    """Statistics of one tensor's values, over the pictures added so far.
 
     `minimum` and `maximum` are those of all values; the histogram may be of a sample of them.
     """
 
     minimum: float = float("inf")
     maximum: float = float("-inf")
-    # Zeros take no memory before they are counted up, and few octaves ever are.
+    # Pages of zeros take no memory until they are written, and only few octaves are.
     _counts: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(_BINS, np.uint32))
 
     def add(self, minimum: float, maximum: float, values: Array) -> None:
-        """Take the extremes of another picture's tensor, and its values or a sample of them."""
+        """Add another picture: the extremes of its tensor, and the values or a sample of them."""
         self.minimum = min(self.minimum, minimum)
         self.maximum = max(self.maximum, maximum)
         largest = np.float32(max(abs(minimum), abs(maximum))).view(np.uint32) >> _SHIFT
@@ -51,24 +51,27 @@ class TensorStatistics:
         keys -= _LOWEST + lowest
         np.clip(keys, 0, highest - lowest, out=keys)
         counts = np.bincount(keys)
-        counts[0] = 0  # all zeros are there, and they have no part in the method
+        counts[0] = 0  # holds all zeros, which the method leaves out
         self._counts[lowest : lowest + len(counts)] += counts.astype(np.uint32)
 
     @property
     def absolute_maximum(self) -> float:
-        """The largest magnitude; at least 1e-5, which stands for a tensor of zeros."""
+        """Return the largest magnitude, at least 1e-5, which a tensor of zeros has."""
         return max(abs(self.minimum), abs(self.maximum), _NEARLY_ZERO)
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Minimum and maximum as a calibration table has them; a tensor of zeros gets a range."""
+        """Return minimum and maximum for a calibration table; a tensor of zeros gets a range."""
         if max(abs(self.minimum), abs(self.maximum)) > _NEARLY_ZERO:
             return self.minimum, self.maximum
         return (-_NEARLY_ZERO if self.minimum < 0 else 0.0), _NEARLY_ZERO
 
     def histogram(self, bins: int) -> tuple[Counts, float]:
-        """How many values that are not zero lie nearest to each multiple of the width, from 0 to
-        `bins` - 1, and the width: the largest magnitude by `bins` - 1."""
+        """Return the counts [bins] of magnitudes other than zero, and the width of a bin.
+
+        Bin i counts the magnitudes nearest to i times the width, which is the largest magnitude
+        divided by `bins` - 1.
+        """
         width = self.absolute_maximum / (bins - 1)
         used = np.flatnonzero(self._counts)
         if not used.size:
@@ -82,6 +85,6 @@ class TensorStatistics:
 
 
 def _value(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """The lower edges of bins."""
+    """Return the lower edges of bins of equal ratio."""
     bits = ((keys + _LOWEST) << _SHIFT).astype(np.int32)
     return bits.view(np.float32).astype(np.float64)

@@ -1,7 +1,7 @@
-"""Adding to an ONNX graph what has to be seen of its inside, so that only that leaves it.
+"""Add outputs to an ONNX graph for the extremes, samples and patches of its inner tensors.
 
-One picture at 640 has 190 MB of activations in YOLO11n. They stay in the runtime: extremes, samples
-and patches are taken where the tensors are still in the processor's cache.
+One picture at 640 has 190 MB of activations in YOLO11n. They stay in onnxruntime, which reduces
+each tensor while it is still in the processor's cache.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ _PREFIX = "recam.observe."
 
 @dataclass(frozen=True)
 class Patches:
-    """Squares of `side`, cut from each plane of a tensor [1, C, H, W]; `corners` are their rows and
-    columns."""
+    """Squares of `side`, cut from each plane of a tensor [1, C, H, W].
+
+    `corners` are the first row and column of each square.
+    """
 
     side: int
     corners: tuple[tuple[int, int], ...]
 
 
 def float_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """The shapes of all float tensors of a model whose shapes have been inferred, where known."""
+    """Return the known shapes of all float tensors of a model whose shapes have been inferred."""
     graph = model.graph
     shapes = {}
     for value in (*graph.input, *graph.value_info, *graph.output):
@@ -38,8 +40,8 @@ def float_shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-class Observed:
-    """A copy of a model whose outputs are what was asked to be seen, in that order."""
+class ObservedModel:
+    """A copy of a model whose outputs are the observations added to it, in that order."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._model = onnx.ModelProto()
@@ -49,12 +51,12 @@ class Observed:
         self._count = 0
 
     def extremes(self, tensor: str) -> None:
-        """See the minimum and the maximum, two outputs."""
+        """Add the minimum and the maximum: two scalar outputs."""
         for op in ("ReduceMin", "ReduceMax"):
             self._output(self._node(op, [tensor], keepdims=0))
 
     def sample(self, tensor: str, size: int, samples: int) -> None:
-        """See `samples` of the `size` values, or all when there are no more: one flat output.
+        """Add `samples` of the `size` values, or all if there are no more: one flat output.
 
         Tensors of one size are sampled at the same places.
         """
@@ -65,11 +67,11 @@ class Observed:
         self._output(flat)
 
     def whole(self, tensor: str) -> None:
-        """See the whole tensor."""
+        """Add the whole tensor: one output."""
         self._output(self._node("Identity", [tensor]))
 
     def patches(self, tensor: str, patches: Patches) -> None:
-        """See patches, one output [patches, C, side, side]."""
+        """Add patches: one output [patches, C, side, side]."""
         axes = self._constant("planes", np.array([2, 3], np.int64))
         pieces = []
         for corner in patches.corners:
@@ -80,7 +82,7 @@ class Observed:
         self._output(self._node("Concat", pieces, axis=0))
 
     def serialized(self) -> bytes:
-        """The model as onnxruntime loads it."""
+        """Return the model as bytes for onnxruntime."""
         return self._model.SerializeToString()
 
     def _constant(self, name: str, values: np.ndarray) -> str:
@@ -103,6 +105,6 @@ class Observed:
 
 
 def sample_places(size: int, samples: int) -> np.ndarray:
-    """`samples` different places below `size`, always the same, in order."""
+    """Choose `samples` different indices below `size`, sorted; the same ones in every run."""
     places = np.random.default_rng(size).choice(size, samples, replace=False)
     return np.sort(places).astype(np.int64)

@@ -1,8 +1,8 @@
-"""One operation by itself, to see what a threshold of its input does to its output.
+"""Run one operation alone, to measure the effect of its input's threshold on its output.
 
-Most operations need not be given whole tensors. What only passes values on (a Concat, a MaxPool)
-is judged by samples of the output, what works on each value alone by samples of the inputs, and a
-convolution by patches. The rest is computed whole.
+Most operations need no whole tensors. Operations that only pass values on (a Concat, a MaxPool) are
+evaluated on samples of the output, those that compute each value alone on samples of the inputs,
+and a convolution on patches. The others run on whole tensors.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 from ..network.runtime import Array, Runtime
 from ..toolchain.mlir import Operation
 
-# Quantizing commutes with these: what goes in quantized comes out as the output quantized.
+# Quantizing commutes with these operations: quantized inputs give the quantized output.
 _PASSING = frozenset(
     {
         *("Concat", "Slice", "Reshape", "Permute", "Squeeze", "Unsqueeze", "Depth2Space"),
@@ -36,7 +36,7 @@ _LOCAL = _POINTWISE | {"Conv", "AveragePool"}
 
 
 class View(Enum):
-    """What of its tensors a probe needs."""
+    """The part of its tensors that a probe needs."""
 
     OUTPUT_SAMPLE = "a sample of the output"
     INPUT_SAMPLES = "samples of the inputs, all at the same places"
@@ -46,8 +46,11 @@ class View(Enum):
 
 @dataclass(frozen=True)
 class Probe:
-    """How one operation is computed alone: the ONNX tensors it reads and makes, the nodes between
-    them, and what of the tensors is needed."""
+    """One operation that can run alone.
+
+    `inputs` and `output` are ONNX tensors, `nodes` the nodes between them, and `view` the part of
+    the tensors that is needed.
+    """
 
     inputs: tuple[str, ...]
     output: str
@@ -56,13 +59,13 @@ class Probe:
 
     @property
     def sampled(self) -> tuple[str, ...]:
-        """The tensors of which it needs samples."""
+        """Return the tensors of which the probe needs samples."""
         by_view = {View.OUTPUT_SAMPLE: (self.output,), View.INPUT_SAMPLES: self.inputs}
         return by_view.get(self.view, ())
 
 
-class Surroundings:
-    """An ONNX graph, to cut operations out of; its shapes are those of the float tensors."""
+class OperationCutter:
+    """Cuts single operations out of an ONNX graph; `shapes` are those of its float tensors."""
 
     def __init__(self, model: onnx.ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self._model = model
@@ -72,7 +75,7 @@ class Surroundings:
         self._constants = {tensor.name: tensor for tensor in model.graph.initializer}
 
     def probe(self, operation: Operation, onnx_names: Mapping[str, str]) -> Probe | None:
-        """How to compute `operation` alone; None when other computed tensors go into it."""
+        """Return the probe for `operation`; None when it also reads tensors of other operations."""
         inputs = tuple(dict.fromkeys(onnx_names[name] for name in operation.inputs))
         output = onnx_names[operation.name]
         if operation.kind in _PASSING:
@@ -83,7 +86,7 @@ class Surroundings:
         return Probe(inputs, output, nodes, self._view(inputs, nodes))
 
     def _between(self, inputs: Sequence[str], output: str) -> tuple[onnx.NodeProto, ...] | None:
-        """The nodes that make `output` of `inputs` and constants alone, in order."""
+        """Return the nodes that compute `output` from `inputs` and constants alone, in order."""
         found: dict[int, onnx.NodeProto] = {}
         waiting = [output]
         while waiting:
@@ -113,14 +116,14 @@ class Surroundings:
         return all(int(np.prod(tensor.dims)) == 1 for tensor in read if tensor is not None)
 
     def _crops(self, node: onnx.NodeProto) -> bool:
-        """Whether the node does to a patch what it does to the whole."""
+        """Say whether the node computes the same on a patch as on the whole tensor."""
         if node.op_type in ("Conv", "AveragePool"):
             padded = {a.name: a.s for a in node.attribute}.get("auto_pad", b"NOTSET")
             return padded == b"NOTSET" and len(self._shapes.get(node.input[0], ())) == 4
         return self._only_scalars([node])
 
     def runtime(self, probe: Probe) -> Runtime:
-        """The probe's nodes by themselves, for inputs of any size."""
+        """Load the probe's nodes alone, for inputs of any size. Raises InputError."""
         used = {name for node in probe.nodes for name in node.input}
         graph = helper.make_graph(
             list(probe.nodes),
@@ -135,7 +138,7 @@ class Surroundings:
 
 
 def quantized(values: Array, threshold: float) -> Array:
-    """The values through signed 8 bits that end at `threshold`."""
+    """Quantize values to signed 8 bits with the range `threshold`, and convert them back."""
     scale = np.float32(127 / threshold)
     steps: Array = values * scale
     np.rint(steps, out=steps)
@@ -145,6 +148,6 @@ def quantized(values: Array, threshold: float) -> Array:
 
 
 def distance(reference: Array, result: Array) -> float:
-    """How far a result is off: the norm of the difference by the sum of the magnitudes."""
+    """Compute the norm of the difference, divided by the sum of the reference's magnitudes."""
     total = float(np.abs(reference).sum())
     return float(np.linalg.norm((reference - result).ravel())) / total if total else 0.0

@@ -1,4 +1,4 @@
-"""Writing a calibration table as run_calibration of tpu_mlir 1.7 does."""
+"""Write a calibration table as run_calibration of tpu_mlir 1.7 does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..toolchain.tables import Threshold
 def table_text(
     thresholds: Mapping[str, Threshold], *, bins: int, pictures: int, tuned_on: int
 ) -> str:
-    """The table of `thresholds` by tensor, in the order in which they are given."""
+    """Return the text of the table of `thresholds` by tensor, in their order."""
     lines = [
         f"# histogram number: {bins}",
         f"# sample number: {pictures}",

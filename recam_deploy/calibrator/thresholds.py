@@ -1,8 +1,8 @@
-"""The threshold at which a tensor's magnitudes are cut off before they become 8 bits.
+"""Choose the threshold at which a tensor's magnitudes are clipped before they become 8 bits.
 
-The one with the least Kullback-Leibler divergence between the histogram, cut off, and the same in
-128 levels. This is the method of tpu_mlir 1.7 (`calibration_math.so`, and
-`calibration/kld_calibrator.py`), with its constants: 2048 bins, and cut-offs at every 128th.
+It is the one with the least Kullback-Leibler divergence between the clipped histogram and the same
+in 128 levels. This is the method of tpu_mlir 1.7 (`calibration_math.so`, and
+`calibration/kld_calibrator.py`), with its constants: 2048 bins, and a candidate at every 128th.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ _TINY = 1e-30
 
 
 def kl_threshold(counts: npt.NDArray[np.int64], width: float) -> float:
-    """The best cut-off of a histogram of magnitudes, `counts` [bins] at multiples of `width`.
+    """Return the best threshold for a histogram of magnitudes.
 
-    An empty histogram is cut off at its first candidate, 128 bins.
+    `counts` [bins] are at multiples of `width`. For an empty histogram, return the first candidate,
+    128 bins.
     """
     total = counts.sum()
     if not total:
@@ -30,7 +31,10 @@ def kl_threshold(counts: npt.NDArray[np.int64], width: float) -> float:
 
 
 def _divergence(counts: npt.NDArray[np.int64], kept: int, total: float) -> float:
-    """Of the first `kept` bins, the rest counted into the last of them, from their levels."""
+    """Compute the divergence of the first `kept` bins from their 128 levels.
+
+    The rest is counted into the last of these bins.
+    """
     inside = counts[:kept].astype(np.float64)
     original = inside.copy()
     original[-1] += counts[kept:].sum()

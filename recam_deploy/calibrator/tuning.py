@@ -1,11 +1,10 @@
-"""Raising thresholds where an operation's output gains by it.
+"""Raise thresholds where that brings an operation's output closer to the float network's.
 
-The divergence looks at one tensor; what counts is what the next operation makes of it. So for each
-operation the threshold of its input is tried at 21 places between that of the divergence and the
-largest magnitude, and kept where the operation's output is nearest to that of the float network.
-This is the search of tpu_mlir 1.7 (`SimpleTuner` in `calibration/kld_calibrator.py`), which tensors
-are tried on which operation included; weights stay float here, since their error is the same at
-every threshold.
+The divergence is that of one tensor alone, but the next operation's output counts. So for each
+operation, 21 thresholds of its input are evaluated, from that of the divergence to the largest
+magnitude, and the one with the closest output is kept. This is the search of tpu_mlir 1.7
+(`SimpleTuner` in `calibration/kld_calibrator.py`), with the same pairs of tensor and operation.
+Weights stay float, since their error is the same at every threshold.
 """
 
 from __future__ import annotations
@@ -23,96 +22,101 @@ from ..network.runtime import Array, Runtime
 from ..progress import Step
 from ..toolchain.mlir import Operation
 from .collecting import ReadPicture, in_parallel
-from .observing import Observed, Patches, float_shapes
-from .probing import Probe, Surroundings, View, distance, quantized
+from .observing import ObservedModel, Patches, float_shapes
+from .probing import OperationCutter, Probe, View, distance, quantized
 
 STEPS = 20
 _STRIDE = 4
 _LEAST_RANGE = 0.01
-# A grid of 80 × 80 is taken whole, of a larger one as many places. *Measured*: fewer lose accuracy,
-# for what is cut off is rare.
+# A grid of 80 × 80 is used whole, of a larger one as many places. *Measured*: with fewer, accuracy
+# drops, for clipped values are rare.
 _PATCH_SIDE = 8
 _PATCHES = 100
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Thresholds of `tensor` to be tried on `operation`, both named as in the MLIR file."""
+class TuningPair:
+    """A `tensor` whose threshold is tuned on `operation`, both named as in the MLIR file."""
 
     operation: Operation
     tensor: str
 
 
-def plan_trials(operations: Sequence[Operation]) -> tuple[Trial, ...]:
-    """Each operation tries the inputs that none before it has tried; or its first again, when
-    there are no others."""
-    tried: set[str] = set()
-    trials = []
+def plan_tuning(operations: Sequence[Operation]) -> tuple[TuningPair, ...]:
+    """List the pairs of tensor and operation to tune on, in order.
+
+    Each operation tunes the inputs that no operation before it tuned, or its first input when there
+    are none.
+    """
+    tuned: set[str] = set()
+    pairs = []
     for operation in operations:
-        fresh = [name for name in operation.inputs if name not in tried]
+        fresh = [name for name in operation.inputs if name not in tuned]
         for name in fresh or operation.inputs[:1]:
-            trials.append(Trial(operation, name))
-            tried.add(name)
-    return tuple(trials)
+            pairs.append(TuningPair(operation, name))
+            tuned.add(name)
+    return tuple(pairs)
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Between which thresholds a tensor's is sought."""
+    """The range of thresholds to search: from that of the divergence to the largest magnitude."""
 
     threshold: float
     absolute_maximum: float
 
     @property
-    def worth_trying(self) -> bool:
+    def worth_tuning(self) -> bool:
+        """Say whether the bounds are far enough apart to search between them."""
         return self.absolute_maximum - self.threshold > _LEAST_RANGE
 
     @property
     def candidates(self) -> list[float]:
+        """Return the 21 thresholds to evaluate, in ascending order."""
         step = (self.absolute_maximum - self.threshold) / STEPS
         return [self.threshold + step * index for index in range(STEPS + 1)]
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """A trial that can be made: thresholds of `tensor`, judged by `probe`."""
+class TuningTask:
+    """A tuning pair whose operation can run alone: thresholds of `tensor`, evaluated by `probe`."""
 
     tensor: str
     probe: Probe
 
 
 def tune(
-    surroundings: Surroundings,
-    attempts: Sequence[Attempt],
+    cutter: OperationCutter,
+    tasks: Sequence[TuningTask],
     bounds: Mapping[str, Bounds],
     activations: Callable[[Probe], list[list[Array]]],
     step: Step,
 ) -> dict[str, float]:
-    """The best threshold of each tensor that was tried: of several, the largest.
+    """Return the best threshold of each tensor in `tasks`; of several, the largest.
 
-    `activations` gives a probe's inputs a picture, as its view has them.
+    `activations` returns a probe's inputs, [picture][input], in the form of its view.
     """
 
-    def attempted(attempt: Attempt) -> tuple[str, float]:
-        limits = bounds[attempt.tensor]
+    def tuned(task: TuningTask) -> tuple[str, float]:
+        limits = bounds[task.tensor]
         try:
-            evaluate = evaluator(surroundings, attempt.probe, activations(attempt.probe))
-            return attempt.tensor, best_threshold(limits, evaluate)
+            evaluate = evaluator(cutter, task.probe, activations(task.probe))
+            return task.tensor, best_threshold(limits, evaluate)
         except InputError:
-            # An operation that cannot be computed alone leaves the divergence's threshold.
-            return attempt.tensor, limits.threshold
+            # An operation that cannot run alone keeps the divergence's threshold.
+            return task.tensor, limits.threshold
 
     best: dict[str, float] = {}
-    for done, (tensor, threshold) in enumerate(in_parallel(attempted, attempts), start=1):
+    for done, (tensor, threshold) in enumerate(in_parallel(tuned, tasks), start=1):
         best[tensor] = max(threshold, best.get(tensor, 0.0))
-        step.update(done, len(attempts), "tuning thresholds")
+        step.update(done, len(tasks), "tuning thresholds")
     return best
 
 
 def best_threshold(bounds: Bounds, evaluate: Callable[[float], float]) -> float:
-    """The candidate with the least distance; of equals the lowest.
+    """Return the candidate with the least distance; of equals the lowest.
 
-    Every fourth is tried, then those around the best of them: the distance has one valley.
+    Every fourth is evaluated, then those around the best of them: the distance has one minimum.
     """
     candidates = bounds.candidates
     distances: dict[int, float] = {}
@@ -128,17 +132,17 @@ def best_threshold(bounds: Bounds, evaluate: Callable[[float], float]) -> float:
 
 
 def evaluator(
-    surroundings: Surroundings, probe: Probe, pictures: Sequence[Sequence[Array]]
+    cutter: OperationCutter, probe: Probe, pictures: Sequence[Sequence[Array]]
 ) -> Callable[[float], float]:
-    """How far the probe's output is off at a threshold, over the pictures.
+    """Return a function of a threshold: the distance of the probe's output, summed over pictures.
 
-    All inputs are cut off at the same one, as tpu_mlir does it.
+    All inputs are clipped at the same threshold, as in tpu_mlir.
     """
     if probe.view is View.OUTPUT_SAMPLE:
         return lambda threshold: sum(
             distance(output, quantized(output, threshold)) for (output,) in pictures
         )
-    runtime = surroundings.runtime(probe)
+    runtime = cutter.runtime(probe)
     references = [_run(runtime, probe, inputs) for inputs in pictures]
 
     def evaluate(threshold: float) -> float:
@@ -159,7 +163,7 @@ def _run(runtime: Runtime, probe: Probe, inputs: Sequence[Array]) -> Array:
 def bytes_a_picture(
     shapes: Mapping[str, tuple[int, ...]], probes: Sequence[Probe], samples: int
 ) -> int:
-    """What is kept of a picture for `probes`, when `samples` values of a tensor are."""
+    """Compute the bytes that one picture takes for `probes`, with `samples` values of a tensor."""
     sampled = {name for probe in probes for name in probe.sampled}
     sizes = [min(samples, math.prod(shapes[name])) for name in sampled]
     for name, view in _beyond_samples(probes):
@@ -175,7 +179,7 @@ def _viewed_size(shape: tuple[int, ...], view: View) -> int:
 
 
 def _beyond_samples(probes: Sequence[Probe]) -> list[tuple[str, View]]:
-    """The tensors that are needed as patches or whole, in a fixed order."""
+    """List the tensors that are needed as patches or whole, in a fixed order."""
     wanted = {
         (name, probe.view)
         for probe in probes
@@ -186,8 +190,7 @@ def _beyond_samples(probes: Sequence[Probe]) -> list[tuple[str, View]]:
 
 
 class TuningPictures:
-    """The activations that probes are given: samples that were collected, and patches and whole
-    tensors of a few pictures."""
+    """The inputs of probes: collected samples, and patches and whole tensors of a few pictures."""
 
     def __init__(
         self,
@@ -197,8 +200,10 @@ class TuningPictures:
         read: ReadPicture,
         probes: Sequence[Probe],
     ) -> None:
-        """Run `pictures` through `model`, whose shapes are known, for what the `probes` need beyond
-        the `samples`."""
+        """Run `pictures` through `model` for the tensors that `probes` need beyond the `samples`.
+
+        `model` must have its shapes inferred. Raises InputError.
+        """
         self._samples = samples
         self._shapes = float_shapes(model)
         self._count = len(pictures)
@@ -213,7 +218,7 @@ class TuningPictures:
     ) -> list[dict[tuple[str, View], Array]]:
         if not wanted:
             return [{} for _ in pictures]
-        observed = Observed(model)
+        observed = ObservedModel(model)
         for name, view in wanted:
             patches = patches_of(self._shapes[name]) if view is View.PATCHES else None
             if patches:
@@ -230,7 +235,7 @@ class TuningPictures:
         return list(in_parallel(look, pictures, held))
 
     def of(self, probe: Probe) -> list[list[Array]]:
-        """A probe's inputs, a list a picture; or its output, where that is all it needs."""
+        """Return a probe's inputs, or the output if it needs no more, as [picture][tensor]."""
         if probe.sampled:
             return [
                 [self._samples[name][index] for name in probe.sampled]
@@ -240,7 +245,7 @@ class TuningPictures:
 
 
 def patches_of(shape: tuple[int, ...]) -> Patches | None:
-    """Where a tensor [1, C, H, W] is cut into patches; None when it is small and taken whole."""
+    """Choose the patches of a tensor [1, C, H, W]; None when it is small and used whole."""
     height, width = shape[2:]
     if height * width <= _PATCHES * _PATCH_SIDE**2 or min(height, width) < _PATCH_SIDE:
         return None

@@ -1,1 +1,1 @@
-"""Deploy a model to a reCamera, keep the ones before, and read what is there."""
+"""Deploy a model to a reCamera, keep earlier ones, and read the camera's state."""

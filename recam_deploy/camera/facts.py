@@ -1,11 +1,12 @@
-"""What there is on the camera now, gathered in one round trip.
+"""Gather the camera's state in one round trip, for deploying, testing and the doctor.
 
-A shell script (busybox or coreutils) prints one line a fact; every line begins with a word that
-is fresh for each call, so that nothing else that is printed can pass for a fact.
+The script `facts.sh` prints one line a fact. Each line begins with a nonce, so that no other output
+is read as a fact.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from dataclasses import dataclass
@@ -13,122 +14,27 @@ from dataclasses import dataclass
 from ..errors import CameraError
 from ..ssh.command import RemoteCommand
 from ..ssh.connection import Connection
-from ..ssh.scripts import DIGEST, LINKED, LIVING
+from ..ssh.scripts import load
 from .paths import CameraPaths
 
-INFO_LIMIT = 65536
+logger = logging.getLogger(__name__)
 
-FACTS = (
-    """
-LC_ALL=C; export LC_ALL
-nonce=$1 models=$2 work=$3 runner=$4 limit=$5 history=$6 system=$7
-"""
-    + DIGEST
-    + LIVING
-    + LINKED
-    + """
-say() { printf '%s %s=%s\\n' "$nonce" "$1" "$2"; }
-is() { name=$1; shift; if "$@" >/dev/null 2>&1; then say "$name" yes; else say "$name" no; fi; }
-has() { command -v "$1" >/dev/null 2>&1; }
-first() { head -c 4096 "$1" 2>/dev/null | head -n 1 | tr -d '\\000'; }
-sum() {
-    if [ ! -e "$2" ]; then say "$1" absent
-    elif [ -f "$2" ] && [ -r "$2" ]; then say "$1" "$(digest "$2")"
-    else say "$1" unreadable; fi
-}
-folder() {
-    is "$1_exists" [ -d "$2" ]
-    is "$1_is_link" linked "$2"
-    near=$2
-    while [ ! -d "$near" ]; do near=${near%/*}; near=${near:-/}; done
-    is "$1_writable" [ -w "$near" ]
-    df -Pk "$near" | {
-        read -r _
-        read -r _ _ _ free _ mount
-        say "$1_free_kib" "$free"
-        say "$1_mount" "$mount"
-        options=
-        while read -r _ where _ how _; do
-            if [ "$where" = "$mount" ]; then options=$how; fi
-        done </proc/mounts
-        case ",$options," in *,ro,*) say "$1_read_only" yes ;; *) say "$1_read_only" no ;; esac
-    }
-    bytes=0
-    for file in "$2"/.recam-*; do
-        if [ -f "$file" ] && [ ! -L "$file" ]; then
-            size=$(wc -c <"$file") && bytes=$((bytes + size))
-        fi
-    done 2>/dev/null
-    say "$1_leftover_bytes" "$bytes"
-}
-say machine "$(uname -m)"
-say device "$(first "$system/proc/device-tree/model")"
-firmware=$(first "$system/etc/issue")
-say firmware "${firmware:-$(sed -n 's/^PRETTY_NAME=//p' "$system/etc/os-release" 2>/dev/null)}"
-say uid "$(id -u)"
-is has_timeout has timeout
-is has_sha256sum has sha256sum
-is has_python3 has python3
-is has_sudo has sudo
-is sudo_is_free sudo -n true
-missing=
-for tool in cat chmod cp cut dd head ln mkdir mv rm sync tr; do
-    has $tool || missing="$missing $tool"
-done
-say missing "$missing"
-say ram_kib "$(sed -n 's/^MemAvailable: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)"
-say ion_total "$(first "$system/sys/kernel/debug/ion/cvi_carveout_heap_dump/total_mem")"
-reserved=$system/proc/device-tree/reserved-memory/ion/size
-if [ ! -r "$reserved" ]; then reserved=/dev/null; fi
-say ion_reserved "$(od -An -v -tx1 "$reserved" | tr -d ' \\n')"
-folder models "$models"
-folder work "$work"
-folder history "$history"
-sum active_sha256 "$models/model.cvimodel"
-active_bytes=0
-if [ -f "$models/model.cvimodel" ]; then active_bytes=$(wc -c <"$models/model.cvimodel"); fi
-say active_bytes $((active_bytes))
-is active_is_folder [ -d "$models/model.cvimodel" ]
-sum info_sha256 "$models/model.json"
-sum runner_sha256 "$runner"
-kept=
-for entry in "$history"/[0-9]*-*; do
-    if [ -e "$entry" ] || [ -L "$entry" ]; then kept="$kept ${entry##*/}:"; fi
-    if [ -f "$entry/model.cvimodel" ] && [ ! -L "$entry" ]; then
-        kept="$kept$(head -c 64 "$entry/sha256" 2>/dev/null)"
-    fi
-done
-say kept "$kept"
-say record "$(first "$history/active.json")"
-say pending "$(first "$history/.recam-new-record")"
-holder=
-for file in "$work"/lock.claim.*; do
-    if [ -e "$file" ] && alive "${file##*/lock.claim.}"; then holder=$(head -c 600 "$file"); fi
-done
-say lock "$(printf %s "$holder" | tr '\\n' ' ')"
-info=$models/model.json
-if [ -f "$info" ] && [ -r "$info" ]; then
-    say info present
-    head -c "$limit" "$info"
-else
-    say info absent
-fi
-printf '\\n%s end=yes\\n' "$nonce"
-"""
-)
+INFO_LIMIT = 65536
+_RUNTIME = "libcviruntime.so"
 
 
 @dataclass(frozen=True)
 class FolderFacts:
-    """A folder on the camera; where it is missing, the rest is of the nearest one above it.
+    """A folder on the camera; where it is missing, the rest describes its nearest parent.
 
-    `free` and `leftover_bytes` are bytes: free for us on its file system, and in files of ours
-    that an interrupted run left in it.
+    In bytes: `size` of its file system (None where the camera does not report it), `free` for this
+    user on it, and `leftover_bytes` in files that an interrupted run left in the folder.
     """
 
     exists: bool
     is_link: bool
     writable: bool
+    size: int | None
     free: int
     mount: str
     read_only: bool
@@ -137,9 +43,9 @@ class FolderFacts:
 
 @dataclass(frozen=True)
 class KeptModel:
-    """A model of the history: a counter that grows with each switch, its id, its sha256.
+    """A model of the history: its number, which grows with each switch, its id and its sha256.
 
-    The hash is "" for one that is not whole: it only takes up its number.
+    The hash is "" for an incomplete model; its number is not used again.
     """
 
     order: int
@@ -148,12 +54,12 @@ class KeptModel:
 
     @property
     def name(self) -> str:
-        """Its folder's name in the history; by name they sort as they were kept."""
+        """Its folder's name in the history; the names sort by age."""
         return f"{self.order:08d}-{self.id}"
 
     @classmethod
     def parse(cls, name: str, sha256: str) -> KeptModel | None:
-        """From a folder's name; None for what is none of ours."""
+        """Parse a folder's name; return None for a name that recam does not give."""
         found = re.fullmatch(r"([0-9]{8})-([0-9a-f]{12})", name)
         if not found:
             return None
@@ -163,19 +69,21 @@ class KeptModel:
 
 @dataclass(frozen=True)
 class CameraFacts:
-    """All that deploying and testing need to know. A hash is None where there is no such file.
+    """The camera's state, as deploying and testing need it.
 
-    `info` is the text of `model.json`, or None. A file that we may not read has the hash "".
-    `ram_bytes` could be used now; `ion_bytes` is all of the TPU's memory, None where the camera
-    does not tell. `sudo_is_free` says that sudo asks for no password. `kept` is oldest first;
-    `record` is what the last deployment wrote down, `pending` what one that was cut off meant to,
-    `lock` who is at work there now; `missing`
-    names the programs that we need and it lacks.
+    A hash is None where there is no such file, and "" where the user may not read it. `info` is the
+    text of `model.json`, or None. `clock` is in seconds since 1970. `ram_bytes` are available now,
+    `ion_bytes` is the TPU's memory in all; `clock` and `ion_bytes` are None where the camera does
+    not report them. `sudo_is_free`: sudo asks for no password. `runner_runs`: the test binary is
+    executable. `has_runtime`: the library that runs models exists. `kept` is oldest first. `record`
+    is the JSON of the last deployment, `pending` that of an interrupted one. `lock` names the
+    lock's holder; `missing` lists the programs that recam needs and the camera lacks.
     """
 
     machine: str
     device: str
     firmware: str
+    clock: int | None
     uid: int
     has_timeout: bool
     has_sha256sum: bool
@@ -193,6 +101,8 @@ class CameraFacts:
     active_is_folder: bool
     info_sha256: str | None
     runner_sha256: str | None
+    runner_runs: bool
+    has_runtime: bool
     kept: tuple[KeptModel, ...]
     record: str
     pending: str
@@ -201,23 +111,21 @@ class CameraFacts:
 
 
 def gather_facts(connection: Connection, paths: CameraPaths) -> CameraFacts:
-    """Ask the camera. Raises CameraError when it answers with anything but facts."""
+    """Run `facts.sh` and parse its output. Raises CameraError when that is not complete."""
     nonce = f"recam-{secrets.token_hex(8)}"
     command = RemoteCommand.script(
-        FACTS,
+        load("facts"),
         nonce,
-        paths.models,
-        paths.work,
-        paths.runner,
+        *(paths.models, paths.work, paths.history),
+        *(paths.runner, paths.library_path, _RUNTIME),
         str(INFO_LIMIT),
-        paths.history,
-        str(paths.system).rstrip("/"),
+        paths.system_prefix,
     )
     return parse_facts(connection.run(command, timeout=60, check=False).stdout, nonce)
 
 
 def parse_facts(text: str, nonce: str) -> CameraFacts:
-    """Read the script's output; text between the facts is passed over.
+    """Parse the output of `facts.sh`; lines without the nonce are ignored.
 
     Raises CameraError when a fact is missing, given twice, or not of its kind.
     """
@@ -225,20 +133,18 @@ def parse_facts(text: str, nonce: str) -> CameraFacts:
     word, _, body = after.partition("\n")
     info, end, _ = body.rpartition(f"\n{nonce} end=yes")
     if word not in ("present", "absent") or not end:
-        raise _unclear("its answer is not whole")
-    found: dict[str, str] = {}
-    for line in head.splitlines():
-        if not line.startswith(f"{nonce} "):
-            continue
-        name, _, value = line.removeprefix(f"{nonce} ").partition("=")
-        if name in found:
-            raise _unclear(f"{name} is given twice")
-        found[name] = value
+        raise _unclear("its answer is incomplete")
+    found = named_values(head, nonce)
     facts = _Facts(found)
+    logged = ("machine", "device", "firmware", "uid", "ram_kib", "missing", "active_sha256")
+    logger.info(
+        "the camera: %s", ", ".join(f"{name} {found[name]}" for name in logged if found.get(name))
+    )
     return CameraFacts(
         machine=facts.words("machine"),
         device=facts.words("device"),
         firmware=facts.words("firmware").strip('"'),
+        clock=facts.number_or_none("clock"),
         uid=facts.number("uid"),
         has_timeout=facts.flag("has_timeout"),
         has_sha256sum=facts.flag("has_sha256sum"),
@@ -256,6 +162,8 @@ def parse_facts(text: str, nonce: str) -> CameraFacts:
         active_is_folder=facts.flag("active_is_folder"),
         info_sha256=facts.hash("info_sha256"),
         runner_sha256=facts.hash("runner_sha256"),
+        runner_runs=facts.flag("runner_runs"),
+        has_runtime=facts.flag("has_library"),
         kept=facts.kept(),
         record=facts.text("record"),
         pending=facts.text("pending"),
@@ -264,8 +172,44 @@ def parse_facts(text: str, nonce: str) -> CameraFacts:
     )
 
 
+def named_values(text: str, nonce: str) -> dict[str, str]:
+    """Parse the lines "NONCE NAME=VALUE"; other lines are ignored.
+
+    Raises CameraError when a name is given twice.
+    """
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        if not line.startswith(f"{nonce} "):
+            continue
+        name, _, value = line.removeprefix(f"{nonce} ").partition("=")
+        if name in found:
+            raise _unclear(f"{name} is given twice")
+        found[name] = value
+    return found
+
+
+def look_at_ion(connection: Connection, paths: CameraPaths) -> int | None:
+    """Read the size of the TPU's memory in bytes from its driver; None where it has no such file.
+
+    Needs sudo, unlike `gather_facts`. Raises SudoError, CameraError.
+    """
+    nonce = f"recam-{secrets.token_hex(8)}"
+    command = RemoteCommand.script(load("ion"), nonce, paths.system_prefix)
+    output = connection.sudo(command, check=False).stdout
+    return parse_ion(output.partition(f"{nonce} ")[2])
+
+
+def parse_ion(text: str) -> int | None:
+    """Parse the driver's `total_mem` (a number) or `summary` ("carveout heap size:N bytes").
+
+    Source: cvitek's kernel driver, drivers/staging/android/ion/cvitek/cvitek_ion_debugfs.c.
+    """
+    found = re.match(r"\s*(\d{1,12})\s*$", text) or re.search(r"heap size: ?(\d{1,12})", text)
+    return int(found[1]) if found else None
+
+
 class _Facts:
-    """Values by name, each checked for its kind."""
+    """Facts by name; each method checks the type of one, and raises CameraError."""
 
     def __init__(self, found: dict[str, str]) -> None:
         self._found = found
@@ -274,17 +218,18 @@ class _Facts:
         try:
             return self._found[name]
         except KeyError:
-            raise _unclear(f"it says nothing about {name}") from None
+            raise _unclear(f"the fact {name} is missing") from None
 
     def words(self, name: str) -> str:
-        """Text for people, without anything that a terminal would obey."""
+        """Return text without characters that control a terminal, on one line."""
         return " ".join("".join(c if c.isprintable() else " " for c in self.text(name)).split())
 
     def ion(self) -> int | None:
-        """From the TPU driver, which only root may read, else from the device tree (big endian)."""
+        """Return the size from the driver, which only root may read, else from the device tree."""
         total, reserved = self.text("ion_total"), self.text("ion_reserved")
         if re.fullmatch(r"[0-9]{1,18}", total):
             return int(total)
+        # The device tree's numbers are big endian.
         return int(reserved, 16) if re.fullmatch(r"[0-9a-f]{8}|[0-9a-f]{16}", reserved) else None
 
     def kept(self) -> tuple[KeptModel, ...]:
@@ -297,6 +242,14 @@ class _Facts:
         if not re.fullmatch(r"[0-9]{1,18}", text):
             raise _unclear(f"{name} is no number: {text[:40]!r}")
         return int(text)
+
+    def number_or_none(self, name: str) -> int | None:
+        text = self.text(name)
+        return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
+
+    def kib_or_none(self, name: str) -> int | None:
+        count = self.number_or_none(name)
+        return None if count is None else count * 1024
 
     def flag(self, name: str) -> bool:
         text = self.text(name)
@@ -317,6 +270,7 @@ class _Facts:
             exists=self.flag(f"{name}_exists"),
             is_link=self.flag(f"{name}_is_link"),
             writable=self.flag(f"{name}_writable"),
+            size=self.kib_or_none(f"{name}_size_kib"),
             free=self.number(f"{name}_free_kib") * 1024,
             mount=self.text(f"{name}_mount"),
             read_only=self.flag(f"{name}_read_only"),
@@ -327,6 +281,5 @@ class _Facts:
 def _unclear(what: str) -> CameraError:
     return CameraError(
         f"the camera's state could not be read: {what}",
-        "Is this the right address? The camera needs a shell with sha256sum (or python3), df "
-        "and wc.",
+        "Check the address. The camera needs a shell with sha256sum (or python3), df and wc.",
     )

@@ -1,7 +1,7 @@
-"""The models that were active on a camera, and bringing one of them back.
+"""List the models that were active on a camera, and make one of them active again.
 
-What is active is read from the files themselves, never from the record, so that the answer is
-true whatever an interrupted run or another program did.
+The active model is identified by its files, never by the record, so that the answer is right after
+an interrupted run or another program's changes.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from ..errors import CameraError, InputError, RecamError
 from ..progress import Progress
 from ..ssh.command import RemoteCommand
 from ..ssh.connection import Connection
-from .deploy_scripts import LIST
+from ..ssh.scripts import load
 from .deployment import Deployment, apply
+from .deployment_plan import DeploymentPlan, plan_rollback, recorded_id
 from .facts import INFO_LIMIT, CameraFacts, KeptModel, gather_facts
 from .lock import Lock, default_owner
 from .model_info import entry_id
 from .paths import CameraPaths
-from .plan import DeploymentPlan, plan_rollback, recorded_id
 
 
 @dataclass(frozen=True)
 class HistoryEntry:
-    """A model with its `model.json`; `kept` is None for one that is active and not in the history.
+    """A model with its `model.json`; `kept` is None when it is active and not in the history.
 
-    `labels` and `name` are what its `model.json` says, `info_sha256` is that file's hash.
+    `labels` and `name` come from its `model.json`, whose hash is `info_sha256`.
     """
 
     id: str
@@ -40,7 +40,7 @@ class HistoryEntry:
     kept: KeptModel | None
 
     def as_json(self) -> dict[str, Any]:
-        """As `history --json` shows it."""
+        """Return its object in `history --json`."""
         return {
             "id": self.id,
             "sha256": self.sha256,
@@ -51,9 +51,9 @@ class HistoryEntry:
 
 @dataclass(frozen=True)
 class History:
-    """`entries` are newest first, the active one before all others. `active` is an id.
+    """The models on a camera: `entries`, the active one first, then newest first.
 
-    `by` is who put the active one there; "" where that was not done by recam.
+    `active` is its id. `by` is who deployed it; "" where another program did.
     """
 
     active: str | None
@@ -62,13 +62,13 @@ class History:
     facts: CameraFacts
 
     def as_json(self) -> dict[str, Any]:
-        """As `history --json` shows it."""
+        """Return its object in `history --json`."""
         return {"active": self.active, "entries": [entry.as_json() for entry in self.entries]}
 
     def choose(self, wanted: str | None) -> HistoryEntry:
-        """The entry that `wanted` begins (its id, or its model's sha256); without, the last one.
+        """Return the entry whose id or sha256 begins with `wanted`; by default the previous one.
 
-        Raises InputError when there is none, or more than one.
+        Raises InputError when none or several match.
         """
         others = [entry for entry in self.entries if entry.id != self.active and entry.kept]
         if wanted is None:
@@ -85,28 +85,28 @@ class History:
         if len(found) == 1:
             return found[0]
         known = ", ".join(entry.id for entry in others) or "none"
-        problem = "is not clear" if found else "is not on the camera"
-        raise InputError(f"the model {wanted!r} {problem}; kept are: {known}", "Give one of those.")
+        problem = "matches several models" if found else "is not on the camera"
+        raise InputError(f"the model {wanted!r} {problem}; kept are {known}", "Give one of these.")
 
 
 def read_history(connection: Connection, paths: CameraPaths) -> History:
-    """Look at the camera. Raises CameraError when it answers with anything else."""
+    """Read the history from the camera. Raises CameraError for an incomplete answer."""
     facts = gather_facts(connection, paths)
     nonce = f"recam-{secrets.token_hex(8)}"
-    command = RemoteCommand.script(LIST, paths.history, nonce, str(INFO_LIMIT))
+    command = RemoteCommand.script(load("list_history"), paths.history, nonce, str(INFO_LIMIT))
     result = connection.run(command, timeout=60, check=False)
     return parse_history(result.stdout, nonce, facts)
 
 
-def parse_history(said: str, nonce: str, facts: CameraFacts) -> History:
-    """Read what LIST printed. Raises CameraError when it is not whole."""
-    if not said.endswith(f"\n{nonce} end\n"):
+def parse_history(output: str, nonce: str, facts: CameraFacts) -> History:
+    """Parse the output of `list_history.sh`. Raises CameraError when it is incomplete."""
+    if not output.endswith(f"\n{nonce} end\n"):
         raise CameraError(
-            "the camera's history could not be read: its answer is not whole",
+            "the camera's history could not be read: its answer is incomplete",
             "Run the command again.",
         )
     entries = []
-    for part in said.split(f"\n{nonce} entry=")[1:]:
+    for part in output.split(f"\n{nonce} entry=")[1:]:
         entry = _parse_entry(part.partition(f"\n{nonce} end\n")[0], nonce)
         if entry:
             entries.append(entry)
@@ -129,20 +129,20 @@ def _parse_entry(text: str, nonce: str) -> HistoryEntry | None:
     info_sha256, _, info = info.partition("\n")
     if mark and not re.fullmatch(r"[0-9a-f]{64}", info_sha256):
         return None
-    named, labels = _described(info)
-    return HistoryEntry(kept.id, kept.sha256, named, labels, info_sha256 or None, kept)
+    model_name, labels = _name_and_labels(info)
+    return HistoryEntry(kept.id, kept.sha256, model_name, labels, info_sha256 or None, kept)
 
 
 def _active_entry(facts: CameraFacts) -> HistoryEntry | None:
     if not facts.active_sha256:
         return None
-    name, labels = _described(facts.info or "")
+    name, labels = _name_and_labels(facts.info or "")
     found = entry_id(facts.active_sha256, facts.info_sha256)
     return HistoryEntry(found, facts.active_sha256, name, labels, facts.info_sha256, None)
 
 
-def _described(info: str) -> tuple[str, tuple[str, ...]]:
-    """Name and labels in a `model.json`; nothing where it is none."""
+def _name_and_labels(info: str) -> tuple[str, tuple[str, ...]]:
+    """Read the name and the labels from a `model.json`; both empty where it is invalid."""
     try:
         document = json.loads(info)
     except (ValueError, RecursionError):
@@ -161,13 +161,13 @@ def _recorded_by(record: str) -> str:
     return "".join(c for c in by if c.isprintable()) if isinstance(by, str) else ""
 
 
-def plan_return(
+def plan_rollback_to(
     history: History, entry: HistoryEntry, paths: CameraPaths, keep: int, *, failed: bool = False
 ) -> DeploymentPlan:
-    """How an entry of the history becomes the active model; no steps when it is.
+    """Plan how an entry of the history becomes the active model; no steps when it is active.
 
-    The one that is active now goes into the history, of `keep` models, unless it has `failed`.
-    Raises InputError when it is active, but lies in no history that it could come from.
+    The present one goes into the history of `keep` models, unless it has `failed`. Raises
+    InputError when the entry is active and not in the history.
     """
     if entry.kept is None:
         raise InputError(
@@ -186,14 +186,14 @@ def plan_return(
 
 
 @dataclass(frozen=True)
-class PutBack:
-    """Whether what a run has changed is again what it was before, and in words how it came."""
+class RevertResult:
+    """Whether the changes of a run were undone; `message` says so, or why not."""
 
     done: bool
-    words: str
+    message: str
 
 
-def put_back(
+def revert(
     deployment: Deployment,
     connection: Connection,
     paths: CameraPaths,
@@ -201,28 +201,30 @@ def put_back(
     progress: Progress,
     *,
     keep: int,
-) -> PutBack:
-    """Make the model before `deployment` the active one again, since the new one has failed.
+) -> RevertResult:
+    """Make the model before `deployment` active again after the new one has failed.
 
-    What keeps it from that is in the words, not raised: something has failed already.
+    Errors are not raised but reported in the result, since the caller reports a failure already.
     """
     if not deployment.changed:
-        return PutBack(True, "the model was not changed by this run")
+        return RevertResult(True, "the model was not changed by this run")
     if deployment.previous_id is None:
-        return PutBack(False, "there was no model before, so the new one stays")
+        return RevertResult(False, "there was no model before, so the new one stays active")
     if not keep:
-        return PutBack(
+        return RevertResult(
             False,
-            "the camera keeps no models (camera.history = 0), so the new one stays: deploy the one "
-            "before again",
+            "the camera keeps no models (camera.history = 0), so the new one stays active; deploy "
+            "the one before again",
         )
     try:
         history = read_history(connection, paths)
         entry = history.choose(deployment.previous_id)
         named = ", ".join(filter(None, [entry.name, entry.id]))
-        apply(plan_return(history, entry, paths, keep, failed=True), connection, progress, lock)
-    except RecamError as error:
-        return PutBack(
-            False, f"the model before could not be put back ({error.message}): run `recam rollback`"
+        apply(
+            plan_rollback_to(history, entry, paths, keep, failed=True), connection, progress, lock
         )
-    return PutBack(True, f"the model before ({named}) is active again")
+    except RecamError as error:
+        return RevertResult(
+            False, f"the model before could not be restored ({error.message}); run `recam rollback`"
+        )
+    return RevertResult(True, f"the model before ({named}) is active again")

@@ -1,4 +1,4 @@
-"""The `model.json` beside a model on the camera, and the id of the two together.
+"""Write the `model.json` beside a model on the camera; compute the id of both files.
 
 Its fields, with the spelling of `ai_framwork`, are those of the camera's own presets
 (sscma-example-sg200x, solutions/supervisor/rootfs/usr/share/supervisor/models).
@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 from ..artifact import Artifact
-from ..errors import InputError
+
+_SERVICE_PATH = "/userdata/Models/model.cvimodel"
+"""The active model, as the camera's own services name it."""
 
 
 def model_info(artifact: Artifact) -> dict[str, Any]:
-    """The `model.json` of an artifact; `checksum` is the md5 of the cvimodel.
+    """Build the `model.json` of an artifact; `checksum` is the md5 of the cvimodel.
 
-    What is not Unicode in a name, such as that of a file, becomes `?`: JSON could not hold it.
+    Bytes of a name that are not Unicode become `?`, since JSON cannot hold them.
     Raises InputError when the cvimodel cannot be read.
     """
-    checksum = hashlib.md5(read_model_file(artifact.cvimodel), usedforsecurity=False).hexdigest()
     return {
         "model_id": f"recam-{artifact.sha256[:12]}",
         "version": "1.0.0",
@@ -33,8 +33,11 @@ def model_info(artifact: Artifact) -> dict[str, Any]:
             word for word in (artifact.family, artifact.quantization, artifact.chip) if word
         ),
         "pic_url": "",
+        # Firmware 0.2.2 and newer lets the editor change class names only where this is set
+        # (sscma-example-sg200x, solutions/supervisor, uploadModel).
+        "file": _SERVICE_PATH,
         "classes": [_as_unicode(label) for label in artifact.labels],
-        "checksum": checksum,
+        "checksum": artifact.read().md5,
     }
 
 
@@ -43,36 +46,18 @@ def _as_unicode(text: str) -> str:
 
 
 def info_text(artifact: Artifact) -> str:
-    """The same as it is written. Raises InputError when the cvimodel cannot be read."""
+    """Format `model_info` as the file's text. Raises InputError as it does."""
     return json.dumps(model_info(artifact), indent=4, ensure_ascii=False) + "\n"
 
 
 def same_info(text: str | None, wanted: str) -> bool:
-    """Whether a `model.json` says what `wanted` does; None for one that is not there."""
+    """Return whether the JSON of `text` equals that of `wanted`; False for None."""
     try:
         return text is not None and bool(json.loads(text) == json.loads(wanted))
     except (ValueError, RecursionError):
         return False
 
 
-def read_model_file(path: Path) -> bytes:
-    """The bytes of a cvimodel. Raises InputError."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read: {error.strerror or error}", "Check the path."
-        ) from error
-
-
-def read_unchanged(path: Path, sha256: str) -> bytes:
-    """The bytes of a cvimodel, if they still have that hash. Raises InputError."""
-    model = read_model_file(path)
-    if hashlib.sha256(model).hexdigest() != sha256:
-        raise InputError(f"{path} has changed since it was read", "Deploy it again.")
-    return model
-
-
 def entry_id(sha256: str, info_sha256: str | None) -> str:
-    """The id of a model with its `model.json`: the same two files have the same id everywhere."""
+    """Return the id of a model with its `model.json`: 12 hex digits, computed from both hashes."""
     return hashlib.sha256(f"{sha256} {info_sha256 or 'absent'}".encode()).hexdigest()[:12]

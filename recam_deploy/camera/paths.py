@@ -1,9 +1,9 @@
-"""Where things lie on the camera.
+"""Name the folders and files on the camera.
 
 The defaults come from the settings and are those of reCamera's own system: the active model is
 `/userdata/Models/model.cvimodel` with its `model.json` (sscma-example-sg200x,
-solutions/sscma-node/main/node/model.cpp). Names of ours begin with `.recam-`, so that what an
-interrupted run left behind is known for what it is.
+solutions/sscma-node/main/node/model.cpp). Temporary files begin with `.recam-`, so that those of an
+interrupted run can be recognised and removed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class CameraPaths:
 
     @classmethod
     def from_settings(cls, camera: CameraSettings) -> CameraPaths:
-        """The layout that the settings name. Raises SettingsError for a path we refuse to use."""
+        """Check the paths of the settings. Raises SettingsError for one that is refused."""
         if _CONTROL.search(camera.library_path):
             raise SettingsError(
                 "setting `camera.library_path` holds a control character",
@@ -45,6 +45,11 @@ class CameraPaths:
             library_path=camera.library_path,
             system=checked_path(camera.system, "system", may_be_root=True),
         )
+
+    @property
+    def system_prefix(self) -> str:
+        """Return what goes before `/proc`, `/etc`, ...: nothing on a real camera."""
+        return str(self.system).rstrip("/")
 
     @property
     def active_model(self) -> PurePosixPath:
@@ -62,45 +67,46 @@ class CameraPaths:
         return self.work / "history"
 
     def staged_model(self, sha256: str) -> PurePosixPath:
-        """Where a new model is written before it is renamed; same folder, so same file system.
+        """Return where a new model is written before it is renamed.
 
-        It ends as a model does: it is tried there under that name.
+        The folder is that of the active model, for a rename needs the same file system. It ends in
+        `.cvimodel`, for the trial loads it under this name.
         """
         return self.models / f"{OWN_PREFIX}{_short(sha256)}.cvimodel"
 
     @property
     def staged_info(self) -> PurePosixPath:
-        """Where its new `model.json` is written."""
+        """Where a new `model.json` is written before it is renamed."""
         return self.models / f"{OWN_PREFIX}model.json"
 
     def staged_runner(self, sha256: str) -> PurePosixPath:
-        """Where a new test binary is written before it is renamed."""
+        """Return where a new test binary is written before it is renamed."""
         return self.runner.with_name(f"{OWN_PREFIX}{_short(sha256)}.runner.part")
 
     @property
     def flows(self) -> PurePosixPath:
-        """Where Node-RED's flows are kept before they are replaced."""
+        """The folder of the backups of Node-RED's flows."""
         return self.work / "flows"
 
     def staged_flow(self, sha256: str) -> PurePosixPath:
-        """Where such a document is written before it is renamed."""
+        """Return where a backup is written before it is renamed."""
         return self.work / f"{OWN_PREFIX}{_short(sha256)}.flow.part"
 
     def run_folder(self, token: str) -> PurePosixPath:
-        """The folder of one test run; `token` is lower-case hex, fresh for every run."""
+        """Return the folder of one test run; `token` is lower-case hex, new for every run."""
         if not _TOKEN.fullmatch(token):
             raise ValueError(f"not a run token: {token!r}")
         return self.work / f"{OWN_PREFIX}run-{token}"
 
     def run_model(self, token: str, sha256: str) -> PurePosixPath:
-        """A model that is tried without being the active one, under its hash."""
+        """Return where a model is written for one test run; its name holds the hash."""
         return self.run_folder(token) / f"{_short(sha256)}.cvimodel"
 
 
 def checked_path(path: PurePosixPath, setting: str, may_be_root: bool = False) -> PurePosixPath:
-    """`path`, when it is absolute, has no `..`, and no control character (NUL, newline ...).
+    """Return `path` if it is absolute, without `..` and without control characters.
 
-    Raises SettingsError naming the setting otherwise.
+    Raises SettingsError, which names the setting, otherwise.
     """
     wrong = ""
     if _CONTROL.search(str(path)):
@@ -114,7 +120,7 @@ def checked_path(path: PurePosixPath, setting: str, may_be_root: bool = False) -
     if wrong:
         raise SettingsError(
             f"setting `camera.{setting}` {wrong}: {str(path)!r}",
-            "Name it as it is on the camera, such as /userdata/Models.",
+            "Write the path on the camera, such as /userdata/Models.",
         )
     return path
 

@@ -1,8 +1,8 @@
-"""The camera's HTTP API, as far as models go: for cameras whose SSH is switched off.
+"""Call the part of the camera's HTTP API that is about models, where SSH is switched off.
 
-Read in sscma-example-sg200x, solutions/supervisor/main/src/api_device.cpp: replies are
-`{"code", "msg", "data"}` with status 200 whether or not it worked; `uploadModel` needs no login,
-writes beside and renames, and checks nothing.
+Source: sscma-example-sg200x, solutions/supervisor/main/src/api_device.cpp: replies are
+`{"code", "msg", "data"}` with status 200, for errors too. `uploadModel` needs no login, writes a
+second file and renames it, and checks nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import CameraApiError
+from ..errors import CameraApiError, ConnectionFailedError
 from ..http import HttpService, Part, Reply
 from ..progress import Step
 from ..settings import CameraSettings
@@ -25,11 +25,12 @@ _HINT = (
     "camera.http_port."
 )
 _API = "/api/deviceMgr/"
+_USERS = "/api/userMgr/"
 
 
 @dataclass(frozen=True)
 class ActiveInfo:
-    """The camera's `model.json`: its text, and the class names in it (None: no such list)."""
+    """The camera's `model.json`: its text, the model's name and the class names (None: no list)."""
 
     text: str
     name: str
@@ -37,7 +38,7 @@ class ActiveInfo:
 
     @classmethod
     def parse(cls, text: str) -> ActiveInfo:
-        """From the file's text; one that is not JSON has neither name nor classes."""
+        """Parse the file's text; invalid JSON has neither name nor classes."""
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
@@ -52,7 +53,7 @@ class ActiveInfo:
 
 @dataclass(frozen=True)
 class DeviceInfo:
-    """What the camera says of itself: its name, its system's name and version; "" for unsaid."""
+    """The camera's name, and its system's name and version; "" where it reports none."""
 
     name: str
     system: str
@@ -62,8 +63,8 @@ class DeviceInfo:
 class CameraApi:
     """The API of one camera; a context manager.
 
-    Calls raise ConnectionFailedError when it cannot be reached, and CameraApiError when it
-    refuses or answers with something else.
+    Every call raises ConnectionFailedError when the camera cannot be reached, and CameraApiError
+    when it refuses the call or answers with something else.
     """
 
     def __init__(self, camera: CameraSettings) -> None:
@@ -82,32 +83,43 @@ class CameraApi:
         self._http.close()
 
     def device(self) -> DeviceInfo:
-        """The camera's name and firmware."""
-        data = self._told("queryDeviceInfo")
-        said = (data.get(key) for key in ("deviceName", "osName", "osVersion"))
-        return DeviceInfo(*(text[:80] if isinstance(text, str) else "" for text in said))
+        """Read the camera's name and firmware."""
+        data = self._query("queryDeviceInfo")
+        values = (data.get(key) for key in ("deviceName", "osName", "osVersion"))
+        return DeviceInfo(*(text[:80] if isinstance(text, str) else "" for text in values))
 
     def services(self) -> dict[str, int]:
-        """How the camera's own services do: 0 is well, anything else is not.
+        """Read the state of the camera's own services: 0 is running, anything else is not.
 
         `sscmaNode` runs models, `nodeRed` the flows (`queryServiceStatus` in api_device.cpp).
         """
-        data = self._told("queryServiceStatus")
+        data = self._query("queryServiceStatus")
         known = {key: data.get(key) for key in ("sscmaNode", "nodeRed")}
         return {key: state for key, state in known.items() if type(state) is int}
 
+    def ssh_enabled(self) -> bool | None:
+        """Read whether the camera's SSH server is switched on; None where it does not report it.
+
+        `queryUserInfo` needs no login (firmware 0.2.1 and newer, api_user.cpp).
+        """
+        try:
+            enabled = self._query("queryUserInfo", _USERS).get("sshEnabled")
+        except CameraApiError:
+            return None
+        return enabled if isinstance(enabled, bool) else None
+
     def model_info(self) -> str | None:
-        """The text of `model.json`; None where there is none."""
-        data = self._told("getModelInfo")
+        """Read the text of `model.json`; None where there is none."""
+        data = self._query("getModelInfo")
         text = data.get("model_info")
         if not isinstance(text, str):
             raise self._unclear("getModelInfo", "it has no model_info")
         if any("\ud800" <= character <= "\udfff" for character in text):
-            raise self._unclear("getModelInfo", "it holds halves of characters")
+            raise self._unclear("getModelInfo", "it holds lone surrogates")
         return text or None
 
     def model_file(self) -> bytes | None:
-        """The active cvimodel; None where there is none."""
+        """Download the active cvimodel; None where there is none."""
         reply = self._http.exchange(
             "GET", _API + "getModelFile", limit=MODEL_LIMIT, timeout=_UPLOAD_SECONDS
         )
@@ -118,11 +130,10 @@ class CameraApi:
         return reply.body
 
     def upload(self, model: bytes, info: str, step: Step) -> bool:
-        """Send a model and its `model.json`; True when it went in pieces.
+        """Upload a model and its `model.json`; return whether it was sent in pieces.
 
-        A model that fits in one piece, or a firmware that knows no pieces (before 2026), gets it
-        all in one request. The first piece tells: it goes without `model_info`, and an older
-        firmware refuses a model without one, before anything active is touched.
+        Small models, and firmware before 2026, take one request. The first piece shows which: it
+        has no `model_info`, and older firmware refuses that before it changes the active model.
         """
         total = len(model)
         if total > CHUNK and self._piece(model, 0, None):
@@ -139,7 +150,7 @@ class CameraApi:
         return False
 
     def _piece(self, model: bytes, offset: int, info: str | None) -> bool:
-        """Send one piece; whether the camera took it as one."""
+        """Send one piece; return whether the camera accepted it as a piece."""
         piece = model[offset : offset + CHUNK]
         form = [
             _model_part(piece),
@@ -158,9 +169,9 @@ class CameraApi:
     def _post(self, form: tuple[Part, ...]) -> Reply:
         return self._http.exchange("POST", _API + "uploadModel", form=form, timeout=_UPLOAD_SECONDS)
 
-    def _told(self, call: str) -> dict[str, Any]:
-        """What a call without parameters tells, which is little."""
-        return self._data(self._http.exchange("GET", _API + call, limit=INFO_LIMIT), call)
+    def _query(self, call: str, api: str = _API) -> dict[str, Any]:
+        """Make a call without parameters; return the object `data` of its reply."""
+        return self._data(self._http.exchange("GET", api + call, limit=INFO_LIMIT), call)
 
     def _data(self, reply: Reply, call: str) -> dict[str, Any]:
         code, message, data = self._answer(reply, call)
@@ -169,7 +180,7 @@ class CameraApi:
         return data if isinstance(data, dict) else {}
 
     def _answer(self, reply: Reply, call: str) -> tuple[int, str, Any]:
-        """The three fields of a reply."""
+        """Parse a reply into its code, message and data."""
         if reply.status != 200:
             raise self._refused(call, f"status {reply.status}")
         try:
@@ -183,13 +194,22 @@ class CameraApi:
     def _refused(self, call: str, why: str) -> CameraApiError:
         return CameraApiError(
             f"{self._http.where} refused {call}: {why or 'no reason was given'}",
-            "Look at the camera's own web page; deploying over SSH (--via ssh) is another way.",
+            "Look at the camera's web page, or deploy over SSH (--via ssh).",
         )
 
     def _unclear(self, call: str, why: str) -> CameraApiError:
         return CameraApiError(
-            f"the answer of {self._http.where} to {call} is not to be understood: {why}", _HINT
+            f"the answer of {self._http.where} to {call} cannot be read: {why}", _HINT
         )
+
+
+def ssh_enabled(camera: CameraSettings) -> bool | None:
+    """Ask the camera whether its SSH server is switched on; None without an answer."""
+    try:
+        with CameraApi(camera) as api:
+            return api.ssh_enabled()
+    except ConnectionFailedError:
+        return None
 
 
 def _model_part(content: bytes) -> Part:

@@ -1,7 +1,7 @@
-"""Putting a model in place through the camera's HTTP API, and proving that it is.
+"""Deploy a model through the camera's HTTP API, and verify it afterwards.
 
-The API renames what arrived without checking it, so the model is read back and hashed after. When
-it is not what was sent, the one that was active before is sent back.
+The API does not check what it received. So the model is read back and compared; when it differs,
+the one that was active before is uploaded again.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from typing import Any
 from ..artifact import Artifact
 from ..errors import CameraError, ConnectionFailedError, DeploymentError, InputError
 from ..progress import Progress
+from .checks import refuse_other_firmware
 from .deployment import Deployment
-from .model_info import entry_id, info_text, read_unchanged, same_info
+from .deployment_plan import PlanStep
+from .model_info import entry_id, info_text, same_info
 from .paths import CameraPaths
-from .plan import PlanStep
 from .web_api import MODEL_LIMIT, CameraApi
 
 
 @dataclass(frozen=True)
 class HttpPlan:
-    """What a deployment over HTTP will do; no steps: all is in place already.
+    """The steps of a deployment over HTTP; none when everything is in place.
 
-    `before` and `info_before` are the model and the `model.json` that are active now.
+    `before` and `info_before` are the active model and its `model.json`; None where there is none.
     """
 
     artifact: Artifact
@@ -41,7 +42,7 @@ class HttpPlan:
         return None if self.before is None else hashlib.sha256(self.before).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
-        """As `deploy --via http --dry-run` shows it."""
+        """Return the document of `deploy --via http --dry-run`."""
         return {
             "active": self.active,
             "sha256": self.artifact.sha256,
@@ -54,10 +55,11 @@ class HttpPlan:
 def plan_http_deployment(
     artifact: Artifact, api: CameraApi, paths: CameraPaths, progress: Progress
 ) -> HttpPlan:
-    """Read what is active, and see what has to be done.
+    """Read the active model and plan the deployment.
 
     The API can write `model.json` only together with a model, so both are sent when either
-    differs. Raises InputError for a model that is larger than the API could ever give back.
+    differs. Raises InputError for a model larger than MODEL_LIMIT, which could not be read back;
+    DeploymentError for one that needs another firmware.
     """
     if artifact.size > MODEL_LIMIT:
         raise InputError(
@@ -71,6 +73,7 @@ def plan_http_deployment(
     if before is None or hashlib.sha256(before).hexdigest() != artifact.sha256:
         why = "another model is active" if before else "no readable model is there"
         steps.append(PlanStep("switch-model", str(paths.active_model), why))
+        refuse_other_firmware(artifact, api.device().version)
     if not same_info(info_before, info):
         why = "class names or the model's checksum differ" if info_before else "it does not exist"
         steps.append(PlanStep("write-info", str(paths.active_info), why))
@@ -78,28 +81,28 @@ def plan_http_deployment(
 
 
 def apply_http(plan: HttpPlan, api: CameraApi, progress: Progress) -> Deployment:
-    """Carry out a plan.
+    """Execute a plan.
 
-    Raises DeploymentError when what is in place afterwards is not what was sent: the model before
-    is sent back then, as far as there was one.
+    Raises DeploymentError when the active model is not the one that was sent; the model before is
+    uploaded again then.
     """
     artifact = plan.artifact
     if not plan.steps:
         return _deployment(plan, 0, plan.info_before)
-    model = read_unchanged(artifact.cvimodel, artifact.sha256)
+    model = artifact.read().data
     with progress.step(f"Uploading {artifact.cvimodel.name}", unit="bytes") as step:
         api.upload(model, plan.info, step)
     with progress.step("Reading it back"):
-        there, info = api.model_file(), api.model_info()
-    if there != model or not same_info(info, plan.info):
-        raise _put_back(plan, api, progress)
+        active, info = api.model_file(), api.model_info()
+    if active != model or not same_info(info, plan.info):
+        raise _restore_before(plan, api, progress)
     return _deployment(plan, len(model), info)
 
 
 def _deployment(plan: HttpPlan, uploaded: int, info: str | None) -> Deployment:
-    """What is in place; a model that is deployed over HTTP is not tried, and not in the history.
+    """Return the deployment; over HTTP there is no trial and no history.
 
-    `info` is the text of its `model.json` there.
+    `info` is the text of `model.json` on the camera.
     """
     digest = None if info is None else hashlib.sha256(info.encode()).hexdigest()
     return Deployment(
@@ -110,20 +113,20 @@ def _deployment(plan: HttpPlan, uploaded: int, info: str | None) -> Deployment:
         previous=plan.previous,
         previous_id=None,
         changed=bool(plan.steps),
-        tried=None,
+        trial=None,
     )
 
 
-def _put_back(plan: HttpPlan, api: CameraApi, progress: Progress) -> DeploymentError:
-    """Send the model before again; the error that tells how that went."""
-    message = "what the camera has now is not what was sent (its sha256 differs)"
+def _restore_before(plan: HttpPlan, api: CameraApi, progress: Progress) -> DeploymentError:
+    """Upload the model before again; return the error that says whether it worked."""
+    message = "the camera's model is not the one that was sent (its sha256 differs)"
     if plan.before is None:
         return DeploymentError(
             f"{message}, and there was no model before", "Run the command again."
         )
     info = plan.info_before or "{}"
     try:
-        with progress.step("Putting the model before back", unit="bytes") as step:
+        with progress.step("Restoring the model before", unit="bytes") as step:
             api.upload(plan.before, info, step)
         restored = api.model_file() == plan.before and api.model_info() == info
     except ConnectionFailedError:
@@ -131,9 +134,7 @@ def _put_back(plan: HttpPlan, api: CameraApi, progress: Progress) -> DeploymentE
     except CameraError:
         restored = False
     after = (
-        "the model that was active before is in place again"
-        if restored
-        else "and the model before could not be put back"
+        "the model before is active again" if restored else "the model before could not be restored"
     )
     return DeploymentError(
         f"{message}; {after}", "Run the command again; if it happens again, deploy over SSH."

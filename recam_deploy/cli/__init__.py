@@ -1,1 +1,4 @@
-"""The command line: parse, call, print. Heavy imports happen inside the functions."""
+"""Parse a command line, call a workflow, print the result.
+
+Heavy imports are inside the functions, so that `--help` is fast.
+"""

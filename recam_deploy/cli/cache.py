@@ -1,4 +1,4 @@
-"""`recam cache`: finished conversion steps, kept for the next run."""
+"""Run `recam cache`: show or remove the finished conversion steps."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .options.common import AsJson, DryRun
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Show or remove the finished conversion steps that are kept for the next run.",
+    help="Show or remove the cached conversion steps.",
 )
 
 
 @app.command()
 @bounded
 def info(as_json: AsJson = False) -> None:
-    """Show how much is kept, and where."""
+    """Show the size and the place of the cache."""
     from ..settings import load_settings
     from ..terminal import Terminal
-    from .actions import step_cache
+    from ..workflows.convert import step_cache
 
     terminal = Terminal(as_json=as_json)
     settings = load_settings()
@@ -51,15 +51,17 @@ def info(as_json: AsJson = False) -> None:
 def clean(
     keep: Annotated[
         int,
-        typer.Option(min=0, help="Keep the steps used last, up to so many MB. (default: none)"),
+        typer.Option(
+            min=0, help="Keep the most recently used steps, up to this many MB. (default: none)"
+        ),
     ] = 0,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove kept steps; the next conversion makes them again. The compiler stays."""
+    """Remove cached steps; the next conversion runs them again. The compiler stays."""
     from ..settings import load_settings
     from ..terminal import Terminal
-    from .actions import step_cache
+    from ..workflows.convert import step_cache
 
     cache = step_cache(load_settings())
     if dry_run:

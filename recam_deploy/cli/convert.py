@@ -1,4 +1,4 @@
-"""`recam convert`: an ONNX model into a checked cvimodel."""
+"""Run `recam convert`: convert a model to a checked cvimodel."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .error_handler import bounded
-from .foreign import ExportFlags
 from .options.common import AsJson, CvimodelOutput, DryRun
 from .options.conversion import ConversionFlags, Model
+from .options.export import ExportFlags
 from .options.groups import grouped
 
 if TYPE_CHECKING:
     from ..conversion.convert import ConversionResult
+    from ..frameworks import ExportPlan
     from ..terminal import Terminal
-    from .actions import PreparedConversion
+    from ..workflows.convert import PreparedConversion
 
 
 @bounded
@@ -26,32 +27,36 @@ def convert(
     foreign: ExportFlags,
     output: CvimodelOutput = None,
     timings: Annotated[
-        bool, typer.Option("--timings", help="Also show how long each step took.")
+        bool, typer.Option("--timings", help="Also show the seconds of each step.")
     ] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Convert a model to a quantized cvimodel and check it in the TPU simulator.
 
-    The heads are found by the model's structure, cut and put in the order that the camera needs;
-    class names and input size come from the model's metadata. The result is compared with the
-    float model before it is handed out. Steps whose inputs did not change are not run again.
-    With --dry-run the compiler's command lines are printed, in order, as they would be run; the
-    fast calibrator, which is not the compiler's, has none.
-    Models of other frameworks are exported to ONNX first, in an environment of their own.
+    Finds the heads by the model's structure, cuts the model there, and orders the outputs as the
+    camera needs them. Class names and input size come from the model's metadata. The result is
+    compared with the float model before it is written. Steps whose inputs did not change are not
+    run again.
+
+    Models of other frameworks are exported to ONNX first, in a Python environment of their own.
+
+    --dry-run prints the compiler's command lines in order; the fast calibrator has none, for it is
+    part of recam.
 
     Example: recam convert yolo11n.onnx --calibration pictures/
     """
     from ..settings import load_settings
     from ..terminal import Terminal
-    from .actions import prepare_conversion, run_conversion
-    from .foreign import as_onnx, tell_missing_export
+    from ..workflows.convert import prepare_conversion, run_conversion
+    from ..workflows.export import as_onnx, missing_export
 
     terminal = Terminal(as_json=as_json)
-    settings = foreign.over(flags.over(load_settings()))
-    if dry_run and tell_missing_export(settings, terminal, model, foreign):
+    settings = foreign.merge_flags(flags.merge_flags(load_settings()))
+    if dry_run and (export := missing_export(settings, terminal, model, foreign.weights)):
+        print_missing_export(terminal, export)
         return
-    source = as_onnx(settings, terminal, model, foreign)
+    source = as_onnx(settings, terminal, model, foreign.weights, trust=foreign.trust_model)
     prepared = prepare_conversion(settings, source.onnx, output, flags.labels, source.export)
     if dry_run:
         terminal.result(planned_document(prepared), planned_lines(prepared))
@@ -63,8 +68,15 @@ def convert(
         terminal.table("", ("step", "seconds", ""), timing_rows(result))
 
 
+def print_missing_export(terminal: Terminal, export: ExportPlan) -> None:
+    """Print the command of the export that a dry run would need first."""
+    command = export.display()
+    terminal.warn("the next steps depend on the exported model, which does not exist yet")
+    terminal.result({"commands": [command], "exported": False}, [command])
+
+
 def planned_document(prepared: PreparedConversion) -> dict[str, Any]:
-    """What `convert --dry-run --json` prints."""
+    """Return the document of `convert --dry-run --json`."""
     from ..conversion.convert import calibrator_of
 
     plan = prepared.plan
@@ -79,7 +91,7 @@ def planned_document(prepared: PreparedConversion) -> dict[str, Any]:
 
 
 def planned_lines(prepared: PreparedConversion) -> list[str]:
-    """The same for people, ready to paste."""
+    """List the command lines of a plan for people, ready to paste into a shell."""
     comments = [f"# {name}: {what}" for name, what in prepared.plan.own_files.items()]
     return [*comments, *_command_lines(prepared)]
 
@@ -90,7 +102,7 @@ def _command_lines(prepared: PreparedConversion) -> list[str]:
 
 
 def timing_rows(result: ConversionResult) -> list[tuple[str, str, str]]:
-    """Each step, its seconds this time, and whether it was taken from the cache."""
+    """List each step, its seconds in this run, and whether it came from the cache."""
     rows = [
         (step.name, f"{step.seconds:.2f}", "unchanged" if step.cached else "")
         for step in result.steps
@@ -99,20 +111,20 @@ def timing_rows(result: ConversionResult) -> list[tuple[str, str, str]]:
 
 
 def warn_of_empty_check(terminal: Terminal, result: ConversionResult) -> None:
-    """Say so where the check could compare no detections, or the camera will show none."""
+    """Warn where the check compared no detections, or the camera will show none."""
     from ..network.model import RAW
 
     if result.artifact.family == RAW:
-        terminal.warn("the camera's Node-RED does not show raw networks; it can only run them")
+        terminal.warn("the camera runs raw networks, but its Node-RED does not show their results")
     elif not result.verification.detections.reference:
         terminal.warn(
-            "the float model found nothing on the pictures of the check, so no detections were "
-            "compared; use calibration pictures that show what it should find"
+            "no detections were compared: the float model found none on the pictures of the check; "
+            "use calibration pictures that show what it should find"
         )
 
 
 def conversion_document(result: ConversionResult) -> dict[str, Any]:
-    """What `convert --json` prints."""
+    """Return the document of `convert --json`."""
     import dataclasses
 
     artifact = result.artifact
@@ -140,7 +152,7 @@ def conversion_document(result: ConversionResult) -> dict[str, Any]:
 
 
 def conversion_lines(result: ConversionResult) -> list[str]:
-    """The same for people."""
+    """Summarize a conversion for people."""
     from ..network.model import RAW
 
     artifact, check = result.artifact, result.verification

@@ -1,4 +1,4 @@
-"""`recam demo`: all of it, against a virtual camera, with the bundled model."""
+"""Run `recam demo`: convert, deploy, test and show the bundled model on a virtual camera."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..terminal import Terminal
     from ..virtual_camera import NodeRedOptions, VirtualCamera
-    from .up import Journey
+    from ..workflows.up import UpResult
 
 _FACTORY_PASSWORD = "recamera"  # noqa: S105 - the camera's published first password
 
@@ -37,34 +37,32 @@ def demo(
         bool,
         typer.Option(
             "--node-red/--no-node-red",
-            help="End with live results from a real Node-RED, installed from npm the first time "
-            "(95 MB on disk).",
+            help="Show live results in a real Node-RED, installed from npm the first time (99 MB "
+            "on disk).",
         ),
     ] = True,
     stay: Annotated[
         bool,
-        typer.Option(
-            "--stay", help="Keep the virtual camera at the end, to look at it, until Ctrl-C."
-        ),
+        typer.Option("--stay", help="Keep the virtual camera running at the end, until Ctrl-C."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Convert the bundled model, deploy it to a virtual camera, try it there, and show it live.
+    """Convert the bundled model, deploy it to a virtual camera, test it, and show it live.
 
-    Nothing is needed but this machine. The first run installs the compiler and Node-RED; where
-    Node-RED cannot be had, or does not start, the demo goes on without, and says so.
+    Needs no camera. The first run installs the compiler and Node-RED. Where Node-RED cannot be
+    installed or does not start, the demo warns and continues without it.
 
     Example: recam demo --stay
     """
     from ..settings import load_settings
     from ..terminal import Terminal
-    from .up import print_journey
+    from .up import print_up_result
 
     terminal = Terminal(as_json=as_json)
     cache_dir = load_settings().cache_dir
     output.mkdir(parents=True, exist_ok=True)
     with _camera(cache_dir, terminal, with_node_red=node_red) as camera:
-        # Nothing of the caller's own camera may lead the demo to it.
+        # The caller's own settings must not direct the demo to a real camera.
         settings = load_settings(
             {
                 "RECAM_SETTINGS": str(camera.settings),
@@ -72,21 +70,24 @@ def demo(
                 "RECAM_CACHE_DIR": str(cache_dir),
             }
         )
-        journey = _run(settings, terminal, output, live=camera.node_red_url is not None)
-        print_journey(terminal, journey, {"camera": camera.as_json()} if stay else {})
+        result = _run(settings, terminal, output, live=camera.node_red_url is not None)
+        print_up_result(terminal, result, {"camera": camera.as_json()} if stay else {})
         if stay:
             _stay(camera, terminal)
-    if journey.outcome.problem:
+    if result.outcome.problem:
         raise typer.Exit(FAILED)
     if not (as_json or stay):
         terminal.result({}, _NEXT)
-        if journey.outcome.live:
+        if result.outcome.live:
             terminal.result({}, ["or see this one in Node-RED's editor: recam demo --stay"])
 
 
 @contextlib.contextmanager
 def _camera(cache_dir: Path, terminal: Terminal, *, with_node_red: bool) -> Iterator[VirtualCamera]:
-    """A virtual camera in a folder of its own, for as long as the block lasts."""
+    """Run a virtual camera in a temporary folder while the block runs.
+
+    Raises VirtualCameraError when it does not start.
+    """
     from ..errors import VirtualCameraError
     from ..toolchain import ensure
     from ..virtual_camera import start, stop
@@ -98,8 +99,10 @@ def _camera(cache_dir: Path, terminal: Terminal, *, with_node_red: bool) -> Iter
         try:
             camera = start(folder, libraries, terminal, node_red)
         except VirtualCameraError as error:
-            # Its log goes with the folder.
-            raise VirtualCameraError(error.message, "`recam virtual up` keeps its log.") from error
+            # The folder, and the log in it, is removed.
+            raise VirtualCameraError(
+                error.message, "Run `recam virtual up`, which keeps its log."
+            ) from error
         try:
             if camera.node_red_problem:
                 terminal.warn(f"nothing is shown live: {camera.node_red_problem}")
@@ -109,23 +112,23 @@ def _camera(cache_dir: Path, terminal: Terminal, *, with_node_red: bool) -> Iter
 
 
 def _node_red(cache_dir: Path, terminal: Terminal) -> NodeRedOptions | None:
-    """Node-RED, installed; None where it cannot be: all but the last step goes without it."""
+    """Install Node-RED; warn and return None where that fails, for only the last step needs it."""
     from ..errors import VirtualCameraError
-    from ..virtual_camera import install_node_red
+    from ..virtual_camera import NodeRedOptions, install_node_red
 
     try:
-        return install_node_red(cache_dir, terminal)
+        return install_node_red(NodeRedOptions(cache_dir), terminal)
     except VirtualCameraError as error:
         terminal.warn(f"nothing is shown live: {error.message}")
         return None
 
 
-def _run(settings: Settings, terminal: Terminal, output: Path, *, live: bool) -> Journey:
+def _run(settings: Settings, terminal: Terminal, output: Path, *, live: bool) -> UpResult:
     from ..resources import resource
-    from .actions import prepare_conversion
-    from .camera_actions import prepare_smoke_test
-    from .flow_actions import choose_flow
-    from .up import run_journey
+    from ..workflows.convert import prepare_conversion
+    from ..workflows.deploy import prepare_smoke_test
+    from ..workflows.flows import choose_flow
+    from ..workflows.up import run_up
 
     files = resource("device/demo")
     picture = min((files / "test").glob("*.jpg"))
@@ -135,7 +138,7 @@ def _run(settings: Settings, terminal: Terminal, output: Path, *, live: bool) ->
     )
     smoke = prepare_smoke_test(settings, picture, None, output / "Out.jpg")
     flow = choose_flow(None, None) if live else None
-    return run_journey(settings, terminal, conversion, smoke, accept_host_key=False, flow=flow)
+    return run_up(settings, terminal, conversion, smoke, accept_host_key=False, flow=flow)
 
 
 def _stay(camera: VirtualCamera, terminal: Terminal) -> None:

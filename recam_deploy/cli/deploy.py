@@ -1,4 +1,4 @@
-"""`recam deploy` and `recam test`: put a model in place on the camera, and try it there."""
+"""Run `recam deploy` and `recam test`: deploy a model, or run it on the camera with one picture."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..workflows import WAIT_SECONDS
 from .error_handler import bounded
-from .options.camera import WAIT_SECONDS, CameraFlags, Wait
+from .options.camera import CameraFlags, Wait
 from .options.common import ArtifactPath, AsJson, DryRun, Labels, NoTry, Output, Runner
 from .options.flow import Via, Way
 from .options.groups import grouped
@@ -16,7 +17,7 @@ from .options.groups import grouped
 if TYPE_CHECKING:
     from ..artifact import Artifact
     from ..camera.deployment import Deployment
-    from ..camera.plan import DeploymentPlan, PlanStep
+    from ..camera.deployment_plan import DeploymentPlan, PlanStep
     from ..camera.smoke_test.run import SmokeReport
     from ..settings import Settings
     from ..terminal import Terminal
@@ -34,35 +35,32 @@ def deploy(
     wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
-    """Put a model and its class names in place on the camera.
+    """Make a model, with its class names, the active one on the camera.
 
-    The upload is checked by sha256 there and, where the camera has its test binary, loaded and run
-    once on the TPU; then it is switched to in one step. A model that is in place or in the
-    camera's history is not sent again, and an upload that was cut off is gone on with. The model
-    before is kept: see `recam rollback`. The running flow loads the new one when it is next
-    deployed in Node-RED.
+    The camera checks the upload by sha256 and, where it has its test binary, loads and runs the
+    model once on the TPU. Then one rename makes it the active model. A model that is active or in
+    the camera's history is not sent again; an interrupted upload is resumed. The model before is
+    kept: see `recam rollback`. The running flow loads the new one when it is next deployed in
+    Node-RED.
 
     Example: recam deploy yolo11n_int8.json --host 192.168.42.1
     """
     from ..terminal import Terminal
-    from .camera_actions import deploy_artifact, plan_for
-    from .login import open_connection
+    from ..workflows.deploy import deploy_artifact, open_camera, plan_for, read_artifact
 
     terminal = Terminal(as_json=as_json)
     settings = camera.settings()
-    model = _read_artifact(artifact, labels)
+    model = read_artifact(artifact, labels, interaction=terminal)
     if via is Way.http:
         _deploy_over_http(terminal, settings, model, dry_run=dry_run)
         return
-    with open_connection(settings, terminal, accept_host_key=camera.accept_host_key) as connection:
+    with open_camera(settings, terminal, accept_host_key=camera.accept_host_key) as context:
         if dry_run:
-            print_plan(terminal, plan_for(connection, settings, model, tries=not no_try))
+            print_plan(terminal, plan_for(context, model, tries=not no_try))
             return
-        deployment = deploy_artifact(
-            connection, settings, model, terminal, wait=wait, tries=not no_try
-        )
-    if deployment.tried and not deployment.tried.done and not no_try:
-        terminal.warn(deployment.tried.note)
+        deployment = deploy_artifact(context, model, wait=wait, tries=not no_try)
+    if deployment.trial and not deployment.trial.ran and not no_try:
+        terminal.warn(deployment.trial.message)
     terminal.result(deployment.as_json(), deployment_lines(deployment))
 
 
@@ -97,59 +95,49 @@ def test(
     wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
-    """Run a model on the camera's own TPU with one picture, and bring the result back.
+    """Run a model on the camera's TPU with one picture, and fetch the result.
 
-    Uses the camera's test binary `sscma-model` under sudo. Out.jpg is the camera's own drawing,
-    with class numbers; Out.labeled.jpg is the original picture with class names.
+    Runs the camera's test binary `sscma-model` under sudo. Out.jpg is the camera's own drawing,
+    with class numbers. Out.labeled.jpg is the original picture with class names.
 
     Example: recam test yolo11n_int8.json --image bus.jpg --host 192.168.42.1
     """
     from ..terminal import Terminal
-    from .camera_actions import at_work, prepare_smoke_test, smoke_test
-    from .login import open_connection
+    from ..workflows.deploy import (
+        open_camera,
+        prepare_smoke_test,
+        read_artifact,
+        smoke_test_artifact,
+    )
 
     terminal = Terminal(as_json=as_json)
     settings = camera.settings()
-    model = _read_artifact(artifact, labels)
+    model = read_artifact(artifact, labels, interaction=terminal)
     inputs = prepare_smoke_test(settings, image, runner, output)
-    with (
-        open_connection(settings, terminal, accept_host_key=camera.accept_host_key) as connection,
-        at_work(connection, settings, f"testing {model.name}", terminal, wait),
-    ):
-        report = smoke_test(connection, settings, model, inputs, terminal)
+    with open_camera(settings, terminal, accept_host_key=camera.accept_host_key) as context:
+        report = smoke_test_artifact(context, model, inputs, wait=wait)
     terminal.result(report.as_json(), smoke_lines(report))
 
 
-def _read_artifact(path: Path, labels: Path | None) -> Artifact:
-    from ..artifact import load_artifact
-    from ..camera.checks import check_artifact, check_read_right
-    from ..class_names import read_labels
-
-    artifact = load_artifact(path, read_labels(labels) if labels else ())
-    check_artifact(artifact)
-    check_read_right(artifact)
-    return artifact
-
-
 def deployment_lines(deployment: Deployment) -> list[str]:
-    """What was done, for people."""
+    """Summarize a deployment for people."""
     if not deployment.changed:
         return [f"{deployment.active} is in place already (sha256 {deployment.sha256[:12]})"]
-    tried = deployment.tried
+    trial = deployment.trial
     return [
         f"{deployment.active} is in place (sha256 {deployment.sha256[:12]}, "
         f"{deployment.uploaded_bytes / 1e6:.1f} MB sent)",
-        *([tried.note] if tried and tried.done else []),
+        *([trial.message] if trial and trial.ran else []),
     ]
 
 
 def print_plan(terminal: Terminal, plan: DeploymentPlan) -> None:
-    """What would be done, and who would have to be waited for."""
+    """Print what a deployment would do, and which lock it would wait for."""
     terminal.result(plan.as_json(), deployment_plan_lines(plan))
 
 
 def deployment_plan_lines(plan: DeploymentPlan) -> list[str]:
-    """The same as lines."""
+    """List what a deployment would do, and which lock it would wait for."""
     waiting = [f"wait for {plan.facts.lock}"] if plan.facts.lock and plan.steps else []
     return [*waiting, *_plan_lines(plan.steps)]
 
@@ -161,17 +149,15 @@ def _plan_lines(steps: tuple[PlanStep, ...]) -> list[str]:
 
 
 def smoke_lines(report: SmokeReport) -> list[str]:
-    """What was found, for people."""
+    """Summarize a smoke test for people; boxes are in pixels of the picture."""
     lines = [
         f"  {d.label:<16} {d.score:.2f}  at {', '.join(f'{side:.0f}' for side in d.box)}"
         for d in report.detections
     ]
     timings = report.timings
     if timings:
-        lines.append(
-            f"preprocess {timings.preprocess} ms, inference {timings.inference} ms, "
-            f"postprocess {timings.postprocess} ms"
-        )
+        measured = [f"{name} {ms} ms" for name, ms in timings.as_json().items() if ms is not None]
+        lines.append(", ".join(measured))
     return [
         f"{len(report.detections)} objects found on the camera:",
         *lines,

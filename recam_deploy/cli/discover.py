@@ -1,4 +1,4 @@
-"""`recam discover`: which cameras there are, and how to reach them."""
+"""Run `recam discover`: find cameras, and how to reach them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _NOT_FOUND = (
     "no camera was found",
-    "Connect one over USB (192.168.42.1), or to this network, and give it two minutes to start; "
-    "some networks keep mDNS from passing. `recam doctor --host ADDRESS` says more.",
+    "Connect one over USB (192.168.42.1) or to this network, and wait two minutes for it to start. "
+    "Some networks block mDNS. `recam doctor --host ADDRESS` says more.",
 )
 
 
@@ -24,22 +24,22 @@ _NOT_FOUND = (
 def discover(
     seconds: Annotated[
         float | None,
-        typer.Option(min=0.1, max=60, help="How long to listen for announcements. (default: 3)"),
+        typer.Option(min=0.1, max=60, help="Seconds to wait for answers by mDNS. (default: 3)"),
     ] = None,
     interface: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Ask by mDNS only on the network interface that has this address. (default: all)",
+            help="Use mDNS only on the network interface that has this address. (default: all)",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the cameras near this machine.
 
-    Asks the local network by mDNS, and looks at the address that a camera has over USB
-    (192.168.42.1) and on its own access point (192.168.16.1). Nothing is sent to any of them but
-    a short connection and the question for its name.
+    Searches the local network by mDNS, and probes the address of a camera over USB (192.168.42.1)
+    and on its own access point (192.168.16.1). Only connects to ports and requests the camera's
+    name; nothing is changed.
 
     Example: recam discover --json
     """
@@ -53,16 +53,19 @@ def discover(
     settings = load_settings().with_flags(discover={"seconds": seconds, "interface": interface})
     where = settings.discover
     announced: tuple[Announced, ...] = ()
-    with terminal.step("Listening for cameras", "s") as step:
+    with terminal.step("Searching for cameras", "s") as step:
         try:
             announced = browse(where.seconds, where.interface, step)
         except ConnectionFailedError as error:
             terminal.warn(f"{error.message}. {error.hint}")
         places = candidates(announced, where, settings.camera)
-        step.update(note="knocking at their ports")
+        step.update(note="probing their ports")
         found = look(places, settings.camera, where.connect_timeout)
     if found:
         terminal.table("", ("name", "host", "via", "services"), _rows(found))
+    for camera in found:
+        if camera.unsupported:
+            terminal.warn(f"{camera.host}: {camera.unsupported}")
     terminal.result(
         {"cameras": [camera.as_json() for camera in found]}, [] if found else _NOT_FOUND
     )

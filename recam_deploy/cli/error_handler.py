@@ -1,4 +1,4 @@
-"""Turn exceptions into exit codes and messages: expected, interrupted, or a bug.
+"""Turn exceptions into messages and exit codes.
 
 Exit codes: 0 done, 1 an expected failure, 2 usage (typer's own), 3 a bug, 130 interrupted.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import errno
 import functools
 import inspect
+import logging
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -20,64 +22,103 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import typer
 
 from ..errors import RecamError
+from .options.common import LogFile, Verbose
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 FAILED, USAGE, BUG, INTERRUPTED = 1, 2, 3, 130
-# What a shell adds to a signal's number.
+# A shell reports a process that a signal ended as 128 plus the signal's number.
 _KILLED = 128
 
 
 def bounded(command: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a command so that it ends with one of the exit codes and says why.
+    """Wrap a command so that every failure is printed and ends with one of the exit codes.
 
-    The command's parameter `as_json`, where it has one, decides how errors are printed.
+    The command's parameter `as_json`, if it has one, decides how errors are printed. The wrapper
+    adds the flags of the transcript, `--log` and `-v`.
     """
 
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         as_json = bool(kwargs.get("as_json", False))
+        file, verbose = kwargs.pop("log_file", None), kwargs.pop("verbose", False)
         try:
-            return command(*args, **kwargs)
-        except typer.Exit:
-            raise
-        except RecamError as error:
+            with _transcript(file, bool(verbose)):
+                return _bounded(command, as_json, *args, **kwargs)
+        except RecamError as error:  # the transcript's own
             _terminal(as_json).error(error)
             raise typer.Exit(FAILED) from None
-        except (KeyboardInterrupt, typer.Abort):
-            report_interruption(as_json)
-            raise typer.Exit(INTERRUPTED) from None
-        except BrokenPipeError:
-            sys.stderr.close()
-            raise typer.Exit(FAILED) from None
-        except OSError as error:
-            if error.errno not in _OF_THE_SYSTEM:
-                _report_bug(error, as_json)
-            _terminal(as_json).error(_of_the_system(error))
-            raise typer.Exit(FAILED) from None
-        except Exception as error:
-            _report_bug(error, as_json)
 
     wrapper.__doc__ = _unwrapped(command.__doc__)
+    _add_flags(wrapper, command)
     return wrapper
 
 
+def _bounded(command: Callable[P, R], as_json: bool, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    try:
+        return command(*args, **kwargs)
+    except typer.Exit:
+        raise
+    except RecamError as error:
+        _terminal(as_json).error(error)
+        raise typer.Exit(FAILED) from None
+    except (KeyboardInterrupt, typer.Abort):
+        report_interruption(as_json)
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise typer.Exit(FAILED) from None
+    except OSError as error:
+        if error.errno not in _SYSTEM_ERRORS:
+            _report_bug(error, as_json)
+        _terminal(as_json).error(_system_error(error))
+        raise typer.Exit(FAILED) from None
+    except Exception as error:
+        _report_bug(error, as_json)
+
+
+def _transcript(file: Any, verbose: bool) -> AbstractContextManager[None]:
+    from ..transcript import transcript
+
+    return transcript(file, verbose=verbose)
+
+
+def _add_flags(wrapper: Any, command: Callable[..., Any]) -> None:
+    """Add the transcript's flags to the signature that typer reads."""
+    signature = inspect.signature(command, eval_str=True)
+    flags = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, default, kind in (("log_file", None, LogFile), ("verbose", False, Verbose))
+    ]
+    parameters = [*signature.parameters.values(), *flags]
+    wrapper.__signature__ = signature.replace(parameters=parameters)
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+
+
 def _unwrapped(text: str | None) -> str:
-    """Help whose paragraphs are one line each, for typer to wrap: of its own accord it joins the
-    lines of the first only."""
+    """Join the lines of each paragraph of a help text: typer itself joins only the first's."""
     paragraphs = inspect.cleandoc(text or "").split("\n\n")
     return "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
 
 
 def _report_bug(error: Exception, as_json: bool) -> NoReturn:
-    message = f"{type(error).__name__}: {error}"
-    _terminal(as_json).bug(message, str(_write_log()))
+    from ..redaction import redact
+    from ..transcript import current_file
+
+    message = redact(f"{type(error).__name__}: {error}")
+    logger.debug("the traceback of a bug:", exc_info=error)
+    logs = [f"the log {_write_log()}"]
+    if file := current_file():
+        logs.append(f"the transcript {file}")
+    _terminal(as_json).bug(message, *logs)
     raise typer.Exit(BUG) from None
 
 
-# What the machine refuses is no bug: full disks, missing rights, wrong kinds of file.
-_OF_THE_SYSTEM = frozenset(
+# Expected failures of the operating system: full disks, missing rights, wrong kinds of file.
+_SYSTEM_ERRORS = frozenset(
     {
         errno.EACCES,
         errno.EDQUOT,
@@ -97,7 +138,7 @@ class _SystemRefusedError(RecamError):
     kind = "system"
 
 
-def _of_the_system(error: OSError) -> RecamError:
+def _system_error(error: OSError) -> RecamError:
     where = f"{error.filename}: " if error.filename else ""
     return _SystemRefusedError(
         f"{where}{error.strerror}",
@@ -114,28 +155,28 @@ class _UsageError(RecamError):
 
 
 def report_interruption(as_json: bool | None = None) -> None:
-    """Say that the user has ended the command; by default as the command line asks for it."""
-    as_json = _asks_for_json() if as_json is None else as_json
-    _terminal(as_json).error(_InterruptedError("interrupted", "Run it again to go on."))
+    """Print that the user has interrupted the command; None reads --json off the command line."""
+    as_json = _wants_json() if as_json is None else as_json
+    _terminal(as_json).error(_InterruptedError("interrupted", "Run it again to continue."))
 
 
 def report_early_end(end: SystemExit) -> None:
-    """Say what typer leaves unsaid where it ends the program before a command begins.
+    """Print the error where typer ends the program before a command runs.
 
-    It explains a mistake in the command line to people only, and an interruption to nobody.
+    Typer prints usage errors as text only, not as JSON, and prints nothing for Ctrl-C.
     """
     ended_by = end.__context__
     if isinstance(getattr(ended_by, "__cause__", None), KeyboardInterrupt):
         report_interruption()
-    elif end.code == USAGE and _asks_for_json():
+    elif end.code == USAGE and _wants_json():
         # The class is private to typer, which has its own copy of click in newer versions.
-        told = getattr(ended_by, "format_message", lambda: "the command line has a mistake")
-        message = " ".join(told().split())
+        text = getattr(ended_by, "format_message", lambda: "the command line has a mistake")
+        message = " ".join(text().split())
         command = getattr(getattr(ended_by, "ctx", None), "command_path", "recam")
         _terminal(True).error(_UsageError(message, f"See `{command} --help`."))
 
 
-def _asks_for_json() -> bool:
+def _wants_json() -> bool:
     return "--json" in sys.argv[1:]
 
 
@@ -146,12 +187,17 @@ def _terminal(as_json: bool) -> Any:
 
 
 def _write_log() -> Path:
-    """The traceback in a file only its owner can read; the fallback is a temporary file."""
+    """Write the traceback to a file that only its owner can read; return its path.
+
+    Without a log folder, write to the system's folder for temporary files.
+    """
     import tempfile
 
     from platformdirs import user_log_path
 
-    text = f"{sys.version}\n{sys.platform}\n\n{traceback.format_exc()}"
+    from ..redaction import redact
+
+    text = redact(f"{sys.version}\n{sys.platform}\n\n{traceback.format_exc()}")
     folder = user_log_path("recam")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -164,8 +210,10 @@ def _write_log() -> Path:
 
 
 def end_on_sigterm() -> None:
-    """Let SIGTERM unwind the stack as Ctrl-C does, so that nothing is left behind; and SIGHUP, that
-    of a terminal which is closed, unless `nohup` has it ignored."""
+    """Make SIGTERM, and SIGHUP from a closed terminal, unwind the stack as Ctrl-C does.
+
+    The clean-up of each block then runs. A SIGHUP that `nohup` ignores stays ignored.
+    """
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise SystemExit(_KILLED + number)

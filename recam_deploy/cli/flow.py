@@ -1,9 +1,7 @@
-"""`recam flow`: the flows of the camera's Node-RED, shown, saved, changed and put back."""
+"""Run `recam flow`: show, save, change and restore the flows of the camera's Node-RED."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,15 +14,14 @@ from .options.flow import BackupName, FlowFlags, Yes
 from .options.groups import grouped
 
 if TYPE_CHECKING:
-    from ..flows.client import NodeRed
-    from ..flows.push import Pushed, Target
+    from ..flows.push import PushPlan, PushResult, Target
     from ..settings import Settings
     from ..terminal import Terminal
-    from .flow_actions import Connections
+    from ..workflows.flows import LazyConnection
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Show, save, change and put back the flows of the camera's Node-RED.",
+    help="Show, save, change and restore the flows of the camera's Node-RED.",
 )
 
 
@@ -32,16 +29,18 @@ app = typer.Typer(
 @bounded
 @grouped
 def show(camera: PlaceFlags, login: NodeRedFlags, as_json: AsJson = False) -> None:
-    """Show what runs in the camera's Node-RED: its tabs, with the camera's own nodes on each.
+    """Show the tabs of the camera's Node-RED, with the camera's own nodes on each.
 
-    With --json: the whole document, {"rev", "flows"}.
+    --json prints the whole document, {"rev", "flows"}.
     """
     from ..flows.document import CAMERA_TYPES, described
     from ..terminal import Terminal
-    from .flow_actions import node_red
+    from ..workflows.flows import node_red
 
     terminal = Terminal(as_json=as_json)
-    with node_red(login.over(camera.settings()), terminal, ask_token=login.nodered_token) as client:
+    with node_red(
+        login.merge_flags(camera.settings()), terminal, ask_token=login.nodered_token
+    ) as client:
         document = client.read()
     lines = []
     for home in [n for n in document.nodes if n["type"] in ("tab", "subflow")]:
@@ -63,22 +62,24 @@ def pull(
         Path,
         typer.Option("--output", "-o", help="The file to write; the editor can import it."),
     ] = Path("flows.json"),
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Save the camera's flows in a file."""
+    """Save the camera's flows to a file."""
     from ..errors import InputError
     from ..files import write_atomically
     from ..flows.backups import content
     from ..terminal import Terminal
-    from .flow_actions import node_red
+    from ..workflows.flows import node_red
 
     terminal = Terminal(as_json=as_json)
     if output.exists() and not force:
-        raise InputError(f"{output} is there already", "Choose another name, or add --force.")
+        raise InputError(f"{output} exists already", "Choose another name, or add --force.")
     if not output.absolute().parent.is_dir():
-        raise InputError(f"the folder {output.parent} does not exist", "Make it first.")
-    with node_red(login.over(camera.settings()), terminal, ask_token=login.nodered_token) as client:
+        raise InputError(f"the folder {output.parent} does not exist", "Create it first.")
+    with node_red(
+        login.merge_flags(camera.settings()), terminal, ask_token=login.nodered_token
+    ) as client:
         document = client.read()
     write_atomically(output, content(document), 0o600)
     terminal.result(
@@ -96,7 +97,7 @@ def diff(
     login: NodeRedFlags,
     backup: Annotated[
         str | None,
-        typer.Option(help="Compare with this backup instead: what `restore` would change."),
+        typer.Option(help="Compare with this backup: show what `restore` would change."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -104,21 +105,23 @@ def diff(
     from ..errors import FlowError
     from ..flows.backups import Backups
     from ..terminal import Terminal
-    from .flow_actions import Connections, node_red
+    from ..workflows.flows import LazyConnection, node_red, plan_flow
 
     if backup is not None and wanted != FlowFlags():
         raise FlowError(
-            "--backup compares the backup alone", "Leave out what says what would be pushed."
+            "--backup cannot be combined with the flags of a push",
+            "Leave --template, --flow and their options out.",
         )
     terminal = Terminal(as_json=as_json)
-    settings = login.over(camera.settings())
-    connections = Connections(settings, terminal, accept_host_key=camera.accept_host_key)
-    with connections, node_red(settings, terminal, ask_token=login.nodered_token) as client:
+    settings = login.merge_flags(camera.settings())
+    connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)
+    with connection, node_red(settings, terminal, ask_token=login.nodered_token) as client:
         if backup is None:
-            _show_plan(terminal, client, _target(settings, connections, wanted))
+            plan = plan_flow(client, _target(settings, connection, wanted))
         else:
             _, kept = Backups.from_settings(settings.camera).read(backup)
-            _show_plan(terminal, client, lambda _: kept.nodes)
+            plan = plan_flow(client, lambda _: kept.nodes)
+    _print_plan(terminal, plan)
 
 
 @app.command("push", cls=NodeRedCommand)
@@ -134,25 +137,32 @@ def push_flow(
 ) -> None:
     """Add a flow to the camera's Node-RED and start it.
 
-    The camera and model nodes that are there are used, and only the fields that must change are
-    changed; all else stays. The flows before are kept: `recam flow restore` puts them back. Where
+    Reuses the camera and model nodes that are there, changes only the fields that must change, and
+    leaves all else alone. Keeps a backup of the flows: `recam flow restore` puts it back. Where
     nothing is to change, the flows are restarted, so that a new model is loaded.
 
     Example: recam flow push --template detections --to mqtt --host 192.168.42.1
     """
     from ..terminal import Terminal
-    from .flow_actions import Connections, node_red, push_and_wait
+    from ..workflows.flows import LazyConnection, node_red, plan_flow, push_and_wait
+    from .flow_lines import approval
 
     terminal = Terminal(as_json=as_json)
-    settings = login.over(camera.settings())
-    connections = Connections(settings, terminal, accept_host_key=camera.accept_host_key)
-    with connections, node_red(settings, terminal, ask_token=login.nodered_token) as client:
-        target = _target(settings, connections, wanted)
+    settings = login.merge_flags(camera.settings())
+    connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)
+    with connection, node_red(settings, terminal, ask_token=login.nodered_token) as client:
+        target = _target(settings, connection, wanted)
         if dry_run:
-            _show_plan(terminal, client, target, check=True)
+            _print_plan(terminal, plan_flow(client, target, check=True))
             return
         pushed = push_and_wait(
-            settings, terminal, client, target, connections, yes=yes, restart=True
+            settings,
+            terminal,
+            client,
+            target,
+            connection,
+            approve=approval(terminal, yes=yes),
+            restart=True,
         )
     _print_pushed(terminal, pushed)
 
@@ -161,7 +171,7 @@ def push_flow(
 @bounded
 @grouped
 def backups(camera: PlaceFlags, as_json: AsJson = False) -> None:
-    """List the flows of this camera that are kept on this machine, the newest first."""
+    """List the backups of this camera's flows on this machine, the newest first."""
     from ..flows.backups import Backups
     from ..terminal import Terminal
 
@@ -173,7 +183,7 @@ def backups(camera: PlaceFlags, as_json: AsJson = False) -> None:
         terminal.table("", ("backup", "kept at", "nodes"), rows)
     terminal.result(
         {"folder": str(store.folder), "backups": [one.as_json() for one in kept]},
-        [f"in {store.folder}" if kept else "none are kept yet"],
+        [f"in {store.folder}" if kept else "there are no backups yet"],
     )
 
 
@@ -188,64 +198,67 @@ def restore(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put back flows that were there before, exactly as they were.
+    """Restore flows from a backup, exactly as they were.
 
-    What is there now is kept first, so a second restore undoes the first.
+    The present flows are backed up first, so a second restore undoes the first.
     """
     from ..flows.backups import Backups
     from ..terminal import Terminal
-    from .flow_actions import Connections, node_red, push_and_wait
+    from ..workflows.flows import LazyConnection, node_red, plan_flow, push_and_wait
+    from .flow_lines import approval
 
     terminal = Terminal(as_json=as_json)
-    settings = login.over(camera.settings())
+    settings = login.merge_flags(camera.settings())
     path, kept = Backups.from_settings(settings.camera).read(backup)
     terminal.say(f"Restoring {path}")
-    connections = Connections(settings, terminal, accept_host_key=camera.accept_host_key)
-    with connections, node_red(settings, terminal, ask_token=login.nodered_token) as client:
+    connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)
+    with connection, node_red(settings, terminal, ask_token=login.nodered_token) as client:
         if dry_run:
-            _show_plan(terminal, client, lambda _: kept.nodes)
+            _print_plan(terminal, plan_flow(client, lambda _: kept.nodes))
             return
         pushed = push_and_wait(
             settings,
             terminal,
             client,
             lambda _: kept.nodes,
-            connections,
-            yes=yes,
+            connection,
+            approve=approval(terminal, yes=yes),
             restart=False,
             exact=True,
         )
     _print_pushed(terminal, pushed, {"restored": str(path)})
 
 
-def _target(settings: Settings, connections: Connections, wanted: FlowFlags) -> Target:
-    """The wanted flow, for the model that is in place on the camera."""
+def _target(settings: Settings, connection: LazyConnection, wanted: FlowFlags) -> Target:
+    """Read the template or file that the flags name, and merge it for the active model."""
     from ..artifact import load_artifact
     from ..class_names import read_labels
-    from ..flows.merge import merge
-    from .flow_actions import choose_model
+    from ..workflows.flows import wanted_flow
 
     choice = wanted.choice()
-    names = read_labels(wanted.labels) if wanted.labels else ()
-    artifact = load_artifact(wanted.model, names) if wanted.model else None
-    model = choose_model(settings, artifact, connections.connection, wanted.tscore, wanted.tiou)
-    if names:
-        model = dataclasses.replace(model, labels=names)
-    addition = choice.addition(model)
-    return lambda nodes: merge(nodes, addition)
+    labels = read_labels(wanted.labels) if wanted.labels else ()
+    return wanted_flow(
+        settings,
+        choice,
+        connection,
+        artifact=load_artifact(wanted.model, labels) if wanted.model else None,
+        labels=labels,
+        tscore=wanted.tscore,
+        tiou=wanted.tiou,
+    )
 
 
-def _show_plan(terminal: Terminal, client: NodeRed, target: Target, *, check: bool = False) -> None:
-    from ..flows.push import plan_push, preflight
-    from .flow_actions import plan_lines
+def _print_plan(terminal: Terminal, plan: PushPlan) -> None:
+    from .flow_lines import plan_lines
 
-    plan = plan_push(client.read(), target)
-    if check:
-        preflight(plan.nodes, client.facts())
     terminal.result(plan.changes.as_json(), plan_lines(plan))
 
 
-def _print_pushed(terminal: Terminal, pushed: Pushed, more: dict[str, str] | None = None) -> None:
+def _print_pushed(
+    terminal: Terminal, pushed: PushResult, more: dict[str, str] | None = None
+) -> None:
+    from .flow_lines import pushed_lines
+
     problem = pushed.problem
     wrong = {"error": problem.as_json()} if problem else {}
     terminal.result({**pushed.as_json(), **(more or {}), **wrong}, pushed_lines(pushed))
@@ -253,20 +266,3 @@ def _print_pushed(terminal: Terminal, pushed: Pushed, more: dict[str, str] | Non
         if not terminal.as_json:
             terminal.error(problem)
         raise typer.Exit(FAILED)
-
-
-def pushed_lines(pushed: Pushed) -> list[str]:
-    """What was pushed, for people."""
-    changes = pushed.changes
-    if not changes:
-        again = "; the flows were restarted" if pushed.restarted else ""
-        return [f"the flow was there already{again}"]
-    return [
-        f"the flows are pushed: {_count(changes.changed)} changed, {len(changes.added)} added, "
-        f"{len(changes.removed)} removed",
-        f"the flows before: {pushed.backup} (`recam flow restore` puts them back)",
-    ]
-
-
-def _count(nodes: Sized) -> str:
-    return "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes"

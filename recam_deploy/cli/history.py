@@ -1,4 +1,4 @@
-"""`recam history` and `recam rollback`: the models a camera had, and bringing one back."""
+"""Run `recam history` and `recam rollback`: list a camera's models, and restore an earlier one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..workflows import WAIT_SECONDS
 from .error_handler import bounded
-from .options.camera import WAIT_SECONDS, CameraFlags, Wait
+from .options.camera import CameraFlags, Wait
 from .options.common import AsJson, DryRun
 from .options.groups import grouped
 
@@ -21,25 +22,23 @@ def history(
     camera: CameraFlags,
     as_json: AsJson = False,
 ) -> None:
-    """Show the model that is active on the camera, and those kept from before.
+    """Show the model that is active on the camera, and the earlier ones that it keeps.
 
-    The setting `camera.history` says how many are kept (3).
+    The setting `camera.history` is how many earlier models are kept. (default: 3)
 
     Example: recam history --host 192.168.42.1
     """
     from ..camera.history import read_history
-    from ..camera.paths import CameraPaths
     from ..terminal import Terminal
-    from .login import open_connection
+    from ..workflows.deploy import open_camera
 
     terminal = Terminal(as_json=as_json)
     settings = camera.settings()
-    paths = CameraPaths.from_settings(settings.camera)
-    with open_connection(settings, terminal, accept_host_key=camera.accept_host_key) as connection:
-        found = read_history(connection, paths)
+    with open_camera(settings, terminal, accept_host_key=camera.accept_host_key) as context:
+        found = read_history(context.connection, context.paths)
     if found.entries:
         terminal.table("", ("id", "sha256", "name", "labels", ""), _rows(found))
-    terminal.result(found.as_json(), [] if found.entries else ["no model is on the camera"])
+    terminal.result(found.as_json(), [] if found.entries else ["the camera has no model"])
 
 
 @bounded
@@ -51,44 +50,37 @@ def rollback(
         typer.Option(
             "--to",
             metavar="ID",
-            help="Which model: the beginning of its id, or of its sha256. (default: the last one "
-            "before the active one)",
+            help="The model: the first characters of its id or sha256. (default: the one before "
+            "the active one)",
         ),
     ] = None,
     dry_run: DryRun = False,
     wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a model back that was active before, with its class names.
+    """Make an earlier model, with its class names, the active one again.
 
-    Nothing is uploaded: the camera keeps the last models. Its sha256 is checked before the switch.
-    Rolling back twice brings the newer model back again.
+    Nothing is uploaded: the camera keeps the last models. The model's sha256 is checked first.
+    Rolling back twice restores the newer model.
 
     Example: recam rollback --host 192.168.42.1
     """
-    from ..camera.deployment import apply
-    from ..camera.history import plan_return, read_history
-    from ..camera.paths import CameraPaths
     from ..terminal import Terminal
-    from .camera_actions import at_work
+    from ..workflows.deploy import open_camera, plan_rollback, roll_back
     from .deploy import print_plan
-    from .login import open_connection
 
     terminal = Terminal(as_json=as_json)
     settings = camera.settings()
-    paths = CameraPaths.from_settings(settings.camera)
-    keep = settings.camera.history
-    with open_connection(settings, terminal, accept_host_key=camera.accept_host_key) as connection:
+    with open_camera(settings, terminal, accept_host_key=camera.accept_host_key) as context:
         if dry_run:
-            found = read_history(connection, paths)
-            print_plan(terminal, plan_return(found, found.choose(to), paths, keep))
+            print_plan(terminal, plan_rollback(context, to))
             return
-        with at_work(connection, settings, "rolling back", terminal, wait) as lock:
-            found = read_history(connection, paths)
-            entry = found.choose(to)
-            done = apply(plan_return(found, entry, paths, keep), connection, terminal, lock)
-    said = f"{entry.name or 'the model'} ({entry.id}) is active again: {done.active}"
-    terminal.result(done.as_json(), [said, "The running flow loads it when it is next deployed."])
+        done, title = roll_back(context, to, wait=wait)
+    lines = [
+        f"{title} is active again: {done.active}",
+        "The running flow loads it when it is next deployed.",
+    ]
+    terminal.result(done.as_json(), lines)
 
 
 def _rows(found: History) -> list[tuple[str, str, str, str, str]]:
@@ -97,6 +89,6 @@ def _rows(found: History) -> list[tuple[str, str, str, str, str]]:
         labels = ", ".join(entry.labels[:6]) + (" …" if len(entry.labels) > 6 else "")
         note = ""
         if entry.id == found.active:
-            note = f"active, put there by {found.by}" if found.by else "active"
+            note = f"active, deployed by {found.by}" if found.by else "active"
         rows.append((entry.id, entry.sha256[:12], entry.name, labels, note))
     return rows

@@ -1,4 +1,4 @@
-"""`recam inspect`: what an ONNX model or a cvimodel is, and what the camera makes of it."""
+"""Run `recam inspect`: describe a model file, and what the camera takes it for."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
     from ..cvimodel import CviModel, Program, Section, Tensor
     from ..terminal import Terminal
+    from ..workflows.inspect import OnnxModel
 
 _Cell: TypeAlias = "str | list[str]"
 _MOST_NAMES = 12
-"""So many class names are shown to people; the rest is counted."""
+"""The most class names shown to people; the rest is counted."""
+_ROWS = {
+    "any": "a multiple of 64 bytes: correct live and in the test binary",
+    "padded": "padded to 64 bytes, as the camera delivers them live",
+    "dense": "dense: live pictures are read sheared; built without --aligned_input",
+}
 
 
 @bounded
@@ -29,7 +35,7 @@ def inspect(
         typer.Argument(
             metavar="FILE",
             help="A .cvimodel or .onnx file, or a model of another framework that `recam convert` "
-            "takes.",
+            "accepts.",
             show_default=False,
         ),
     ],
@@ -39,47 +45,30 @@ def inspect(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what a model is: its family, inputs and outputs, classes, memory and sections.
+    """Describe a model: its family, inputs and outputs, classes, memory and sections.
 
-    Of an ONNX model it says whether `recam convert` would take it and, if not, why. Of a cvimodel
-    it reads all that Sophgo's own tool prints, without the compiler. --json always prints all.
-    Models of other frameworks are looked at without being loaded: none of their code is run.
+    For an ONNX model, says whether `recam convert` accepts it and, if not, why. For a cvimodel,
+    shows all that Sophgo's own tool prints, without the compiler. --json always prints all. Models
+    of other frameworks are read without being loaded: none of their code is run.
 
     Example: recam inspect yolo11n_int8.cvimodel --full
     """
-    from ..frameworks import recognise
+    from ..cvimodel import CviModel
     from ..terminal import Terminal
+    from ..workflows import inspect as workflow
     from .inspect_foreign import inspect_foreign
 
     terminal = Terminal(as_json=as_json)
-    if _is_cvimodel(file):
-        _inspect_cvimodel(terminal, file, full=full)
-    elif foreign := recognise(file):
-        inspect_foreign(terminal, foreign)
+    found = workflow.inspect(file)
+    if isinstance(found, CviModel):
+        _print_cvimodel(terminal, file, found, full=full)
+    elif isinstance(found, workflow.OnnxModel):
+        _print_onnx(terminal, found)
     else:
-        _inspect_onnx(terminal, file)
+        inspect_foreign(terminal, found)
 
 
-def _is_cvimodel(file: Path) -> bool:
-    """By its first bytes; a damaged one by its name."""
-    from ..cvimodel import MAGIC
-    from ..errors import InputError
-
-    try:
-        with file.open("rb") as stream:
-            start = stream.read(len(MAGIC))
-    except OSError as error:
-        raise InputError(
-            f"{file} cannot be read: {error.strerror or error}",
-            "Give the path of an .onnx or .cvimodel file.",
-        ) from error
-    return start == MAGIC or file.suffix == ".cvimodel"
-
-
-def _inspect_cvimodel(terminal: Terminal, file: Path, *, full: bool) -> None:
-    from ..cvimodel import read_model
-
-    model = read_model(file)
+def _print_cvimodel(terminal: Terminal, file: Path, model: CviModel, *, full: bool) -> None:
     if terminal.as_json:
         terminal.result(cvimodel_document(model))
         return
@@ -122,7 +111,7 @@ def _inspect_cvimodel(terminal: Terminal, file: Path, *, full: bool) -> None:
 
 
 def cvimodel_document(model: CviModel) -> dict[str, Any]:
-    """What `inspect --json` prints of a cvimodel."""
+    """Return the document of `inspect --json` for a cvimodel."""
     return {
         "kind": "cvimodel",
         "chip": model.header.chip,
@@ -132,6 +121,7 @@ def cvimodel_document(model: CviModel) -> dict[str, Any]:
         "build_time": model.build_time,
         "ion_bytes": model.ion_bytes,
         "inputs": [_tensor(tensor) for tensor in model.inputs],
+        "rows": model.rows,
         "outputs": [_tensor(tensor) for tensor in model.outputs],
         "family": model.family,
         "sections": [
@@ -207,7 +197,11 @@ def _summary(file: Path, model: CviModel) -> list[tuple[_Cell, ...]]:
     if model.header.chip != CHIP:
         family = f"refused by the camera, whose chip is {CHIP}"
     else:
-        family = model.family or "none that the camera knows: it would refuse this model"
+        newer = model.newer_family
+        without = (
+            f"{newer}, only for firmware after 0.2.4" if newer else "none: no firmware knows it"
+        )
+        family = model.family or without
     tensors = sum(len(program.tensors) for program in model.programs)
     return [
         ("file", str(file)),
@@ -218,20 +212,37 @@ def _summary(file: Path, model: CviModel) -> list[tuple[_Cell, ...]]:
         ("compiler", model.compiler),
         ("built", model.build_time),
         ("ION memory", f"{model.ion_bytes / 2**20:.2f} MiB ({model.ion_bytes:,} bytes)"),
+        ("rows", _ROWS[model.rows]),
+        *_int8_rows(model),
         ("holds", f"{len(model.weights)} weights, {tensors} tensors"),
+    ]
+
+
+def _int8_rows(model: CviModel) -> list[tuple[_Cell, ...]]:
+    """Return a row that says whether the camera reads INT8 maps of YOLO11 right; else none."""
+    if not model.has_int8_maps:
+        return []
+    unequal = ", ".join(map(str, model.unequal_scales))
+    return [
+        (
+            "outputs",
+            f"int8, unequal scales at stride {unequal}: the camera swaps them, so results are wrong"
+            if unequal
+            else "int8, equal scales at each stride: decoded correctly",
+        )
     ]
 
 
 def _table(
     terminal: Terminal, title: str, columns: Sequence[str], rows: Sequence[Sequence[_Cell]]
 ) -> None:
-    """A table whose cells may hold text from the file: one line each, or a list of lines."""
+    """Print a table whose cells may hold text from the file: one line each, or a list of lines."""
     from ..terminal import one_line
 
-    def printable(cell: _Cell) -> str:
+    def cell_text(cell: _Cell) -> str:
         return one_line(cell) if isinstance(cell, str) else "\n".join(map(one_line, cell))
 
-    terminal.table(title, columns, [[printable(cell) for cell in row] for row in rows])
+    terminal.table(title, columns, [[cell_text(cell) for cell in row] for row in rows])
 
 
 def _cells(tensor: Tensor) -> tuple[str, str, str, str]:
@@ -293,29 +304,22 @@ def _print_maps(terminal: Terminal, model: CviModel) -> None:
     )
 
 
-def _inspect_onnx(terminal: Terminal, file: Path) -> None:
-    from ..errors import InputError
-    from ..network.reading import load_onnx, opset_of, read_network
-
-    model = load_onnx(file)
+def _print_onnx(terminal: Terminal, model: OnnxModel) -> None:
+    if not terminal.as_json:
+        _table(terminal, "", ("", "ONNX model"), _onnx_rows(model))
+        return
+    network, refusal = model.network, model.refusal
     document: dict[str, Any] = {
         "kind": "onnx",
         "ir_version": model.ir_version,
-        "opset": opset_of(model),
+        "opset": model.opset,
         "family": None,
         "labels": [],
         "input": None,
         "heads": [],
-        "refusal": None,
+        "refusal": {"reason": refusal.message, "hint": refusal.hint} if refusal else None,
     }
-    cuts: Sequence[str] = ()
-    try:
-        network, _ = read_network(file)
-    except InputError as error:
-        # The file itself is sound, so this is what `recam convert` would say to it.
-        document["refusal"] = {"reason": error.message, "hint": error.hint}
-    else:
-        cuts = network.cut_at
+    if network:
         document |= {
             "family": network.family,
             "labels": list(network.labels),
@@ -326,33 +330,39 @@ def _inspect_onnx(terminal: Terminal, file: Path) -> None:
             },
             "heads": [dataclasses.asdict(head) for head in network.heads],
         }
-    if terminal.as_json:
-        terminal.result(document)
-        return
-    _table(terminal, "", ("", "ONNX model"), _onnx_rows(file, document, cuts))
+    terminal.result(document)
 
 
-def _onnx_rows(
-    file: Path, document: dict[str, Any], cuts: Sequence[str]
-) -> list[tuple[_Cell, ...]]:
-    rows = [
-        ("file", str(file)),
-        ("IR version", str(document["ir_version"])),
-        ("opset", str(document["opset"])),
+def _side_advice(width: int) -> list[tuple[_Cell, ...]]:
+    """Say what a width costs whose rows the camera pads; nothing for a multiple of 64."""
+    if width % 64 == 0:
+        return []
+    advice = (
+        "the camera pads its rows: recam builds for that, but the camera's own test binary cannot "
+        "run it; sides that are multiples of 64 have no such limit"
+    )
+    return [("width", advice)]
+
+
+def _onnx_rows(model: OnnxModel) -> list[tuple[_Cell, ...]]:
+    rows: list[tuple[_Cell, ...]] = [
+        ("file", str(model.path)),
+        ("IR version", str(model.ir_version)),
+        ("opset", str(model.opset)),
     ]
-    if document["refusal"]:
-        return [
-            *rows,
-            ("convert", "would refuse it"),
-            ("reason", document["refusal"]["reason"]),
-            ("hint", document["refusal"]["hint"]),
+    network, refusal = model.network, model.refusal
+    if refusal:
+        rows.append(("convert", "would refuse it"))
+        rows += [("reason", refusal.message), ("hint", refusal.hint)]
+    if network:
+        labels = network.labels
+        more = f", and {len(labels) - _MOST_NAMES} more" if len(labels) > _MOST_NAMES else ""
+        cuts = ["would accept it, and cut it at these outputs, in this order:", *network.cut_at]
+        rows += [
+            ("family", network.family),
+            ("input", f"{network.input.name}, {network.input.width}×{network.input.height} RGB"),
+            *_side_advice(network.input.width),
+            ("classes", f"{len(labels)}: {', '.join(labels[:_MOST_NAMES])}{more}"),
+            ("convert", cuts),
         ]
-    image, labels = document["input"], document["labels"]
-    more = f", and {len(labels) - _MOST_NAMES} more" if len(labels) > _MOST_NAMES else ""
-    return [
-        *rows,
-        ("family", document["family"]),
-        ("input", f"{image['name']}, {image['width']}×{image['height']} RGB"),
-        ("classes", f"{len(labels)}: {', '.join(labels[:_MOST_NAMES])}{more}"),
-        ("convert", ["would take it, and cut it at these outputs, in this order:", *cuts]),
-    ]
+    return rows

@@ -1,4 +1,4 @@
-"""`recam inspect` on a model of another framework: what it says of itself, without loading it."""
+"""Run `recam inspect` on a model of another framework, without loading the model."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from ..terminal import Terminal
 
 _MOST_NAMES = 12
-"""So many names are shown to people; the rest is counted."""
+"""The most names shown to people; the rest is counted."""
 
 
 def inspect_foreign(terminal: Terminal, model: FrameworkModel) -> None:
-    """Print what is known of a model before it is exported."""
+    """Print the facts in the file of a model that has not been exported."""
     from ..terminal import one_line
 
     refusal = dataclasses.asdict(model.refusal) if model.refusal else None
@@ -29,9 +29,9 @@ def inspect_foreign(terminal: Terminal, model: FrameworkModel) -> None:
         rows.append(("convert", ["would refuse it"]))
         rows += [("reason", [model.refusal.reason]), ("hint", [model.refusal.hint])]
     else:
-        rows.append(("convert", ["would export it to ONNX, and then look at that"]))
+        rows.append(("convert", ["would export it to ONNX, and inspect the result"]))
     if model.runs_code:
-        rows.append(("loading it", ["runs any code that it carries: only if you trust its maker"]))
+        rows.append(("loading it", ["runs any code that it carries: load it only if you trust it"]))
     terminal.table(
         "",
         ("", "model of another framework"),
@@ -40,7 +40,7 @@ def inspect_foreign(terminal: Terminal, model: FrameworkModel) -> None:
 
 
 def _lines(value: Any) -> list[str]:
-    """A fact for people: tensors a line each, names and numbers in one."""
+    """Format a fact for people: tensors one a line, names and numbers in one line."""
     if isinstance(value, bool):
         return ["yes" if value else "no"]
     parts = list(value.values()) if isinstance(value, dict) else value

@@ -1,4 +1,4 @@
-"""`recam runner`: the camera's test binary, `sscma-model`."""
+"""Run `recam runner`: fetch the camera's test binary, `sscma-model`."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def fetch(
         bool,
         typer.Option(
             "--any-build",
-            help="Take the binary even when its sha256 is not the one known to this release.",
+            help="Accept the binary even when its sha256 is not the one that this release knows.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch the prebuilt sscma-model of Seeed's guide into the cache, and check it.
+    """Download the prebuilt sscma-model of Seeed's guide into the cache, and check it.
 
-    It is used for cameras that have none of their own. It must be a RISC-V program, and its
-    sha256 must be the known one.
+    `recam test` uploads it to cameras that have none of their own. It must be a RISC-V program
+    with the known sha256.
     """
     from ..camera.smoke_test.binary import PINNED_SHA256
     from ..camera.smoke_test.binary import fetch as fetch_runner

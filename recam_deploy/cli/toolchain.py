@@ -1,4 +1,4 @@
-"""`recam toolchain`: the compiler's own environment."""
+"""Run `recam toolchain`: install, show or remove the compiler."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .options.common import AsJson
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Install, show or remove the compiler (tpu_mlir 1.7). It is also installed by itself "
-    "when it is first needed.",
+    help="Install, show or remove the compiler (tpu_mlir 1.7). recam also installs it when it is "
+    "first needed.",
 )
 
 
@@ -20,8 +20,9 @@ Exporters = Annotated[
     bool,
     typer.Option(
         "--exporters",
-        help="Also install what exports PyTorch and TFLite models (0.7 GB to download, 2.7 GB on "
-        "disk), each in an environment of its own; else that is done at first need.",
+        help="Also install the exporters of PyTorch and TFLite models, each in an environment of "
+        "its own (0.7 GB to download, 2.7 GB on disk). Without it, each is installed when first "
+        "needed.",
     ),
 ]
 
@@ -29,7 +30,7 @@ Exporters = Annotated[
 @app.command()
 @bounded
 def install(exporters: Exporters = False, as_json: AsJson = False) -> None:
-    """Install the compiler into its own Python 3.10 environment, if it is not there yet."""
+    """Install the compiler into its own Python 3.10 environment, unless it is there."""
     from ..frameworks import environments
     from ..settings import load_settings
     from ..terminal import Terminal
@@ -82,8 +83,10 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 @bounded
 def remove(as_json: AsJson = False) -> None:
-    """Remove the compiler's environment and those of exporters; each is made again when it is next
-    needed."""
+    """Remove the environments of the compiler and the exporters.
+
+    Each is installed again when it is next needed.
+    """
     from ..frameworks import environments
     from ..settings import load_settings
     from ..terminal import Terminal

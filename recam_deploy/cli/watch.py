@@ -1,4 +1,4 @@
-"""`recam watch`: what the camera finds, as it finds it."""
+"""Run `recam watch`: show the camera's detections live."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _SILENCE_SECONDS = 60.0
 def watch(
     camera: PlaceFlags,
     count: Annotated[
-        int | None, typer.Option(min=1, help="End after so many pictures.", show_default=False)
+        int | None, typer.Option(min=1, help="End after this many pictures.", show_default=False)
     ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(
             min=0.1,
-            help="End so many seconds after the first picture. (default: until Ctrl-C; with "
+            help="End this many seconds after the first picture. (default: until Ctrl-C; with "
             "--json, and without --count: 10)",
             show_default=False,
         ),
@@ -39,11 +39,12 @@ def watch(
 ) -> None:
     """Show what the camera's model finds, live in the terminal.
 
-    Reads the results from the camera's MQTT broker, or from the model node's preview socket where
-    the broker is closed. Boxes are in pixels of the camera's picture.
+    Reads the results from the camera's MQTT broker, or where that is closed, from the preview
+    websocket of the model node. Boxes are in pixels of the camera's picture.
 
     Example: recam watch --host 192.168.42.1
     """
+    from ..live.preview import PreviewSource
     from ..live.watching import Collector, collect, open_source
     from ..terminal import Terminal
 
@@ -51,8 +52,10 @@ def watch(
     settings = camera.settings()
     if as_json and count is None and seconds is None:
         seconds = _JSON_SECONDS
-    seen = Collector()
+    collector = Collector()
     source = open_source(settings.camera, runs=True)
+    if isinstance(source, PreviewSource):
+        terminal.say(f"The camera's broker is closed from outside; reading {source.where}.")
     try:
         with terminal.live("Waiting for live results") as screen:
             report = collect(
@@ -60,13 +63,13 @@ def watch(
                 count=count,
                 seconds=seconds,
                 first_within=_SILENCE_SECONDS,
-                show=lambda _, event: screen.show(*_table(seen.report(), event)),
-                collector=seen,
+                show=lambda _, event: screen.show(*_table(collector.report(), event)),
+                collector=collector,
             )
     except KeyboardInterrupt:
-        if not seen.count:
+        if not collector.count:
             raise
-        report = seen.report()
+        report = collector.report()
         terminal.result(report.as_json(), live_lines(report))
         raise typer.Exit(INTERRUPTED) from None
     finally:
@@ -85,24 +88,37 @@ def _table(report: LiveReport, event: LiveEvent) -> tuple[str, list[tuple[str, s
 
 
 def _speed(report: LiveReport) -> list[str]:
-    words = ["1 picture" if report.count == 1 else f"{report.count} pictures"]
+    parts = ["1 picture" if report.count == 1 else f"{report.count} pictures"]
     if report.fps is not None:
-        words.append(f"{report.fps:.1f} a second")
+        parts.append(f"{report.fps:.1f} a second")
     if report.timings:
         t = report.timings
-        words.append(
+        parts.append(
             f"preprocess {t.preprocess:.0f} ms, inference {t.inference:.0f} ms, "
             f"postprocess {t.postprocess:.0f} ms"
         )
-    return words
+    return parts
 
 
 def live_lines(report: LiveReport) -> list[str]:
-    """What was seen, for people: the speed, and the first detections."""
+    """Summarize live results for people: the speed, and the first detections."""
     best_first = sorted(report.first, key=lambda found: -found.score)
     lines = [
         f"  {d.label:<16} {d.score:.2f}  at {', '.join(f'{side:.0f}' for side in d.box)}"
         for d in best_first[:20]
     ]
+    speed = ["; ".join(_speed(report)), *_limit(report)]
     found = "the first objects found live:" if lines else "no objects found in them"
-    return ["; ".join(_speed(report)), found, *lines]
+    return [*speed, found, *lines]
+
+
+def _limit(report: LiveReport) -> list[str]:
+    """Say that it is the camera's service, and not the model, that allows no more."""
+    from ..live.watching import RATE_LIMIT
+
+    if report.unlimited_fps is None:
+        return []
+    return [
+        f"the camera's service sends {RATE_LIMIT} results a second at most; "
+        f"the model's own speed is {report.unlimited_fps:.0f} a second"
+    ]

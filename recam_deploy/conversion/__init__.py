@@ -1,1 +1,1 @@
-"""From an ONNX model to a checked cvimodel: plan, run or reuse each step, verify."""
+"""Convert an ONNX model to a checked cvimodel: plan, run or reuse each step, verify."""

@@ -1,4 +1,4 @@
-"""The pictures that calibration measures activations on."""
+"""Choose and check the pictures that calibration measures activations on."""
 
 from __future__ import annotations
 
@@ -17,44 +17,51 @@ DEFAULT_IMAGES = 100
 
 @dataclass(frozen=True)
 class CalibrationSet:
-    """Pictures for calibration, each with the sha256 of its bytes, in a fixed order; `source` is
-    the folder or the list that names them."""
+    """The pictures for calibration in a fixed order, each with the sha256 of its bytes.
+
+    `source` is the folder or the list that they come from.
+    """
 
     source: Path
     pictures: tuple[tuple[Path, str], ...]
 
     @property
     def paths(self) -> tuple[Path, ...]:
+        """Return the pictures' paths in order."""
         return tuple(path for path, _ in self.pictures)
 
     @property
     def digests(self) -> tuple[str, ...]:
+        """Return the pictures' sha256 in order; they enter the cache's keys."""
         return tuple(digest for _, digest in self.pictures)
 
 
 def read_calibration_set(folder: Path, images: int | None) -> CalibrationSet:
-    """The first `images` pictures of `folder` by name; without a number, at most 100.
+    """Take the first `images` pictures of `folder` by name; for None, at most 100.
 
-    Raises InputError when the folder is missing or empty, or holds fewer pictures than asked.
+    Raises InputError when the folder is missing or empty, or holds fewer than `images`.
     """
     return _chosen(folder, list_pictures(folder), images)
 
 
 def read_data_list(path: Path, images: int | None) -> CalibrationSet:
-    """The first `images` pictures of a list, a path a line, as the compiler's `--data_list`; paths
-    that are not absolute begin at this folder.
+    """Take the first `images` pictures of a list, as the compiler's `--data_list`: a path a line.
 
-    Raises InputError when the list cannot be read or is empty, and as `read_calibration_set`.
+    Relative paths start at the current folder. Raises InputError when the list cannot be read or
+    is empty, and as `read_calibration_set`.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise InputError(
-            f"the list {path} cannot be read: {error}", "Give a text file with a path a line."
+            f"the list {path} cannot be read: {error}",
+            "Give a text file with the path of one picture on each line.",
         ) from error
     named = [Path(line.strip()).expanduser() for line in lines if line.strip()]
     if not named:
-        raise InputError(f"the list {path} names no pictures", "Write a picture's path a line.")
+        raise InputError(
+            f"the list {path} names no pictures", "Write the path of one picture on each line."
+        )
     return _chosen(path, named, images)
 
 
@@ -62,7 +69,7 @@ def _chosen(source: Path, found: Sequence[Path], images: int | None) -> Calibrat
     if images is not None and len(found) < images:
         raise InputError(
             f"{source} holds {len(found)} pictures, and {images} were asked for",
-            f"Add pictures, or ask for at most {len(found)} with --images.",
+            f"Add pictures, or lower --images to {len(found)}.",
         )
     chosen = found[: images or DEFAULT_IMAGES]
     return CalibrationSet(source, tuple((path, _digest(path)) for path in chosen))
@@ -78,9 +85,9 @@ def _digest(path: Path) -> str:
 
 
 def check_pictures(pictures: Sequence[Path], progress: Progress) -> None:
-    """Decode every picture once, so that a damaged one is found now and not by the compiler.
+    """Decode every picture once, to find a damaged one before the compiler does.
 
-    Raises InputError for the first that cannot be read.
+    Raises InputError for the first picture that cannot be read.
     """
     with progress.step("Reading the pictures", "pictures") as step:
         for done, _ in enumerate(in_parallel(_decode, pictures), start=1):

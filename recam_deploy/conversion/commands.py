@@ -1,16 +1,16 @@
-"""The command lines of the compiler's tools, as data: pure functions of the network and options."""
+"""Build the command lines of the compiler's tools: pure functions of the network and options."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..cvimodel import CHIP
 from ..mixed_precision.options import SearchOptions
 from ..network.model import Network
 from ..toolchain import ToolCommand
 from .options import CalibrationOptions, CheckPicture, DeployOptions, TransformOptions
 
-CHIP = "cv181x"
 ONNX_FILE = "network.onnx"
 MLIR_FILE = "network.mlir"
 TABLE_FILE = "calibration_table"
@@ -20,14 +20,17 @@ LOSS_TABLE_FILE = "full_loss_table.txt"
 CVIMODEL_FILE = "network.cvimodel"
 TEST_RESULT_FILE = "test_result.npz"
 CHECK_PICTURE_FILE = "test_input.jpg"
-"""Of whatever format: the tools know pictures by a few suffixes, and OpenCV by their content."""
+"""Whatever its format: the tools check the suffix, and OpenCV the content."""
 
 INT8, BF16, MIXED = "int8", "bf16", "mixed"
 
 
 def transform_command(network: Network, options: TransformOptions) -> ToolCommand:
-    """Pictures are letterboxed with zeros, centred, as on the camera, unless a raw network asks
-    for something else."""
+    """Build the command line that translates the network.
+
+    Pictures are letterboxed with zeros, centred, as on the camera, unless the preprocessing of a
+    raw network says otherwise.
+    """
     image, wanted = network.input, network.preprocessing
     checks: tuple[str, ...] = ()
     if options.test_input:
@@ -56,7 +59,7 @@ def transform_command(network: Network, options: TransformOptions) -> ToolComman
 
 
 def calibrate_command(images: int, options: CalibrationOptions) -> ToolCommand:
-    """`images` pictures, listed in a file."""
+    """Build the command line that calibrates on `images` pictures, listed in IMAGE_LIST_FILE."""
     default = CalibrationOptions()
     tuning, bins = options.tune_num, options.histogram_bin_num
     return ToolCommand(
@@ -74,7 +77,7 @@ def calibrate_command(images: int, options: CalibrationOptions) -> ToolCommand:
 
 
 def search_command(images: int, options: SearchOptions) -> ToolCommand:
-    """At most `images` pictures are there."""
+    """Build the command line of the compiler's search; `images` is how many pictures there are."""
     compared = options.global_compare_layers
     return ToolCommand(
         tool="run_qtable",
@@ -99,11 +102,12 @@ def search_command(images: int, options: SearchOptions) -> ToolCommand:
 def deploy_command(
     quantization: str, options: DeployOptions, test_input: CheckPicture | None
 ) -> ToolCommand:
-    """Build the command line that compiles what the camera feeds and decodes correctly.
+    """Build the command line that compiles a cvimodel for the camera's input and decoders.
 
-    uint8 RGB goes in with preprocessing fused, float32 comes out. `--aligned_input`: the camera's
-    video path hands over rows padded to 64 bytes (sophgo/osdrv `interdrv/vpss`, DEFAULT_ALIGN);
-    without the flag every width that is no multiple of 64 is read sheared, live only.
+    The input is uint8 RGB with preprocessing fused; the outputs are float32, or INT8 where the
+    options say so. `--aligned_input`: the camera's video path delivers rows padded to 64 bytes
+    (sophgo/osdrv `interdrv/vpss`, DEFAULT_ALIGN); without the flag, live pictures of every width
+    that is no multiple of 64 are read sheared.
     """
     tables: tuple[str, ...] = ()
     if quantization != BF16:
@@ -128,6 +132,7 @@ def deploy_command(
             *tables,
             *("--chip", CHIP),
             "--quant_input",
+            *(("--quant_output",) if options.int8_outputs else ()),
             "--fuse_preprocess",
             "--aligned_input",
             *("--customization_format", "RGB_PACKED"),

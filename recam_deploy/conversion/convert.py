@@ -1,4 +1,4 @@
-"""Carrying out a conversion plan: each step from the cache or by the compiler, then the check."""
+"""Carry out a conversion plan: take each step from the cache or run it, then verify."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from .. import __version__, cvimodel
+from .. import cvimodel
 from ..artifact import Artifact, write_manifest
 from ..calibrator.calibrate import NotCalibratedError
 from ..errors import InputError, VerificationError
@@ -26,6 +26,7 @@ from ..progress import Progress
 from ..step_cache import StepCache, StepResult
 from ..toolchain import Compiler, run_tool
 from ..toolchain.simulator import Simulator
+from ..version import __version__
 from .commands import (
     BF16,
     CHECK_PICTURE_FILE,
@@ -37,7 +38,8 @@ from .commands import (
     TABLE_FILE,
 )
 from .fast_calibration import fast_table
-from .finished import described
+from .finished import artifact_of
+from .int8_outputs import share_thresholds
 from .layout_check import check_layout
 from .plan import ConversionPlan, PlannedStep, with_stock_calibrator
 from .verification import Verification, verify
@@ -57,8 +59,10 @@ _KEPT_LOGS = 20
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What must survive quantization: the least cosine of any output, and the share of the float
-    model's detections that the cvimodel finds."""
+    """The limits of the check: the least cosine of any output, and of matched detections.
+
+    The latter is the share (0 to 1) of the float model's detections that the cvimodel must find.
+    """
 
     min_cosine: float
     min_matched: float
@@ -66,7 +70,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """A checked artifact, what each step cost, and how close it is to the float model."""
+    """A checked artifact, the steps that made it, and its agreement with the float model."""
 
     artifact: Artifact
     steps: tuple[StepResult, ...]
@@ -75,7 +79,7 @@ class ConversionResult:
 
     @property
     def timings(self) -> dict[str, dict[str, float | bool]]:
-        """Each step's seconds this time, and whether it was taken from the cache."""
+        """Return each step's seconds in this run, and whether it came from the cache."""
         return {
             step.name: {"seconds": round(step.seconds, 2), "cached": step.cached}
             for step in self.steps
@@ -83,14 +87,18 @@ class ConversionResult:
 
 
 class Converter:
-    """Runs the steps of one plan. `origin` says which model of another framework the ONNX model
-    was exported from, and how; the manifest keeps it."""
+    """Runs the steps of one plan.
+
+    `origin` describes the model of another framework that the ONNX model was exported from; it goes
+    into the manifest.
+    """
 
     def __init__(
         self,
         plan: ConversionPlan,
         model: onnx.ModelProto,
         compiler: Compiler,
+        cache: StepCache,
         cache_dir: Path,
         progress: Progress,
         *,
@@ -101,16 +109,16 @@ class Converter:
         self._model = model
         self._compiler = compiler
         self._cache_dir = cache_dir
-        self._cache = StepCache(cache_dir / "steps", progress)
+        self._cache = cache
         stamp = time.strftime("%Y%m%d-%H%M%S")
         self._logs = cache_dir / "logs" / f"{stamp}-{plan.compile.key[-8:]}"
         self._progress = progress
 
     def run(self, output: Path, thresholds: Thresholds) -> ConversionResult:
-        """Convert to `output` (a .cvimodel) with its manifest beside it.
+        """Convert, and write `output` (a .cvimodel) with its manifest beside it.
 
-        Raises CompilationError when the compiler fails, and VerificationError when the result is
-        not close enough to the float model; it is then kept aside as `*.rejected.cvimodel`.
+        Raises CompilationError when the compiler fails, and VerificationError when the result
+        misses the `thresholds`; it is then written to `*.rejected.cvimodel`.
         """
         with self._cache.in_use():
             try:
@@ -119,13 +127,14 @@ class Converter:
                 self._progress.say(
                     f"calibrating with the compiler's own calibrator: {error.message}"
                 )
-                return self._by_stock_calibrator()._run(output, thresholds)
+                return self._with_stock_calibrator()._run(output, thresholds)
 
-    def _by_stock_calibrator(self) -> Converter:
+    def _with_stock_calibrator(self) -> Converter:
         return Converter(
             with_stock_calibrator(self._plan, self._compiler.version),
             self._model,
             self._compiler,
+            self._cache,
             self._cache_dir,
             self._progress,
             origin=self._origin,
@@ -140,8 +149,12 @@ class Converter:
         if self._plan.search:
             made.append(self._search(self._plan.search, prepared, made))
         compiled = self._tool(self._plan.compile, made)
-        layout = cvimodel.read_model(compiled.folder / CVIMODEL_FILE)
-        check_layout(layout, self._plan.network)
+        made_file = cvimodel.read_file(compiled.folder / CVIMODEL_FILE)
+        check_layout(
+            made_file.layout,
+            self._plan.network,
+            int8_outputs=self._plan.options.deploy.int8_outputs,
+        )
         verified = self._cache.run(
             "verify",
             self._plan.verify.key,
@@ -151,7 +164,7 @@ class Converter:
             json.loads((verified.folder / _VERIFICATION_FILE).read_text())
         )
         result = ConversionResult(
-            artifact=described(self._plan, compiled.folder / CVIMODEL_FILE, layout),
+            artifact=artifact_of(self._plan, made_file),
             steps=(prepared, *made, compiled, verified),
             verification=verification,
             passed=verification.passed(thresholds.min_cosine, thresholds.min_matched),
@@ -159,7 +172,10 @@ class Converter:
         return self._publish(result, output, thresholds)
 
     def _prepare(self, folder: Path) -> None:
-        """Cut at the heads, lower, and prove that neither changed what is computed."""
+        """Cut at the heads, lower, and check on noise that the outputs did not change.
+
+        Raises InputError when they differ by more than MAX_LOWERING_DIFFERENCE.
+        """
         network = self._plan.network
         with self._progress.step("Cutting and lowering the ONNX model"):
             prepared = prepare(self._model, network)
@@ -181,7 +197,7 @@ class Converter:
         onnx.save(prepared, folder / ONNX_FILE)
 
     def _tool(self, step: PlannedStep, before: list[StepResult]) -> StepResult:
-        """One step made by a tool, in a folder that holds the files of the steps before it."""
+        """Run one step's tool, in a folder with the files of the steps `before`."""
         command = step.command
         if command is None:
             raise ValueError(f"the step {step.name} has no tool")
@@ -214,7 +230,7 @@ class Converter:
     def _search(
         self, step: PlannedStep, prepared: StepResult, made: list[StepResult]
     ) -> StepResult:
-        """The layers that must stay in BF16, found by the compiler's search or by ours."""
+        """Search for the layers to keep in BF16, by the compiler's search or recam's."""
         options = self._plan.options.search
         if step.command or options is None:
             return self._tool(step, made)
@@ -242,9 +258,9 @@ class Converter:
     def _calibrate(
         self, step: PlannedStep, prepared: StepResult, transformed: StepResult
     ) -> StepResult:
-        """By the compiler where the plan says so, else by ours.
+        """Calibrate by the compiler's calibrator where the plan says so, else by recam's.
 
-        Raises NotCalibratedError when the network asks for what ours cannot know.
+        Raises NotCalibratedError when recam's cannot calibrate this network.
         """
         if step.command:
             return self._tool(step, [transformed])
@@ -256,7 +272,7 @@ class Converter:
         return self._cache.run(step.name, step.key, build)
 
     def _put_inputs(self, step: str, folder: Path) -> set[Path]:
-        """The user's own files that a step's tool reads, by the names that its command line has."""
+        """Put the user's files that a step's tool reads into `folder`; return the paths."""
         plan, options = self._plan, self._plan.options
         given = set()
         if step in ("calibrate", "search"):
@@ -272,6 +288,8 @@ class Converter:
         if step == "compile" and plan.quantization == MIXED and not plan.search:
             table = options.quantize_table or tail_table(plan.network, folder)
             given.add(write(folder / QUANTIZE_TABLE_FILE, table))
+        if step == "compile" and options.deploy.int8_outputs:
+            share_thresholds(folder / TABLE_FILE, plan.network)
         return given
 
     def _verify(self, folder: Path, prepared: Path, compiled: Path) -> None:
@@ -292,7 +310,7 @@ class Converter:
         rejected = output.with_suffix(".rejected.cvimodel")
         target = output if result.passed else rejected
         provenance = self._provenance(result, thresholds)
-        # Both files are whole before one of an earlier pair is replaced.
+        # Both files are complete before one of an earlier pair is replaced.
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as name:
             copy = Path(name) / target.name
             copy_atomically(result.artifact.cvimodel, copy)
@@ -300,7 +318,12 @@ class Converter:
             write_manifest(made, copy.with_suffix(".json"))
             copy.replace(target)
             copy.with_suffix(".json").replace(target.with_suffix(".json"))
-        artifact = replace(made, cvimodel=target, manifest=target.with_suffix(".json"))
+        artifact = replace(
+            made,
+            cvimodel=target,
+            manifest=target.with_suffix(".json"),
+            file=made.file and cvimodel.ModelFile(target, made.file.data),
+        )
         if not result.passed:
             raise _too_far(result.verification, thresholds, target)
         for earlier in (rejected, rejected.with_suffix(".json")):
@@ -308,7 +331,7 @@ class Converter:
         return replace(result, artifact=artifact)
 
     def _provenance(self, result: ConversionResult, thresholds: Thresholds) -> dict[str, Any]:
-        """What the manifest says of where the cvimodel comes from."""
+        """Return the manifest's keys that say where the cvimodel comes from."""
         plan = self._plan
         return {
             "sources": {
@@ -328,6 +351,7 @@ class Converter:
             },
             "preprocessing": asdict(plan.network.preprocessing),
             "calibrator": calibrator_of(plan),
+            **({"int8_outputs": True} if plan.options.deploy.int8_outputs else {}),
             "commands": [command.display() for command in plan.commands],
             "tools": {
                 "recam-deploy": __version__,
@@ -355,19 +379,19 @@ def _too_far(found: Verification, wanted: Thresholds, kept: Path) -> Verificatio
     return VerificationError(
         f"the cvimodel is too far from the float model: least cosine {min(found.cosine):.4f} "
         f"(needed {wanted.min_cosine}), detections matched {counts.matched} of {counts.reference} "
-        f"(needed {wanted.min_matched:.0%}); it is kept aside as {kept.name}",
+        f"(needed {wanted.min_matched:.0%}); it was written to {kept.name}",
         "Calibrate with more pictures of what the camera will see, or lower --min-cosine or "
         "--min-matched if this is good enough.",
     )
 
 
 def calibrator_of(plan: ConversionPlan) -> str | None:
-    """Who calibrates; None where nobody has to."""
+    """Return the calibrator, "fast" or "stock"; None where no calibration is needed."""
     return plan.options.calibration.calibrator if plan.calibrate else None
 
 
 def _make_log_folder(folder: Path) -> None:
-    """Make the folder for this run's logs; of those of earlier runs the newest few are kept."""
+    """Make the folder for this run's logs, and remove all but the newest of earlier runs."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in sorted(folder.parent.iterdir())[:-_KEPT_LOGS]:
         shutil.rmtree(old, ignore_errors=True)

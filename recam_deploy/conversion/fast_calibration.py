@@ -1,4 +1,4 @@
-"""Calibrating a planned conversion by our own calibrator."""
+"""Calibrate a planned conversion by recam's own calibrator."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .plan import ConversionPlan
 
 
 def fast_table(plan: ConversionPlan, prepared: Path, transformed: Path, progress: Progress) -> str:
-    """The calibration table for the network in the folders of the steps before.
+    """Return the text of the calibration table; `prepared` and `transformed` are steps' folders.
 
     Raises NotCalibratedError when the compiler's own calibrator has to be used.
     """

@@ -1,5 +1,7 @@
-"""From the user's settings to the options of a conversion: tables and pictures are read and checked
-here, before anything is spent."""
+"""Turn the user's settings into the options of a conversion.
+
+Tables and pictures are read and checked here, before any step runs.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from .options import (
 
 
 def preprocessing_of(convert: ConvertSettings) -> Preprocessing:
-    """What a raw network's own preprocessing is."""
+    """Return the preprocessing that the settings give a raw network."""
     return Preprocessing(
         mean=convert.mean,
         scale=convert.scale,
@@ -34,7 +36,7 @@ def preprocessing_of(convert: ConvertSettings) -> Preprocessing:
 
 
 def check_channel_format(convert: ConvertSettings, network: Network) -> None:
-    """Raise InputError where the user names another layout than the model has."""
+    """Raise InputError where `channel_format` is not that of the model's input."""
     found = "nhwc" if network.input.channels_last else "nchw"
     if convert.channel_format not in ("auto", found):
         raise InputError(
@@ -44,7 +46,7 @@ def check_channel_format(convert: ConvertSettings, network: Network) -> None:
 
 
 def read_pictures(convert: ConvertSettings) -> CalibrationSet:
-    """The calibration pictures: those of a list, else those of a folder.
+    """Read the calibration pictures of the list `data_list`, else of the folder `dataset`.
 
     Raises InputError when neither is named, and as `read_calibration_set`.
     """
@@ -62,10 +64,10 @@ def read_pictures(convert: ConvertSettings) -> CalibrationSet:
 def read_options(
     convert: ConvertSettings, network: Network, pictures: CalibrationSet
 ) -> ConversionOptions:
-    """All options, with the files that they name read.
+    """Return all options, and read the files that they name.
 
-    Raises InputError for a table or picture that cannot be used, and when fewer pictures are there
-    than are to be verified.
+    Raises InputError for a table or picture that cannot be used, and when there are fewer pictures
+    than `verify`.
     """
     if convert.verify > len(pictures.paths):
         raise InputError(
@@ -89,6 +91,7 @@ def read_options(
         search=_search(convert, network),
         deploy=DeployOptions(
             op_divide=convert.op_divide,
+            int8_outputs=convert.int8_outputs,
             tolerance=convert.tolerance,
             compare_all=convert.compare_all,
             excepts=convert.excepts,
@@ -100,9 +103,9 @@ def read_options(
 
 
 def _search(convert: ConvertSettings, network: Network) -> SearchOptions | None:
-    """The search for mixed precision: where it was asked for, or nothing else names the layers.
+    """Return the options of the search; None where the network's float tail names the layers.
 
-    Raises InputError for parameters of run_qtable where recam is to search.
+    Raises InputError for parameters of run_qtable when the setting `search` is "recam".
     """
     if convert.expected_cos is None and network.float_tail:
         return None
@@ -115,7 +118,7 @@ def _search(convert: ConvertSettings, network: Network) -> SearchOptions | None:
     if convert.search == "recam" and given:
         raise InputError(
             f"{given[0]} is a parameter of run_qtable, and recam is to search",
-            f'Leave {given[0]} out, or say search = "run_qtable".',
+            f'Leave {given[0]} out, or set search = "run_qtable".',
         )
     return SearchOptions(
         expected_cos=convert.expected_cos or DEFAULT_EXPECTED_COS,
@@ -130,7 +133,7 @@ def _search(convert: ConvertSettings, network: Network) -> SearchOptions | None:
 
 
 def _check_picture(convert: ConvertSettings, pictures: CalibrationSet) -> CheckPicture | None:
-    """The picture of the compiler's own checks, if they are wanted: by default the first one."""
+    """Read the picture for the compiler's own checks, by default the first; None without checks."""
     if convert.test_input is None and not convert.paranoid:
         return None
     path = (convert.test_input or pictures.paths[0]).expanduser()
@@ -139,7 +142,7 @@ def _check_picture(convert: ConvertSettings, pictures: CalibrationSet) -> CheckP
 
 
 def _read_calibration_table(path: Path | None) -> str | None:
-    """A calibration table made elsewhere; whether it fits the network is seen when it is used."""
+    """Read an existing calibration table; the step that uses it compares it with the network."""
     if path is None:
         return None
     path = path.expanduser()
@@ -150,7 +153,7 @@ def _read_calibration_table(path: Path | None) -> str | None:
 
 
 def _read_quantize_table(path: Path | None) -> str | None:
-    """A quantization table made elsewhere: a tensor's name and BF16, F32 or INT8, a line each."""
+    """Read an existing quantization table: on each line a tensor's name and BF16, F32 or INT8."""
     if path is None:
         return None
     try:

@@ -1,14 +1,13 @@
-"""The network of an artifact compiled again, so that the result of every layer can be read.
+"""Compile an artifact's network again, so that the result of every layer can be read.
 
-The compiler keeps groups of layers inside the TPU and lets the rest write over each other: of a
-finished cvimodel hardly more than the outputs can be looked at. Compiled without groups, and with
-memory of its own for each tensor, the same network gives the same outputs bit for bit (measured
-on tpu_mlir 1.7) and all that lies between.
+The compiler keeps the results of grouped layers inside the TPU and reuses the memory of the others,
+so hardly more than the outputs of a finished cvimodel can be read. Compiled without groups, and
+with separate memory for each tensor, the same network gives the same outputs bit for bit (measured
+on tpu_mlir 1.7), and all tensors in between.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 import shlex
 import shutil
@@ -26,7 +25,8 @@ from .work_folder import copy_files, write
 
 _VERSION = 1
 _SCRIPT_FILE = "apart.py"
-# model_deploy has no option for it, so the one command line that it makes is changed.
+# model_deploy has no option for separate memory, so the command line that it runs is changed. The
+# script enters the step's key: a change of it, even of a name, compiles every network again.
 _SCRIPT = """\
 import runpy
 import sys
@@ -47,20 +47,30 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 _FROM = ("transform", "compile")
 _KEY = re.compile(r"[a-z]+-[0-9a-f]{24}\Z")
-# What makes the network what it is, and not what checks it.
-_FLAGS = frozenset({"--quant_input", "--fuse_preprocess", "--aligned_input", "--op_divide"})
+# What changes the network.
+_FLAGS = frozenset(
+    {"--quant_input", "--quant_output", "--fuse_preprocess", "--aligned_input", "--op_divide"}
+)
 _OPTIONS = frozenset(
     {"--mlir", "--quantize", "--calibration_table", "--quantize_table", "--chip"}
     | {"--customization_format"}
 )
-# The compiler pastes its arguments into a shell's command line, and a manifest may hold anything.
+# What is left out: the compiler's own checks, and the file's name.
+_LEFT_OUT_FLAGS = frozenset({"--compare_all", "--skip_validation"})
+_LEFT_OUT_OPTIONS = frozenset(
+    {"--test_input", "--test_reference", "--tolerance", "--excepts", "--model"}
+)
+# The compiler puts its arguments into a shell's command line unquoted, and a manifest may hold
+# anything.
 _HARMLESS = re.compile(r"[A-Za-z0-9_.,+-]+\Z")
 
 
 @dataclass(frozen=True)
-class Apart:
-    """The cvimodel whose tensors can all be read, and the table of the layers kept in BF16, empty
-    where there is none."""
+class LayerDump:
+    """A cvimodel whose tensors can all be read.
+
+    `quantize_table` is the text of the table of the layers in BF16, empty where there is none.
+    """
 
     cvimodel: Path
     quantize_table: str
@@ -68,20 +78,21 @@ class Apart:
 
 @dataclass(frozen=True)
 class _Deploy(ToolCommand):
-    """`model_deploy`, run by the script above."""
+    """`model_deploy`, run by `_SCRIPT`."""
 
     def words(self, compiler: Compiler) -> tuple[str, ...]:
         python, tool, *arguments = super().words(compiler)
         return (python, _SCRIPT_FILE, tool, *arguments)
 
 
-def compile_apart(
+def compile_layer_dump(
     artifact: Artifact, compiler: Compiler, cache_dir: Path, progress: Progress
-) -> Apart | None:
-    """Compile the artifact's network apart, from what its conversion left in the cache.
+) -> LayerDump | None:
+    """Compile the artifact's network with separate tensors, from the cached steps that made it.
 
-    None when the manifest does not name it, or it is no longer there. Whoever uses the result must
-    see that its outputs are the artifact's: a manifest can name the wrong steps.
+    Return None when the manifest does not name these steps, they are no longer in the cache, or the
+    command has unknown options. The caller must check that the outputs are the artifact's: a
+    manifest can name the wrong steps.
 
     Raises CompilationError when the compiler fails.
     """
@@ -107,14 +118,14 @@ def compile_apart(
         inputs = {"from": keys, "arguments": arguments, "script": _SCRIPT}
         done = cache.run("apart", step_key("apart", _VERSION, inputs), build)
     table = done.folder / QUANTIZE_TABLE_FILE
-    return Apart(
+    return LayerDump(
         done.folder / CVIMODEL_FILE,
         table.read_text(encoding="utf-8") if table.is_file() else "",
     )
 
 
 def _keys(steps: Any) -> dict[str, str]:
-    """The keys of the steps that a cvimodel is made of, from a manifest."""
+    """Read from a manifest the cache keys of the steps in `_FROM`."""
     found = {}
     for step in steps if isinstance(steps, list) else []:
         if isinstance(step, dict) and step.get("name") in _FROM:
@@ -125,8 +136,10 @@ def _keys(steps: Any) -> dict[str, str]:
 
 
 def _arguments(commands: Any) -> tuple[str, ...]:
-    """The arguments of `model_deploy` in a manifest, as they are to be used here; none where there
-    is no such command, or one that is not harmless."""
+    """Read from a manifest the arguments of `model_deploy`, and change them for separate tensors.
+
+    Return none where there is no such command, or where an argument is unknown or not a plain word.
+    """
     for command in commands if isinstance(commands, list) else []:
         try:
             words = shlex.split(str(command))
@@ -141,12 +154,21 @@ def _arguments(commands: Any) -> tuple[str, ...]:
 
 
 def _kept(words: list[str]) -> list[str]:
+    """Return the words that change the network.
+
+    Return none where one is unknown: without it, the compiler might make another network.
+    """
     kept = []
-    for word, value in itertools.zip_longest(words, words[1:], fillvalue=""):
+    rest = iter(words)
+    for word in rest:
         if word in _FLAGS:
             kept.append(word)
         elif word in _OPTIONS:
-            kept += [word, value]
+            kept += [word, next(rest, "")]
+        elif word in _LEFT_OUT_OPTIONS:
+            next(rest, "")
+        elif word not in _LEFT_OUT_FLAGS:
+            return []
     return kept
 
 

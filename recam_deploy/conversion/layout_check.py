@@ -1,7 +1,7 @@
-"""Whether a cvimodel has the inputs and outputs that the camera's software decodes.
+"""Check that a cvimodel has the inputs and outputs that the camera's software decodes.
 
 The rules are those of SSCMA-Micro's model factory (`sscma/core/model/ma_model_factory.cpp`) and of
-the class of each family beside it; `network.families` turns them into the shapes that are expected.
+the class of each family beside it; `network.identify` derives the expected shapes from them.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from ..errors import VerificationError
 from ..network.model import Network
 
 
-def check_layout(model: CviModel, network: Network) -> None:
-    """Raise VerificationError, naming what differs, unless the camera takes `model` as `network`'s
-    family: one packed uint8 RGB image in, the family's float32 tensors in their order out."""
+def check_layout(model: CviModel, network: Network, *, int8_outputs: bool = False) -> None:
+    """Raise VerificationError, naming the differences, unless the layout of `model` is right.
+
+    The input is one packed uint8 RGB image; the outputs are the tensors of the network's family, in
+    its order: float32, or INT8 with one scale for both maps of a stride.
+    """
+    dtype = "int8" if int8_outputs else "float32"
     differences = [
         *_difference("chip", model.header.chip, CHIP),
         *_difference("number of inputs", len(model.inputs), 1),
@@ -28,7 +32,9 @@ def check_layout(model: CviModel, network: Network) -> None:
         ]
         for tensor, wanted in zip(model.outputs, network.output_shapes, strict=True):
             differences += _difference(f"shape of output {tensor.name}", tensor.shape, wanted)
-            differences += _difference(f"type of output {tensor.name}", tensor.dtype, "float32")
+            differences += _difference(f"type of output {tensor.name}", tensor.dtype, dtype)
+        for stride, (box, logits) in model.unequal_scales.items():
+            differences += _difference(f"scale of the classes at stride {stride}", logits, box)
     if differences:
         raise VerificationError(
             f"the camera would not decode this cvimodel: {'; '.join(differences)}",

@@ -1,4 +1,4 @@
-"""What a user may choose about a conversion, as data; the defaults are the compiler's own.
+"""Define the options of a conversion; the defaults are the compiler's own.
 
 The names are those of the compiler's tools, which Seeed's guide uses too.
 """
@@ -23,9 +23,12 @@ class CheckPicture:
 
 @dataclass(frozen=True)
 class TransformOptions:
-    """`model_transform`. With `test_input` every tensor of the translated network is compared with
-    onnxruntime's; `tolerance` is the least cosine and Euclidean similarity, `excepts` the tensors
-    left out."""
+    """Options of `model_transform`.
+
+    With `test_input`, every tensor of the translated network is compared with onnxruntime's.
+    `tolerance` is the least cosine and the least Euclidean similarity; `excepts` are tensors that
+    are not compared.
+    """
 
     model_name: str = "network"
     test_input: CheckPicture | None = None
@@ -35,10 +38,11 @@ class TransformOptions:
 
 @dataclass(frozen=True)
 class CalibrationOptions:
-    """`run_calibration`: on how many pictures thresholds are tuned (0: not at all), and the bins of
-    the histograms. A `table` made elsewhere is used instead of calibrating.
+    """Options of `run_calibration`, and the choice of the calibrator.
 
-    `calibrator` is "fast", our own with the same method, or "stock", the compiler's.
+    `calibrator` is "fast", recam's own with the same method, or "stock", the compiler's. Thresholds
+    are tuned on `tune_num` pictures (0: not at all); histograms have `histogram_bin_num` bins.
+    `table` is the text of an existing calibration table, used instead of calibrating.
     """
 
     calibrator: str = FAST
@@ -49,11 +53,16 @@ class CalibrationOptions:
 
 @dataclass(frozen=True)
 class DeployOptions:
-    """`model_deploy`. `op_divide` splits large operations; the rest is for its own checks, which
-    run with a `TransformOptions.test_input`: `tolerance` as there, every tensor instead of the
-    outputs alone with `compare_all`, and not in the simulator with `skip_validation`."""
+    """Options of `model_deploy`. `op_divide` splits large operations.
+
+    `int8_outputs` leaves a detector's outputs in INT8, with one scale for both maps of a stride.
+    The others are for its own checks, which run when `TransformOptions.test_input` is set:
+    `tolerance` and `excepts` as there; `compare_all` compares every tensor instead of the outputs
+    alone; `skip_validation` leaves the simulator out.
+    """
 
     op_divide: bool = False
+    int8_outputs: bool = False
     tolerance: tuple[float, float] = (0.8, 0.5)
     compare_all: bool = False
     excepts: tuple[str, ...] = ()
@@ -62,8 +71,11 @@ class DeployOptions:
 
 @dataclass(frozen=True)
 class ConversionOptions:
-    """All of them. In mixed precision the layers in BF16 are those of `quantize_table`, a text that
-    the user gave, else those that `search` finds, else the network's `float_tail`."""
+    """All options of a conversion.
+
+    In mixed precision the layers in BF16 are those of `quantize_table`, the text of the user's
+    table, else those that `search` finds, else the network's `float_tail`.
+    """
 
     transform: TransformOptions = field(default_factory=TransformOptions)
     calibration: CalibrationOptions = field(default_factory=CalibrationOptions)

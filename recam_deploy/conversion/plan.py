@@ -1,7 +1,7 @@
-"""What a conversion will do, as data: each tool's arguments and the key of each step.
+"""Plan a conversion as data: each tool's arguments, and the cache key of each step.
 
-Everything here is a pure function of the inspected model, the options and the pictures' hashes, so
-a dry run, the cache and the manifest all read the same plan.
+The plan is a pure function of the inspected model, the options and the pictures' hashes, so a dry
+run, the cache and the manifest use the same one.
 """
 
 from __future__ import annotations
@@ -32,15 +32,18 @@ from .commands import (
 )
 from .options import FAST, STOCK, ConversionOptions
 
-# Raise a step's number when our own part of it changes its result.
+# Raise a step's number when recam's own part of it changes its result.
 _CALIBRATE_FAST = 1
 _PREPARE, _TRANSFORM, _CALIBRATE, _SEARCH, _COMPILE, _VERIFY = 4, 1, 1, 4, 2, 2
+_SHARE_THRESHOLDS = 1
 
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One step: its name, its key in the cache, and the tool that makes it, if one does. The fast
-    calibration has none: it is made here."""
+    """One step: its name, its key in the cache, and the command line of its tool.
+
+    `command` is None for the steps that recam runs itself, such as the fast calibration.
+    """
 
     name: str
     key: str
@@ -49,8 +52,11 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class ConversionPlan:
-    """The steps that turn `network` into a cvimodel, in order; BF16 needs no calibration, and a
-    calibration table that was given no calibration either."""
+    """The steps that convert `network` to a cvimodel, in order.
+
+    `calibrate` is None for BF16 and for an existing calibration table; `search` is None where the
+    layers in BF16 are known.
+    """
 
     network: Network
     quantization: str
@@ -65,21 +71,25 @@ class ConversionPlan:
 
     @property
     def commands(self) -> tuple[ToolCommand, ...]:
-        """The tools' command lines, in the order they run."""
+        """Return the tools' command lines in the order they run."""
         steps = (self.transform, self.calibrate, self.search, self.compile)
         return tuple(step.command for step in steps if step and step.command)
 
     @property
     def own_files(self) -> dict[str, str]:
-        """The files that the tools read and no tool makes: recam does, before each step."""
+        """Describe the files that recam writes for the tools, by name."""
         files = {ONNX_FILE: "the model, cut at its heads and lowered to opset 17"}
         listed = [step for step in (self.calibrate, self.search) if step and step.command]
         if listed:
-            files[IMAGE_LIST_FILE] = f"{len(self.calibration.pictures)} pictures, a path a line"
+            count = len(self.calibration.pictures)
+            files[IMAGE_LIST_FILE] = f"the paths of {count} pictures, one a line"
         if self.quantization != BF16 and self.options.calibration.table is not None:
-            files[TABLE_FILE] = "the calibration table that was given"
+            files[TABLE_FILE] = "the user's calibration table"
         elif self.calibrate and not self.calibrate.command:
             files[TABLE_FILE] = "the value ranges of all tensors, which recam measures"
+        if self.options.deploy.int8_outputs:
+            origin = files.get(TABLE_FILE, "run_calibration's table")
+            files[TABLE_FILE] = f"{origin}; both outputs of a stride get the larger threshold"
         if self.options.transform.test_input:
             files[CHECK_PICTURE_FILE] = "the picture for checks"
         if self.quantization == MIXED and not (self.search and self.search.command):
@@ -89,26 +99,26 @@ class ConversionPlan:
 
 def _table_origin(plan: ConversionPlan) -> str:
     if plan.options.quantize_table is not None:
-        return "the quantization table that was given"
+        return "the user's quantization table"
     if plan.search:
-        return "the layers to keep in BF16, which recam finds by what each loses at the outputs"
+        return "the layers to keep in BF16, which recam ranks by their effect on the outputs"
     return "the layers of the family's head, which stay in BF16"
 
 
 def choose_quantization(network: Network, wanted: str, quantize_table: str | None) -> str:
-    """The precision that `wanted` means for this network: "int8", "bf16" or "mixed".
+    """Return the precision that `wanted` means for this network: "int8", "bf16" or "mixed".
 
-    "auto" is INT8, with the float tail in BF16 where the family has one; "f16" is the guide's word
-    for BF16: on this chip both give the same code.
+    "auto" is INT8, with the float tail in BF16 where the family has one. "f16" is BF16, as in
+    Seeed's guide: on this chip both give the same code.
 
-    Raises InputError when a table is given and another precision is asked for.
+    Raises InputError when there is a table and `wanted` is neither "auto" nor "mixed".
     """
     if quantize_table is not None and wanted in ("auto", MIXED):
         return MIXED
     if quantize_table is not None:
         raise InputError(
             f"a quantization table is given, and the precision is {wanted}",
-            "A table means mixed precision: leave --quantize out, or say mixed.",
+            "A table means mixed precision: leave --quantize out, or set it to mixed.",
         )
     if wanted == "auto":
         return MIXED if network.float_tail else INT8
@@ -146,8 +156,11 @@ def plan_conversion(
 
 @dataclass(frozen=True)
 class _Steps:
-    """Plans each step of a conversion from those before it. What a step's result depends on goes
-    into its key: the key of what it reads, its command line, and whatever else it is given."""
+    """Plans each step of a conversion from those before it.
+
+    A step's key holds all that its result depends on: the keys of the steps that it reads, its
+    command line, and its other inputs.
+    """
 
     network: Network
     calibration: CalibrationSet
@@ -172,7 +185,7 @@ class _Steps:
         return self._step("transform", _TRANSFORM, command, inputs)
 
     def calibrate(self, prepare: PlannedStep, transform: PlannedStep) -> PlannedStep | None:
-        """None for BF16, and where a table was given."""
+        """Plan the calibration; None for BF16, and for an existing table."""
         options = self.options.calibration
         if self.quantization == BF16 or options.table is not None:
             return None
@@ -185,8 +198,10 @@ class _Steps:
         return PlannedStep("calibrate", step_key("calibrate", _CALIBRATE_FAST, inputs))
 
     def search(self, before: PlannedStep) -> PlannedStep | None:
-        """The compiler's search by its tool, or ours, which has no command line; None where
-        something else names the layers in BF16."""
+        """Plan the compiler's search, or recam's, which has no command line.
+
+        Return None where a table or the float tail names the layers in BF16.
+        """
         options = self.options.search
         if self.quantization != MIXED or self.options.quantize_table is not None or not options:
             return None
@@ -212,10 +227,12 @@ class _Steps:
         }
         if self.quantization == MIXED:
             inputs["bf16"] = options.quantize_table or self.network.float_tail
+        if options.deploy.int8_outputs:
+            inputs["shared_thresholds"] = [_SHARE_THRESHOLDS, self.network.cut_at]
         return self._step("compile", _COMPILE, command, inputs)
 
     def verify(self, compiled: PlannedStep, *, calibrated: bool) -> PlannedStep:
-        """The pictures went into the cvimodel already where it was calibrated on them."""
+        """Plan the verification; the key of a calibrated cvimodel holds the pictures already."""
         inputs: dict[str, Any] = {"from": compiled.key, "images": self.options.verify_images}
         if not calibrated:
             inputs["pictures"] = self.calibration.digests
@@ -237,7 +254,7 @@ class _Steps:
 
 
 def with_stock_calibrator(plan: ConversionPlan, tpu_mlir: str) -> ConversionPlan:
-    """The same conversion, calibrated by the compiler's own calibrator."""
+    """Plan the same conversion with the compiler's own calibrator."""
     calibration = replace(plan.options.calibration, calibrator=STOCK)
     return plan_conversion(
         plan.network,

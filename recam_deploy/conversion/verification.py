@@ -1,4 +1,4 @@
-"""The finished cvimodel, bit for bit as the chip runs it, against the float model."""
+"""Compare the finished cvimodel, in the bit-exact simulator, with the float model."""
 
 from __future__ import annotations
 
@@ -10,30 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..detection.decode import (
-    SCORE_THRESHOLD,
-    decode_anchored,
-    decode_classes,
-    decode_heads,
-    decode_rows,
-    grouped,
-    interleaved,
-)
+from ..detection.decode import SCORE_THRESHOLD
 from ..detection.letterbox import Letterbox
 from ..detection.match import Agreement, agreement
 from ..detection.pictures import read_picture
 from ..detection.types import Detection
+from ..network.decoding import decode_family
 from ..network.float_model import Array, FloatModel, float_input, network_image, output_cosines
-from ..network.model import (
-    CLASSIFY,
-    RAW,
-    YOLO11_DETECT,
-    YOLO11_POSE,
-    YOLO11_SEG,
-    YOLO26_DETECT,
-    YOLOV5_DETECT,
-    Network,
-)
+from ..network.model import Network
 from ..progress import Progress
 from ..toolchain.simulator import Simulator
 
@@ -42,10 +26,10 @@ _CANDIDATES = 16
 
 @dataclass(frozen=True)
 class Verification:
-    """How close the cvimodel comes to the float model on `pictures`.
+    """The agreement of the cvimodel with the float model on `pictures` (file names).
 
-    `cosine` has one value an output, over all pictures; `detections` counts those of the float
-    model with a score of at least 0.5 and how many of them the cvimodel finds too.
+    `cosine` has one value for each output, over all pictures. `detections` counts those of the
+    float model with a score of at least 0.5, and how many of them the cvimodel finds too.
     """
 
     cosine: tuple[float, ...]
@@ -53,11 +37,11 @@ class Verification:
     pictures: tuple[str, ...]
 
     def passed(self, min_cosine: float, min_matched: float) -> bool:
-        """Whether it is good enough to deploy."""
+        """Say whether the least cosine and the share of matched detections reach the limits."""
         return min(self.cosine) >= min_cosine and self.detections.recall >= min_matched
 
     def as_json(self) -> dict[str, Any]:
-        """As it is kept in the step cache."""
+        """Return the document that the step cache and the manifest hold."""
         return {
             "cosine": [round(value, 6) for value in self.cosine],
             "detections": {
@@ -70,7 +54,7 @@ class Verification:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Verification:
-        """The reverse of `as_json`."""
+        """Read the document of `as_json`."""
         counts = document["detections"]
         return cls(
             cosine=tuple(document["cosine"]),
@@ -81,8 +65,10 @@ class Verification:
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture as the cvimodel takes it, uint8 [H, W, 3], how it lies in there, and the float
-    model's outputs for it."""
+    """A picture with the float model's `outputs` for it.
+
+    `image` is the cvimodel's input, uint8 [H, W, 3]; `letterbox` is the picture's place in it.
+    """
 
     path: Path
     letterbox: Letterbox
@@ -107,8 +93,8 @@ def verify(
 ) -> Verification:
     """Compare the prepared float ONNX with the cvimodel in the simulator.
 
-    Of the first pictures, the `images` on which the float model finds most are used: a picture
-    with nothing on it would prove little.
+    Of the first pictures, use the `images` with the most detections of the float model: a picture
+    without objects shows little. Raises InputError and SimulatorError.
     """
     samples = _samples(network, FloatModel(prepared), pictures, images, progress)
     on_tpu = simulator.run(cvimodel, [sample.image for sample in samples], progress)
@@ -144,25 +130,7 @@ def decode(
     letterbox: Letterbox,
     score_threshold: float = SCORE_THRESHOLD,
 ) -> list[Detection]:
-    """What the outputs of a model of any family mean, in pixels of the original picture; nothing
-    for a raw one."""
-    labels = network.labels
-    if network.family == YOLO11_DETECT:
-        return decode_heads(interleaved(outputs), letterbox, labels, score_threshold)
-    if network.family == YOLO26_DETECT:
-        return decode_heads(grouped(outputs), letterbox, labels, score_threshold)
-    if network.family == YOLOV5_DETECT:
-        return decode_anchored(outputs[0], letterbox, labels, score_threshold)
-    if network.family == RAW:
-        return []
-    if network.family == CLASSIFY:
-        return decode_classes(outputs[0], letterbox, labels, score_threshold)
-    return decode_rows(
-        outputs[0],
-        network.classes,
-        letterbox,
-        labels,
-        keypoints=network.family == YOLO11_POSE,
-        prototypes=outputs[1] if network.family == YOLO11_SEG else None,
-        score_threshold=score_threshold,
+    """Decode the outputs of a network; see `network.decoding.decode_family`."""
+    return decode_family(
+        network.family, network.classes, network.labels, outputs, letterbox, score_threshold
     )

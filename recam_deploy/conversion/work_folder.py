@@ -1,4 +1,4 @@
-"""The folder that one tool works in: what is put there for it, and what is kept of it."""
+"""Fill the folder that a tool works in, and keep its results."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _KEPT = {
     "compile": (CVIMODEL_FILE, TABLE_FILE, QUANTIZE_TABLE_FILE),
 }
 _NOT_NEEDED = "no need for mix"
-"""What run_qtable says when INT8 alone is good enough; it then ends with 0 and writes no table."""
+"""run_qtable prints this when INT8 alone is good enough, ends with 0, and writes no table."""
 
 
 def copy_files(source: Path, folder: Path) -> list[Path]:
-    """Copy the files of a finished step into `folder`; returns the copies."""
+    """Copy the files of a finished step into `folder`; return the copies."""
     copies = []
     for file in source.iterdir():
         if file.name != "step.json":
@@ -39,14 +39,17 @@ def copy_files(source: Path, folder: Path) -> list[Path]:
 
 
 def write(path: Path, text: str) -> Path:
-    """Write `text` as UTF-8; returns the path."""
+    """Write `text` as UTF-8; return the path."""
     path.write_text(text, encoding="utf-8")
     return path
 
 
 def link_pictures(pictures: Sequence[Path], folder: Path) -> set[Path]:
-    """Links with plain names, and the list of them: the compiler's list has no quoting, a comma in
-    it begins another input, and `.webp` is no picture to it, though its OpenCV reads any."""
+    """Link the pictures under plain names, and list them in IMAGE_LIST_FILE; return all paths.
+
+    The compiler's list has no quoting, and a comma in it starts another input. It refuses the
+    suffix `.webp`, though its OpenCV reads such pictures.
+    """
     links = set()
     for index, picture in enumerate(pictures):
         link = folder / f"picture-{index:05}.jpg"
@@ -57,9 +60,10 @@ def link_pictures(pictures: Sequence[Path], folder: Path) -> set[Path]:
 
 
 def tail_table(network: Network, folder: Path) -> str:
-    """A quantization table that keeps the network's float tail in BF16.
+    """Return a quantization table that keeps the network's float tail in BF16.
 
-    The compiler names a tensor by its ONNX name and, after `_`, the operator that made it.
+    The compiler names a tensor by its ONNX name and, after `_`, the operator that made it. Raises
+    CompilationError when none of the tensors is in the MLIR file.
     """
     tail = frozenset(network.float_tail)
     names = mlir_tensors((folder / MLIR_FILE).read_text(encoding="utf-8"))
@@ -73,25 +77,25 @@ def tail_table(network: Network, folder: Path) -> str:
 
 
 def finish_search(folder: Path, printed: str, most: int | None) -> None:
-    """Make the table that run_qtable did not write where INT8 is good enough, and keep at most
-    `most` layers of a longer one: those that lose most by its own loss table.
+    """Write the table that run_qtable leaves out where INT8 is good enough, and shorten a long one.
 
-    `printed` are its last lines. Raises CompilationError when there is no table for another reason.
+    At most `most` layers stay: those with the lowest cosine in its loss table. `printed` are the
+    last lines that it printed. Raises CompilationError when there is no table for another reason.
     """
     table = folder / QUANTIZE_TABLE_FILE
     if not table.exists():
         if _NOT_NEEDED not in printed:
             raise CompilationError(
                 "run_qtable ended without an error, but wrote no quantization table",
-                "See its log; a table made elsewhere can be given with --quantize-table.",
+                "See its log, or give an existing table with --quantize-table.",
             )
         write(table, "# INT8 alone reaches the cosine that was asked for.\n")
     if most is not None:
-        write(table, _shortened(table.read_text(encoding="utf-8"), _losses(folder), most))
+        write(table, _worst_layers(table.read_text(encoding="utf-8"), _losses(folder), most))
 
 
 def _losses(folder: Path) -> dict[str, float]:
-    """Each layer's own cosine, from lines like `No.0 : Layer: NAME  Cos: 0.98`."""
+    """Read each layer's own cosine, from lines like `No.0 : Layer: NAME  Cos: 0.98`."""
     path = folder / LOSS_TABLE_FILE
     found = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
@@ -102,7 +106,7 @@ def _losses(folder: Path) -> dict[str, float]:
     return found
 
 
-def _shortened(table: str, losses: dict[str, float], most: int) -> str:
+def _worst_layers(table: str, losses: dict[str, float], most: int) -> str:
     lines = [line for line in table.splitlines() if line.strip()]
     named = [line for line in lines if not line.startswith("#")]
     worst = sorted(named, key=lambda line: losses.get(line.split()[0], 1.0))[:most]
@@ -110,7 +114,7 @@ def _shortened(table: str, losses: dict[str, float], most: int) -> str:
 
 
 def keep_only(folder: Path, step: str) -> None:
-    """Remove what the tools leave lying about beside their result."""
+    """Remove all files but a step's results. Raises CompilationError when there are none."""
     kept = {path for pattern in _KEPT[step] for path in folder.glob(pattern)}
     if not kept:
         raise CompilationError(f"the step {step} left no result", "See its log.")

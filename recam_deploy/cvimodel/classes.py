@@ -1,4 +1,4 @@
-"""How many classes a cvimodel tells apart, told by its family and its outputs' shapes."""
+"""Count the classes of a cvimodel, by its family and its outputs' shapes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ _POSE = ("yolov8-pose", "yolo11-pose")
 
 
 def class_count(model: CviModel) -> int | None:
-    """The number of classes; None where the family does not tell it.
+    """Return the number of classes; None where the family does not define it.
 
-    Where the camera's decoders look for them: SSCMA-Micro `sscma/core/model/ma_model_*.cpp`.
+    Each family's place for it is that of the camera's decoder: SSCMA-Micro
+    `sscma/core/model/ma_model_*.cpp`.
     """
     shapes = [tensor.shape for tensor in model.outputs]
     family = model.family

@@ -1,8 +1,8 @@
-"""Which family the camera takes a model for, told by the shapes of its inputs and outputs alone.
+"""Decide which family the camera takes a model for, by the shapes of its inputs and outputs alone.
 
 The order and the rules are those of SSCMA-Micro `sscma/core/model/ma_model_factory.cpp` and of
-the `isValid` of each `ma_model_*.cpp` that it asks; names, types and meaning count for nothing
-there. Its rule for facial landmarks (PFLD) is left out: the classifier's takes such models first.
+the `isValid` of each `ma_model_*.cpp` that it calls, which ignore names, types and meaning. The
+rule for facial landmarks (PFLD) is left out: the classifier's rule accepts such models before it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeAlias
 Shape: TypeAlias = tuple[int, ...]
 Shapes: TypeAlias = Sequence[Shape]
 
-_STRIDES = (8, 16, 32)
+STRIDES = (8, 16, 32)
 _DFL_CHANNELS = 64
 _MASKS = 32
 
@@ -31,27 +31,45 @@ class _Image:
 
     @property
     def square(self) -> bool:
+        """Say whether height and width are equal."""
         return self.height == self.width
 
     @property
     def grids(self) -> tuple[int, ...]:
-        return tuple(self.width // stride for stride in _STRIDES)
+        """Return the side of the grid at each stride, in cells."""
+        return tuple(self.width // stride for stride in STRIDES)
 
     @property
     def areas(self) -> list[int]:
+        """Return the number of cells at each stride."""
         return [grid * grid for grid in self.grids]
 
     @property
     def cells(self) -> int:
+        """Return the number of cells at all strides."""
         return sum(self.areas)
 
 
 def family_of(inputs: Shapes, outputs: Shapes) -> str | None:
-    """The name of the family, or None where the camera refuses the model."""
+    """Return the name of the family; None where the camera refuses the model."""
     image = _image(inputs)
     if image is None:
         return None
     return next((name for name, rule in _RULES if rule(image, outputs)), None)
+
+
+def newer_family_of(inputs: Shapes, outputs: Shapes) -> str | None:
+    """Return the family of a model that only firmware after 0.2.4 decodes, else None.
+
+    That firmware has SSCMA-Micro e830d54. It takes nearly every other model for YOLO26 pose or
+    segmentation as well; here only the maps that its pose decoder reads count.
+    """
+    image = _image(inputs)
+    if family_of(inputs, outputs) is not None:
+        return None
+    if len(inputs) == 1 and _is_bisenet(outputs):
+        return "bisenet-v2"
+    return "yolo26-pose" if image and _is_yolo26_pose(image, outputs) else None
 
 
 def _image(inputs: Shapes) -> _Image | None:
@@ -61,7 +79,7 @@ def _image(inputs: Shapes) -> _Image | None:
     if last in (1, 3):
         image = _Image(first, second, last, first, second)
     else:
-        # Planar: the factory takes the last dimension for the height.
+        # Planar: the factory reads the last dimension as the height.
         image = _Image(last, second, first, first, second)
     if batch != 1 or image.height < 32 or image.height % 32 or image.channels not in (1, 3):
         return None
@@ -90,7 +108,7 @@ def _is_classifier(image: _Image, outputs: Shapes) -> bool:
 
 
 def _is_yolov8_pose(image: _Image, outputs: Shapes) -> bool:
-    """Seven lists of rows: scores and boxes of each scale, and all key points."""
+    """Accept seven lists of rows: scores and boxes at each stride, and all key points."""
     if not image.square or len(outputs) != 7 or any(len(shape) != 3 for shape in outputs):
         return False
     rows: dict[str, list[int]] = {"scores": [], "boxes": [], "points": []}
@@ -153,11 +171,30 @@ def _is_yolo26(image: _Image, outputs: Shapes) -> bool:
     )
 
 
+def _is_bisenet(outputs: Shapes) -> bool:
+    """One map of classes, [1, C, H, W] or [C, H, W]."""
+    if len(outputs) != 1 or len(outputs[0]) not in (3, 4):
+        return False
+    batch, classes, height, width = outputs[0] if len(outputs[0]) == 4 else (1, *outputs[0])
+    return batch == 1 and classes >= 2 and height >= 32 and width >= 32
+
+
+def _is_yolo26_pose(image: _Image, outputs: Shapes) -> bool:
+    """Nine maps: boxes, classes and key points of each scale in turn."""
+    boxes, classes, points = outputs[0::3], outputs[1::3], outputs[2::3]
+    return (
+        len(outputs) == 9
+        and _has_maps(image, boxes, classes, 4, batch=True)
+        and _has_maps(image, boxes, points, 4, batch=True)
+        and all(shape[1] % 3 == 0 for shape in points)
+    )
+
+
 def _has_maps(
     image: _Image, boxes: Shapes, classes: Shapes, box_channels: int, *, batch: bool
 ) -> bool:
-    """A box and a class map of each scale, from stride 8 to 32; `batch` must be 1 if asked for."""
-    if len(boxes) != len(_STRIDES) or len(classes) != len(_STRIDES):
+    """Accept a box and a class map at each stride, from 8 to 32; with `batch`, of batch size 1."""
+    if len(boxes) != len(STRIDES) or len(classes) != len(STRIDES):
         return False
     return all(
         len(box) == len(logits) == 4
@@ -169,7 +206,7 @@ def _has_maps(
 
 
 def _has_rows(image: _Image, outputs: Shapes, box_width: int) -> bool:
-    """Six lists of rows [1, g*g, n]: of each scale one that is `box_width` wide and one other."""
+    """Accept six lists of rows [1, g*g, n]: at each stride one of `box_width`, and another."""
     if not image.square or len(outputs) != 6 or any(len(shape) != 3 for shape in outputs):
         return False
     boxes = sorted(count for _, count, width in outputs if width == box_width)

@@ -1,4 +1,4 @@
-"""The values that describe a cvimodel."""
+"""Describe a cvimodel."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import math
 from dataclasses import dataclass
 
 from ..errors import InputError
-from .family import family_of
+from .family import STRIDES, family_of, newer_family_of
 
 CHIP = "cv181x"
+ROW_BYTES = 64
+"""Rows of the camera's video frames are padded to a multiple of this: `DEFAULT_ALIGN` of
+sophgo/osdrv interdrv/vpss/common/vpss.c, which Seeed's code does not change."""
 
 DTYPE_BYTES = {
     "float32": 4,
@@ -20,12 +23,12 @@ DTYPE_BYTES = {
     "int8": 1,
     "uint8": 1,
 }
-"""Bytes an element, in the order of the file format's own numbers."""
+"""The bytes of an element; the order is that of the numbers in the file format."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the first 48 bytes say; `md5` is of all that follows them."""
+    """The first 48 bytes of the file; `md5` is of all bytes after them."""
 
     version: str
     chip: str
@@ -35,13 +38,24 @@ class Header:
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output. `qscale` turns its integers into reals; 0 when it needs none."""
+    """An input or output. Its integers times `qscale` are real values; 0 when there is none.
+
+    `aligned` says that its rows are padded to `ROW_BYTES`: it was built with `--aligned_input`.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     qscale: float
     pixel_format: str
+    aligned: bool = False
+
+    @property
+    def row_bytes(self) -> int:
+        """Return the bytes of one row of a packed picture [1, H, W, C]; 0 for anything else."""
+        if len(self.shape) != 4 or self.shape[3] not in (1, 3):
+            return 0
+        return self.shape[2] * self.shape[3] * DTYPE_BYTES[self.dtype]
 
 
 @dataclass(frozen=True)
@@ -59,7 +73,7 @@ class MappedTensor:
 
     @property
     def nbytes(self) -> int:
-        """The size of its elements, in bytes."""
+        """Return the size of the tensor's elements, in bytes."""
         return math.prod(self.tensor.shape) * DTYPE_BYTES[self.tensor.dtype]
 
 
@@ -76,7 +90,7 @@ class Weight:
 
 @dataclass(frozen=True)
 class Section:
-    """A piece of data behind the description; `offset` counts bytes from that one's end.
+    """A block of data after the description; `offset` counts bytes from the description's end.
 
     `md5` is of the section's bytes as they are stored.
     """
@@ -92,7 +106,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Routine:
-    """A step of a program: on the "tpu", a section of commands; on the "cpu", a function."""
+    """A step of a program.
+
+    `kind` is "tpu" or "cpu"; `runs` names the section of commands or the function.
+    """
 
     kind: str
     inputs: tuple[str, ...]
@@ -102,9 +119,9 @@ class Routine:
 
 @dataclass(frozen=True)
 class Program:
-    """What runs for one batch size, and the memory that it takes, in bytes.
+    """The routines for one batch size, and the memory that they take, in bytes.
 
-    `neuron_bytes` is 0 in all but files older than version 1.1, which know no other memory.
+    `neuron_bytes` is 0 except in files older than version 1.1, which have no other memory.
     """
 
     batch: int
@@ -138,9 +155,9 @@ class CviModel:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """Height and width of the one input image, packed [1, H, W, 3] or planar [1, 3, H, W].
+        """Return height and width of the one input image, [1, H, W, 3] or [1, 3, H, W].
 
-        Raises InputError when the input is no image.
+        Raises InputError when the input is not an image.
         """
         shape = self.inputs[0].shape if len(self.inputs) == 1 else ()
         if len(shape) == 4 and shape[3] in (1, 3):
@@ -154,8 +171,21 @@ class CviModel:
         )
 
     @property
+    def rows(self) -> str:
+        """Say which rows the input takes: "any", "padded" or "dense".
+
+        "any": its rows are multiples of `ROW_BYTES`, padded or not. "padded": correct live, where
+        the camera delivers such rows, and wrong in the test binary `sscma-model`, which writes
+        dense ones (SSCMA-Micro sscma/core/model/ma_model_detector.cpp). "dense": the reverse.
+        """
+        image = self.inputs[0] if len(self.inputs) == 1 else None
+        if image is None or image.row_bytes % ROW_BYTES == 0:
+            return "any"
+        return "padded" if image.aligned else "dense"
+
+    @property
     def family(self) -> str | None:
-        """The family that the camera takes it for; None where it would refuse it."""
+        """Return the family that the camera takes the model for; None where it refuses it."""
         if self.header.chip != CHIP:
             return None
         return family_of(
@@ -163,11 +193,43 @@ class CviModel:
         )
 
     @property
-    def ion_bytes(self) -> int:
-        """The physically contiguous (ION) memory that the model takes when loaded.
+    def newer_family(self) -> str | None:
+        """Return the family that only firmware after 0.2.4 decodes it as, else None."""
+        if self.header.chip != CHIP:
+            return None
+        return newer_family_of(
+            [tensor.shape for tensor in self.inputs], [tensor.shape for tensor in self.outputs]
+        )
 
-        All sections, what each program keeps for itself, the largest of the shared areas, and
-        the buffers of inputs and outputs: as sophgo/cviruntime `tool/cvimodel_tool.cpp` counts.
+    @property
+    def has_int8_maps(self) -> bool:
+        """Say whether the camera decodes it as a YOLO11 detector whose six maps are INT8."""
+        maps = self.outputs[:6]
+        return self.family == "yolo11-detect" and all(tensor.dtype == "int8" for tensor in maps)
+
+    @property
+    def unequal_scales(self) -> dict[int, tuple[float, float]]:
+        """Return the scales of box and class map by stride, where YOLO11's INT8 maps differ in it.
+
+        The camera multiplies each with the other's scale: `postProcessI8` of SSCMA-Micro 60e2ede
+        `sscma/core/model/ma_model_yolo11.cpp`. Empty unless `has_int8_maps`.
+        """
+        if not self.has_int8_maps:
+            return {}
+        scales = [tensor.qscale for tensor in self.outputs[:6]]
+        pairs = zip(scales[0::2], scales[1::2], strict=True)
+        return {
+            stride: (box, logits)
+            for stride, (box, logits) in zip(STRIDES, pairs, strict=True)
+            if box != logits
+        }
+
+    @property
+    def ion_bytes(self) -> int:
+        """Return the bytes of physically contiguous (ION) memory that the loaded model takes.
+
+        They are all sections, each program's private memory, the largest of the shared areas, and
+        the buffers of inputs and outputs, as sophgo/cviruntime `tool/cvimodel_tool.cpp` counts.
         """
         buffers = [
             entry.nbytes

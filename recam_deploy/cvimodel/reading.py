@@ -1,4 +1,4 @@
-"""Reading a cvimodel file: its header, and the description behind it.
+"""Read a cvimodel file: its header, and the description after it.
 
 Layout, little-endian: `CviModel`, u32 body size, two version bytes, md5[16] of everything after
 the header, chip[16], padding to 48 bytes; then a FlatBuffer of the body size, then the sections'
@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from ..errors import InputError
@@ -32,12 +34,53 @@ HEADER_BYTES = 48
 
 _DTYPES = tuple(DTYPE_BYTES)
 _SECTIONS = ("weight", "cmdbuf", "x86_64", "aarch64", "dmabuf")
-_MOST_BYTES = 1 << 30  # far more than any camera holds
+_MOST_BYTES = 1 << 30  # far more than a camera's memory
 _MOST_DIMENSIONS = 8
 _NO_MEMORY = -1
-# An address names its kind of memory in the bits above these.
+# The bits of an address above these name its kind of memory.
 _ADDRESS_BITS = 40
 _OFFSET_MASK = (1 << _ADDRESS_BITS) - 1
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A cvimodel's bytes, read once; hashes, header and layout are computed when first used."""
+
+    path: Path
+    data: bytes = field(repr=False)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Return the file's sha256 in hex."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    @cached_property
+    def md5(self) -> str:
+        """Return the file's md5 in hex, as the camera's `model.json` has it."""
+        return _md5(self.data)
+
+    @cached_property
+    def header(self) -> Header:
+        """Check magic, size and md5. Raises InputError when the file is truncated or damaged."""
+        return _header(self.data, self.path)
+
+    @cached_property
+    def layout(self) -> CviModel:
+        """Read the whole description. Raises InputError as `header` does."""
+        end = HEADER_BYTES + self.header.body_bytes
+        description, rest = self.data[HEADER_BYTES:end], memoryview(self.data)[end:]
+        try:
+            return _model(Buffer(description).root(), self.header, rest)
+        except ERRORS as error:
+            raise InputError(
+                f"{self.path} has a good checksum, but its description cannot be read",
+                "It may come from another compiler; convert the model with `recam convert`.",
+            ) from error
+
+
+def read_file(path: Path) -> ModelFile:
+    """Read all bytes of a cvimodel. Raises InputError when it cannot be read or is no cvimodel."""
+    return ModelFile(path, _read(path))
 
 
 def read_header(path: Path) -> Header:
@@ -45,30 +88,21 @@ def read_header(path: Path) -> Header:
 
     Raises InputError when the file is no cvimodel, is truncated, or is damaged.
     """
-    return _header(_read(path), path)
+    return read_file(path).header
 
 
 def read_model(path: Path) -> CviModel:
-    """Read all that a cvimodel says of itself. Raises InputError as `read_header` does."""
-    data = _read(path)
-    header = _header(data, path)
-    end = HEADER_BYTES + header.body_bytes
-    try:
-        return _model(Buffer(data[HEADER_BYTES:end]).root(), header, memoryview(data)[end:])
-    except ERRORS as error:
-        raise InputError(
-            f"{path} has a good checksum, but its description cannot be read",
-            "It may come from another compiler; convert the model with `recam convert`.",
-        ) from error
+    """Read a cvimodel's whole description. Raises InputError as `read_header` does."""
+    return read_file(path).layout
 
 
 def _read(path: Path) -> bytes:
-    """All of the file, if it begins as a cvimodel does."""
+    """Read all bytes of the file. Raises InputError unless it begins with MAGIC."""
     try:
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
                 raise InputError(
-                    f"{path} is not a cvimodel", "Make one from an ONNX model with `recam convert`."
+                    f"{path} is not a cvimodel", "Convert an ONNX model with `recam convert`."
                 )
             size = os.fstat(file.fileno()).st_size
             if size > _MOST_BYTES:
@@ -85,7 +119,7 @@ def _read(path: Path) -> bytes:
 def _header(data: bytes, path: Path) -> Header:
     damaged = InputError(
         f"{path} is truncated or damaged ({len(data)} bytes)",
-        "Copy it again from where it was made, or convert the model again.",
+        "Copy it again from its source, or convert the model again.",
     )
     if len(data) < HEADER_BYTES:
         raise damaged
@@ -108,7 +142,7 @@ def _model(root: Table, header: Header, data: memoryview) -> CviModel:
     tensors = {entry.tensor.name: entry.tensor for entry in programs[0].tensors}
     named = (*programs[0].inputs, *programs[0].outputs)
     if any(name not in tensors for name in named):
-        raise ValueError("a tensor is named and not described")
+        raise ValueError("a tensor has a name and no description")
     return CviModel(
         header=header,
         name=root.text(1),
@@ -148,7 +182,7 @@ def _routine(table: Table) -> Routine:
 
 
 def _mapped(table: Table, *, old: bool) -> MappedTensor:
-    """A tensor with its address, read as sophgo/cviruntime `tool/cvimodel_tool.cpp` does.
+    """Read a tensor with its address, as sophgo/cviruntime `tool/cvimodel_tool.cpp` does.
 
     Before version 1.1 (`old`) there was no shared memory.
     """
@@ -172,6 +206,7 @@ def _tensor(table: Table) -> Tensor:
         dtype=_dtype(table.unsigned(3, 1)),
         qscale=quant.float32(4) if quant else 0.0,
         pixel_format=table.text(10),
+        aligned=table.flag(11),
     )
 
 

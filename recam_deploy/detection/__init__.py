@@ -1,1 +1,1 @@
-"""From a detector's raw outputs to named boxes on the original picture, and how two sets agree."""
+"""Decode a detector's outputs to named boxes on the original picture, draw and compare them."""

@@ -1,4 +1,4 @@
-"""Decoding the outputs of YOLO models as the camera does.
+"""Decode the outputs of YOLO models as the camera does.
 
 The arithmetic is that of SSCMA-Micro `sscma/core/model/` (`ma_model_yolo11.cpp`,
 `ma_model_yolo26.cpp`, `ma_model_yolo11_pose.cpp`, `ma_model_yolo11_seg.cpp`, `ma_model_yolov5.cpp`)
@@ -24,7 +24,7 @@ SCORE_THRESHOLD = 0.25
 """The camera's default for detectors (`ma_model_detector.cpp`)."""
 IOU_THRESHOLD = 0.45
 MASK_THRESHOLD = 0.5
-"""Of the weighted sum of prototypes itself: the camera takes no sigmoid of it."""
+"""Of the weighted sum of prototypes itself: the camera applies no sigmoid to it."""
 DFL_BINS = 16
 STRIDES = (8, 16, 32)
 
@@ -36,10 +36,10 @@ def decode_heads(
     score_threshold: float = SCORE_THRESHOLD,
     iou_threshold: float = IOU_THRESHOLD,
 ) -> list[Detection]:
-    """Detections in three heads, best first, in pixels of the letterbox's source picture.
+    """Decode three heads to detections, best first, in pixels of the letterbox's source picture.
 
     `heads` are the box [1, 64, g, g] (DFL) or [1, 4, g, g] (plain distances) and class logits
-    [1, nc, g, g] for strides 8, 16 and 32, for one letterboxed picture. Detections that lie wholly
+    [1, nc, g, g] for strides 8, 16 and 32, for one letterboxed picture. Detections that are wholly
     in the letterbox's padding are left out.
     """
     boxes, scores, classes = [], [], []
@@ -53,12 +53,12 @@ def decode_heads(
 
 
 def interleaved(outputs: Sequence[Array]) -> list[tuple[Array, Array]]:
-    """Heads from outputs in which box and class tensors alternate."""
+    """Pair the heads of outputs in which box and class tensors alternate."""
     return list(zip(outputs[0::2], outputs[1::2], strict=True))
 
 
 def grouped(outputs: Sequence[Array]) -> list[tuple[Array, Array]]:
-    """Heads from outputs in which all box tensors come before all class tensors."""
+    """Pair the heads of outputs in which all box tensors come before all class tensors."""
     half = len(outputs) // 2
     return list(zip(outputs[:half], outputs[half:], strict=True))
 
@@ -70,10 +70,10 @@ def decode_anchored(
     score_threshold: float = SCORE_THRESHOLD,
     iou_threshold: float = IOU_THRESHOLD,
 ) -> list[Detection]:
-    """Detections in YOLOv5's output [1, 3N, 5 + classes] or [1, 3N, 5 + classes, 1].
+    """Decode YOLOv5's output [1, 3N, 5 + classes] or [1, 3N, 5 + classes, 1].
 
-    Each of the 3N rows holds a box's centre and size as fractions of the input, its objectness,
-    which alone is the camera's score, and the classes' scores.
+    Each of the 3N rows holds a box's centre and size as fractions of the input, its objectness, and
+    the classes' scores. The camera's score is the objectness alone.
     """
     rows = output.reshape(output.shape[1], output.shape[2])
     rows = rows[rows[:, 4] > score_threshold]
@@ -95,11 +95,11 @@ def decode_rows(
     score_threshold: float = SCORE_THRESHOLD,
     iou_threshold: float = IOU_THRESHOLD,
 ) -> list[Detection]:
-    """Detections in an output [1, 4 + classes + rest, N] or [1, 4 + classes + rest, N, 1].
+    """Decode an output [1, 4 + classes + rest, N] or [1, 4 + classes + rest, N, 1].
 
-    Each of the N columns holds a box's centre and size in input pixels, the scores, and then, with
-    `keypoints`, x, y and visibility for each point, or, with `prototypes` [1, P, h, w], the P
-    weights by which their sum is the object's mask.
+    Each of the N columns holds a box's centre and size in input pixels, the scores, and more: with
+    `keypoints`, x, y and visibility of each point; with `prototypes` [1, P, h, w], the P weights of
+    their sum, which is the object's mask.
     """
     rows = output.reshape(output.shape[1], -1)
     scores = rows[4 : 4 + classes]
@@ -121,10 +121,10 @@ def decode_rows(
 def decode_classes(
     output: Array, letterbox: Letterbox, labels: Sequence[str], score_threshold: float
 ) -> list[Detection]:
-    """The best class of an output [1, nc, ...] of scores, as a detection of the whole picture."""
+    """Return the best class of an output [1, nc, ...] of scores, with the whole picture as box."""
     scores = output.ravel()
     best = int(scores.argmax())
-    if not scores[best] >= score_threshold:  # NaN counts as nothing, as with boxes
+    if not scores[best] >= score_threshold:  # so that NaN is no detection, as for boxes
         return []
     width, height = letterbox.source
     box = (0.0, 0.0, float(width), float(height))
@@ -133,16 +133,16 @@ def decode_classes(
 
 @dataclass(frozen=True)
 class _Masks:
-    """What masks are made of: `weights` [n, P] and `prototypes` [P, h, w] over the whole input."""
+    """The parts of masks: `weights` [n, P], and `prototypes` [P, h, w] over the whole input."""
 
     weights: Array
     prototypes: Array
 
     def on_source(self, index: int, corners: Array, letterbox: Letterbox) -> Mask:
-        """The mask of candidate `index` within its box, `corners` in input pixels.
+        """Compute the mask of candidate `index` in its box, `corners` in input pixels.
 
-        On the camera it consists of whole cells of the prototypes' grid; the box's sides are cut
-        down to whole cells. A pixel is the object's when its middle lies in such a cell.
+        As on the camera, it consists of whole cells of the prototypes' grid, and the box's sides
+        are truncated to whole cells. A pixel belongs to the object if its centre is in such a cell.
         """
         total = np.tensordot(self.weights[index], self.prototypes, axes=1)
         height, width = total.shape
@@ -161,8 +161,11 @@ class _Masks:
 
 @dataclass(frozen=True)
 class _Candidates:
-    """What cleared the threshold: corner boxes [n, 4] in input pixels, scores [n], classes [n],
-    and keypoints [n, K, 3] or masks where the model has them."""
+    """The detections above the threshold, before suppression.
+
+    `boxes` are corners [n, 4] in input pixels; scores and classes are [n]. `points` are keypoints
+    [n, K, 3]; they and `masks` are None for models without them.
+    """
 
     boxes: Array
     scores: Array
@@ -170,12 +173,12 @@ class _Candidates:
     points: Array | None = None
     masks: _Masks | None = None
     per_class: bool = False
-    """Suppress within a class only: pose and segmentation on the camera do, detection does not."""
+    """Suppress within a class only, as the camera does for pose and segmentation alone."""
 
     def best(
         self, letterbox: Letterbox, labels: Sequence[str], iou_threshold: float
     ) -> list[Detection]:
-        """Those that survive suppression and lie on the picture, best first."""
+        """Return those that remain after suppression and are on the picture, best first."""
         compared = _as_compared(self.boxes)
         if self.per_class and len(compared):
             compared = compared + (self.classes * compared.max() * 2)[:, None].astype(np.float32)
@@ -209,7 +212,7 @@ def _label(labels: Sequence[str], class_id: int) -> str:
 def _decode_scale(
     boxes: Array, logits: Array, stride: int, threshold: float
 ) -> tuple[Array, Array, npt.NDArray[np.int64]]:
-    """Corner boxes [n, 4] in input pixels, scores [n] and classes [n] of one scale's cells."""
+    """Decode one scale to corner boxes [n, 4] in input pixels, scores [n] and classes [n]."""
     best = logits.max(axis=0)
     rows, columns = np.nonzero(best > np.log(threshold / (1 - threshold)))
     left, top, right, bottom = _distances(boxes[:, rows, columns].astype(np.float32))
@@ -221,7 +224,7 @@ def _decode_scale(
 
 
 def _distances(values: Array) -> Array:
-    """The four sides' distances [4, n] in grid cells, from [4, n] or the DFL's [64, n]."""
+    """Return the four sides' distances [4, n] in grid cells, from [4, n] or the DFL's [64, n]."""
     if values.shape[0] == 4:
         return values
     bins = values.reshape(4, DFL_BINS, -1)
@@ -232,16 +235,16 @@ def _distances(values: Array) -> Array:
 
 
 def _as_compared(boxes: Array) -> Array:
-    """Corner boxes as the camera's suppression compares them.
+    """Move corner boxes by half their size, as the camera's suppression compares them.
 
-    It takes a box's centre for its top left corner (`compute_iou` on centre boxes), so every box
-    is moved by half its size: boxes of one size overlap as they do, others a little differently.
+    It takes a box's centre for its top left corner (`compute_iou` on centre boxes). The overlap of
+    boxes of one size stays the same, that of others changes a little.
     """
     return np.asarray(boxes + np.tile((boxes[:, 2:] - boxes[:, :2]) / 2, 2), np.float32)
 
 
 def suppress(boxes: Array, scores: Array, iou_threshold: float) -> list[int]:
-    """Indices that survive non-maximum suppression across classes, best score first."""
+    """Return the indices that remain after non-maximum suppression across classes, best first."""
     kept: list[int] = []
     order = list(np.argsort(-scores, kind="stable"))
     while order:
@@ -256,7 +259,7 @@ def suppress(boxes: Array, scores: Array, iou_threshold: float) -> list[int]:
 
 
 def iou_with(box: Array, others: Array) -> Array:
-    """Intersection over union of one corner box [4] with `others` [n, 4]; result [n]."""
+    """Compute the intersection over union of one corner box [4] with `others` [n, 4]: [n]."""
     top_left = np.maximum(box[:2], others[:, :2])
     bottom_right = np.minimum(box[2:], others[:, 2:])
     inside = np.clip(bottom_right - top_left, 0, None).prod(axis=1)

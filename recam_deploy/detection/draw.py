@@ -1,4 +1,4 @@
-"""Drawing detections on the original picture."""
+"""Draw detections on the original picture."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ _MASK_WEIGHT = 0.5
 
 
 def draw_detections(image: Image.Image, detections: Sequence[Detection]) -> Image.Image:
-    """A copy of `image` (RGB) with a box, the class name and the score for each detection, and
-    under them the masks and keypoints of those that have them."""
+    """Return a copy of `image` (RGB) with each detection's box, class name and score.
+
+    Masks and keypoints, where there are any, are drawn below them.
+    """
     result = _with_masks(image.convert("RGB"), detections)
     pen = ImageDraw.Draw(result)
     line = max(2, round(min(result.size) / 200))
@@ -33,7 +35,7 @@ def draw_detections(image: Image.Image, detections: Sequence[Detection]) -> Imag
 
 
 def _with_masks(image: Image.Image, detections: Sequence[Detection]) -> Image.Image:
-    """A copy of `image` through which the masks shine, the surest detection's on top."""
+    """Return a copy of `image` blended with the masks, that of the highest score on top."""
     pixels = np.array(image)
     for detection in sorted(detections, key=lambda d: d.score):
         if detection.mask:
@@ -46,7 +48,7 @@ def _with_masks(image: Image.Image, detections: Sequence[Detection]) -> Image.Im
 
 
 def _edge(inside: Bitmap) -> Bitmap:
-    """The pixels inside that have a neighbour outside; the picture's sides count as inside."""
+    """Return the pixels inside with a neighbour outside; the picture's border counts as inside."""
     padded = np.pad(inside, 1, mode="edge")
     around = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     edge: Bitmap = inside & ~around
@@ -64,7 +66,7 @@ def _caption(
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
     size: tuple[int, int],
 ) -> None:
-    """The name and score on a plate above the box, or inside it where there is no room."""
+    """Draw name and score on a filled label above the box, or inside it where there is no room."""
     text = f"{detection.label} {detection.score:.2f}"
     left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
     width, height = right - left + 6, bottom - top + 6

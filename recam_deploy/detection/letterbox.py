@@ -1,7 +1,7 @@
-"""Fitting a picture into a network's input without changing its proportions.
+"""Fit a picture into a network's input without changing its proportions.
 
-The camera pads with zeros, the picture in the centre (SSCMA-Micro, and the compiler's
-`keep_aspect_ratio`); both sides of every comparison here are letterboxed by this one class.
+The camera centres the picture and pads with zeros (SSCMA-Micro, and the compiler's
+`keep_aspect_ratio`). Both sides of every comparison use this one class.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STRIP = 512
 
 @dataclass(frozen=True)
 class Letterbox:
-    """How a `source` picture lies in a `target`; both are (width, height) in pixels.
+    """The place of a `source` picture in a `target`; both are (width, height) in pixels.
 
     `scale` is target pixels per source pixel; `left` and `top` are the padding in target pixels.
     """
@@ -43,18 +43,18 @@ class Letterbox:
         return max(1, int(source[0] * scale)), max(1, int(source[1] * scale))
 
     def apply(self, image: Image.Image) -> Image.Image:
-        """The letterboxed RGB picture, of the target's size, black around it."""
+        """Return the letterboxed RGB picture of the target's size, with black padding."""
         canvas = Image.new("RGB", self.target)
         size = self._scaled(self.source, self.scale)
         canvas.paste(sampled(image, size), (self.left, self.top))
         return canvas
 
     def point_to_source(self, x: float, y: float) -> tuple[float, float]:
-        """A point in target pixels as one in source pixels; it may lie outside the picture."""
+        """Convert a point from target to source pixels; it may be outside the picture."""
         return (x - self.left) / self.scale, (y - self.top) / self.scale
 
     def to_source(self, box: Box) -> Box:
-        """A box in target pixels as one in source pixels, cut off at the picture's edges."""
+        """Convert a box from target to source pixels, clipped to the picture."""
         width, height = self.source
         x1, y1 = self.point_to_source(box[0], box[1])
         x2, y2 = self.point_to_source(box[2], box[3])
@@ -67,14 +67,16 @@ class Letterbox:
 
 
 def sampled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """A picture resized to `size` as the camera's test binary and the compiler do it, as RGB."""
+    """Resize a picture to `size` as the camera's test binary and the compiler do; return RGB."""
     rgb = image if image.mode == "RGB" else image.convert("RGB")
     return Image.fromarray(resize_bilinear(_pixels(rgb), size))
 
 
 def _pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """The values of an RGB picture, uint8 [H, W, 3], strip by strip: at one go Pillow holds a large
-    picture three times."""
+    """Return the values of an RGB picture, uint8 [H, W, 3].
+
+    The picture is copied in strips: as a whole, Pillow would hold it in memory three times.
+    """
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, _STRIP):
         bottom = min(top + _STRIP, image.height)

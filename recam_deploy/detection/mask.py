@@ -1,4 +1,4 @@
-"""The outline of one object, pixel by pixel, and how well two of them agree."""
+"""Hold the mask of one object, and compare it with another."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Bitmap: TypeAlias = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Mask:
-    """Which pixels of a picture are the object's, as COCO's run-length encoding.
+    """The pixels of a picture that belong to an object, in COCO's run-length encoding.
 
-    `size` is the picture's (width, height) in pixels. `counts` are the lengths of runs of pixels
-    that are in turn outside and inside, down the columns from the left one on; the first run, of
-    pixels outside, may be empty.
+    `size` is the picture's (width, height) in pixels. `counts` are the lengths of runs of pixels,
+    in turn outside and inside, column by column from the left. The first run, of pixels outside,
+    may be empty.
     """
 
     size: tuple[int, int]
@@ -28,7 +28,7 @@ class Mask:
 
     @classmethod
     def of(cls, pixels: Bitmap) -> Mask:
-        """The mask of a bitmap [height, width], true inside."""
+        """Encode a bitmap [height, width], true inside."""
         height, width = pixels.shape
         columns = pixels.ravel(order="F")
         turns = np.flatnonzero(columns[1:] != columns[:-1]) + 1
@@ -38,7 +38,7 @@ class Mask:
 
     @cached_property
     def pixels(self) -> Bitmap:
-        """The bitmap [height, width], true inside; not to be written to."""
+        """Decode to a read-only bitmap [height, width], true inside."""
         width, height = self.size
         inside = np.arange(len(self.counts)) % 2 == 1
         bitmap: Bitmap = np.repeat(inside, self.counts).reshape((height, width), order="F")
@@ -47,22 +47,25 @@ class Mask:
 
     @property
     def area(self) -> int:
-        """The pixels inside."""
+        """Count the pixels inside."""
         return sum(self.counts[1::2])
 
     def resized(self, size: tuple[int, int]) -> Mask:
-        """The same on the picture scaled to `size`, (width, height) in pixels."""
+        """Return the mask for the picture scaled to `size`, (width, height) in pixels."""
         if size == self.size:
             return self
         image = Image.fromarray(self.pixels.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
         return Mask.of(np.asarray(image) != 0)
 
     def iou(self, other: Mask) -> float:
-        """Intersection over union with another mask of the same picture; 1 when both are empty."""
+        """Compute the intersection over union with a mask of the same size; 1 if both are empty."""
         both = int(np.count_nonzero(self.pixels & other.pixels))
         union = self.area + other.area - both
         return both / union if union else 1.0
 
     def as_json(self) -> dict[str, Any]:
-        """COCO's form, which pycocotools' `frPyObjects` reads; its size is height before width."""
+        """Return COCO's document, which pycocotools' `frPyObjects` reads.
+
+        Its `size` is (height, width).
+        """
         return {"size": [self.size[1], self.size[0]], "counts": list(self.counts)}

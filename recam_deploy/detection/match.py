@@ -1,4 +1,4 @@
-"""How well two sets of detections of the same pictures agree."""
+"""Match two sets of detections of the same pictures, and count how many agree."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from .types import Detection
 
 @dataclass(frozen=True)
 class Agreement:
-    """Counts over one or more pictures: the reference's detections, how many of them the other
-    set has too, and how many the other set has beside them."""
+    """Counts of detections over one or more pictures.
+
+    They are the reference's detections, how many of them the other set has too, and how many extra
+    ones it has.
+    """
 
     reference: int = 0
     matched: int = 0
@@ -29,17 +32,17 @@ class Agreement:
 
     @property
     def recall(self) -> float:
-        """The matched share of the reference's detections; 1 when it has none."""
+        """Return the matched share of the reference's detections; 1 when it has none."""
         return self.matched / self.reference if self.reference else 1.0
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """Which detections of one picture agree: `matched` pairs (reference, found), `missed` ones of
-    the reference, and `extra` ones of the other set.
+    """The matched detections of one picture.
 
-    `borderline` pairs are those whose reference is weaker than the score that counts while what
-    was found is not: neither a match nor extra.
+    `matched` are pairs (reference, found), `missed` detections of the reference alone, `extra`
+    detections of the other set alone. `borderline` pairs have a reference below the least score,
+    and a found one above it; they are neither matched nor extra.
     """
 
     matched: tuple[tuple[Detection, Detection], ...] = ()
@@ -49,7 +52,7 @@ class Pairing:
 
     @property
     def agreement(self) -> Agreement:
-        """The same as counts."""
+        """Return the counts."""
         matched = len(self.matched)
         return Agreement(matched + len(self.missed), matched, len(self.extra))
 
@@ -62,7 +65,7 @@ def agreement(
     min_iou: float = 0.7,
     slack: float = 0.1,
 ) -> Agreement:
-    """The counts of `pair`."""
+    """Return the counts of `pair`."""
     rules = {"min_score": min_score, "min_iou": min_iou, "slack": slack}
     return pair(reference, found, **rules).agreement
 
@@ -75,30 +78,32 @@ def pair(
     min_iou: float = 0.7,
     slack: float = 0.1,
 ) -> Pairing:
-    """Match one to one, by class and then the best IoU, the reference's strongest first.
+    """Match detections one to one, by class and then the best IoU, the highest scores first.
 
-    The reference counts from `min_score`; the other set may be weaker by `slack` and still match,
-    so that a score of 0.501 against 0.499 is no miss. Beside the matches, only what reaches
-    `min_score` and has no counterpart in the reference at all counts as extra.
+    The reference's detections count from `min_score`. A match may score less by `slack`, so that
+    0.501 against 0.499 is not missed. A detection of the other set is extra only if it reaches
+    `min_score` and matches no detection of the reference, whatever that one's score.
     """
     matched, borderline, missed = [], [], []
     left = [d for d in found if d.score >= min_score - slack]
     for detection in sorted((d for d in reference if d.score >= min_score), key=lambda d: -d.score):
-        counterpart = _taken(detection, left, min_iou)
+        counterpart = _take_match(detection, left, min_iou)
         if counterpart is None:
             missed.append(detection)
         else:
             matched.append((detection, counterpart))
     for detection in (d for d in reference if d.score < min_score):
-        counterpart = _taken(detection, left, min_iou)
+        counterpart = _take_match(detection, left, min_iou)
         if counterpart is not None and counterpart.score >= min_score:
             borderline.append((detection, counterpart))
     extra = tuple(d for d in left if d.score >= min_score)
     return Pairing(tuple(matched), tuple(borderline), tuple(missed), extra)
 
 
-def _taken(detection: Detection, candidates: list[Detection], min_iou: float) -> Detection | None:
-    """Remove from `candidates` the one that matches `detection` best, and return it."""
+def _take_match(
+    detection: Detection, candidates: list[Detection], min_iou: float
+) -> Detection | None:
+    """Remove the best match for `detection` from `candidates` and return it; None without one."""
     same = [c for c in candidates if c.class_id == detection.class_id]
     if not same:
         return None

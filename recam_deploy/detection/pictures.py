@@ -1,4 +1,4 @@
-"""Finding and reading pictures, with errors a user can act on."""
+"""Find and read pictures; errors name the file and what to do about it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import InputError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 MOST_PIXELS = 89_478_485
-"""Where Pillow begins to warn of pictures made to exhaust the memory; here they are refused."""
+"""From this size on, Pillow warns of pictures made to exhaust the memory; recam refuses them."""
 
 _GREY_16_BITS = ("I", "I;16", "I;16B", "I;16L")
 
@@ -20,8 +20,11 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def list_pictures(folder: Path) -> tuple[Path, ...]:
-    """The pictures directly in `folder`, by name; hidden files, such as macOS leaves beside each
-    picture that it copies, are none. Raises InputError when there are no pictures."""
+    """List the pictures directly in `folder`, by name.
+
+    Hidden files are left out: macOS writes one beside each picture that it copies. Raises
+    InputError when there are no pictures.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder", "Give a folder of JPEG or PNG pictures.")
     files = (path for path in folder.iterdir() if not path.name.startswith("."))
@@ -35,13 +38,16 @@ def list_pictures(folder: Path) -> tuple[Path, ...]:
 
 
 def read_picture(path: Path) -> Image.Image:
-    """One picture as RGB, turned upright. Raises InputError when it cannot be read whole."""
+    """Read a picture as RGB, turned upright by its EXIF data.
+
+    Raises InputError when it is too large, incomplete, or no picture.
+    """
     try:
         with Image.open(path) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise InputError(
                     f"{path} is too large, with {image.width}×{image.height} pixels",
-                    "Scale it down: a network takes some hundred pixels a side.",
+                    "Scale it down: a network's input has some hundred pixels a side.",
                 )
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
@@ -56,8 +62,10 @@ def read_picture(path: Path) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Pillow would cut off what is above 255; OpenCV, with which the compiler reads, keeps the
-    upper byte."""
+    """Convert to RGB; of 16-bit grey keep the upper byte, as OpenCV does in the compiler.
+
+    Pillow would clip values at 255.
+    """
     if image.mode in _GREY_16_BITS:
         grey = np.asarray(image).astype(np.uint16) >> 8
         image = Image.fromarray(grey.astype(np.uint8))

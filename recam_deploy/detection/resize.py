@@ -1,10 +1,10 @@
-"""Resizing as OpenCV does it, bit for bit: `cv2.resize` with INTER_LINEAR on 8-bit pictures.
+"""Resize bit for bit as OpenCV does: `cv2.resize` with INTER_LINEAR on 8-bit pictures.
 
-The compiler feeds calibration pictures through it and the camera's test binary its own, so what is
-measured here is measured on the same pixels. It samples at pixel centres, without smoothing, in
-fixed point: weights of 11 bits, products cut to 20 bits between the passes. Halving both sides is
-an average of four pixels instead. (OpenCV 4, modules/imgproc/src/resize.cpp; *measured* equal on
-the compiler's own 4.8.)
+The compiler resizes calibration pictures with it, and the camera's test binary its pictures, so
+recam measures on the same pixels. It samples at pixel centres, without smoothing, in fixed point:
+weights of 11 bits, products cut to 20 bits between the passes. Halving both sides is an average of
+four pixels instead. (OpenCV 4, modules/imgproc/src/resize.cpp; *measured* equal on the compiler's
+own 4.8.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _WEIGHT_BITS = 11
 
 
 def resize_bilinear(image: Pixels, size: tuple[int, int]) -> Pixels:
-    """`image`, uint8 [H, W, C], as [height, width, C]; `size` is (width, height)."""
+    """Resize `image`, uint8 [H, W, C], to [height, width, C]; `size` is (width, height)."""
     height, width = image.shape[:2]
     if size == (width, height):
         return image
@@ -41,7 +41,7 @@ def resize_bilinear(image: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def _halved(image: Pixels) -> Pixels:
-    """Each pixel the rounded mean of four."""
+    """Halve both sides: each pixel is the rounded mean of four."""
     wide = image.astype(np.uint16)
     rows = wide[0::2] + wide[1::2]
     halved: Pixels = ((rows[:, 0::2] + rows[:, 1::2] + 2) >> 2).astype(np.uint8)
@@ -51,7 +51,7 @@ def _halved(image: Pixels) -> Pixels:
 def _taps(
     source: int, target: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """For each of `target` pixels the two of `source` that it lies between, and their weights.
+    """Return for each of `target` pixels its two neighbours among `source` ones, and the weights.
 
     At the edge both are the outermost pixel.
     """

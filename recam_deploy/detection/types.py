@@ -1,4 +1,4 @@
-"""The value that all of this is about."""
+"""Define a detection."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Detection:
-    """One object found. `box` is x1, y1, x2, y2 in pixels of the original picture, and so are
-    the (x, y) of a pose model's `keypoints` and the `mask` of a segmentation model. A classifier's
-    box is the whole picture."""
+    """One detected object.
+
+    `box` is x1, y1, x2, y2 in pixels of the original picture, and so are the (x, y) of a pose
+    model's `keypoints` and the `mask` of a segmentation model. A classifier's box is the whole
+    picture.
+    """
 
     class_id: int
     label: str
@@ -25,12 +28,12 @@ class Detection:
 
     @property
     def visible(self) -> bool:
-        """Whether any of the box lies on the picture."""
+        """Say whether the box, clipped to the picture, has an area."""
         x1, y1, x2, y2 = self.box
         return x2 > x1 and y2 > y1
 
     def as_json(self) -> dict[str, Any]:
-        """As every `--json` document shows it."""
+        """Return the detection as every `--json` document shows it."""
         document: dict[str, Any] = {
             "class_id": self.class_id,
             "label": self.label,

@@ -1,1 +1,1 @@
-"""Finding cameras: by mDNS, over USB, on their own access point."""
+"""Find cameras by mDNS, over USB, and on their own access point."""

@@ -1,8 +1,8 @@
-"""The one door to mDNS: who announces itself as a camera on the local network.
+"""Find cameras that announce themselves by mDNS; the only module that imports zeroconf.
 
-A camera's avahi announces `_sscma._tcp` (its MQTT broker), `_http._tcp` and `_nodered._tcp` under
-its host name (sscma-example-sg200x, solutions/supervisor/rootfs/etc/avahi/services/sscma.service).
-Whatever comes from the network is bounded here, in number and in length.
+A camera's avahi announces `_sscma._tcp` (its MQTT broker), `_http._tcp` and `_ws._tcp` under its
+host name (sscma-example-sg200x, solutions/supervisor/rootfs/etc/avahi/services/sscma.service).
+All values from the network are limited here, in number and in length.
 """
 
 from __future__ import annotations
@@ -22,18 +22,17 @@ CAMERA_TYPE = "_sscma._tcp.local."
 TYPES: Mapping[str, str] = {
     CAMERA_TYPE: "mqtt",
     "_http._tcp.local.": "http",
-    "_nodered._tcp.local.": "node_red",
 }
 _MOST_CAMERAS = 100
 _NAME_LIMIT = 80
-# Waited for only where the answer did not come with the announcement: for one, and for all.
+# For one service and for all; used only where an announcement lacked the address.
 _ANSWER_SECONDS, _ANSWERS_SECONDS = 2.0, 10.0
 _POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class Announced:
-    """A camera that announces itself: its name, its address, and the ports that it names."""
+    """An announced camera: its name, its address, and its ports by service."""
 
     name: str
     host: str
@@ -41,9 +40,10 @@ class Announced:
 
 
 def browse(seconds: float, interface: str | None, step: Step) -> tuple[Announced, ...]:
-    """Ask for cameras and listen for `seconds`, on the interface of that address or on all.
+    """Query for cameras and collect answers for `seconds`.
 
-    Raises ConnectionFailedError when this machine cannot ask.
+    `interface` is the address of the network interface to use, None for all. Raises
+    ConnectionFailedError when this machine cannot send the query.
     """
     listener = _Names()
     try:
@@ -60,7 +60,7 @@ def browse(seconds: float, interface: str | None, step: Step) -> tuple[Announced
             found = [_resolved(network, instance, listener, until) for instance in instances]
     except (OSError, Error, ValueError, RuntimeError) as error:
         raise ConnectionFailedError(
-            f"the network cannot be asked by mDNS: {error or type(error).__name__}",
+            f"cameras cannot be searched by mDNS: {error or type(error).__name__}",
             "Check the network connection, and that discover.interface is an address of this "
             "machine.",
         ) from error
@@ -75,7 +75,7 @@ def _wait(seconds: float, step: Step) -> None:
 
 
 class _Names(ServiceListener):
-    """The services that were announced: their names without their type, by type."""
+    """The announced services: for each type the names, without the type."""
 
     def __init__(self) -> None:
         self._names: dict[str, set[str]] = {kind: set() for kind in TYPES}
@@ -89,7 +89,7 @@ class _Names(ServiceListener):
             known.add(name.removesuffix(f".{type_}"))
 
     def update_service(self, zc: Zeroconf, type_: str, name: str) -> None:
-        """Its address is asked for later."""
+        """Do nothing: the address is queried later."""
 
     def remove_service(self, zc: Zeroconf, type_: str, name: str) -> None:
         self._names[type_].discard(name.removesuffix(f".{type_}"))
@@ -112,15 +112,15 @@ def _resolved(network: Zeroconf, instance: str, listener: _Names, until: float) 
             host = next(iter(info.parsed_addresses(IPVersion.V4Only)), None)
     if host is None or not _is_address_of_one(host):
         return None
-    return Announced(printable(instance), host, ports)
+    return Announced(clean_name(instance), host, ports)
 
 
 def _is_address_of_one(host: str) -> bool:
-    """Whether an announced address is that of a machine; nothing is sent to any other."""
+    """Return whether an announced address is a single machine's; no other is connected to."""
     address = ipaddress.ip_address(host)
     return not (address.is_multicast or address.is_unspecified or host.endswith(".255"))
 
 
-def printable(name: str) -> str:
-    """A name from the network as text of one line and bounded length."""
+def clean_name(name: str) -> str:
+    """Replace unprintable characters of a name from the network; limit it to 80 characters."""
     return "".join(c if c.isprintable() else "?" for c in name[:_NAME_LIMIT])

@@ -1,1 +1,4 @@
-"""`recam doctor`: facts gathered by a thin layer, judged by pure functions, never changed."""
+"""Examine this machine and a camera for `recam doctor`.
+
+In each module `look` gathers facts and changes nothing; `judge` is a pure function of them.
+"""

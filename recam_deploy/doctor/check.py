@@ -1,4 +1,4 @@
-"""One line of the doctor's report."""
+"""Represent one line of the doctor's report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Status(str, Enum):
-    """How a check came out; a warning does not keep the camera from working today."""
+    """The outcome of a check; with a warning the camera works for now."""
 
     ok = "ok"
     warn = "warn"
@@ -16,7 +16,7 @@ class Status(str, Enum):
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at (`area.what`), how it is, the fact seen, and what to do about it."""
+    """One check: its id (`area.what`), its status, the fact found, and the remedy."""
 
     id: str
     status: Status
@@ -25,11 +25,11 @@ class Check:
 
     @property
     def area(self) -> str:
-        """The part of the whole that it is about: machine, network, ssh, camera, ..."""
+        """The part that was checked: machine, network, ssh, camera, model or node_red."""
         return self.id.partition(".")[0]
 
     def as_json(self) -> dict[str, str]:
-        """As `doctor --json` shows it."""
+        """Return its object in `doctor --json`."""
         return {
             "id": self.id,
             "area": self.area,
@@ -40,15 +40,15 @@ class Check:
 
 
 def ok(name: str, fact: str) -> Check:
-    """All is well."""
+    """Make a check that passed."""
     return Check(name, Status.ok, fact)
 
 
 def warn(name: str, fact: str, remedy: str) -> Check:
-    """It works, or may work, and should be looked at."""
+    """Make a check of something that works, or may work, but needs attention."""
     return Check(name, Status.warn, fact, remedy)
 
 
 def fail(name: str, fact: str, remedy: str) -> Check:
-    """It does not work."""
+    """Make a check that failed."""
     return Check(name, Status.fail, fact, remedy)

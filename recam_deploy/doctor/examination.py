@@ -1,4 +1,4 @@
-"""All of the doctor's work in its order: look, then judge, area by area."""
+"""Examine all areas in order: gather facts, then judge them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from ..camera.facts import CameraFacts, gather_facts, look_at_ion
 from ..camera.paths import CameraPaths
 from ..errors import CameraError
 from ..progress import Progress
 from ..settings import Settings
+from ..ssh.auth import PasswordAnswer
 from ..ssh.connection import Connection
-from ..ssh.session import PasswordAnswer
 from . import camera as cameras
-from . import camera_facts, machine, model, network, node_red, ssh
+from . import machine, model, network, node_red, ssh
 from .check import Check, Status, fail
+from .record import Record
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was found, in the order in which it is best read: each rests on those before it."""
+    """All checks, in an order in which each builds on those before it."""
 
     checks: tuple[Check, ...]
 
@@ -30,11 +32,11 @@ class Report:
         return not self.count(Status.fail)
 
     def count(self, status: Status) -> int:
-        """How many checks came out so."""
+        """Count the checks with this status."""
         return sum(check.status is status for check in self.checks)
 
     def as_json(self) -> dict[str, list[dict[str, str]]]:
-        """As `doctor --json` shows it."""
+        """Return the document of `doctor --json`."""
         return {"checks": [check.as_json() for check in self.checks]}
 
 
@@ -44,68 +46,90 @@ def examine(
     password: PasswordAnswer,
     *,
     accept_host_key: bool = False,
+    record: Record | None = None,
 ) -> Report:
-    """Look at this machine and, where the settings name one, at the camera.
+    """Examine this machine and, if the settings name one, the camera.
 
-    Nothing on the camera is changed. `password` is called at most once, when a password is
-    really needed, and what it gives is tried once. Raises SettingsError for paths that are none.
+    Changes nothing on the camera. `password` is called at most once, when a password is needed,
+    and its answer is used once. `record` collects further facts about the camera. Raises
+    SettingsError for invalid paths.
     """
-    with progress.step("Looking at this machine"):
+    with progress.step("Examining this machine"):
         facts = machine.look(settings.cache_dir, settings.general.toolchain)
     checks = machine.judge(facts)
     if settings.camera.host:
-        checks += _camera(settings, progress, password, accept_host_key)
+        checks += _camera(settings, progress, password, accept_host_key, record)
     return Report(tuple(checks))
 
 
 def _camera(
-    settings: Settings, progress: Progress, password: PasswordAnswer, accept: bool
+    settings: Settings,
+    progress: Progress,
+    password: PasswordAnswer,
+    accept: bool,
+    record: Record | None,
 ) -> Iterator[Check]:
     camera = settings.camera
     paths = CameraPaths.from_settings(camera)
     with progress.step("Looking for the camera"):
-        way = network.look(camera)
-    yield from network.judge(way)
-    if not way.addresses:
+        net = network.look(camera)
+    yield from network.judge(net)
+    if record:
+        record.ports = {name: state.value for name, (_, state) in net.ports.items()}
+    if not net.addresses:
         return
     with ExitStack() as stack:
         connection, login = None, None
-        if way.open("ssh"):
+        if net.open("ssh"):
             with progress.step("Logging in"):
                 login, connection = ssh.look(camera, password, accept_host_key=accept)
             if connection:
                 stack.enter_context(connection)
         yield from ssh.judge(login)
-        yield from _inside(settings, progress, paths, way, connection, login)
+        yield from _device(settings, progress, paths, net, connection, login, record)
 
 
-def _inside(
+def _device(
     settings: Settings,
     progress: Progress,
     paths: CameraPaths,
-    way: network.NetworkFacts,
+    net: network.NetworkFacts,
     connection: Connection | None,
     login: ssh.SshFacts | None,
+    record: Record | None,
 ) -> Iterator[Check]:
     camera = settings.camera
-    found: camera_facts.CameraFacts | None = None
+    facts: CameraFacts | CameraError | None = None
     ion: int | None = None
-    with progress.step("Looking at the camera") as step:
-        web = cameras.look(camera) if way.open("http") else cameras.WebFacts(None, {})
+    unrecorded: CameraError | None = None
+    with progress.step("Examining the camera") as step:
+        web = cameras.look(camera) if net.open("http") else cameras.WebFacts(None, {})
         if connection:
             try:
-                found = camera_facts.look(connection, paths)
+                facts = gather_facts(connection, paths)
+                ion = facts.ion_bytes
                 if login and login.sudo_error is None:
-                    ion = camera_facts.look_at_ion(connection)
+                    ion = look_at_ion(connection, paths) or ion
             except CameraError as error:
-                yield fail("camera.facts", error.message, error.hint)
-        flow = node_red.look(camera) if way.open("node_red") else node_red.FlowFacts()
-        if connection and found:
-            active = model.look_over_ssh(connection, paths, found, step)
-        elif way.open("http"):
+                facts = error
+        flow = node_red.look(camera) if net.open("node_red") else node_red.FlowFacts()
+        if connection and isinstance(facts, CameraFacts):
+            active = model.look_over_ssh(connection, paths, facts, step)
+        elif net.open("http"):
             active = model.look_over_http(camera)
         else:
             active = None
-    yield from cameras.judge(web, found, ion, int(time.time()))
-    yield from model.judge(active, flow.nodes)
-    yield from node_red.judge(flow, reachable=way.open("node_red"))
+        if record:
+            record.web, record.services, record.node_red = web.device, web.services, flow.server
+            if connection:
+                may_sudo = bool(login and login.sudo_error is None)
+                try:
+                    record.look_inside(connection, paths, may_sudo=may_sudo)
+                except CameraError as error:
+                    unrecorded = error
+    yield from cameras.judge(web, facts, ion, camera, int(time.time()))
+    version = cameras.version_of(web, facts if isinstance(facts, CameraFacts) else None)
+    yield from model.judge(active, flow.nodes, version)
+    yield from node_red.judge(flow, reachable=net.open("node_red"))
+    if unrecorded:
+        yield fail("camera.record", unrecorded.message, unrecorded.hint)

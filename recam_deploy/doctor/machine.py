@@ -1,4 +1,4 @@
-"""This machine: can the compiler run here, and is there room for it?"""
+"""Check whether the compiler can run on this machine, and has enough disk space."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ _INSTALL_BYTES, _WORK_BYTES = 2_500_000_000, 500_000_000
 
 @dataclass(frozen=True)
 class MachineFacts:
-    """What was found here. `python310` and `docker` are versions, None where there is none;
-    `free` is in bytes, on the file system of the cache folder."""
+    """Facts about this machine.
+
+    `python310`, `compiler` and `docker` are versions, None where missing. `free` is in bytes, on
+    the file system of the cache folder. `wanted` is the setting `toolchain`.
+    """
 
     host: HostFacts
     python310: str | None
@@ -44,7 +47,7 @@ def look(
     """Gather the facts; `wanted` is the setting `toolchain`."""
     environ = os.environ if environ is None else environ
     compiler = find(cache_dir, run)
-    # Path.exists() raises where a folder above may not be looked into.
+    # Path.exists() raises when the user may not search a parent folder.
     near = next(path for path in (cache_dir, *cache_dir.parents) if os.access(path, os.F_OK))
     return MachineFacts(
         host=host_facts(),
@@ -76,7 +79,7 @@ def _docker(environ: Mapping[str, str], run: Run) -> str | None:
 
 
 def judge(facts: MachineFacts) -> list[Check]:
-    """What to say of this machine."""
+    """Judge this machine."""
     return [_system(facts), _python(facts), _compiler(facts), _docker_check(facts), _disk(facts)]
 
 
@@ -99,11 +102,11 @@ def _python(facts: MachineFacts) -> Check:
     if facts.python310 is not None:
         return ok("machine.python310", f"CPython {facts.python310} for the compiler")
     if facts.compiler is not None or facts.wanted == "docker":
-        return ok("machine.python310", "none of this machine's own, and none is needed")
+        return ok("machine.python310", "no CPython 3.10 on this machine, and none is needed")
     return warn(
         "machine.python310",
-        "no CPython 3.10 that runs here, which the compiler needs",
-        f"`recam toolchain install` lets uv fetch one; or install it, or name it in {OVERRIDE}.",
+        "no CPython 3.10, which the compiler needs",
+        f"Run `recam toolchain install`, which downloads one; or name one in {OVERRIDE}.",
     )
 
 
@@ -115,7 +118,7 @@ def _compiler(facts: MachineFacts) -> Check:
     return warn(
         "machine.toolchain",
         "the compiler is not installed",
-        "Run: recam toolchain install; or let the first conversion do it.",
+        "Run `recam toolchain install`; otherwise the first conversion installs it.",
     )
 
 
@@ -126,7 +129,7 @@ def _docker_check(facts: MachineFacts) -> Check:
         return ok("machine.docker", "no Docker engine answers, and none is needed")
     return fail(
         "machine.docker",
-        "no Docker engine answers, and the settings ask for one",
+        "no Docker engine answers, and the settings need one",
         "Install and start Docker, and let this user use it; or set toolchain to local.",
     )
 
@@ -138,12 +141,12 @@ def _disk(facts: MachineFacts) -> Check:
         return fail(
             "machine.disk",
             f"{facts.cache_dir} is no folder that can be written to",
-            "Correct its permissions, or let RECAM_CACHE_DIR name another folder.",
+            "Correct its permissions, or name another folder in RECAM_CACHE_DIR.",
         )
     if facts.free < needed:
         return fail(
             "machine.disk",
             f"{seen}, and {needed / 1e9:.1f} GB are needed",
-            "Free some (`recam cache clean`), or let RECAM_CACHE_DIR name another disk.",
+            "Free some (`recam cache clean`), or name a folder on another disk in RECAM_CACHE_DIR.",
         )
     return ok("machine.disk", seen)

@@ -1,4 +1,4 @@
-"""The way to the camera: its name, the route, and the ports that should be open."""
+"""Check the network to the camera: its name, the route, and its ports."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..discovery.mdns import printable
-from ..ports import Port, knock_all
+from ..camera.web_api import ssh_enabled
+from ..discovery.mdns import clean_name
+from ..ports import Port, probe_ports
 from ..settings import CameraSettings
 from .check import Check, fail, ok, warn
 
@@ -17,21 +18,28 @@ _USB = "192.168.42."
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """`addresses` are those of the name, none where it has none; `source` is the address that
-    this machine would send from, None where no route leads there; `ports` by service."""
+    """The name's `addresses`, the route, and the state of each service's port.
+
+    `source` is the address that this machine would send from, None without a route. `ports` holds
+    number and state by service. `preview` says that live results can be read without the broker.
+    `ssh_enabled` is what the camera says of its SSH server, None where it was not asked or does
+    not say.
+    """
 
     host: str
     addresses: tuple[str, ...]
     source: str | None
     ports: Mapping[str, tuple[int, Port]]
+    preview: bool = False
+    ssh_enabled: bool | None = None
 
     def open(self, service: str) -> bool:
-        """Whether the port of a service is open."""
+        """Return whether the port of a service is open."""
         return service in self.ports and self.ports[service][1] is Port.open
 
 
 def look(camera: CameraSettings) -> NetworkFacts:
-    """Gather the facts: a look-up, and a short connection to each port."""
+    """Resolve the name, and connect briefly to each port."""
     host = str(camera.host)
     addresses = _addresses(host)
     ports = {
@@ -40,12 +48,16 @@ def look(camera: CameraSettings) -> NetworkFacts:
         "node_red": camera.node_red_port,
         "mqtt": camera.mqtt_port,
     }
-    found = knock_all(host, ports, min(camera.timeout, 5.0)) if addresses else {}
+    probed = {**ports, "preview": camera.preview_port}
+    found = probe_ports(host, probed, min(camera.timeout, 5.0)) if addresses else {}
+    closed = found.get("ssh") not in (None, Port.open)
     return NetworkFacts(
         host,
         addresses,
         _source(addresses[0]) if addresses else None,
-        {name: (ports[name], result) for name, result in found.items()},
+        {name: (port, found[name]) for name, port in ports.items() if name in found},
+        found.get("preview") is Port.open,
+        ssh_enabled(camera) if closed and found.get("http") is Port.open else None,
     )
 
 
@@ -58,7 +70,10 @@ def _addresses(host: str) -> tuple[str, ...]:
 
 
 def _source(address: str) -> str | None:
-    """Connecting a datagram socket sends nothing, and lets the kernel choose the way."""
+    """Return the address that this machine would send from; None without a route.
+
+    Connecting a datagram socket makes the kernel choose the route, and sends nothing.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -69,12 +84,12 @@ def _source(address: str) -> str | None:
 
 
 def judge(facts: NetworkFacts) -> list[Check]:
-    """What to say of the way to the camera; the ports only where there is a way."""
+    """Judge name, route and ports; route and ports only when the name has an address."""
     if not facts.addresses:
         return [
             fail(
                 "network.name",
-                f"the name {printable(facts.host)!r} cannot be resolved",
+                f"the name {clean_name(facts.host)!r} cannot be resolved",
                 "Check the spelling (--host), or give the address: 192.168.42.1 over USB; "
                 "`recam discover` finds cameras.",
             )
@@ -90,15 +105,15 @@ def _route(facts: NetworkFacts) -> Check:
             f"no route leads to {facts.addresses[0]}",
             "Connect this machine to the camera's network, or the camera over USB.",
         )
-    seen = f"this machine sends from {facts.source}"
+    fact = f"this machine sends from {facts.source}"
     if facts.addresses[0].startswith(_USB) and not facts.source.startswith(_USB):
         return warn(
             "network.route",
-            f"{seen}, which is not the camera's USB network",
-            "Plug the USB cable in and wait two minutes: a network interface with an address "
-            f"{_USB}x must appear.",
+            f"{fact}, which is not the camera's USB network",
+            "Plug the USB cable in and wait two minutes, until a network interface with an address "
+            f"{_USB}x appears.",
         )
-    return ok("network.route", seen)
+    return ok("network.route", fact)
 
 
 _SERVICES = {
@@ -109,13 +124,14 @@ _SERVICES = {
 }
 _REMEDIES = {
     "ssh": "SSH may be switched off: firmware 0.2.1 and newer have a switch on the camera's web "
-    "page, Settings > Security; `recam deploy --via http` needs none. The port is the setting "
+    "page, Settings > Security. `recam deploy --via http` needs no SSH. The port is the setting "
     "camera.port.",
-    "http": "Restart the camera; the port is the setting camera.http_port.",
-    "node_red": "After switching on, a camera needs about two minutes for Node-RED; then restart "
-    "the camera. The port is the setting camera.node_red_port.",
-    "mqtt": "`recam watch` reads the preview instead. Restart the camera if no results come; the "
-    "port is the setting camera.mqtt_port.",
+    "http": "Restart the camera. The port is the setting camera.http_port.",
+    "node_red": "Wait two minutes after its start, then restart the camera. The port is the "
+    "setting camera.node_red_port.",
+    "mqtt": "The broker may listen for the camera's own programs only. `recam watch` reads the "
+    "preview then, which is there while a flow runs a model: recam flow push. The port is the "
+    "setting camera.mqtt_port.",
 }
 _NEEDED = ("ssh", "node_red")
 
@@ -131,13 +147,33 @@ def _port(facts: NetworkFacts, service: str) -> Check:
         Port.silent: "no answer",
         Port.unreachable: "cannot be reached",
     }
+    if service == "mqtt" and facts.preview:
+        seen = "closed from outside, as on many cameras; live results come from the preview"
+        return ok(name, f"{what}: {words[state]}: {seen}")
     remedy = _REMEDIES[service]
-    if state is not Port.refused and _alone(facts):
+    if service == "ssh" and facts.ssh_enabled is not None:
+        words[state], remedy = _ssh_words(facts, words[state])
+    if state is not Port.refused and _all_closed(facts):
         remedy = f"Check the cable, the address and that the camera is on. {remedy}"
     bad = fail if service in _NEEDED else warn
     return bad(name, f"{what}: {words[state]}", remedy)
 
 
-def _alone(facts: NetworkFacts) -> bool:
-    """Whether nothing at all answers there."""
+def _ssh_words(facts: NetworkFacts, seen: str) -> tuple[str, str]:
+    """Return what the camera says of its SSH server, and what to do about it."""
+    if facts.ssh_enabled:
+        return (
+            f"{seen}, though the camera says that it is switched on",
+            "Check the port (the setting camera.port), and whatever stands between: a firewall, or "
+            "a tunnel.",
+        )
+    return (
+        "switched off on the camera",
+        f"Switch it on: http://{facts.host}/#/security (Settings > Security). "
+        "`recam deploy --via http` needs no SSH.",
+    )
+
+
+def _all_closed(facts: NetworkFacts) -> bool:
+    """Return whether no port is open."""
     return not any(facts.open(service) for service in facts.ports)

@@ -1,4 +1,4 @@
-"""Node-RED: its version, the node types that the flows need, and whether the flows run."""
+"""Check Node-RED: its version, the node types that the flows need, and whether they run."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from ..errors import AuthenticationError, CameraError, RecamError
 from ..flows.client import NodeRed, NodeRedFacts
 from ..flows.document import Node, described
 from ..flows.merge import ACTIVE_MODEL, running
-from ..flows.push import missing_types
+from ..flows.push import missing_types, wait_until_up
+from ..progress import SilentProgress
 from ..settings import CameraSettings
 from .check import Check, fail, ok, warn
 
-_OLDEST = (3, 0)  # whose API tells whether the flows run; the camera has 4.0
+_OLDEST = (3, 0)  # its API reports whether the flows run; the camera has 4.1 from 0.2.1 on
 _NEEDED = ("sscma", "camera", "model", "preview")
 _MOST_NAMED = 6
+_AGAIN_SECONDS = 8.0  # the watchdog looks every six
 
 
 @dataclass(frozen=True)
 class FlowFacts:
-    """What Node-RED tells; `error` is why it does not, `runs` None where it cannot say."""
+    """Node-RED's answers; `runs` is None when it does not report it.
+
+    `error` says why answers are missing.
+    """
 
     server: NodeRedFacts | None = None
     nodes: tuple[Node, ...] | None = None
@@ -30,25 +35,29 @@ class FlowFacts:
 
 
 def look(camera: CameraSettings) -> FlowFacts:
-    """Gather the facts; a login that the settings have is used once."""
+    """Ask Node-RED's API; a login in the settings is used once."""
     server = nodes = None
     try:
         with NodeRed.from_settings(camera) as client:
             server = client.facts()
             nodes = client.read().nodes
-            return FlowFacts(server, nodes, client.runs())
+            runs = client.runs()
+            if runs is False:
+                # The camera's watchdog may just be stopping and starting them.
+                runs = wait_until_up(client, SilentProgress(), _AGAIN_SECONDS)
+            return FlowFacts(server, nodes, runs)
     except CameraError as error:
         return FlowFacts(server, nodes, error=error)
 
 
 def judge(facts: FlowFacts, *, reachable: bool) -> list[Check]:
-    """What to say of Node-RED; `reachable` tells whether anything listens at its port."""
+    """Judge Node-RED; `reachable` says whether its port is open."""
     if not reachable:
         return [
             warn(
                 "node_red.api",
-                "not looked at: nothing answers at Node-RED's port",
-                "Mend network.node_red first.",
+                "not checked: Node-RED's port does not answer",
+                "Fix network.node_red first.",
             )
         ]
     checks = []
@@ -68,16 +77,20 @@ def judge(facts: FlowFacts, *, reachable: bool) -> list[Check]:
 def _version(server: NodeRedFacts) -> Check:
     numbers = tuple(int(part) for part in re.findall(r"\d{1,4}", server.version)[:3])
     if not numbers:
-        return warn("node_red.version", "it does not tell its version", "Is it Node-RED?")
-    seen = f"Node-RED {server.version[:40]}"
+        return warn(
+            "node_red.version",
+            "it does not report its version",
+            "Check that camera.node_red_port is Node-RED's.",
+        )
+    fact = f"Node-RED {server.version[:40]}"
     if numbers < _OLDEST:
-        return warn("node_red.version", seen, "Update the camera's firmware.")
-    return ok("node_red.version", seen)
+        return warn("node_red.version", fact, "Update the camera's firmware.")
+    return ok("node_red.version", fact)
 
 
 def _types(server: NodeRedFacts, nodes: Sequence[Node]) -> Check:
-    ours = [kind for kind in _NEEDED if kind not in server.types]
-    missing = list(dict.fromkeys([*ours, *missing_types(nodes, server.types)]))
+    needed = [kind for kind in _NEEDED if kind not in server.types]
+    missing = list(dict.fromkeys([*needed, *missing_types(nodes, server.types)]))
     if missing:
         shown = ", ".join(kind[:40] for kind in missing[:_MOST_NAMED])
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
@@ -85,21 +98,22 @@ def _types(server: NodeRedFacts, nodes: Sequence[Node]) -> Check:
             "node_red.types",
             f"node types are missing: {shown}{more}",
             "Install or enable them in the editor (menu, Manage palette), remove the nodes that "
-            "need them, or update the camera's firmware; Node-RED does not start flows without.",
+            "need them, or update the camera's firmware. Node-RED does not start flows without "
+            "them.",
         )
-    return ok("node_red.types", "all node types that the flows need are there")
+    return ok("node_red.types", "all node types that the flows need are installed")
 
 
 def _state(facts: FlowFacts) -> Check:
     if facts.runs is None:
-        return ok("node_red.state", "this Node-RED does not tell whether the flows run")
+        return ok("node_red.state", "this Node-RED does not report whether the flows run")
     if facts.runs:
         return ok("node_red.state", f"the flows run ({len(facts.nodes or ())} nodes)")
     return fail(
         "node_red.state",
         "the flows are stopped",
-        "Start them in the editor: the arrow beside Deploy, Start. Missing node types keep them "
-        "stopped, too.",
+        "Start them in the editor: the arrow beside Deploy, Start. Missing node types stop them "
+        "too.",
     )
 
 
@@ -107,11 +121,11 @@ def _model_node(nodes: Sequence[Node]) -> Check:
     name = "node_red.model"
     models = running(nodes, "model")
     if not models:
-        return warn(name, "no flow runs a model", "Add one: recam flow push.")
+        return warn(name, "no flow runs a model", "Add one with `recam flow push`.")
     if len(models) > 1:
         return fail(
             name,
-            f"{len(models)} model nodes are there, and a camera can run one",
+            f"there are {len(models)} model nodes, and a camera can run one",
             "Remove all but one of them in the editor.",
         )
     uri = models[0].get("uri")
@@ -119,6 +133,6 @@ def _model_node(nodes: Sequence[Node]) -> Check:
         return ok(name, f"{described(models[0])[:60]} runs the active model")
     return warn(
         name,
-        f"{described(models[0])[:60]} runs {str(uri)[:80]}, and not the active model",
-        "Let it run that one: recam flow push.",
+        f"{described(models[0])[:60]} runs {str(uri)[:80]}, not the active model",
+        "Change that with `recam flow push`.",
     )

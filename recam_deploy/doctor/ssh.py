@@ -1,4 +1,4 @@
-"""Logging in: the host key, the ways in that the camera accepts, the user, and sudo."""
+"""Check the SSH login: the host key, the methods that the camera accepts, the user, and sudo."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pydantic import SecretStr
 
 from ..errors import CameraError, HostKeyError, RecamError, SudoError
 from ..settings import CameraSettings, default_known_hosts
+from ..ssh.auth import PasswordAnswer
 from ..ssh.command import RemoteCommand
 from ..ssh.connection import Connection, connect
 from ..ssh.known_hosts import KnownHosts
-from ..ssh.session import PasswordAnswer
 from .check import Check, fail, ok, warn
 
 _FACTORY_USER = "recamera"
@@ -19,15 +19,17 @@ _FACTORY_USER = "recamera"
 
 @dataclass(frozen=True)
 class SshFacts:
-    """How logging in went. `known_keys` are fingerprints that are trusted for this address,
-    `ways_in` the methods that the server offers, `error` is why there is no login, `sudo_error`
-    why there is no sudo (None: there is)."""
+    """The result of logging in.
+
+    `known_keys` are the trusted fingerprints for this address, `auth_methods` those that the server
+    accepts. `error` says why there is no login, `sudo_error` why there is no sudo; else None.
+    """
 
     user: str
     known_hosts: str
     known_keys: tuple[str, ...]
     used_password: bool
-    ways_in: tuple[str, ...] = ()
+    auth_methods: tuple[str, ...] = ()
     error: RecamError | None = None
     sudo_error: RecamError | None = None
 
@@ -40,9 +42,12 @@ class SshFacts:
 def look(
     camera: CameraSettings, password: PasswordAnswer, *, accept_host_key: bool
 ) -> tuple[SshFacts, Connection | None]:
-    """Log in, and try sudo; the open connection comes along. A password is tried once."""
+    """Log in, and run a command under sudo; return the facts and the open connection.
+
+    A password is used once.
+    """
     path = (camera.known_hosts or default_known_hosts()).expanduser()
-    ask = _Asking(password)
+    ask = _RecordingPassword(password)
     keys: tuple[str, ...] = ()
     try:
         known = KnownHosts.read(path).keys_for(str(camera.host), camera.port)
@@ -50,12 +55,12 @@ def look(
         connection = connect(camera, password=ask, accept_host_key=accept_host_key)
     except RecamError as error:
         return SshFacts(camera.user, str(path), keys, ask.was_asked, error=error), None
-    facts = SshFacts(camera.user, str(path), keys, ask.was_asked, connection.ways_in)
+    facts = SshFacts(camera.user, str(path), keys, ask.was_asked, connection.auth_methods)
     return replace(facts, sudo_error=_sudo(connection)), connection
 
 
-class _Asking:
-    """Gives the password, and remembers that it was needed."""
+class _RecordingPassword:
+    """Returns the password, and records that it was needed."""
 
     def __init__(self, password: PasswordAnswer) -> None:
         self._password = password
@@ -75,16 +80,19 @@ def _sudo(connection: Connection) -> RecamError | None:
 
 
 def judge(facts: SshFacts | None) -> list[Check]:
-    """What to say of the login; `facts` are None when nothing listens at its port."""
+    """Judge the login; `facts` is None when SSH's port does not answer."""
     if facts is None:
         return [
-            warn("ssh.login", "not tried: nothing answers at SSH's port", "Mend network.ssh first.")
+            warn("ssh.login", "not checked: SSH's port does not answer", "Fix network.ssh first.")
         ]
     checks = [_host_key(facts)]
     if not isinstance(facts.error, HostKeyError):
         checks.append(_login(facts))
     if facts.logged_in:
-        offered = ", ".join(way[:40] for way in facts.ways_in[:8]) or "anybody, without a question"
+        offered = (
+            ", ".join(method[:40] for method in facts.auth_methods[:8])
+            or "any login without authentication"
+        )
         checks += [ok("ssh.methods", f"the camera accepts {offered}"), _sudo_check(facts)]
     return checks
 
@@ -94,22 +102,22 @@ def _host_key(facts: SshFacts) -> Check:
         remedy = facts.error.hint
         if not facts.known_keys and "not known" in facts.error.message:
             remedy = (
-                "If you expect this camera there, give the same command --accept-host-key: that "
-                f"remembers the key in {facts.known_hosts}."
+                "If you expect this camera there, run the command again with --accept-host-key, "
+                f"which stores the key in {facts.known_hosts}."
             )
         return fail("ssh.host_key", facts.error.message, remedy)
     if not facts.known_keys:
-        return ok("ssh.host_key", f"accepted now, and remembered in {facts.known_hosts}")
-    return ok("ssh.host_key", f"{facts.known_keys[0]}, as {facts.known_hosts} has it")
+        return ok("ssh.host_key", f"accepted now, and stored in {facts.known_hosts}")
+    return ok("ssh.host_key", f"{facts.known_keys[0]}, as in {facts.known_hosts}")
 
 
 def _login(facts: SshFacts) -> Check:
     if facts.error is None:
-        way = "its password" if facts.used_password else "a key"
-        return ok("ssh.login", f"{facts.user} logs in with {way}")
+        method = "a password" if facts.used_password else "a key"
+        return ok("ssh.login", f"{facts.user} logs in with {method}")
     remedy = facts.error.hint
     if facts.user != _FACTORY_USER:
-        remedy = f"The camera's user is {_FACTORY_USER} (--user), unless you made others. {remedy}"
+        remedy = f"The camera's factory user is {_FACTORY_USER} (--user). {remedy}"
     return fail("ssh.login", facts.error.message, remedy)
 
 
@@ -118,5 +126,5 @@ def _sudo_check(facts: SshFacts) -> Check:
         return ok("ssh.sudo", f"{facts.user} may run programs as root")
     remedy = facts.sudo_error.hint
     if not isinstance(facts.sudo_error, SudoError):
-        remedy = "Log in there and see whether `sudo true` works."
+        remedy = "Log in there and check whether `sudo true` works."
     return fail("ssh.sudo", facts.sudo_error.message, remedy)

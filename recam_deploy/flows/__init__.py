@@ -1,1 +1,1 @@
-"""Flows for the camera's Node-RED: reading, merging, comparing, keeping and pushing them."""
+"""Read, merge, compare, back up and push the flows of the camera's Node-RED."""

@@ -1,8 +1,8 @@
-"""Flow documents that were there before, kept on this machine.
+"""Back up flow documents on this machine, before they are replaced.
 
-One file each, `<number>-<short hash>.json`, in a folder for the camera; the number grows, so the
-order never hangs on a clock. The same document is not kept twice in a row. Files are for their
-owner only: a flow may hold passwords.
+Each is a file `<number>-<short hash>.json` in the camera's folder. The number grows, so the order
+does not depend on a clock. A document equal to the last backup is not written again. Files have
+mode 0600, for a flow may hold passwords.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KEPT = 50
 
 @dataclass(frozen=True)
 class Backup:
-    """A kept document: its number, its file, and when that was written by this clock."""
+    """A backup: its number, its file, its local time of writing, and its number of nodes."""
 
     number: int
     path: Path
@@ -35,11 +35,11 @@ class Backup:
 
     @property
     def name(self) -> str:
-        """How `restore` takes it."""
+        """Its name for `recam flow restore`."""
         return self.path.stem
 
     def as_json(self) -> dict[str, Any]:
-        """As `flow backups --json` shows it."""
+        """Return its object in `flow backups --json`."""
         return {
             "name": self.name,
             "path": str(self.path),
@@ -49,49 +49,49 @@ class Backup:
 
 
 class Backups:
-    """The documents kept of one camera's Node-RED."""
+    """The backups of one camera's Node-RED."""
 
     @classmethod
     def from_settings(cls, camera: CameraSettings) -> Backups:
-        """Those of the camera that the settings name."""
+        """Open the backups of the camera in the settings."""
         root = camera.flow_backups or default_flow_backups()
         return cls(str(camera.host), camera.node_red_port, root)
 
     def __init__(self, host: str, port: int, root: Path) -> None:
         plain = re.sub(r"[^A-Za-z0-9.-]", "_", host).strip(".") or "_"
-        told_apart = hashlib.sha256(host.encode()).hexdigest()[:8]
-        self.folder = root.expanduser() / f"{plain[:60]}-{told_apart}-{port}"
+        digest = hashlib.sha256(host.encode()).hexdigest()[:8]
+        self.folder = root.expanduser() / f"{plain[:60]}-{digest}-{port}"
 
     def keep(self, document: FlowDocument) -> Path:
-        """Keep a document; returns its file. The oldest ones beyond fifty are removed."""
+        """Write a backup; return its file. The oldest over 50 are removed."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         digest = hashlib.sha256(document.canonical).hexdigest()[:12]
-        there = self._numbered()
-        if there and there[-1][1].stem.endswith(f"-{digest}"):
-            return there[-1][1]
-        number = there[-1][0] + 1 if there else 1
+        present = self._numbered()
+        if present and present[-1][1].stem.endswith(f"-{digest}"):
+            return present[-1][1]
+        number = present[-1][0] + 1 if present else 1
         path = self.folder / f"{number:04d}-{digest}.json"
         write_atomically(path, content(document), 0o600)
-        for _, old in there[: max(0, len(there) + 1 - _KEPT)]:
+        for _, old in present[: max(0, len(present) + 1 - _KEPT)]:
             old.unlink(missing_ok=True)
         return path
 
     def all(self) -> tuple[Backup, ...]:
-        """All that are kept, the newest first."""
-        return tuple(_described(n, path) for n, path in reversed(self._numbered()))
+        """List all backups, the newest first."""
+        return tuple(_backup(n, path) for n, path in reversed(self._numbered()))
 
     def read(self, name: str | None = None) -> tuple[Path, FlowDocument]:
-        """A kept document: the one of that name, number or path, else the newest.
+        """Read the backup of that name, number or path; by default the newest.
 
-        Raises FlowError when there is none, or its file was changed.
+        Raises FlowError when there is none, or its hash differs from its name.
         """
         path = self._find(name)
         document = FlowDocument(read_document(path))
         matched = _NAME.fullmatch(path.name)
-        whole = hashlib.sha256(document.canonical).hexdigest()[:12]
-        if matched and matched[2] != whole:
+        digest = hashlib.sha256(document.canonical).hexdigest()[:12]
+        if matched and matched[2] != digest:
             raise FlowError(
-                f"{path} is not what was kept: its hash differs", "Choose another backup."
+                f"the backup {path} was changed: its hash differs", "Choose another backup."
             )
         return path, document
 
@@ -101,8 +101,8 @@ class Backups:
             if kept:
                 return kept[-1][1]
             raise FlowError(
-                f"no flows of this camera are kept in {self.folder}",
-                "They are when something is pushed; `recam flow pull` saves what is there now.",
+                f"there is no backup of this camera's flows in {self.folder}",
+                "Backups are made by pushing; `recam flow pull` saves the present flows.",
             )
         for number, path in kept:
             if name in (path.stem, path.name, str(number), f"{number:04d}"):
@@ -120,12 +120,12 @@ class Backups:
 
 
 def content(document: FlowDocument) -> bytes:
-    """A document as a file that the editor imports: the list of nodes."""
+    """Format a document as a file that Node-RED's editor imports: the list of nodes."""
     text = json.dumps(list(document.nodes), indent=4, ensure_ascii=False)
     return (text + "\n").encode("utf-8", "backslashreplace")
 
 
-def _described(number: int, path: Path) -> Backup:
+def _backup(number: int, path: Path) -> Backup:
     try:
         nodes = len(read_document(path))
     except FlowError:

@@ -1,4 +1,4 @@
-"""What differs between two flow documents: by node, and in words for people."""
+"""Compare two flow documents node by node; format the changes for people and as JSON."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .document import CAMERA_TYPES, Node, canonical, described, same
 _SECRET = re.compile(
     r"passw|passphrase|secret|token|credential|authori[sz]ation|api.?key", re.IGNORECASE
 )
-_LOGIN = re.compile(r"//[^/@\s]+@")  # in an address, as many cameras' streams have it
+_LOGIN = re.compile(r"//[^/@\s]+@")  # user and password in a URL
 _SHOWN = 70
 
 
 @dataclass(frozen=True)
 class Change:
-    """A node that is in both documents, and what it has before and after.
+    """A node of both documents, before and after.
 
-    A node whose id occurs more than once in a document is compared copy by copy.
+    Nodes that share an id within a document are compared in their order.
     """
 
     before: Node
@@ -41,7 +41,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """All that differs; `reordered` when nothing does but the order of the nodes."""
+    """All differences; `reordered` when only the order of the nodes differs."""
 
     changed: tuple[Change, ...] = ()
     added: tuple[Node, ...] = ()
@@ -53,13 +53,13 @@ class Changes:
 
     @property
     def touches_camera(self) -> bool:
-        """Whether any node of the camera's own service is made, removed, changed or rewired."""
+        """Whether a node of the camera's own service is added, removed, changed or rewired."""
         kinds = {node["type"] for node in (*self.added, *self.removed)}
         kinds |= {node["type"] for change in self.changed for node in (change.before, change.after)}
         return bool(kinds & CAMERA_TYPES) or "preview" in kinds
 
     def as_json(self) -> dict[str, Any]:
-        """As `flow diff --json` shows it."""
+        """Return the document of `flow diff --json`."""
         fields: dict[tuple[str, str], list[str]] = {}
         for change in self.changed:
             names = fields.setdefault((change.after["id"], change.after["type"]), [])
@@ -76,12 +76,12 @@ class Changes:
 
     @property
     def key(self) -> bytes:
-        """The same bytes for the same changes: whoever approved them once need not again."""
+        """Bytes that are equal for equal changes, so that they are approved once."""
         pairs = [[change.before["id"], *_values(change)] for change in self.changed]
         return canonical([pairs, self.added, self.removed, self.reordered])
 
     def lines(self) -> list[str]:
-        """For people: ~ changed, + added, - removed."""
+        """Format the changes for people: ~ changed, + added, - removed."""
         lines = []
         for change in self.changed:
             lines.append(f"~ {described(change.after)}")
@@ -97,7 +97,7 @@ class Changes:
 
 
 def compare(before: Sequence[Node], after: Sequence[Node]) -> Changes:
-    """What must be done to `before` to have `after`."""
+    """Return the changes that turn `before` into `after`."""
     old, new = _by_id(before), _by_id(after)
     changed = tuple(
         Change(one, other)
@@ -123,7 +123,7 @@ def _values(change: Change) -> list[Any]:
 
 
 def _shown(name: str, value: Any) -> str:
-    """A value on one line, cut short; never a secret."""
+    """Format a value on one line, shortened, without secrets."""
     if value is None:
         return "(none)"
     if _SECRET.search(name):

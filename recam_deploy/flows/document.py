@@ -1,7 +1,7 @@
-"""A flow document: the list of nodes that Node-RED keeps, and what must hold of one.
+"""Parse and check a flow document: the list of nodes that Node-RED stores.
 
-Node-RED itself takes almost anything that is sent to it, and may fail on it afterwards; so what
-we send is checked here first. Nodes stay plain dicts: whatever fields they have, they keep.
+Node-RED accepts almost any document, and may fail on it afterwards, so each is checked here before
+it is sent. Nodes are plain dicts, which keep all their fields.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ Node = dict[str, Any]
 
 SIZE_LIMIT = 5_000_000  # Node-RED's own limit on a request, `apiMaxLength` in its settings.js
 _DEPTH_LIMIT = 60
-_NAME_LIMIT = 100  # of what is shown
+_NAME_LIMIT = 100  # characters in a message
 _ID = re.compile(r"[^\x00-\x20\x7f]{1,128}")
-# Names that every JavaScript object has: as an id, they confuse Node-RED's own tables.
-_TAKEN = frozenset({"__proto__", "constructor", "hasOwnProperty", "toString", "valueOf"})
+# Properties of every JavaScript object; as ids they break Node-RED's lookups.
+_RESERVED = frozenset({"__proto__", "constructor", "hasOwnProperty", "toString", "valueOf"})
 CONTAINERS = ("tab", "subflow", "group")
 
-# The nodes whose work is done by the camera's own service; each is told of its neighbours when it
-# is made (node-red-contrib-sscma, nodes/sscma.js, `register`).
-CAMERA_TYPES = frozenset({"sscma", "camera", "model", "stream", "save", "qrcode"})
-# Of these a camera can hold one (the same package, `nodes:add` in their .html files).
-SINGLE_TYPES = frozenset({"camera", "model", "save"})
+# Nodes that run in the camera's own service, which gets their neighbours when it creates them
+# (node-red-contrib-sscma 0.3.6, nodes/sscma.js, `register`).
+CAMERA_TYPES = frozenset({"sscma", "camera", "model", "stream", "save", "capture", "qrcode"})
+# A camera can hold one of each (the same package, `nodes:add` in their .html files): its editor
+# removes a second one as soon as it opens the flows.
+SINGLE_TYPES = frozenset({"camera", "model", "save", "capture"})
 
 
 @dataclass(frozen=True)
@@ -46,37 +47,37 @@ class FlowDocument:
         return canonical(self.nodes)
 
     def as_json(self) -> dict[str, Any]:
-        """As `flow show --json` shows it, and as the Admin API takes it."""
+        """Return the document of `flow show --json`, which the Admin API accepts too."""
         return {"rev": self.rev, "flows": list(self.nodes)}
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with sorted keys and no spaces, in UTF-8."""
+    """Encode a value as JSON with sorted keys and no spaces, in UTF-8."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8", "surrogatepass")
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON: unlike in Python, 1 and true are not."""
+    """Return whether two values are the same JSON, in which 1 and true differ."""
     return one == other and canonical(one) == canonical(other)
 
 
 def targets(node: Node) -> Iterator[str]:
-    """The ids that a node's outputs are wired to."""
+    """Yield the ids that a node's outputs are wired to."""
     for port in node.get("wires", ()):
         yield from port
 
 
 def read_document(path: Path) -> tuple[Node, ...]:
-    """A flow file: a list of nodes, or an object with such a list as `flows`.
+    """Read a flow file: a list of nodes, or an object with such a list as `flows`.
 
-    Raises FlowError when it cannot be read or is not well formed.
+    Raises FlowError when it cannot be read or is malformed.
     """
     try:
         size = path.stat().st_size
         if size > SIZE_LIMIT:
             raise FlowError(
-                f"{path} has {size} bytes; Node-RED takes at most {SIZE_LIMIT}",
+                f"{path} has {size} bytes; Node-RED accepts at most {SIZE_LIMIT}",
                 "Export only the flows that are needed.",
             )
         text = path.read_text(encoding="utf-8")
@@ -89,7 +90,7 @@ def read_document(path: Path) -> tuple[Node, ...]:
 
 
 def parse_document(text: str, where: str) -> tuple[Node, ...]:
-    """Nodes from JSON text. Raises FlowError, naming `where` and the first thing wrong."""
+    """Parse nodes from JSON text. Raises FlowError, which names `where` and the first error."""
     try:
         value = json.loads(
             text, parse_constant=_refuse_constant, parse_float=_number, parse_int=_number
@@ -103,26 +104,26 @@ def parse_document(text: str, where: str) -> tuple[Node, ...]:
 
 
 def checked_nodes(value: Any, where: str) -> tuple[Node, ...]:
-    """The nodes of a document that came from elsewhere, each well formed by itself.
+    """Check each node of a parsed document; return the nodes.
 
-    Ids that occur twice are let through: the camera's factory flows have some. Raises FlowError.
+    Repeated ids are accepted, for the camera's factory flows have some. Raises FlowError.
     """
     if not isinstance(value, list):
         raise _malformed(where, "it is not a list of nodes")
-    for place, node in enumerate(value, 1):
+    for number, node in enumerate(value, 1):
         problem = _problem(node)
         if problem:
             named = (
                 f" ({node['type']})" if isinstance(node, dict) and _is_name(node, "type") else ""
             )
-            raise _malformed(where, f"node {place}{named} {problem}")
+            raise _malformed(where, f"node {number}{named} {problem}")
     if len(canonical(value)) > SIZE_LIMIT:
-        raise _malformed(where, f"it is larger than the {SIZE_LIMIT} bytes that Node-RED takes")
+        raise _malformed(where, f"it is larger than the {SIZE_LIMIT} bytes that Node-RED accepts")
     return tuple(value)
 
 
 def check_own(nodes: Sequence[Node], where: str) -> None:
-    """What must hold besides of a flow that is to be added: ids once, wires that lead somewhere.
+    """Check a flow to be added as a whole: unique ids, wires to its nodes, one camera.
 
     Raises FlowError.
     """
@@ -139,29 +140,29 @@ def check_own(nodes: Sequence[Node], where: str) -> None:
                 raise _malformed(
                     where, f"{described(node)} is wired to {target!r}, which is missing"
                 )
-        home = node.get("z", "")
-        if home and kinds.get(home) not in ("tab", "subflow"):
-            raise _malformed(where, f"{described(node)} lies on {home!r}, which is no tab")
+        container = node.get("z", "")
+        if container and kinds.get(container) not in ("tab", "subflow"):
+            raise _malformed(where, f"{described(node)} lies on {container!r}, which is no tab")
     for kind in SINGLE_TYPES:
         if sum(node["type"] == kind for node in nodes) > 1:
             raise _malformed(where, f"it has more than one {kind} node; a camera can hold one")
 
 
 def described(node: Node) -> str:
-    """A node in a message: its type, and its name or id."""
+    """Describe a node for a message: its type, and its name or id."""
     name = node.get("name") or node.get("label")
     shown = name[:_NAME_LIMIT] if isinstance(name, str) and name else node["id"]
     return f"{node['type'][:_NAME_LIMIT]} {shown!r}"
 
 
 def _problem(node: Any) -> str:
-    """What is wrong with one node; nothing when it is well formed."""
+    """Return what is wrong with a node; "" for a valid one."""
     if not isinstance(node, dict):
         return "is not an object"
     for key in ("id", "type"):
         if not _is_name(node, key):
             return f"has no usable `{key}`"
-    if not _ID.fullmatch(node["id"]) or node["id"] in _TAKEN:
+    if not _ID.fullmatch(node["id"]) or node["id"] in _RESERVED:
         return "has an `id` that Node-RED cannot use"
     for key in ("z", "g"):
         if key in node and not isinstance(node[key], str):
@@ -185,7 +186,7 @@ def _wires_problem(node: Node) -> str:
 
 
 def _model_problem(node: Node) -> str:
-    """The camera's model node splits these two, and throws when they are not text."""
+    """Check two fields that the camera's model node splits; it throws when they are not text."""
     if node["type"] != "model":
         return ""
     for key in ("classes", "splitter"):
@@ -195,7 +196,7 @@ def _model_problem(node: Node) -> str:
 
 
 def _links_problem(node: Node) -> str:
-    """Node-RED goes through the links of link nodes without looking at what they are."""
+    """Check the links of link nodes, which Node-RED reads without checking."""
     links = node.get("links", [])
     if not node["type"].startswith("link "):
         return ""
@@ -205,7 +206,7 @@ def _links_problem(node: Node) -> str:
 
 
 def _container_problem(node: Node) -> str:
-    """Lists that Node-RED goes through without looking at what they are."""
+    """Check lists of containers, which Node-RED reads without checking."""
     for key, kind in (("env", dict), ("nodes", str), ("in", dict), ("out", dict)):
         if node["type"] in CONTAINERS and key in node:
             value = node[key]
@@ -219,7 +220,7 @@ def _is_name(node: Node, key: str) -> bool:
 
 
 def _nesting_problem(node: Node) -> str:
-    """What JavaScript would trip over: very deep nesting, and a field that is an object's own."""
+    """Check for what JavaScript fails on: very deep nesting, and the field `__proto__`."""
     level: list[Any] = [node]
     for _ in range(_DEPTH_LIMIT):
         if any(isinstance(outer, dict) and "__proto__" in outer for outer in level):
@@ -232,7 +233,7 @@ def _nesting_problem(node: Node) -> str:
 
 
 def _number(text: str) -> float | int:
-    """A number as JavaScript has it: one kind, so that what it sends back compares equal."""
+    """Parse a number as JavaScript does, so that what Node-RED sends back compares equal."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"the number {text[:20]} is too large")

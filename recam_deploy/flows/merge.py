@@ -1,9 +1,8 @@
-"""Joining what is to be added with the flows that the camera has; pure.
+"""Merge an addition into the camera's flows; pure functions.
 
-A camera can hold one `camera`, one `model` and one `save` node, so those that exist are adopted:
-they stay where they are, and get only the fields that must have a certain value and the wires
-that the addition needs. Nothing is removed, and every node that is not touched stays the same
-object, with fields and copies (the factory flows list some nodes twice) that mean nothing to us.
+A camera can hold one node of each of SINGLE_TYPES, so existing ones are reused: they stay in place,
+and get only the required fields and the wires that the addition needs. Nothing is removed. Other
+nodes stay as they are, with all fields and copies (the factory flows list some nodes twice).
 """
 
 from __future__ import annotations
@@ -18,41 +17,41 @@ from .document import SINGLE_TYPES, Node, described, same, targets
 from .templates import Addition
 
 ACTIVE_MODEL = "/userdata/Models/model.cvimodel"  # what an empty `uri` means
-_ROW = 60  # the height of a row of nodes in the editor, in its pixels
+_ROW = 60  # the height of a row of nodes in the editor, in pixels
 _NEAR = 100
-# Texts of people's, in which an id is no reference.
+# Free text, in which an id is no reference.
 _TEXTS = frozenset({"type", "name", "label", "info", "func", "initialize", "finalize", "template"})
 
 
 @dataclass(frozen=True)
 class _Mapping:
-    """Where each node of the addition ends up.
+    """The final id of each node of the addition, by its own id.
 
-    `adopted` are the ids of nodes that are there already; `ids` the final id of every node.
-    `home` is the tab or subflow that takes the place of the addition's own (`tab`), if any.
+    `reused` holds those of nodes that exist already, `ids` those of all nodes. `container` is the
+    existing tab or subflow that replaces the addition's own `tab`, if any.
     """
 
-    adopted: Mapping[str, str]
+    reused: Mapping[str, str]
     ids: Mapping[str, str]
     tab: str = ""
-    home: str = ""
+    container: str = ""
 
 
 def merge(current: Sequence[Node], addition: Addition) -> tuple[Node, ...]:
-    """The camera's flows with the addition in them; the same nodes when it is all there already.
+    """Return the camera's flows with the addition; the same nodes when it is there already.
 
-    Raises FlowError when the two cannot be joined: more than one camera or model node to choose
-    from, one that lies on a disabled tab, or nodes to be wired that lie on different tabs.
+    Raises FlowError when they cannot be merged: several camera or model nodes, one on a disabled
+    tab, or wires between different tabs.
     """
     mapping = _map(current, addition)
     edits = _Edits(current)
     for node in addition.nodes:
-        if node["id"] in mapping.adopted:
-            edits.adopt(mapping.adopted[node["id"]], node, addition.must.get(node["id"], {}))
+        if node["id"] in mapping.reused:
+            edits.reuse(mapping.reused[node["id"]], node, addition.required.get(node["id"], {}))
     placed = _placed(current, addition, mapping)
     _check_wires(placed, current)
     for node in addition.nodes:
-        if node["id"] in mapping.adopted:
+        if node["id"] in mapping.reused:
             edits.wire(node, mapping, {n["id"]: n for n in placed})
     return (*edits.result(), *placed)
 
@@ -62,22 +61,22 @@ def _map(current: Sequence[Node], addition: Addition) -> _Mapping:
     singles = {
         node["id"]: found
         for node in addition.nodes
-        if node["type"] in SINGLE_TYPES and (found := _the_one(current, node["type"]))
+        if node["type"] in SINGLE_TYPES and (found := _existing_single(current, node["type"]))
     }
-    tab, home = _home(addition, singles)
-    adopted = _earlier(addition, kinds, tab) | {own: n["id"] for own, n in singles.items()}
+    tab, container = _containers(addition, singles)
+    reused = _earlier(addition, kinds, tab) | {own: n["id"] for own, n in singles.items()}
     client = _client(current, singles)
     if client:
-        adopted |= {node["id"]: client for node in addition.nodes if node["type"] == "sscma"}
-    adopted |= _preview(current, addition, adopted)
-    ids = {n["id"]: adopted.get(n["id"]) or _own_id(n, kinds, free=True) for n in addition.nodes}
+        reused |= {node["id"]: client for node in addition.nodes if node["type"] == "sscma"}
+    reused |= _preview(current, addition, reused)
+    ids = {n["id"]: reused.get(n["id"]) or _own_id(n, kinds, free=True) for n in addition.nodes}
     if tab:
-        ids[tab] = home
-    return _Mapping(adopted, ids, tab, home)
+        ids[tab] = container
+    return _Mapping(reused, ids, tab, container)
 
 
 def _earlier(addition: Addition, kinds: Mapping[str, str], tab: str) -> dict[str, str]:
-    """Nodes of ours that an earlier push has left there; not the tab that is not needed."""
+    """Find nodes that an earlier push added, except the replaced `tab`."""
     found = {}
     for node in addition.nodes:
         own = _own_id(node, kinds)
@@ -86,17 +85,18 @@ def _earlier(addition: Addition, kinds: Mapping[str, str], tab: str) -> dict[str
     return found
 
 
-def _the_one(current: Sequence[Node], kind: str) -> Node | None:
-    """The node of a kind that the camera can hold once; None where there is none.
+def _existing_single(current: Sequence[Node], kind: str) -> Node | None:
+    """Return the existing node of a kind that a camera can hold once; None without one.
 
-    One that runs is preferred to disabled ones.
+    One that runs is preferred to disabled ones. Raises FlowError for several, or for one that
+    cannot run where it lies.
     """
     found = {node["id"]: node for node in current if node["type"] == kind}
     run = running(current, kind)
     if len(run) > 1 or (not run and len(found) > 1):
         raise FlowError(
             f"the camera's flows have {len(found)} {kind} nodes, and a camera can hold one",
-            f"Delete the {kind} node that you do not need in Node-RED's editor, and push again.",
+            f"Delete the {kind} nodes that you do not need in Node-RED's editor, then push again.",
         )
     if run:
         return run[0]
@@ -105,23 +105,25 @@ def _the_one(current: Sequence[Node], kind: str) -> Node | None:
         if why:
             raise FlowError(
                 f"the {described(node)} in the camera's flows {why}",
-                "Enable it in Node-RED's editor, or delete the node there, and push again.",
+                "Enable it in Node-RED's editor, or delete the node there, then push again.",
             )
         return node
     return None
 
 
 def running(nodes: Sequence[Node], kind: str) -> list[Node]:
-    """The nodes of a kind that run: enabled, on an enabled tab or in a subflow that is used. One
-    that is listed twice counts once."""
+    """Return the nodes of a kind that run: enabled, on an enabled tab or in a used subflow.
+
+    A node that is listed twice counts once.
+    """
     found = {node["id"]: node for node in nodes if node["type"] == kind}
     return [n for n in found.values() if not n.get("d") and not _idle(nodes, n.get("z"))]
 
 
-def _idle(current: Sequence[Node], home: Any) -> str:
-    """Why nothing on a tab or in a subflow runs; nothing when it does."""
+def _idle(current: Sequence[Node], container_id: Any) -> str:
+    """Return why nothing on a tab or in a subflow runs; "" when it runs."""
     kinds = {node["id"]: node for node in current if node["type"] in ("tab", "subflow")}
-    container = kinds.get(home) if isinstance(home, str) else None
+    container = kinds.get(container_id) if isinstance(container_id, str) else None
     if container is None:
         return "lies on no tab"
     if container["type"] == "tab":
@@ -135,34 +137,34 @@ def _idle(current: Sequence[Node], home: Any) -> str:
 
 
 def _client(current: Sequence[Node], singles: Mapping[str, Node]) -> str | None:
-    """The configuration node for the camera's service that is in use, or any."""
+    """Return the id of the `sscma` configuration node that is used, else of any."""
     known = [node["id"] for node in current if node["type"] == "sscma"]
     used = [node.get("client") for node in singles.values()]
     return next((client for client in used if client in known), known[0] if known else None)
 
 
 def _preview(
-    current: Sequence[Node], addition: Addition, adopted: Mapping[str, str]
+    current: Sequence[Node], addition: Addition, reused: Mapping[str, str]
 ) -> dict[str, str]:
-    """A preview that shows the model's pictures already is enough."""
+    """Reuse a preview that is wired to the reused model node."""
     model = addition.only("model")
-    if model is None or model["id"] not in adopted:
+    if model is None or model["id"] not in reused:
         return {}
     previews = {n["id"] for n in current if n["type"] == "preview" and not n.get("d")}
-    there = [
+    wired = [
         target
         for node in current
-        if node["id"] == adopted[model["id"]]
+        if node["id"] == reused[model["id"]]
         for target in targets(node)
         if target in previews
     ]
     ours = [n["id"] for n in addition.nodes if n["type"] == "preview"]
-    return {own: there[0] for own in ours if there and own in set(targets(model))}
+    return {own: wired[0] for own in ours if wired and own in set(targets(model))}
 
 
-def _home(addition: Addition, singles: Mapping[str, Node]) -> tuple[str, str]:
-    """The addition's tab that is not needed, and the one on the camera that is used instead."""
-    for kind in ("model", "camera", "save"):
+def _containers(addition: Addition, singles: Mapping[str, Node]) -> tuple[str, str]:
+    """Return the addition's tab to leave out, and the camera's to use instead; "" for none."""
+    for kind in ("model", "camera", "save", "capture"):
         node = addition.only(kind)
         if node and node["id"] in singles and node.get("z"):
             return node["z"], singles[node["id"]]["z"]
@@ -170,9 +172,9 @@ def _home(addition: Addition, singles: Mapping[str, Node]) -> tuple[str, str]:
 
 
 def _own_id(node: Node, kinds: Mapping[str, str], *, free: bool = False) -> str:
-    """The id under which a node of ours is there from an earlier push, else one that is `free`.
+    """Return the id of a node from an earlier push, or with `free` one that is not used.
 
-    It is the node's own, or one made from it where a node of another type has that.
+    It is the node's own id, or one derived from it where a node of another type has that.
     """
     candidate, turn = node["id"], 0
     while candidate in kinds and (free or kinds[candidate] != node["type"]):
@@ -182,21 +184,21 @@ def _own_id(node: Node, kinds: Mapping[str, str], *, free: bool = False) -> str:
 
 
 def _placed(current: Sequence[Node], addition: Addition, mapping: _Mapping) -> list[Node]:
-    """The nodes that are added, with their final ids, wires and places."""
+    """Return the nodes to add, with their final ids, wires and positions."""
     anchor = _offset(current, addition, mapping)
     taken = [_spot(node) for node in current]
     placed = []
     for node in addition.nodes:
-        if node["id"] in mapping.adopted or node["id"] == mapping.tab:
+        if node["id"] in mapping.reused or node["id"] == mapping.tab:
             continue
         new = {key: _renamed(key, value, mapping.ids) for key, value in node.items()}
         if node["type"] == "group":
             new["nodes"] = [
                 mapping.ids.get(inner, inner)
                 for inner in node.get("nodes", ())
-                if inner not in mapping.adopted
+                if inner not in mapping.reused
             ]
-        if mapping.home and new.get("z") == mapping.home:
+        if mapping.container and new.get("z") == mapping.container:
             new = _moved(new, anchor, taken)
         taken.append(_spot(new))
         placed.append(new)
@@ -205,24 +207,25 @@ def _placed(current: Sequence[Node], addition: Addition, mapping: _Mapping) -> l
 
 def _check_wires(placed: Sequence[Node], current: Sequence[Node]) -> None:
     """Raise FlowError when an added node is wired to one on another tab of the camera's flows."""
-    there = {node["id"]: node for node in current}
+    existing = {node["id"]: node for node in current}
     for node in placed:
         for end in targets(node):
-            if end in there:
-                _check_tab(node, there[end])
+            if end in existing:
+                _check_tab(node, existing[end])
 
 
 def _check_tab(node: Node, end: Node) -> None:
+    """Raise FlowError when the two nodes lie on different tabs."""
     if node.get("z") != end.get("z"):
         raise FlowError(
             f"the {described(node)} and the {described(end)} lie on different tabs of "
-            "the camera's flows, so no wire can join them",
-            "Move them to one tab in Node-RED's editor, and push again.",
+            "the camera's flows, so no wire can connect them",
+            "Move them to one tab in Node-RED's editor, then push again.",
         )
 
 
 def _renamed(key: str, value: Any, ids: Mapping[str, str]) -> Any:
-    """A field in which ids of the addition are the final ones."""
+    """Replace ids of the addition in a field's value by the final ones."""
     if key in _TEXTS:
         return value
     if isinstance(value, str):
@@ -233,18 +236,19 @@ def _renamed(key: str, value: Any, ids: Mapping[str, str]) -> Any:
 
 
 def _offset(current: Sequence[Node], addition: Addition, mapping: _Mapping) -> tuple[float, float]:
-    """How far the addition moves so that it lies beside the adopted node."""
-    for kind in ("model", "camera", "save"):
+    """Return the (x, y) shift that puts the addition beside the reused node."""
+    for kind in ("model", "camera", "save", "capture"):
         node = addition.only(kind)
-        if node and node["id"] in mapping.adopted:
-            there = next(n for n in current if n["id"] == mapping.adopted[node["id"]])
+        if node and node["id"] in mapping.reused:
+            existing = next(n for n in current if n["id"] == mapping.reused[node["id"]])
             _, x1, y1 = _spot(node)
-            _, x2, y2 = _spot(there)
+            _, x2, y2 = _spot(existing)
             return x2 - x1, y2 - y1
     return 0, 0
 
 
 def _spot(node: Node) -> tuple[str, float, float]:
+    """Return a node's container, x and y in the editor's pixels; "", 0, 0 without a position."""
     x, y = node.get("x"), node.get("y")
     is_placed = all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in (x, y))
     return (node.get("z", ""), x, y) if is_placed else ("", 0, 0)  # type: ignore[return-value]
@@ -253,19 +257,19 @@ def _spot(node: Node) -> tuple[str, float, float]:
 def _moved(
     node: Node, offset: tuple[float, float], taken: Sequence[tuple[str, float, float]]
 ) -> Node:
-    """The node beside the adopted one, in the first row where it covers no other."""
+    """Shift a node by `offset`, then down to the first row where it covers no other."""
     if "x" not in node or "y" not in node:
         return node
-    home, x, y = _spot(node)
+    container, x, y = _spot(node)
     x, y = max(_NEAR, x + offset[0]), max(_ROW, y + offset[1])
-    others = [(a, b) for z, a, b in taken if z == home]
+    others = [(a, b) for z, a, b in taken if z == container]
     while any(abs(a - x) < _NEAR and abs(b - y) < _ROW // 2 for a, b in others):
         y += _ROW
     return {**node, "x": x, "y": y}
 
 
 class _Edits:
-    """The camera's nodes, of which some get other fields; those not touched stay the same."""
+    """The camera's nodes while they are edited; the others stay the same objects."""
 
     def __init__(self, current: Sequence[Node]) -> None:
         self._nodes = list(current)
@@ -273,22 +277,22 @@ class _Edits:
     def result(self) -> list[Node]:
         return self._nodes
 
-    def adopt(self, node_id: str, wanted: Node, must: Mapping[str, Any]) -> None:
-        """Give a node, and every copy of it, the fields that it must have; and enable it."""
-        fields = dict(must)
+    def reuse(self, node_id: str, wanted: Node, required: Mapping[str, Any]) -> None:
+        """Set the required fields of a node and its copies, and enable them."""
+        fields = dict(required)
         if wanted["type"] in ("camera", "model"):
             fields["d"] = False
-        for place, node in self._copies(node_id):
+        for index, node in self._copies(node_id):
             changed = {k: v for k, v in fields.items() if not _agrees(k, node.get(k), v)}
             if changed:
                 merged = {**node, **changed}
                 if merged.get("d") is False:
                     del merged["d"]
-                self._nodes[place] = merged
+                self._nodes[index] = merged
 
     def wire(self, wanted: Node, mapping: _Mapping, placed: Mapping[str, Node]) -> None:
-        """Add the wires that an adopted node needs."""
-        source = mapping.adopted[wanted["id"]]
+        """Add the wires that a reused node needs."""
+        source = mapping.reused[wanted["id"]]
         for port, ends in enumerate(wanted.get("wires", ())):
             for end in ends:
                 self._connect(source, port, mapping.ids[end], placed)
@@ -296,16 +300,16 @@ class _Edits:
     def _connect(self, source: str, port: int, target: str, placed: Mapping[str, Node]) -> None:
         if self._leads(source, target):
             return
-        for place, node in self._copies(source):
+        for index, node in self._copies(source):
             end = placed.get(target) or next(n for n in self._nodes if n["id"] == target)
             _check_tab(node, end)
             wires = [list(ends) for ends in node.get("wires", ())]
             wires += [[] for _ in range(port + 1 - len(wires))]
             wires[port].append(target)
-            self._nodes[place] = {**node, "wires": wires}
+            self._nodes[index] = {**node, "wires": wires}
 
     def _leads(self, source: str, target: str) -> bool:
-        """Whether messages get from one node to another, over link nodes if need be."""
+        """Return whether a node is wired to another, directly or through link nodes."""
         for _, node in self._copies(source):
             ends = list(targets(node))
             if target in ends or any(target in self._linked(end) for end in ends):
@@ -313,7 +317,7 @@ class _Edits:
         return False
 
     def _linked(self, end: str) -> set[str]:
-        """What the nodes behind a `link out` node are wired to."""
+        """Return the ids that the nodes behind a `link out` node are wired to."""
         found: set[str] = set()
         for node in self._nodes:
             if node["id"] == end and node["type"] == "link out":
@@ -327,17 +331,17 @@ class _Edits:
         return [(i, node) for i, node in enumerate(self._nodes) if node["id"] == node_id]
 
 
-def _agrees(name: str, there: Any, wanted: Any) -> bool:
-    """Whether a field means already what it must: "0.5" is 0.5, and no `uri` the active model."""
-    if same(there, wanted):
+def _agrees(name: str, given: Any, wanted: Any) -> bool:
+    """Return whether a field has the required meaning: "0.5" is 0.5, no `uri` the active model."""
+    if same(given, wanted):
         return True
     if name == "d":
-        return bool(there) == bool(wanted)
+        return bool(given) == bool(wanted)
     if name == "uri":
-        return all(value in ("", None, ACTIVE_MODEL) for value in (there, wanted))
+        return all(value in ("", None, ACTIVE_MODEL) for value in (given, wanted))
     if name in ("tscore", "tiou"):
         try:
-            return float(there) == float(wanted)
+            return float(given) == float(wanted)
         except (TypeError, ValueError):
             return False
     return False

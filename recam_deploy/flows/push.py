@@ -1,8 +1,7 @@
-"""Bringing the camera's flows from what they are to what they shall be, or not at all.
+"""Push flows to Node-RED: plan, back up, write, read back and compare.
 
-Every write carries the revision that was read, so that another editor's work is never overwritten
-unseen: when that has changed, the flows are read and planned again. A document is kept before it
-is replaced, and read back and compared after.
+Each write names the revision that was read, so that another editor's changes are not overwritten:
+when the revision has changed, the flows are read and planned again.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ from .diff import Changes, compare
 from .document import CAMERA_TYPES, CONTAINERS, FlowDocument, Node, same
 
 _RETRIES = 3
-_STARTED_SECONDS = 10.0  # a Node-RED that answers may still be starting
+_STARTING_SECONDS = 10.0  # a Node-RED that answers may still be starting
 _SETTLE_SECONDS = 3.0
 _POLL_SECONDS = 0.25
 _OLDEST = (1, 0)
 
 Target = Callable[[Sequence[Node]], tuple[Node, ...]]
-"""What the flows shall be, given what they are: a merge, or a kept document."""
+"""Computes the wanted flows from the present ones: a merge, or a backup."""
 
 
 @dataclass(frozen=True)
 class PushPlan:
-    """What a push would do to a document."""
+    """The changes that a push makes to a document."""
 
     document: FlowDocument
     nodes: tuple[Node, ...]
@@ -47,19 +46,21 @@ class PushPlan:
 
     @property
     def kind(self) -> DeploymentType:
-        """`nodes` leaves all running that is not changed. It does not suffice for nodes of the
-        camera's service: those keep pointers to each other there, which are made and mended only
-        when all of them are made anew (sscma-example-sg200x, solutions/sscma-node/main/node/
-        node.cpp, `NodeFactory::create` and `destroy`)."""
+        """The deployment type: `nodes` restarts only changed nodes, `full` all.
+
+        Nodes of the camera's service need `full`: they point to each other there, and the pointers
+        are set only when all are created (sscma-example-sg200x, solutions/sscma-node/main/node/
+        node.cpp, `NodeFactory::create` and `destroy`).
+        """
         return "full" if self.changes.touches_camera else "nodes"
 
 
 @dataclass(frozen=True)
-class Pushed:
-    """What was done: `nodes` are there now.
+class PushResult:
+    """The result of a push: the present `nodes` and their revision.
 
-    `before` are the nodes that were replaced, kept in `backup`; both are None where none were.
-    `restarted` says that the flows were started anew though they did not change.
+    `before` are the replaced nodes, which are in the file `backup`; both are None where nothing
+    changed. `restarted`: unchanged flows were restarted. `nodes_ready`: the flows run.
     """
 
     rev: str
@@ -73,21 +74,21 @@ class Pushed:
 
     @property
     def camera_restarted(self) -> bool:
-        """Whether the nodes of the camera's service were made anew."""
+        """Whether the nodes of the camera's service were created anew."""
         return self.kind == "full" or self.restarted
 
     @property
     def problem(self) -> NodeRedError | None:
-        """What is wrong though it was pushed: its nodes are not up."""
+        """The error for pushed flows that do not run yet; None when they run."""
         if self.nodes_ready:
             return None
         return NodeRedError(
-            "the flow is pushed, but its nodes are not up yet",
-            "Look at it in the editor; `recam watch` shows its results when there are any.",
+            "the flow is pushed, but its nodes do not run yet",
+            "Look at it in the editor. `recam watch` shows its results when there are any.",
         )
 
     def as_json(self) -> dict[str, Any]:
-        """As `flow push --json` shows it."""
+        """Return the document of `flow push --json`."""
         return {
             **self.changes.as_json(),
             "rev": self.rev,
@@ -99,15 +100,15 @@ class Pushed:
 
 
 def plan_push(document: FlowDocument, target: Target) -> PushPlan:
-    """What has to change. Raises FlowError when the target cannot be joined with the document."""
+    """Compute the changes. Raises FlowError when the document does not allow the target."""
     nodes = target(document.nodes)
     return PushPlan(document, nodes, compare(document.nodes, nodes))
 
 
 def preflight(nodes: Sequence[Node], facts: NodeRedFacts) -> None:
-    """Refuse what this Node-RED could not run: it starts no node at all while a type is missing.
+    """Raise NodeRedError when this Node-RED is too old, or lacks a type that the nodes need.
 
-    Raises NodeRedError.
+    Node-RED starts no node at all while a type is missing.
     """
     numbers = re.match(r"(\d+)\.(\d+)", facts.version)
     if numbers and tuple(map(int, numbers.groups())) < _OLDEST:
@@ -119,22 +120,24 @@ def preflight(nodes: Sequence[Node], facts: NodeRedFacts) -> None:
     if not missing:
         return
     if CAMERA_TYPES & set(missing) or "preview" in missing:
-        hint = "Install node-red-contrib-sscma there (the camera's firmware brings it), try again."
+        hint = (
+            "Update the camera's firmware, or install node-red-contrib-sscma in Node-RED's editor."
+        )
     else:
         hint = "Install them in Node-RED's editor (menu, Manage palette), or delete those nodes."
     raise NodeRedError(f"Node-RED on the camera lacks node types: {', '.join(missing)}", hint)
 
 
 def missing_types(nodes: Sequence[Node], installed: frozenset[str]) -> list[str]:
-    """The types that nodes have and Node-RED does not; subflows are types of their own."""
+    """Return the types of nodes that are not installed, without containers and subflows."""
     subflows = {f"subflow:{node['id']}" for node in nodes if node["type"] == "subflow"}
     return sorted({node["type"] for node in nodes} - {*CONTAINERS} - subflows - installed)
 
 
 def service_nodes(nodes: Sequence[Node]) -> set[str]:
-    """The ids under which the camera's service knows the camera and model nodes that run.
+    """Return the ids of the camera and model nodes that run in the camera's service.
 
-    Those in subflows have ids made at run time, so they are not among them.
+    Nodes in subflows are left out, for their ids are made at run time.
     """
     tabs = {node["id"] for node in nodes if node["type"] == "tab" and not node.get("disabled")}
     return {
@@ -145,7 +148,7 @@ def service_nodes(nodes: Sequence[Node]) -> set[str]:
 
 
 def duplicates(nodes: Sequence[Node]) -> list[str]:
-    """The ids that occur more than once."""
+    """Return the ids that occur more than once."""
     return [node_id for node_id, count in Counter(n["id"] for n in nodes).items() if count > 1]
 
 
@@ -158,20 +161,20 @@ def push(
     keep: Callable[[FlowDocument], Path],
     restart: bool = False,
     exact: bool = False,
-) -> Pushed:
-    """Bring the flows to the target.
+) -> PushResult:
+    """Change the flows to the target.
 
-    `approve` is shown every plan before it is carried out, and raises when it is not to be; a plan
-    with the same changes is shown once. `keep` stores a document before it is replaced. With
-    `restart`, flows that need no change are started anew. With `exact`, the target is a document
-    that was there before: node types that are missing now do not keep it from being put back.
+    `approve` gets each plan before it is executed, and raises to refuse it; equal changes are
+    passed once. `keep` backs up a document before it is replaced. With `restart`, unchanged flows
+    are restarted. With `exact`, the target is a backup, which is pushed even when node types are
+    missing or the flows are stopped.
 
-    Raises FlowConflictError when others change the flows faster than we can, FlowError, or what
-    `NodeRed` raises; the flows then are as they were, or wholly as planned, which the message says.
+    Raises FlowConflictError when the flows change again and again meanwhile, FlowError, or what
+    `NodeRed` raises. The flows are then unchanged, or changed as planned; the message says which.
     """
     facts = None if exact else _facts_of_running(node_red, progress)
     document = node_red.read()
-    approved, tried = b"", None
+    approved, uncertain = b"", None
     for _ in range(1 + _RETRIES):
         plan = plan_push(document, target)
         if facts:
@@ -179,41 +182,43 @@ def push(
         if plan.changes.key != approved:
             approve(plan)
             approved = plan.changes.key
-        if not plan.changes and tried:
-            # A write whose answer was lost was done after all.
-            return dataclasses.replace(tried, rev=document.rev, nodes=document.nodes)
+        if not plan.changes and uncertain:
+            # The write whose answer was lost has succeeded.
+            return dataclasses.replace(uncertain, rev=document.rev, nodes=document.nodes)
         if not plan.changes:
             return _unchanged(node_red, plan, progress, restart=restart)
         backup = keep(document)
         with progress.step("Pushing the flow"):
             rev = _write(node_red, plan)
-        pushed = Pushed(rev or "", plan.nodes, plan.changes, document.nodes, backup, plan.kind)
+        pushed = PushResult(rev or "", plan.nodes, plan.changes, document.nodes, backup, plan.kind)
         if rev is None:
-            progress.say("The flows may have changed meanwhile; looking at them again.")
-            document, tried = node_red.read_when_back(), pushed
+            progress.say("The flows may have changed meanwhile; reading them again.")
+            document, uncertain = node_red.read_when_back(), pushed
             continue
         _check(node_red.read_when_back(), plan, target, rev)
         return pushed
     raise FlowConflictError(
         f"the flows on the camera changed {1 + _RETRIES} times before they could be written",
-        "Someone else is deploying there; nothing was overwritten. Try again later.",
+        "Someone else deploys there. Nothing was overwritten; run the command again later.",
     )
 
 
 def _facts_of_running(node_red: NodeRed, progress: Progress) -> NodeRedFacts:
-    """Raises NodeRedError when its flows are stopped: nothing of ours would run."""
+    """Read Node-RED's facts. Raises NodeRedError when its flows are stopped."""
     facts = node_red.facts()
-    if not wait_until_up(node_red, progress, _STARTED_SECONDS):
+    if not wait_until_up(node_red, progress, _STARTING_SECONDS):
         raise NodeRedError(
             "the flows of the camera's Node-RED are stopped",
-            "Start them in the editor (the menu beside Deploy), and push again.",
+            "Start them in the editor (the menu beside Deploy), then push again.",
         )
     return facts
 
 
 def wait_until_up(node_red: NodeRed, progress: Progress, seconds: float = 60.0) -> bool:
-    """Whether the flows run, after at most `seconds`. Where Node-RED does not tell, an answer is
-    all that can be had."""
+    """Wait until the flows run; False after `seconds`.
+
+    A Node-RED that does not report the state counts as running once it answers.
+    """
     until = time.monotonic() + seconds
     with progress.step("Waiting for Node-RED to run its flows"):
         while time.monotonic() < until:
@@ -227,17 +232,20 @@ def wait_until_up(node_red: NodeRed, progress: Progress, seconds: float = 60.0) 
     return False
 
 
-def _unchanged(node_red: NodeRed, plan: PushPlan, progress: Progress, *, restart: bool) -> Pushed:
+def _unchanged(
+    node_red: NodeRed, plan: PushPlan, progress: Progress, *, restart: bool
+) -> PushResult:
     if restart:
         with progress.step("Restarting the flows"):
             node_red.restart()
-    return Pushed(plan.document.rev, plan.nodes, plan.changes, restarted=restart)
+    return PushResult(plan.document.rev, plan.nodes, plan.changes, restarted=restart)
 
 
 def _write(node_red: NodeRed, plan: PushPlan) -> str | None:
-    """The new revision; None when others were first, or it is to be tried again.
+    """Write the plan's nodes; return the new revision, None to read and plan again.
 
-    When the connection is lost, what is there a little later tells whether the write was done.
+    When the connection is lost, read the flows again to see whether the write succeeded. Raises
+    InterruptedExchangeError when that is not possible.
     """
     try:
         return node_red.write(plan.nodes, plan.document.rev, plan.kind)
@@ -245,42 +253,45 @@ def _write(node_red: NodeRed, plan: PushPlan) -> str | None:
         return None
     except InterruptedExchangeError as error:
         try:
-            there = _settled(node_red, plan)
+            document = _settled(node_red, plan)
         except ConnectionFailedError:
             raise InterruptedExchangeError(
-                f"{error.message}; whether the flow was pushed cannot be told",
-                "Run the command again once Node-RED answers: it looks at what is there first.",
+                f"{error.message}; whether the flow was pushed is not known",
+                "Run the command again once Node-RED answers; it starts from the present flows.",
             ) from error
-        return there.rev if _equal(there.nodes, plan.nodes) else None
+        return document.rev if _equal(document.nodes, plan.nodes) else None
 
 
 def _settled(node_red: NodeRed, plan: PushPlan) -> FlowDocument:
-    """The flows after a write whose answer was lost: it may be under way for a while yet."""
+    """Read the flows after a write whose answer was lost; wait a while for the write to end."""
     until = time.monotonic() + _SETTLE_SECONDS
     while True:
-        there = node_red.read_when_back()
-        if there.rev != plan.document.rev or time.monotonic() > until:
-            return there
+        document = node_red.read_when_back()
+        if document.rev != plan.document.rev or time.monotonic() > until:
+            return document
         time.sleep(_POLL_SECONDS)
 
 
-def _check(there: FlowDocument, plan: PushPlan, target: Target, rev: str) -> None:
-    """Whether what was written is there, or what others have made of it since has it still."""
-    if _equal(there.nodes, plan.nodes):
+def _check(document: FlowDocument, plan: PushPlan, target: Target, rev: str) -> None:
+    """Raise NodeRedError unless the flows are the written ones, or still hold the target."""
+    if _equal(document.nodes, plan.nodes):
         return
-    if there.rev != rev and not compare(there.nodes, target(there.nodes)):
+    if document.rev != rev and not compare(document.nodes, target(document.nodes)):
         return
     raise NodeRedError(
-        "Node-RED took the flow, and now shows another one"
-        + ("" if there.rev == rev else ": someone else has deployed since"),
-        "Look at it in the editor; `recam flow restore` gives back the one before.",
+        "Node-RED accepted the flow, but now shows another one"
+        + ("" if document.rev == rev else ": someone else has deployed since"),
+        "Look at it in the editor. `recam flow restore` restores the one before.",
     )
 
 
-def _equal(there: Sequence[Node], sent: Sequence[Node]) -> bool:
-    """Whether two lists of nodes are the same; Node-RED keeps credentials elsewhere."""
+def _equal(present: Sequence[Node], sent: Sequence[Node]) -> bool:
+    """Return whether two lists of nodes are equal, without credentials.
+
+    Node-RED stores credentials elsewhere.
+    """
     bare = [
         [{key: node[key] for key in node if key != "credentials"} for node in nodes]
-        for nodes in (there, sent)
+        for nodes in (present, sent)
     ]
     return same(bare[0], bare[1])

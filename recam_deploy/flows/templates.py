@@ -1,9 +1,8 @@
-"""What is to be added to the camera's flows: a template of ours or the user's file, filled in.
+"""Fill in a template, or the user's file, to be added to the camera's flows.
 
-A template is plain flow JSON in `noderedflows/` that also imports by hand. Filling it gives an
-`Addition`: its nodes with the values set, and for some nodes the fields that must have these
-values even where the camera already has such a node. All other fields of a node that is already
-there are its owner's.
+A template is flow JSON in `noderedflows/`, which can be imported by hand too. Filling it gives an
+`Addition`: its nodes with the values set, and for some nodes the required fields, which are set
+even in a node that the camera has already. Other fields of such a node do not change.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from .labels import as_classes
 
 
 class TemplateName(str, Enum):
-    """The flows that come with recam."""
+    """The flows that are part of recam."""
 
     preview = "preview"
     detections = "detections"
@@ -32,19 +31,19 @@ class TemplateName(str, Enum):
 
 TEMPLATES = tuple(template.value for template in TemplateName)
 
-# The model node's own defaults (node-red-contrib-sscma, nodes/model.html). A file that has others
-# means them: counting needs `trace` and a line.
+# The model node's defaults (node-red-contrib-sscma, nodes/model.html). Other values in a file are
+# required: counting needs `trace` and a line.
 _FEATURES: Mapping[str, Any] = {"trace": False, "counting": False, "splitter": "0,0,0,0"}
 
-# The nodes of `detections` that send, by what is asked for.
+# The types of the sending nodes in `detections`, by the values of `send_to`.
 SENDERS: Mapping[str, str] = {"debug": "debug", "mqtt": "mqtt out", "http": "http request"}
 
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """What the model node is to run. `uri` is "" for the model that is in place on the camera.
+    """The model for the model node; `uri` "" is the camera's active model.
 
-    What is None stays what it is.
+    A field that is None does not change in the flow.
     """
 
     uri: str = ""
@@ -54,7 +53,7 @@ class ModelChoice:
     tiou: float | None = None
 
     def fields(self) -> dict[str, str]:
-        """The model node's fields; numbers as text, as the editor writes them."""
+        """Build the model node's fields; numbers are text, as the editor writes them."""
         chosen = {"uri": self.uri}
         if self.name is not None:
             chosen["model"] = self.name
@@ -69,10 +68,10 @@ class ModelChoice:
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a template can be told besides: None and empty leave it as it is.
+    """Further values for a template; None and empty ones do not change it.
 
-    `line` is the counting line, "x1,y1,x2,y2" in percent of the picture; `send_to` names where
-    `detections` go: debug, mqtt, http.
+    `line` is the counting line, "x1,y1,x2,y2" in percent of the picture; `send_to` lists where
+    `detections` sends: debug, mqtt, http.
     """
 
     line: str | None = None
@@ -83,27 +82,27 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Addition:
-    """Nodes to add, and by node id the fields that must have the value they have there.
+    """The nodes to add, and the required fields of some, by node id.
 
     `name` is the template's name or the file's path.
     """
 
     name: str
     nodes: tuple[Node, ...]
-    must: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    required: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def only(self, kind: str) -> Node | None:
-        """The node of a kind of which there is at most one."""
+        """Return the first node of a kind; None without one."""
         return next((node for node in self.nodes if node["type"] == kind), None)
 
 
 def load_template(name: str) -> tuple[Node, ...]:
-    """The nodes of one of our templates."""
+    """Read the nodes of a template."""
     return read_document(resource("noderedflows") / f"{name}.json")
 
 
 def load_flow_file(path: Path) -> tuple[Node, ...]:
-    """The nodes of a user's file, checked as a whole. Raises FlowError."""
+    """Read the nodes of a user's file, and check them as a whole. Raises FlowError."""
     nodes = read_document(path)
     check_own(nodes, str(path))
     return nodes
@@ -115,18 +114,18 @@ def fill(
     model: ModelChoice,
     parameters: Parameters = Parameters(),
 ) -> Addition:
-    """Put the model and the parameters into a template.
+    """Set the model and the parameters in a template.
 
-    Raises FlowError when a parameter does not suit the template, or has no usable value.
+    Raises FlowError when the template has no use for a parameter, or its value is invalid.
     """
-    must: dict[str, dict[str, Any]] = {}
+    required: dict[str, dict[str, Any]] = {}
     for node in nodes:
         if node["type"] == "model":
-            must[node["id"]] = {**_features(node), **model.fields()}
-    _tell_line(name, nodes, parameters, must)
-    _tell_senders(name, nodes, parameters, must)
-    filled = tuple(_with(node, must.get(node["id"], {})) for node in nodes)
-    return Addition(name, filled, must)
+            required[node["id"]] = {**_features(node), **model.fields()}
+    _set_line(name, nodes, parameters, required)
+    _set_senders(name, nodes, parameters, required)
+    filled = tuple(_with(node, required.get(node["id"], {})) for node in nodes)
+    return Addition(name, filled, required)
 
 
 def _features(node: Node) -> dict[str, Any]:
@@ -136,16 +135,17 @@ def _features(node: Node) -> dict[str, Any]:
 
 
 def _with(node: Node, fields: Mapping[str, Any]) -> Node:
-    """The node with these fields; a `d` that is false is left out, as the editor does."""
+    """Return the node with these fields, without a `d` that is false, as the editor writes it."""
     merged = {**node, **fields}
     if merged.get("d") is False:
         del merged["d"]
     return merged
 
 
-def _tell_line(
-    name: str, nodes: tuple[Node, ...], parameters: Parameters, must: dict[str, dict[str, Any]]
+def _set_line(
+    name: str, nodes: tuple[Node, ...], parameters: Parameters, required: dict[str, dict[str, Any]]
 ) -> None:
+    """Require the counting line of the model node. Raises FlowError."""
     if parameters.line is None:
         return
     parts = parameters.line.split(",")
@@ -156,32 +156,33 @@ def _tell_line(
         raise _unusable("line", parameters.line, "two different points, in percent (0 to 100)")
     counting = [n for n in nodes if n["type"] == "model" and n.get("counting") is True]
     if not counting:
-        raise FlowError(f"`{name}` counts nothing, so it has no line", "Use --template counting.")
-    must[counting[0]["id"]]["splitter"] = ",".join(str(number) for number in numbers)
+        raise FlowError(f"`{name}` does not count, so it has no line", "Use --template counting.")
+    required[counting[0]["id"]]["splitter"] = ",".join(str(number) for number in numbers)
 
 
-def _tell_senders(
-    name: str, nodes: tuple[Node, ...], parameters: Parameters, must: dict[str, dict[str, Any]]
+def _set_senders(
+    name: str, nodes: tuple[Node, ...], parameters: Parameters, required: dict[str, dict[str, Any]]
 ) -> None:
+    """Require the wanted sending nodes to be enabled, the others disabled. Raises FlowError."""
     fields = _sender_fields(parameters)
-    wanted = {*parameters.send_to, *(way for way, told in fields.items() if told)}
+    wanted = {*parameters.send_to, *(sender for sender, given in fields.items() if given)}
     if not wanted:
         return
     kinds = {node["type"] for node in nodes}
-    for way in sorted(wanted):
-        if SENDERS[way] not in kinds:
+    for sender in sorted(wanted):
+        if SENDERS[sender] not in kinds:
             raise FlowError(
-                f"`{name}` sends nothing to {way}", "Use --template detections for that."
+                f"`{name}` sends nothing to {sender}", "Use --template detections for that."
             )
-    for way, kind in SENDERS.items():
+    for sender, kind in SENDERS.items():
         for node in nodes:
             if node["type"] == kind:
-                must[node["id"]] = {"d": way not in wanted, **fields[way]}
+                required[node["id"]] = {"d": sender not in wanted, **fields[sender]}
 
 
 def _sender_fields(parameters: Parameters) -> dict[str, dict[str, str]]:
-    """By way of sending, the fields that were told. Raises FlowError for unusable ones."""
-    fields: dict[str, dict[str, str]] = {way: {} for way in SENDERS}
+    """Return the given fields by sender. Raises FlowError for an invalid value."""
+    fields: dict[str, dict[str, str]] = {sender: {} for sender in SENDERS}
     if parameters.mqtt_topic is not None:
         if not re.fullmatch(r"[^+#\x00]{1,200}", parameters.mqtt_topic):
             raise _unusable("MQTT topic", parameters.mqtt_topic, "a topic without + and #")
@@ -194,4 +195,4 @@ def _sender_fields(parameters: Parameters) -> dict[str, dict[str, str]]:
 
 
 def _unusable(what: str, value: str, form: str) -> FlowError:
-    return FlowError(f"the {what} {value[:80]!r} cannot be used", f"Give {form}.")
+    return FlowError(f"the {what} {value[:80]!r} is invalid", f"Give {form}.")

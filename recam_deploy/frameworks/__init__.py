@@ -1,11 +1,11 @@
-"""Models of other frameworks: what they are, read without loading them, and their way to ONNX.
+"""Recognise models of other frameworks without loading them, and export them to ONNX.
 
-From the exported ONNX model on, everything is as if the user had given that.
+The exported ONNX model is then converted like one that the user named.
 """
 
 from .export import Exported, Exporter
+from .export_plan import ExportPlan, exported_folders, plan_export
 from .model import FrameworkModel, Refusal
-from .plan import ExportPlan, exported_folders, plan_export
 from .recognition import recognise
 
 __all__ = [

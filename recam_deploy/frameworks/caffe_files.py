@@ -1,4 +1,4 @@
-"""A Caffe network: a .prototxt that describes it and a .caffemodel with its weights."""
+"""Inspect a Caffe network: a .prototxt that describes it, and a .caffemodel with its weights."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _DETECTION = frozenset({"DetectionOutput", "PriorBox", "Proposal", "ROIPooling",
 
 
 def read_caffe(path: Path, weights: Path | None) -> FrameworkModel:
-    """Find both files of a network, from either one; `weights` names the .caffemodel, else it is
-    the one of the same name beside the .prototxt.
+    """Find both files of a network, from either one, and inspect the .prototxt.
 
-    Raises InputError when one is missing or is not text.
+    `weights` names the .caffemodel, by default the file of the same name beside the .prototxt.
+    Raises InputError when a file is missing, or the .prototxt is not text.
     """
     prototxt, caffemodel = _pair(path, weights)
     try:
@@ -59,7 +59,7 @@ def _refusal(text: str, kinds: set[str]) -> Refusal | None:
         return Refusal("its .prototxt describes no layers", "Give the network's deploy.prototxt.")
     if re.search(r"\blayers\s*\{", text):
         return Refusal(
-            "its .prototxt is in the first format of Caffe's (`layers`)",
+            "its .prototxt is in Caffe's first format (`layers`)",
             "Rewrite both files with Caffe's upgrade_net_proto_text and upgrade_net_proto_binary.",
         )
     if not _INPUTS.search(text) and "Input" not in kinds:
@@ -70,7 +70,7 @@ def _refusal(text: str, kinds: set[str]) -> Refusal | None:
         )
     if found_layers := sorted(kinds & _DETECTION):
         return Refusal(
-            f"the layer {found_layers[0]} has no place on the TPU",
-            "Remove the layers from there on from the .prototxt, and decode on your side.",
+            f"the TPU cannot run the layer {found_layers[0]}",
+            "Remove it and the layers after it from the .prototxt, and decode in your own code.",
         )
     return None

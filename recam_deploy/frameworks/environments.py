@@ -1,4 +1,4 @@
-"""The environments that exporters run in: each installed at first need, apart from all else."""
+"""Install, find and remove the Python environments of exporters, each when it is first needed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ _OWN_PYTHON = Path("Scripts/python.exe") if os.name == "nt" else Path("bin/pytho
 
 @dataclass(frozen=True)
 class Environment:
-    """What one exporter needs: the packages of `lock`, whose hashes are checked, and `unlocked`,
-    whose files differ from index to index. `sizes` is told before anything is downloaded."""
+    """The environment of one exporter.
+
+    It has the packages of `lock`, whose hashes are checked, and the `unlocked` ones, whose files
+    differ between indexes. `sizes` is shown before the download.
+    """
 
     name: str
     title: str
@@ -37,11 +40,12 @@ class Environment:
 
     @property
     def lock_path(self) -> Path:
+        """Return the path of the lock file."""
         return Path(__file__).with_name(self.lock)
 
     @property
     def digest(self) -> str:
-        """Names all that is installed."""
+        """Return the sha256 (hex) of all that is installed; it names the environment's folder."""
         text = f"{PYTHON}\0{' '.join(self.unlocked)}\0".encode()
         return hashlib.sha256(text + self.lock_path.read_bytes()).hexdigest()
 
@@ -71,17 +75,17 @@ _WITHOUT_CPU_BUILD = (
 
 
 def folder(cache_dir: Path) -> Path:
-    """The folder of all these environments in the user's cache."""
+    """Return the folder of all these environments in the user's cache."""
     return cache_dir / "frameworks"
 
 
 def root(cache_dir: Path, environment: Environment) -> Path:
-    """The folder of one, whether it is there or not."""
+    """Return the folder of one environment, which need not exist."""
     return folder(cache_dir) / f"{environment.name}-{environment.digest[:12]}"
 
 
 def find(cache_dir: Path, environment: Environment, run: Run = process.run) -> Path | None:
-    """The interpreter of an installed environment; None when there is none that starts."""
+    """Return the interpreter of an installed environment; None when there is none that starts."""
     place = root(cache_dir, environment)
     try:
         manifest = json.loads((place / _MANIFEST).read_text(encoding="utf-8"))
@@ -102,7 +106,7 @@ def ensure(
     environ: Mapping[str, str] | None = None,
     run: Run = process.run,
 ) -> Path:
-    """The interpreter of an environment, installed now if it is not there.
+    """Return the interpreter of an environment; install it if needed.
 
     Raises ToolchainError when it cannot be installed or does not start.
     """
@@ -120,12 +124,12 @@ def ensure(
 
 
 def installed(cache_dir: Path) -> Installed:
-    """All these environments in the user's cache, of this release and of others."""
+    """Return all these environments in the user's cache, those of other releases included."""
     return Installed(folder(cache_dir), "an exporter")
 
 
 def _build(new: Path, environment: Environment, uv: Uv, progress: Progress) -> None:
-    """Install into the empty folder `new`, the manifest last."""
+    """Build an environment in the empty folder `new`, the manifest last. Raises ToolchainError."""
     progress.say(f"{environment.title}: {environment.sizes}")
     with progress.step(f"Installing {environment.title}", "MiB") as step:
         _install(new, environment, uv, progress, step)
@@ -136,7 +140,10 @@ def _build(new: Path, environment: Environment, uv: Uv, progress: Progress) -> N
 
 
 def _install(new: Path, environment: Environment, uv: Uv, progress: Progress, step: Step) -> None:
-    """The interpreter, the locked packages by their hashes, then the others."""
+    """Install the interpreter, the locked packages by hash, then the others.
+
+    Raises ToolchainError with the cause.
+    """
 
     def run(*arguments: str | Path) -> process.Completed:
         return uv.run(arguments, timeout=_INSTALL_SECONDS, step=step)
@@ -164,19 +171,20 @@ def _check_start(new: Path, environment: Environment, uv: Uv) -> None:
     )
     if check.returncode != 0:
         raise ToolchainError(
-            f"{environment.title} do not start here: {check.tail(1)}",
-            "Convert the model to ONNX (opset 17, fixed shapes) where they run, and give that.",
+            f"{environment.title} do not start on this machine: {check.tail(1)}",
+            "Export the model to ONNX (opset 17, fixed shapes) on another machine, and give that.",
         )
 
 
-# A system needs these to start programs at all; nothing else of the caller's, least of all its
-# secrets, reaches code that came with a model.
+# Needed to start programs at all. No other variable, and no secret, reaches a model's own code.
 _INHERITED = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "SYSTEMROOT", "OMP_NUM_THREADS")
 
 
 def exporter_environment(scratch: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The whole environment of a process that loads a model: its home is `scratch`, and the
-    libraries are told to look for nothing on the network."""
+    """Return the whole environment of a process that loads a model.
+
+    Its home is `scratch`, and its libraries are set not to use the network.
+    """
     base = os.environ if environ is None else environ
     kept = {name: base[name] for name in _INHERITED if name in base}
     return kept | {
@@ -207,7 +215,7 @@ class Status:
 
 
 def status(cache_dir: Path) -> list[Status]:
-    """All environments of this release, and whether they are installed."""
+    """List the environments of this release, and whether they are installed."""
     places = [(environment, root(cache_dir, environment)) for environment in ENVIRONMENTS.values()]
     return [
         Status(e.name, e.title, (place / _MANIFEST).is_file(), size_of(place))
@@ -216,7 +224,7 @@ def status(cache_dir: Path) -> list[Status]:
 
 
 def remove(cache_dir: Path) -> int:
-    """Remove all environments, also of other releases; returns the bytes freed.
+    """Remove all environments, those of other releases included; return the bytes freed.
 
     Raises ToolchainError while one is being installed.
     """

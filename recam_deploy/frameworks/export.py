@@ -1,4 +1,4 @@
-"""Carrying out an export plan, and proving that the ONNX model computes what the original does."""
+"""Carry out an export plan, and compare the ONNX model's outputs with the original's."""
 
 from __future__ import annotations
 
@@ -24,22 +24,27 @@ from ..progress import Progress
 from ..step_cache import StepCache, StepResult
 from ..toolchain import Compiler, Run, last_lines
 from . import environments
-from .plan import MADE, SCRIPTS, ExportPlan
+from .export_plan import OUTPUT_FILE, SCRIPTS, ExportPlan
 
 MAX_DIFFERENCE = 1e-3
-"""Between the framework's outputs and onnxruntime's, as a share of the largest value (or of 1)."""
+"""The largest difference between the framework's outputs and onnxruntime's, as in
+`relative_difference`."""
 
 _RECORD = "export.json"
-_REPORT, _PROOF = "report.json", "proof.npz"
+# Written by the scripts: versions or an error, and the framework's outputs on one input.
+_REPORT, _EXPECTED = "report.json", "proof.npz"
 _MOST_REPORT_BYTES = 1_000_000
 _SECONDS = 3600.0
-_ELSEWHERE = "Export the model to ONNX yourself (opset 17, fixed shapes), and give that."
+_EXPORT_YOURSELF = "Export the model to ONNX yourself (opset 17, fixed shapes), and give that."
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The ONNX model of a foreign one, the command line that made it, what the manifest says of
-    where it comes from, and what it cost this time."""
+    """An exported ONNX model.
+
+    `command` is the command line that made it, `origin` its entry in the manifest, and `step` the
+    step in the cache.
+    """
 
     onnx: Path
     command: str
@@ -48,8 +53,10 @@ class Exported:
 
 
 class Exporter:
-    """Runs exports with what it needs installed at first need; `compiler` gives the compiler, for
-    exports that run in its environment."""
+    """Runs exports, and installs what they need.
+
+    `compiler` is called for an export that runs in the compiler's environment; it may install it.
+    """
 
     def __init__(
         self,
@@ -65,14 +72,14 @@ class Exporter:
         self._run = run
 
     def is_done(self, plan: ExportPlan) -> bool:
-        """Whether the export is in the cache, so that nothing would be loaded for it."""
+        """Say whether the export is in the cache, so that the model need not be loaded."""
         return self._cache.find(plan.key) is not None
 
     def export(self, plan: ExportPlan) -> Exported:
-        """Export, or take the earlier export of the same files with the same versions.
+        """Export, or reuse the cached export of the same files with the same versions.
 
-        Raises ExportError when it fails or computes something else, and UnsupportedModelError when
-        the exporter says why it cannot be done.
+        Raises ExportError when the export fails or its outputs differ, and UnsupportedModelError
+        when the exporter refuses the model with a reason.
         """
         with self._cache.in_use():
             step = self._cache.run("export", plan.key, lambda folder: self._build(plan, folder))
@@ -96,18 +103,18 @@ class Exporter:
             log = self._log()
             done = self._call(plan, work, log)
             versions = _read_report(work, done, plan, log)
-            made = work / MADE
-            if made.is_symlink() or not made.is_file():
-                raise ExportError(f"exporting {plan.model.path.name} left no model", _see(log))
+            exported = work / OUTPUT_FILE
+            if exported.is_symlink() or not exported.is_file():
+                raise ExportError(f"exporting {plan.model.path.name} wrote no model", _see(log))
             with self._progress.step("Comparing the ONNX model with the original"):
-                difference = _difference(made, work / _PROOF)
+                difference = _difference(exported, work / _EXPECTED)
             if difference is not None and difference > MAX_DIFFERENCE:
                 raise ExportError(
-                    f"the ONNX model of {plan.model.path.name} computes something else: its "
-                    f"outputs differ by {difference:.2g}",
-                    f"{_ELSEWHERE} Please report the model.",
+                    f"the ONNX model of {plan.model.path.name} is not equivalent: its outputs "
+                    f"differ by {difference:.2g}",
+                    f"{_EXPORT_YOURSELF} Please report the model.",
                 )
-            shutil.copyfile(made, folder / plan.result)
+            shutil.copyfile(exported, folder / plan.result)
         record = {"versions": versions, "difference": difference}
         (folder / _RECORD).write_text(json.dumps(record), encoding="utf-8")
 
@@ -138,21 +145,29 @@ class Exporter:
 
 
 def _copy(path: Path, target: Path, digest: str) -> None:
-    """Copy a file of the model's: what is kept under its hash must come from these very bytes."""
+    """Copy a file of the model, and check its hash, which the cache key holds.
+
+    Raises ExportError when the file has changed.
+    """
     shutil.copyfile(path, target)
     if sha256_of(target) != digest:
-        raise ExportError(f"{path} changed while it was read", "Wait until it is written.")
+        raise ExportError(
+            f"{path} changed while it was read", "Wait until it is written, then try again."
+        )
 
 
 def _see(log: Path) -> str:
-    return f"{_ELSEWHERE} The exporter's whole output is in {log}."
+    return f"{_EXPORT_YOURSELF} The exporter's whole output is in {log}."
 
 
 def _read_report(
     work: Path, done: process.Completed, plan: ExportPlan, log: Path
 ) -> dict[str, str]:
-    """The versions of what was used. The report was written beside a model's own code: it is taken
-    for text, and nothing more."""
+    """Read the versions that the exporter used.
+
+    The report may have been changed by a model's own code: all of it is treated as text. Raises
+    UnsupportedModelError when it holds an error, and ExportError when the export failed otherwise.
+    """
     try:
         with (work / _REPORT).open("rb") as file:
             report = json.loads(file.read(_MOST_REPORT_BYTES))
@@ -167,22 +182,25 @@ def _read_report(
         pass
     raise ExportError(
         f"exporting {plan.model.path.name} ended with exit code {done.returncode}: "
-        f"{last_lines(done.output) or 'without a word'}",
+        f"{last_lines(done.output) or 'it printed nothing'}",
         _see(log),
     )
 
 
-def _difference(model: Path, proof: Path) -> float | None:
-    """How far onnxruntime's outputs are from the framework's own; None where there is no proof."""
-    if not proof.is_file():
+def _difference(model: Path, expected: Path) -> float | None:
+    """Compute the largest difference of onnxruntime's outputs from the framework's `expected` ones.
+
+    Return None where the script wrote none. Raises ExportError when they cannot be read.
+    """
+    if not expected.is_file():
         return None
     try:
-        with np.load(proof, allow_pickle=False) as arrays:
+        with np.load(expected, allow_pickle=False) as arrays:
             picture = np.asarray(arrays["input"], np.float32)
             count = len(arrays.files) - 1
             wanted = [np.asarray(arrays[f"output_{i}"], np.float32) for i in range(count)]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ExportError("the exporter's own results cannot be read", _ELSEWHERE) from error
+        raise ExportError("the exporter's own results cannot be read", _EXPORT_YOURSELF) from error
     found = FloatModel(model).run(picture)
     if [array.size for array in found] != [array.size for array in wanted]:
         return float("inf")

@@ -1,4 +1,4 @@
-"""The values that describe a model of another framework, before anything of it is loaded."""
+"""Describe a model of another framework that has not been loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a model cannot be taken, and the way out."""
+    """The reason why a model cannot be converted, and a hint about the next step."""
 
     reason: str
     hint: str
@@ -20,8 +20,8 @@ class FrameworkModel:
     """A model that is not ONNX yet.
 
     `kind` is "ultralytics", "torchscript", "pytorch" (other files of torch's, always refused),
-    "tflite" or "caffe". `files` are all files that it consists of, `path` first. `facts` is what
-    they say of themselves, ready for JSON. `runs_code` says that loading it can run any code.
+    "tflite" or "caffe". `files` are all its files, `path` first. `facts` is read from them, ready
+    for JSON. `runs_code` says whether loading it can run any code.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""Which framework a model file is of: by its name, then by what is in it."""
+"""Recognise the framework of a model file by its suffix, then by its content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TO_TFLITE = (
     "Convert it to TFLite (`tf.lite.TFLiteConverter`, without optimizations) or to ONNX (tf2onnx, "
     "opset 17), and give that."
 )
-_TO_ONNX = "Give the model that it was made from, as ONNX (opset 17), .pt or .tflite."
+_TO_ONNX = "Give the model that it was converted from, as ONNX (opset 17), .pt or .tflite."
 _OTHERS = {
     ".keras": ("a Keras model", _TO_TFLITE),
     ".h5": ("a Keras model", _TO_TFLITE),
@@ -31,22 +31,22 @@ _OTHERS = {
     ".hef": ("a model for Hailo's chips", _TO_ONNX),
     ".bmodel": ("a model for another of Sophgo's chips", _TO_ONNX),
     ".safetensors": ("a file of weights, without the network they belong to", _TO_ONNX),
-    ".cvimodel": ("a cvimodel, which is converted already", "Put it in place: `recam deploy`."),
+    ".cvimodel": ("a cvimodel, which is converted already", "Deploy it with `recam deploy`."),
 }
 
 
 def recognise(path: Path, weights: Path | None = None) -> FrameworkModel | None:
-    """The model of another framework at `path`; None when it can only be ONNX.
+    """Recognise the model of another framework at `path`; return None when it can only be ONNX.
 
-    `weights` names the .caffemodel of a .prototxt. Nothing in the file is run, and nothing built
-    from it. Whatever keeps a sound file from being exported is in `refusal`.
+    `weights` names the .caffemodel of a .prototxt. No code in the file is run, and no object built
+    from it. An undamaged file that cannot be exported has a `refusal`.
 
-    Raises InputError when it is missing, damaged, or of a framework that cannot be taken.
+    Raises InputError when the file is missing, damaged, or of an unsupported framework.
     """
     suffix = path.suffix.lower()
     if weights is not None and suffix != PROTOTXT:
         raise InputError(
-            f"--weights belongs to a .prototxt, and {path.name} is none",
+            f"--weights belongs to a .prototxt, which {path.name} is not",
             "Give the .prototxt as the model, or leave --weights out.",
         )
     if suffix in _OTHERS:

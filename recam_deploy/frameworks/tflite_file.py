@@ -1,4 +1,4 @@
-"""What a TFLite file is, read from its FlatBuffer.
+"""Inspect a TFLite file by its FlatBuffer.
 
 The numbers of the fields are those of TensorFlow's `lite/schema/schema.fbs`.
 """
@@ -20,18 +20,18 @@ _TYPES |= {9: "int8", 10: "float64", 17: "int4"}
 _SUBGRAPHS, _TENSORS, _INPUTS, _OUTPUTS = 2, 0, 1, 2
 _SHAPE, _TYPE, _NAME, _QUANTIZATION, _SIGNATURE = 0, 1, 3, 4, 7
 _SCALE = 2
-_OTHERWISE = "Or give the model that the TFLite file was made from: its ONNX, or its .pt."
+_OTHERWISE = "Or give the model that the TFLite file was converted from: its ONNX or .pt file."
 
 
 def read_tflite(path: Path) -> FrameworkModel:
-    """Inspect a TFLite file; whatever keeps it from being converted is in its refusal.
+    """Inspect a TFLite file; one that cannot be converted has a `refusal`.
 
-    Raises InputError when it is none, or is damaged.
+    Raises InputError when it is not a TFLite file, or is damaged.
     """
     try:
         data = path.read_bytes()
         if data[4:8] != _IDENTIFIER:
-            raise ValueError("it does not begin as one")
+            raise ValueError(f"its identifier is not {_IDENTIFIER.decode()}")
         tensors, inputs, outputs = _graph(Buffer(data).root())
     except (OSError, *ERRORS) as error:
         raise InputError(
@@ -53,7 +53,7 @@ def _graph(model: Table) -> tuple[list[dict[str, Any]], tuple[int, ...], tuple[i
     tensors = [_tensor(table) for table in graph.tables(_TENSORS)]
     inputs, outputs = graph.ints(_INPUTS), graph.ints(_OUTPUTS)
     if not inputs or not outputs or not all(0 <= i < len(tensors) for i in (*inputs, *outputs)):
-        raise ValueError("its inputs or outputs are not there")
+        raise ValueError("its inputs or outputs are missing")
     return tensors, inputs, outputs
 
 
@@ -70,12 +70,12 @@ def _tensor(table: Table) -> dict[str, Any]:
 
 
 def _refusal(facts: dict[str, Any]) -> Refusal | None:
-    """What cannot become a float model with one picture of a fixed size."""
+    """Refuse what cannot become a float model with one picture of a fixed size as its input."""
     inputs = facts["inputs"]
     if facts["quantized"] or any(tensor["dtype"] != "float32" for tensor in inputs):
         return Refusal(
-            "it is quantized, and what quantizing threw away cannot be had back",
-            "Convert to TFLite without `optimizations`: recam does the quantizing, for this chip. "
+            "it is quantized, and the lost precision cannot be restored",
+            "Convert to TFLite without `optimizations`: recam quantizes it for this chip. "
             + _OTHERWISE,
         )
     if len(inputs) != 1:

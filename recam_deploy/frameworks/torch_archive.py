@@ -1,8 +1,8 @@
-"""What a PyTorch file is, read without loading it: loading would run the code that it carries.
+"""Inspect a PyTorch file without loading it: loading would run the code that it carries.
 
-A TorchScript archive is a zip with `constants.pkl` and `code/`; what `torch.save` writes is a zip
-with `data.pkl`, a pickle. The names of classes in a pickle are found in its opcodes, and nothing
-is ever built from them (torch/csrc/jit/serialization and torch/serialization.py write both).
+A TorchScript archive is a zip with `constants.pkl` and `code/`; `torch.save` writes a zip with
+`data.pkl`, a pickle (torch/csrc/jit/serialization, torch/serialization.py). The names of classes
+are read from the pickle's opcodes; no object is built.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ TORCHSCRIPT, ULTRALYTICS, PYTORCH = "torchscript", "ultralytics", "pytorch"
 _MOST_PICKLE_BYTES = 16_000_000
 _MOST_CONFIG_BYTES = 1_000_000
 _TO_TORCHSCRIPT = (
-    "Where the network's code is: `torch.jit.trace(network.eval(), torch.zeros(1, 3, H, W))"
+    "With the network's code, run `torch.jit.trace(network.eval(), torch.zeros(1, 3, H, W))"
     ".save('network.torchscript')`, or export it to ONNX with opset 17."
 )
 
-# The classes that hold numbers only; a checkpoint with nothing else has no network in it.
+# Packages whose classes hold only numbers; a checkpoint with no other class has no network.
 _PLAIN_MODULES = ("torch", "collections", "numpy", "_codecs", "builtins", "__builtin__", "argparse")
 _STRINGS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"})
 _READING_ERRORS = (
@@ -45,8 +45,11 @@ _READING_ERRORS = (
 
 @dataclass(frozen=True)
 class TorchFile:
-    """`kind` is TORCHSCRIPT, ULTRALYTICS or, for anything else that torch writes, PYTORCH, which
-    comes with a refusal. `facts` is what the file says of itself, ready for JSON."""
+    """An inspected file.
+
+    `kind` is TORCHSCRIPT, ULTRALYTICS or, for any other file of torch's, PYTORCH, which has a
+    `refusal`. `facts` is read from the file, ready for JSON.
+    """
 
     kind: str
     facts: dict[str, Any]
@@ -54,12 +57,14 @@ class TorchFile:
 
 
 def read_torch_file(path: Path) -> TorchFile:
-    """Tell what the file at `path` is. Raises InputError when torch cannot have written it."""
+    """Inspect the file at `path`. Raises InputError when torch cannot have written it."""
     try:
         with path.open("rb") as file:
             start = file.read(2)
         if start[:1] == b"\x80":
-            return _refused("it is in the format of PyTorch before 1.6", "Save it anew.")
+            return _refused(
+                "it is in the format of PyTorch before 1.6", "Save it again with a newer PyTorch."
+            )
         with zipfile.ZipFile(path) as archive:
             return _read_archive(archive)
     except _READING_ERRORS as error:
@@ -72,7 +77,7 @@ def read_torch_file(path: Path) -> TorchFile:
 
 def _read_archive(archive: zipfile.ZipFile) -> TorchFile:
     names = archive.namelist()
-    # Everything lies in one folder, named after the file that was written.
+    # All entries are in one folder, named after the file that was written.
     inside = {name.partition("/")[2]: name for name in names}
     if "constants.pkl" in inside and any(name.startswith("code/") for name in inside):
         return TorchFile(TORCHSCRIPT, _config(archive, inside.get("extra/config.txt")))
@@ -118,7 +123,7 @@ def _read(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
 
 
 def _config(archive: zipfile.ZipFile, name: str | None) -> dict[str, Any]:
-    """What Ultralytics writes beside its TorchScript: task, image size, class names."""
+    """Read what Ultralytics adds to its TorchScript archives: task, image size, class names."""
     if name is None:
         return {}
     config = json.loads(_read(archive, name, _MOST_CONFIG_BYTES))
@@ -128,12 +133,15 @@ def _config(archive: zipfile.ZipFile, name: str | None) -> dict[str, Any]:
 
 
 def _modules(pickle: bytes) -> set[str]:
-    """The modules of all classes and functions that a pickle names."""
+    """List the modules of all classes and functions that a pickle names."""
     return {module for module, _ in _globals(pickle)}
 
 
 def _globals(pickle: bytes) -> Iterator[tuple[str, str]]:
-    """The `module, name` pairs of a pickle, from its opcodes alone."""
+    """Yield the `module, name` pairs of a pickle, from its opcodes alone.
+
+    Raises ValueError for a malformed pickle.
+    """
     memo: dict[int, str] = {}
     texts: list[str] = []
     for opcode, found, _ in pickletools.genops(io.BytesIO(pickle)):

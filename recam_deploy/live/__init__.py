@@ -1,1 +1,1 @@
-"""What the camera finds while it looks: its live results."""
+"""Receive the camera's live results over MQTT or its preview socket."""

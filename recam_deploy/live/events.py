@@ -1,6 +1,6 @@
-"""Messages of the camera's service, read into values; pure, and unimpressed by nonsense.
+"""Parse messages of the camera's service; ignore malformed ones.
 
-Their form is in sscma-example-sg200x, solutions/sscma-node/main/node/model.cpp (`threadEntry`):
+Source: sscma-example-sg200x, solutions/sscma-node/main/node/model.cpp (`threadEntry`):
 `boxes` rows are centre x, centre y, width, height in pixels of `resolution`, score × 100, class;
 `labels[i]` belongs to row i; `perf` holds preprocess, inference, postprocess in milliseconds.
 """
@@ -14,20 +14,25 @@ from typing import Any
 
 from ..detection.types import Detection
 
-MESSAGE_LIMIT = 16 << 20  # a picture in base64 comes along
+MESSAGE_LIMIT = 16 << 20  # bytes; a message may hold a picture in base64
 _ROWS = 1000
 
 
 @dataclass(frozen=True)
-class Timings:
-    """Milliseconds that the stages took."""
+class LiveTimings:
+    """Milliseconds of each stage."""
 
     preprocess: float
     inference: float
     postprocess: float
 
+    @property
+    def total(self) -> float:
+        """The sum of all stages, in milliseconds."""
+        return self.preprocess + self.inference + self.postprocess
+
     def as_json(self) -> dict[str, float]:
-        """As `smoke` names them."""
+        """Return `timings_ms`, with the keys of `test --json`."""
         return {
             "preprocess": round(self.preprocess, 1),
             "inference": round(self.inference, 1),
@@ -37,19 +42,19 @@ class Timings:
 
 @dataclass(frozen=True)
 class LiveEvent:
-    """What the model found in one picture of the camera's.
+    """The model's results for one picture.
 
-    Boxes are in pixels of that picture, whose width and height are `resolution`. `count` is the
-    model node's own number of the picture.
+    Boxes are in pixels of the picture, whose (width, height) is `resolution`. `count` is the model
+    node's number of the picture.
     """
 
     count: int
     resolution: tuple[int, int]
     detections: tuple[Detection, ...]
-    timings: Timings | None
+    timings: LiveTimings | None
 
     def as_json(self) -> dict[str, Any]:
-        """As `watch --json` shows it."""
+        """Return its object in `watch --json`."""
         return {
             "count": self.count,
             "resolution": list(self.resolution),
@@ -60,7 +65,7 @@ class LiveEvent:
 
 @dataclass(frozen=True)
 class NodeReply:
-    """What the service answers to a node: 0 is good, otherwise `text` says what is wrong."""
+    """The service's reply about a node: code 0 for success, else `text` is the error."""
 
     name: str
     code: int
@@ -69,14 +74,14 @@ class NodeReply:
 
 @dataclass(frozen=True)
 class Message:
-    """One message, and the id of the node that it is about ("" where that is not told)."""
+    """One message, and the id of its node; "" where it is unknown."""
 
     node: str
     content: LiveEvent | NodeReply
 
 
 def parse_message(payload: bytes | str, node: str = "") -> Message | None:
-    """A message's content; None for what is none, or not for us."""
+    """Parse a message; return None for a malformed one, and for one that is not used."""
     if len(payload) > MESSAGE_LIMIT:
         return None
     try:
@@ -104,37 +109,37 @@ def _event(data: dict[str, Any]) -> LiveEvent:
         count if type(count) is int else 0,
         resolution,
         tuple(_detections(data, resolution)),
-        Timings(times[0], times[1], times[2]) if times else None,
+        LiveTimings(times[0], times[1], times[2]) if times else None,
     )
 
 
 def _detections(data: dict[str, Any], resolution: tuple[int, int]) -> Iterator[Detection]:
     labels = data.get("labels")
     labels = labels if isinstance(labels, list) else []
-    for place, row in enumerate(_rows(data, "boxes")):
-        yield from _box(row, labels, place)
+    for index, row in enumerate(_rows(data, "boxes")):
+        yield from _box(row, labels, index)
     for kind in ("keypoints", "segments"):
-        for place, row in enumerate(_rows(data, kind)):
+        for index, row in enumerate(_rows(data, kind)):
             if isinstance(row, list) and len(row) == 2:
                 points = _points(row[1]) if kind == "keypoints" else ()
-                yield from _box(row[0], labels, place, points)
+                yield from _box(row[0], labels, index, points)
     width, height = resolution
-    for place, row in enumerate(_rows(data, "classes")):
+    for index, row in enumerate(_rows(data, "classes")):
         numbers = _numbers(row, 2)
         if numbers:
             class_id = int(numbers[1])
-            label = _label(labels, place, class_id)
+            label = _label(labels, index, class_id)
             yield Detection(class_id, label, numbers[0] / 100, (0, 0, width, height))
 
 
 def _box(
-    row: Any, labels: Sequence[Any], place: int, points: tuple[tuple[float, float], ...] = ()
+    row: Any, labels: Sequence[Any], index: int, points: tuple[tuple[float, float], ...] = ()
 ) -> Iterator[Detection]:
     numbers = _numbers(row, 6)
     if numbers:
         x, y, w, h, score, target = numbers[:6]
         box = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
-        label = _label(labels, place, int(target))
+        label = _label(labels, index, int(target))
         yield Detection(int(target), label, score / 100, box, points)
 
 
@@ -149,17 +154,17 @@ def _rows(data: dict[str, Any], name: str) -> list[Any]:
     return rows[:_ROWS] if isinstance(rows, list) else []
 
 
-def _label(labels: Sequence[Any], place: int, class_id: int) -> str:
-    label = labels[place] if place < len(labels) else None
+def _label(labels: Sequence[Any], index: int, class_id: int) -> str:
+    label = labels[index] if index < len(labels) else None
     return label[:100] if isinstance(label, str) else str(class_id)
 
 
 def _numbers(value: Any, least: int) -> list[float] | None:
-    """The numbers of a list that has at least so many, and nothing else at its beginning."""
+    """Return the first numbers of a list, at least `least`; None where there are fewer."""
     if not isinstance(value, list) or len(value) < least:
         return None
     head = value[: max(least, 6)]
-    # NaN is not less than anything, and an integer of JSON's may be larger than any float.
+    # This refuses NaN, which is not less than anything, and integers too large for a float.
     if not all(type(n) in (int, float) and abs(n) < 1e9 for n in head):
         return None
     return [float(n) for n in head]

@@ -1,11 +1,12 @@
-"""Live results from the model node's own socket; the one module that imports websockets.
+"""Receive live results from the model node's websocket; the only module that imports websockets.
 
-The node opens it when it is made, on port 8090 (sscma-example-sg200x, solutions/sscma-node/main/
+The node opens it when it is created, on port 8090 (sscma-example-sg200x, solutions/sscma-node/main/
 node/model.cpp, `onCreate`), and sends each event as one text.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import AbstractContextManager, ExitStack
 
@@ -16,22 +17,26 @@ from websockets.sync.connection import Connection
 from ..errors import ConnectionFailedError
 from .events import MESSAGE_LIMIT, Message, parse_message
 
-_AGAIN_SECONDS = 1.0
+logger = logging.getLogger(__name__)
+
+_RECONNECT_SECONDS = 1.0
 
 
 class PreviewSource:
     """Events of the model node; a context manager.
 
-    The node closes its socket whenever it is made anew, so a lost connection is made again.
+    The node closes its socket whenever it is created anew, so this reconnects. `timeout` is in
+    seconds, for each connection.
     """
 
     def __init__(self, host: str, port: int, *, timeout: float) -> None:
         self._uri = f"ws://{f'[{host}]' if ':' in host else host}:{port}/"
-        self._where = f"the camera's preview socket ({host} port {port})"
+        self.where = f"the camera's preview socket ({host} port {port})"
         self._timeout = timeout
-        self._link: Connection | None = None
+        self._websocket: Connection | None = None
         self._stack = ExitStack()
         self._problem = "does not answer"
+        self._count = 0
 
     def __enter__(self) -> PreviewSource:
         return self
@@ -40,53 +45,67 @@ class PreviewSource:
         self.close()
 
     def close(self) -> None:
-        """End the connection."""
-        self._link = None
+        """Close the connection."""
+        if self._websocket:
+            logger.info("disconnected from %s after %d messages", self._uri, self._count)
+        self._websocket = None
         self._stack.close()
 
     def drain(self) -> None:
-        """Begin anew: what comes on the old connection is of the old model."""
+        """Close the connection; the next read opens another, which carries no old messages."""
         self.close()
 
     def open(self) -> None:
-        """Connect now. Raises ConnectionFailedError when nobody answers."""
+        """Connect now. Raises ConnectionFailedError when nothing answers."""
         try:
-            self._link = self._stack.enter_context(self._open(self._timeout))
+            self._websocket = self._stack.enter_context(self._open(self._timeout))
         except (OSError, WebSocketException) as error:
-            self._problem = _told(error)
+            self._problem = _reading_failed(error)
+            logger.info("%s %s", self._uri, self._problem)
             raise self._failed() from error
 
     def next(self, until: float) -> Message | None:
-        """The next message; None when `time.monotonic()` gets to `until` before one comes.
+        """Wait for the next message until `time.monotonic()` is `until`; then return None.
 
-        Raises ConnectionFailedError when there was no connection until then.
+        Raises ConnectionFailedError when no connection was possible until then.
         """
         while (left := until - time.monotonic()) > 0:
             try:
-                if self._link is None:
-                    self._link = self._stack.enter_context(self._open(min(self._timeout, left)))
-                found = parse_message(self._link.recv(timeout=left))
+                if self._websocket is None:
+                    self._websocket = self._stack.enter_context(
+                        self._open(min(self._timeout, left))
+                    )
+                found = parse_message(self._received(self._websocket, left))
                 if found:
                     return found
             except TimeoutError:
-                if self._link:
+                if self._websocket:
                     return None
             except (OSError, WebSocketException) as error:
-                self._problem = _told(error)
+                self._problem = _reading_failed(error)
+                logger.info("%s %s", self._uri, self._problem)
                 self.close()
-                time.sleep(min(_AGAIN_SECONDS, max(0.0, until - time.monotonic())))
-        if self._link is None:
+                time.sleep(min(_RECONNECT_SECONDS, max(0.0, until - time.monotonic())))
+        if self._websocket is None:
             raise self._failed()
         return None
 
     def _failed(self) -> ConnectionFailedError:
         return ConnectionFailedError(
-            f"{self._where} {self._problem}",
-            "Check the address; the port is the setting camera.preview_port. The socket is "
-            "there while a model node runs.",
+            f"{self.where} {self._problem}",
+            "Check the address, and that a model node runs, which opens the socket. The port is "
+            "the setting camera.preview_port.",
         )
 
+    def _received(self, websocket: Connection, seconds: float) -> str | bytes:
+        data = websocket.recv(timeout=seconds)
+        self._count += 1
+        if self._count == 1:
+            logger.info("first message from %s, %d bytes", self._uri, len(data))
+        return data
+
     def _open(self, seconds: float) -> AbstractContextManager[Connection]:
+        logger.info("connecting to %s", self._uri)
         return connect(
             self._uri,
             open_timeout=seconds,
@@ -97,5 +116,6 @@ class PreviewSource:
         )
 
 
-def _told(error: Exception) -> str:
+def _reading_failed(error: Exception) -> str:
+    """Describe an error of the socket for a message."""
     return f"cannot be read: {getattr(error, 'strerror', None) or error}"

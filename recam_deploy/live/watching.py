@@ -1,4 +1,4 @@
-"""Listening to the camera: until it is ready, for a number of events, or for a while."""
+"""Wait until the camera has created its nodes; collect live events by number or time."""
 
 from __future__ import annotations
 
@@ -12,30 +12,39 @@ from ..detection.types import Detection
 from ..errors import ConnectionFailedError, LiveError
 from ..progress import Progress
 from ..settings import CameraSettings
-from .events import LiveEvent, Message, NodeReply, Timings
+from .events import LiveEvent, LiveTimings, Message, NodeReply
 from .mqtt import MqttSource
 from .preview import PreviewSource
 
 _KEPT = 1000
+# The service has a node of that id, or of a kind that it can hold once, already: ma_err_t of
+# SSCMA-Micro. So it answers while flows are started anew that it still has nodes of.
+_EXISTS = 11
+_RESTART_SECONDS = 20.0
+
+RATE_LIMIT = 10
+"""Results a second at most while the model node's websocket is open, which Node-RED never closes:
+each picture then takes 100 ms or longer (sscma-example-sg200x, solutions/sscma-node/main/node/
+model.cpp, `threadEntry`)."""
+_NEAR_LIMIT = 0.9
 
 
 class LiveSource(Protocol):
-    """Where messages come from."""
+    """A source of the service's messages: MQTT or the preview socket."""
 
     def next(self, until: float) -> Message | None:
-        """The next message; None when the time is up."""
+        """Wait for the next message until `time.monotonic()` is `until`; then return None."""
 
     def drain(self) -> None:
-        """Forget what has come so far."""
+        """Discard the messages received so far."""
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
 
 
 @dataclass(frozen=True)
 class LiveReport:
-    """What was seen: the last events, how many there were in all, and the seconds between the
-    first and the last."""
+    """The last events, their total number, and the seconds between the first and the last."""
 
     events: tuple[LiveEvent, ...]
     count: int
@@ -49,16 +58,24 @@ class LiveReport:
         return (self.count - 1) / self.seconds
 
     @property
-    def timings(self) -> Timings | None:
-        """The mean of each stage."""
+    def timings(self) -> LiveTimings | None:
+        """The mean of each stage in milliseconds; None without timings."""
         known = [event.timings for event in self.events if event.timings]
         if not known:
             return None
-        return Timings(
+        return LiveTimings(
             sum(t.preprocess for t in known) / len(known),
             sum(t.inference for t in known) / len(known),
             sum(t.postprocess for t in known) / len(known),
         )
+
+    @property
+    def unlimited_fps(self) -> float | None:
+        """Pictures a second that the stages would allow; None unless RATE_LIMIT applies."""
+        fps, timings = self.fps, self.timings
+        if fps is None or timings is None or fps < RATE_LIMIT * _NEAR_LIMIT:
+            return None
+        return 1000 / timings.total if 0 < timings.total < 1000 / RATE_LIMIT else None
 
     @property
     def first(self) -> tuple[Detection, ...]:
@@ -66,7 +83,7 @@ class LiveReport:
         return next((event.detections for event in self.events if event.detections), ())
 
     def summary(self) -> dict[str, Any]:
-        """As `up --json` shows it."""
+        """Return its object in `up --json`."""
         return {
             "events": self.count,
             "fps": None if self.fps is None else round(self.fps, 2),
@@ -76,13 +93,13 @@ class LiveReport:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """As `watch --json` shows it: the summary, with all events."""
+        """Return the document of `watch --json`: the summary, with all events."""
         events = [event.as_json() for event in self.events]
         return {**self.summary(), "events": events, "count": self.count}
 
 
 class Collector:
-    """Gathers events as they come; however long that takes, it keeps only the last ones."""
+    """Counts events, and keeps the last 1000."""
 
     def __init__(self) -> None:
         self._events: deque[LiveEvent] = deque(maxlen=_KEPT)
@@ -90,7 +107,7 @@ class Collector:
         self.count = 0
 
     def add(self, event: LiveEvent) -> None:
-        """Take an event that has just come."""
+        """Add an event that was just received."""
         self._last = time.monotonic()
         if not self.count:
             self._first = self._last
@@ -98,15 +115,15 @@ class Collector:
         self._events.append(event)
 
     def report(self) -> LiveReport:
-        """What has come so far."""
+        """Return the events so far."""
         return LiveReport(tuple(self._events), self.count, self._last - self._first)
 
 
 def open_source(camera: CameraSettings, *, runs: bool = False) -> LiveSource:
-    """The broker where it lets us in, else the preview socket, which is opened when it is read.
+    """Open the MQTT broker, or else the preview socket, which is connected at the first read.
 
-    With `runs`, a model node should have its socket open by now: raises ConnectionFailedError
-    when neither of the two can be reached.
+    With `runs`, a model node should run already: raises ConnectionFailedError when neither can be
+    reached.
     """
     host = str(camera.host)
     try:
@@ -126,26 +143,37 @@ def open_source(camera: CameraSettings, *, runs: bool = False) -> LiveSource:
     return source
 
 
-def wait_until_made(
+def wait_until_created(
     source: LiveSource, nodes: Collection[str], seconds: float, progress: Progress
 ) -> bool:
-    """Whether the camera's service has made all these nodes, after at most `seconds`.
+    """Wait until the camera's service has created all `nodes`; False after `seconds`.
 
-    Raises LiveError, in the service's words, when it could not make one.
+    The camera's watchdog may restart the service and the flows meanwhile (serviced.h of the
+    supervisor, every six seconds): a node that exists already counts as failed only when it is not
+    created soon after. Raises LiveError with the service's message when it could not create one.
     """
     missing = set(nodes)
-    until = time.monotonic() + seconds
+    refused: dict[str, NodeReply] = {}
+    end = until = time.monotonic() + seconds
     with progress.step("Waiting for the camera to load the model"):
         while missing:
             message = source.next(until)
+            if message is None and refused:
+                raise node_failed(next(iter(refused.values())))
             if message is None:
                 return False
-            if not isinstance(message.content, NodeReply) or message.node not in nodes:
+            reply = message.content
+            if not isinstance(reply, NodeReply) or message.node not in nodes:
                 continue
-            if message.content.code != 0:
-                raise node_failed(message.content)
-            if message.content.name == "create":
+            if reply.code not in (0, _EXISTS):
+                raise node_failed(reply)
+            if reply.code == _EXISTS:
+                refused.setdefault(message.node, reply)
+                until = min(end, time.monotonic() + _RESTART_SECONDS)
+            elif reply.name == "create":
                 missing.discard(message.node)
+                refused.pop(message.node, None)
+                until = until if refused else end
     return True
 
 
@@ -159,13 +187,12 @@ def collect(
     show: Callable[[Collector, LiveEvent], None] = lambda _, __: None,
     collector: Collector | None = None,
 ) -> LiveReport:
-    """Events, until there are `count` of them or `seconds` have passed since the first.
+    """Collect events until there are `count`, or `seconds` have passed since the first.
 
-    However many seconds pass, `at_least` so many are waited for, `first_within` seconds for each.
-    `show` is called after each, and a `collector` that is given has them even when this is
-    interrupted. With neither limit, this goes on until that, or until none comes for
-    `first_within` seconds. Raises LiveError when one of the first `at_least` does not
-    come in that time, or a node of the camera's reports an error before.
+    The first `at_least` events are waited for in any case, each for `first_within` seconds. Without
+    `count` and `seconds`, collect until no event comes for `first_within` seconds. `show` is called
+    after each event. A given `collector` holds them even after an interrupt. Raises LiveError when
+    one of the first `at_least` events does not come in time, or a node reports an error before.
     """
     collector = collector or Collector()
     until = enough = time.monotonic() + first_within
@@ -173,7 +200,7 @@ def collect(
         message = source.next(until)
         if message is None:
             if collector.count < at_least:
-                raise _silent(first_within, collector.count)
+                raise _no_events(first_within, collector.count)
             break
         if isinstance(message.content, NodeReply):
             if message.content.code != 0 and collector.count < at_least:
@@ -189,16 +216,16 @@ def collect(
 
 
 def node_failed(reply: NodeReply) -> LiveError:
-    """The error for a node that the camera's service could not make or start."""
+    """Return the error for a node that the camera's service could not create or start."""
     return LiveError(
         f"the camera could not {reply.name} a node of the flow: "
         f"{reply.text or f'code {reply.code}'}",
-        "Look at the nodes in Node-RED's editor; a restart of the camera frees what another "
-        "program holds.",
+        "Look at the nodes in Node-RED's editor. Restart the camera if another program uses its "
+        "camera or TPU.",
     )
 
 
-def _silent(seconds: float, count: int) -> LiveError:
+def _no_events(seconds: float, count: int) -> LiveError:
     found = f"only {count} of the first live results" if count else "no live results"
     return LiveError(
         f"{found} came from the camera within {seconds:g} s",

@@ -1,10 +1,10 @@
-"""BF16 as the TPU computes it, in ordinary ONNX: rounding, and functions by way of tables.
+"""Write the TPU's BF16 arithmetic as ordinary ONNX: rounding, and functions by lookup tables.
 
-A sigmoid, and with it a SiLU, is 256 straight pieces from -12 to 12, the last of them continued
-(tpu-mlir, lib/Support/LutFunc.cpp: `bf16_gen_base_slope_table`, `bf16_lut_slope`; and
+The TPU computes a sigmoid, and so a SiLU, as 256 linear pieces from -12 to 12, the outer ones
+extended (tpu-mlir, lib/Support/LutFunc.cpp: `bf16_gen_base_slope_table`, `bf16_lut_slope`; and
 lib/Conversion/TopToTpu/CV18xx/SiLU.cpp). Pieces, positions and products are rounded to BF16, which
-together costs more than rounding the result does: left out, all of YOLOX-nano in BF16 had a cosine
-of 0.9987, where the simulator has 0.9975 and these tables have 0.9976.
+loses more than rounding the result alone: with that alone, YOLOX-nano all in BF16 had a cosine of
+0.9987, where the simulator has 0.9975 and these tables have 0.9976.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PREFIX = "recam_bf16_"
 
 
 def bf16_values(values: Values) -> Values:
-    """Float32 values rounded to the nearest that BF16 holds, ties to even."""
+    """Round float32 values to the nearest BF16 values, ties to even."""
     bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
     rounded = (bits + ((bits >> 16) & 1) + 0x7FFF) & 0xFFFF0000
     return rounded.astype(np.uint32).view(np.float32)
@@ -47,8 +47,11 @@ _FUNCTIONS: Mapping[str, _Function] = MappingProxyType({"sigmoid": _sigmoid, "si
 
 
 def function_table(function: str) -> tuple[Values, Values]:
-    """The value of "sigmoid" or "silu" where each piece begins, nearest to zero, and how much it
-    grows along the piece: each [256], the first for -12."""
+    """Return the lookup table of "sigmoid" or "silu".
+
+    It has the value at each piece's end nearest to zero, and the change along the piece; each
+    [256], the first for -12.
+    """
     compute = _FUNCTIONS[function]
     half = _PIECES // 2
     width = 2 * _RANGE / _PIECES
@@ -65,16 +68,18 @@ def function_table(function: str) -> tuple[Values, Values]:
 
 
 class Bf16Writer:
-    """Writes nodes that compute in BF16, with the constants they read, into a graph."""
+    """Builds nodes that compute in BF16, and adds the constants that they read to a graph."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self._graph = graph
         self._constants: set[str] = set()
 
     def rounded(self, source: str, target: str) -> list[onnx.NodeProto]:
-        """`source` in float32 rounded to `target`: Veltkamp's splitting, which every operator set
-        can do: x * (2^16 + 1) minus all of it but x leaves the upper 8 of 24 bits, rounded to
-        nearest."""
+        """Build nodes that round `source`, float32, to `target`, BF16.
+
+        Veltkamp's splitting needs no newer operators: with h = x * (2^16 + 1), the difference
+        h - (h - x) is the upper 8 of the 24 bits of x, rounded to nearest.
+        """
         split = self._constant("split", np.array(65537, np.float32))
         return [
             helper.make_node("Mul", [source, split], [f"{target}_high"]),
@@ -82,11 +87,11 @@ class Bf16Writer:
             helper.make_node("Sub", [f"{target}_high", f"{target}_low"], [target]),
         ]
 
-    def looked_up(self, function: str, source: str, target: str) -> list[onnx.NodeProto]:
-        """`target` from the tables for "sigmoid" or "silu", its last rounding left to do."""
+    def table_lookup(self, function: str, source: str, target: str) -> list[onnx.NodeProto]:
+        """Build nodes that compute "sigmoid" or "silu" by its table; the result is not rounded."""
         starts, slopes = function_table(function)
         half = _PIECES // 2
-        # How many pieces a unit of x has is in BF16 too, and 0.2 % too large.
+        # The number of pieces for each unit of x is rounded to BF16 too, and is 0.2 % too large.
         pieces = bf16_values(np.array(_PIECES / (2 * _RANGE), np.float32))
         lowest = self._constant("lowest", np.array(-half, np.float32))
         highest = self._constant("highest", np.array(half - 1, np.float32))

@@ -1,4 +1,4 @@
-"""Hold a user's choices for the mixed-precision search; defaults are the compiler's own."""
+"""Define the options of the mixed-precision search; the defaults are the compiler's own."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ DEFAULT_MIN_LAYER_COS = 0.99
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """Layers are moved to BF16 until the outputs' cosine reaches `expected_cos`, on `images`
-    pictures, or there are `max_float_layers` of them: those that are then worth most.
+    """Options of the search.
+
+    Layers are moved to BF16 until the outputs' cosine reaches `expected_cos` on `images` pictures,
+    or until `max_float_layers` of them are in BF16.
 
     `by_compiler` searches with `run_qtable`, among the layers whose own similarity is below
     `min_layer_cos`; `global_compare_layers` are compared instead of the outputs. Its similarity is
-    0.5 + 0.5 * cosine, and promises more than the cvimodel keeps; see `search`.
+    0.5 + 0.5 * cosine, and higher than that of the finished cvimodel; see `search`.
     """
 
     expected_cos: float = DEFAULT_EXPECTED_COS

@@ -1,9 +1,9 @@
-"""In which order layers earn their place in BF16, from what each tensor's errors do to the outputs.
+"""Rank layers by how much accuracy moving them to BF16 wins back.
 
-Errors of different tensors add up like noise, by their squares. A tensor is free of them only when
-the layer that makes it and all that read it are in BF16: so a layer is worth most beside others
-that are already there, and runs of layers are kept rather than single ones. That needs fewer layers
-for the same cosine than an order by each layer's own loss, and fewer casts between INT8 and BF16.
+Errors of different tensors add up like noise, by their squares. A tensor has no error only when the
+layer that produces it and all that read it are in BF16. So a layer wins back most beside others in
+BF16, and runs of layers rank higher than single ones. For the same cosine this needs fewer layers
+than a ranking by each layer's own loss, and fewer casts between INT8 and BF16.
 """
 
 from __future__ import annotations
@@ -18,16 +18,18 @@ from ..network.runtime import Array
 
 Noise = npt.NDArray[np.float64]
 
-# All outputs count, the worst of them by far the most.
+# The order of the norm over outputs: all count, the worst of them by far the most.
 _NORM = 4
-# What an output without any likeness to its signal is taken for.
+# The noise of an output that has nothing in common with the expected one.
 _MOST = 1e6
 
 
 def noise_between(expected: Sequence[Array], found: Sequence[Array]) -> float:
-    """The noise in an output by its signal, in squares, over several pictures: 1 / cosine² - 1.
+    """Compute the ratio of noise to signal power of one output over several pictures.
 
-    It is computed from the differences, which are too small for the cosine itself."""
+    It is 1 / cosine² - 1, at most 1e6, and is computed from the differences: these are too small to
+    change the cosine itself in float32.
+    """
     signal = across = along = 0.0
     for wanted, given in zip(expected, found, strict=True):
         flat = wanted.ravel()
@@ -42,15 +44,17 @@ def noise_between(expected: Sequence[Array], found: Sequence[Array]) -> float:
 
 
 def cosine_of(noise: float) -> float:
-    """The cosine of an output with so much noise."""
+    """Convert the ratio of `noise_between` to a cosine."""
     return float(1 / np.sqrt(1 + noise))
 
 
-def hardest(
+def worst_pictures(
     expected: Sequence[Sequence[Array]], found: Sequence[Sequence[Array]], count: int
 ) -> tuple[int, ...]:
-    """The numbers of the `count` pictures with the largest share of any output's errors; both hold
-    the outputs of each picture."""
+    """Return the numbers of the `count` pictures with the largest share of any output's errors.
+
+    `expected` and `found` are [picture][output].
+    """
     errors = np.array(
         [
             [float(np.square(given - wanted).sum()) for wanted, given in zip(*outputs, strict=True)]
@@ -63,31 +67,31 @@ def hardest(
     return tuple(sorted(worst.tolist()))
 
 
-def keep_order(
+def rank_layers(
     noise: Noise,
-    touched: Sequence[Collection[int]],
+    source_layers: Sequence[Collection[int]],
     sizes: Sequence[int],
     always: Collection[int] = (),
 ) -> tuple[int, ...]:
-    """The numbers of all layers, those to keep in BF16 first at the beginning.
+    """Return the numbers of all layers, in the order in which to move them to BF16.
 
-    `noise` is of each source at each output, [sources, outputs]; `touched` are the layers of each
-    source; a layer costs its entry of `sizes`. The layers `always` come first.
+    `noise` is that of each source at each output, [sources, outputs]; `source_layers` are the
+    layers of each source; `sizes` are the layers' costs. The layers `always` come first.
 
-    From all layers in BF16, one after the other goes to INT8, or two that share a tensor: always
-    what adds least noise for its size.
+    The ranking starts with all layers in BF16 and moves them to INT8, one layer at a time or two
+    that share a tensor: each time those that add least noise for their size.
     """
-    candidates = _candidates(touched, len(sizes))
+    candidates = _candidates(source_layers, len(sizes))
     members = np.zeros((len(candidates), len(sizes)), bool)
     for number, layers in enumerate(candidates):
         members[number, list(layers)] = True
-    touching = np.zeros((len(sizes), len(touched)), bool)
-    for source, around in enumerate(touched):
+    touching = np.zeros((len(sizes), len(source_layers)), bool)
+    for source, around in enumerate(source_layers):
         touching[list(around), source] = True
     reaching = (members.astype(float) @ touching) > 0
     cost = members @ np.asarray(sizes, float)
     open_ = ~members[:, list(always)].any(axis=1)
-    quiet = np.ones(len(touched), bool)
+    quiet = np.ones(len(source_layers), bool)
     total = np.zeros(noise.shape[1])
     given_up: list[int] = []
     while open_.any():
@@ -102,7 +106,7 @@ def keep_order(
     return (*sorted(always), *reversed(given_up))
 
 
-def _candidates(touched: Sequence[Collection[int]], layers: int) -> list[tuple[int, ...]]:
-    """What can go to INT8 at once: each layer, and each two that share a source."""
-    pairs = {pair for around in touched for pair in itertools.combinations(sorted(around), 2)}
+def _candidates(source_layers: Sequence[Collection[int]], layers: int) -> list[tuple[int, ...]]:
+    """List the layers that may move to INT8 together: each alone, and each two of one source."""
+    pairs = {pair for around in source_layers for pair in itertools.combinations(sorted(around), 2)}
     return [*((layer,) for layer in range(layers)), *sorted(pairs)]

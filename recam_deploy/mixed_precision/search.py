@@ -1,11 +1,11 @@
-"""Which layers must stay in BF16: what errors in each tensor do to the network's outputs.
+"""Search for the layers to keep in BF16, by the effect of each tensor's errors on the outputs.
 
-The compiler's own search (`run_qtable`) compares a layer with the float model where it stands, and
-gives every layer behind a BF16 one the float model's values, so what was lost before is forgotten:
-for YOLOX-nano it promises a cosine of 0.998 where the finished cvimodel has 0.92. Here every error
-is carried to the end, by running the network as `emulation` writes it: first each tensor's alone,
-which gives an order of the layers (`order.keep_order`); then as many of the first layers are kept
-as the outputs' cosine asks for.
+The compiler's own search (`run_qtable`) compares the outputs of single layers, and feeds every
+layer after a BF16 one with the float model's values, so earlier errors are ignored: for YOLOX-nano
+it reports a cosine of 0.998 where the finished cvimodel has 0.92. This search measures errors at
+the network's outputs, by running the emulated network (`emulation`). It first measures each
+tensor's error alone, which ranks the layers (`order.rank_layers`). It then finds by bisection how
+many of the first layers the expected cosine needs.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ from ..progress import Progress
 from ..toolchain import read_calibration_table
 from .emulation import Layer, QuantizedNetwork, Source
 from .options import SearchOptions
-from .order import Noise, cosine_of, hardest, keep_order, noise_between
+from .order import Noise, cosine_of, noise_between, rank_layers, worst_pictures
 
-# Ordering needs fewer pictures than deciding how many layers it takes, if they are those that INT8
-# does most harm to: on a segmentation of 281 layers, the first two of ten pictures ordered them so
-# that 100 in BF16 had a noise four times that of 100 ordered on the worst two, or on eight.
+# Ranking needs fewer pictures than deciding how many layers are needed, if they are the pictures
+# with the largest errors in INT8. For a segmentation model of 281 layers, 100 layers in BF16 ranked
+# on the first two of ten pictures had four times the noise of 100 ranked on the worst two, or on
+# eight.
 _MEASURED_ON = 3
-# Nearer than this to what BF16 alone reaches, more layers in BF16 buy nothing.
+# A cosine this close to that of all layers in BF16 is enough where `expected_cos` is out of reach.
 _NEAR = 5e-4
 
 
 @dataclass(frozen=True)
 class LayerLoss:
-    """A layer, and the cosine of the outputs that is lost, about, when it alone is in INT8."""
+    """A layer, and the loss of the outputs' cosine, estimated, when it alone is in INT8."""
 
     layer: Layer
     loss: float
@@ -47,9 +48,13 @@ class LayerLoss:
 
 @dataclass(frozen=True)
 class FloatLayers:
-    """The layers to keep in BF16, in the order of the graph, and what the least cosine of any
-    output then is; beside it, what it is with all layers in INT8 and with all in BF16. `casts` is
-    how many tensors are cast between the two. `losses` are of all layers, worst first."""
+    """The layers to keep in BF16, in the order of the graph.
+
+    `cosine` is the least cosine of any output with these layers in BF16, `int8_cosine` with none,
+    and `bf16_cosine` with all; all three are emulated. `casts` is how many tensors are cast between
+    INT8 and BF16. `losses` are those of all layers, the largest first; empty when none were
+    measured.
+    """
 
     layers: tuple[Layer, ...]
     cosine: float
@@ -60,11 +65,11 @@ class FloatLayers:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The compiler's names of the tensors to keep in BF16."""
+        """Return the compiler's names of the tensors to keep in BF16."""
         return tuple(name for layer in self.layers for name in layer.names)
 
     def table(self) -> str:
-        """A quantization table for `model_deploy`."""
+        """Write a quantization table for `model_deploy`."""
         head = (
             f"# cosine, emulated: {self.int8_cosine:.4f} in INT8, {self.cosine:.4f} with these "
             f"{len(self.names)} in BF16, {self.bf16_cosine:.4f} all in BF16; {self.casts} casts\n"
@@ -72,7 +77,7 @@ class FloatLayers:
         return head + "".join(f"{name} BF16\n" for name in self.names)
 
     def loss_table(self) -> str:
-        """Each layer and the outputs' cosine when it alone is in INT8, in run_qtable's form."""
+        """Write the outputs' cosine with each layer alone in INT8, in run_qtable's format."""
         return "".join(
             f"No.{number:<4}: Layer: {name:<50}\t\tCos: {1 - entry.loss:.6f}\n"
             for number, entry in enumerate(self.losses)
@@ -88,8 +93,11 @@ def search_layers(
     options: SearchOptions,
     progress: Progress,
 ) -> FloatLayers:
-    """`find_float_layers` for a prepared ONNX file, a calibration table and picture files; says
-    what came of it."""
+    """Read the files, call `find_float_layers`, and show its result in `progress`.
+
+    `table` is a calibration table, `prepared` the ONNX file of the step "prepare". Raises
+    InputError, CompilationError for the table, and as `find_float_layers`.
+    """
     thresholds = {name: line.threshold for name, line in read_calibration_table(table).items()}
     found = find_float_layers(
         onnx.load(prepared),
@@ -107,8 +115,8 @@ def search_layers(
     )
     if found.cosine < options.expected_cos:
         capped = found.bf16_cosine >= options.expected_cos
-        limit = "more layers than are allowed" if capped else "more than BF16 gives this network"
-        progress.say(f"A cosine of {options.expected_cos} needs {limit}")
+        limit = "with so few layers in BF16" if capped else "for this network, even all in BF16"
+        progress.say(f"A cosine of {options.expected_cos} cannot be reached {limit}")
     return found
 
 
@@ -122,17 +130,18 @@ def find_float_layers(
     always: Collection[str] = (),
     max_float_layers: int | None = None,
 ) -> FloatLayers:
-    """The fewest layers to keep in BF16 so that the outputs' cosine reaches `expected_cos`, or what
-    BF16 can reach where that is less; at most `max_float_layers` tensors, but in any case the
-    layers that make the tensors `always`.
+    """Find the fewest layers to keep in BF16 so that the outputs' cosine reaches `expected_cos`.
 
-    `thresholds` are those of a calibration table; `images` are inputs as the network takes them.
-    Raises InputError when onnxruntime cannot run the network.
+    Where BF16 cannot reach that, find the fewest that come close to all in BF16. At most
+    `max_float_layers` tensors are kept, but always the layers that produce the tensors `always`.
+
+    `thresholds` are those of a calibration table; `images` are inputs, float32 [1, 3, H, W]. Raises
+    InputError when onnxruntime cannot run the network, and UnsupportedModelError below opset 10.
     """
-    trial = _Trial(model, thresholds, images)
-    network = trial.network
-    everything = trial.cosine(network.layers)
-    none_float = trial.cosine(())
+    evaluator = _Evaluator(model, thresholds, images)
+    network = evaluator.network
+    everything = evaluator.cosine(network.layers)
+    none_float = evaluator.cosine(())
     kept = [n for n, x in enumerate(network.layers) if not set(always).isdisjoint(x.tensors)]
 
     def result(layers: Sequence[Layer], reached: float, noise: Noise | None) -> FloatLayers:
@@ -142,39 +151,41 @@ def find_float_layers(
         return FloatLayers(in_order, reached, none_float, everything, casts, losses)
 
     at_first = [network.layers[number] for number in kept]
-    reached = trial.cosine(at_first) if kept else none_float
+    reached = evaluator.cosine(at_first) if kept else none_float
     if reached >= expected_cos:
         return result(at_first, reached, None)
-    noise = _measured(trial, at_first, progress)
+    noise = _measured(evaluator, at_first, progress)
     sizes = [len(layer.names) for layer in network.layers]
-    numbers = keep_order(noise, [source.layers for source in network.sources], sizes, kept)
+    numbers = rank_layers(noise, [source.layers for source in network.sources], sizes, kept)
     order = [network.layers[number] for number in numbers]
     most = max(len(kept), _fitting(order, max_float_layers))
     target = expected_cos if everything >= expected_cos else everything - _NEAR
     cosines: dict[int, float] = {}
     fewest, enough = len(kept), most
-    with progress.step("Trying mixed precision", "trials") as step:
+    with progress.step("Testing mixed precision", "runs") as step:
         while fewest < enough:
             step.update(len(cosines), len(cosines) + (enough - fewest).bit_length())
             middle = (fewest + enough) // 2
-            cosines[middle] = trial.cosine(order[:middle])
+            cosines[middle] = evaluator.cosine(order[:middle])
             if cosines[middle] >= target:
                 enough = middle
             else:
                 fewest = middle + 1
     chosen = order[:enough]
-    return result(chosen, cosines.get(enough) or trial.cosine(chosen), noise)
+    return result(chosen, cosines.get(enough) or evaluator.cosine(chosen), noise)
 
 
-def _measured(trial: _Trial, in_bf16: Sequence[Layer], progress: Progress) -> Noise:
-    """The noise of each source at each output, [sources, outputs], on the pictures that lose most
-    with no more than the layers `in_bf16` in BF16."""
-    sources = trial.network.sources
-    noise_behind = trial.noise_behind(in_bf16)
+def _measured(evaluator: _Evaluator, in_bf16: Sequence[Layer], progress: Progress) -> Noise:
+    """Measure the noise of each source at each output, [sources, outputs].
+
+    The pictures are those with the largest errors when only the layers `in_bf16` are in BF16.
+    """
+    sources = evaluator.network.sources
+    noise_meter = evaluator.noise_meter(in_bf16)
     found = []
-    title = "Measuring what each tensor loses in INT8"
+    title = "Measuring the error of each tensor in INT8"
     with progress.step(title, "tensors") as step, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for number, noise in enumerate(pool.map(noise_behind, sources)):
+        for number, noise in enumerate(pool.map(noise_meter, sources)):
             step.update(number + 1, len(sources))
             found.append(noise)
     return np.array(found)
@@ -189,15 +200,15 @@ def _losses(network: QuantizedNetwork, noise: Noise) -> tuple[LayerLoss, ...]:
 
 
 def _fitting(layers: Sequence[Layer], most: int | None) -> int:
-    """How many of the first layers make at most `most` tensors."""
+    """Count the first layers that together have at most `most` tensors."""
     if most is None:
         return len(layers)
     totals = np.cumsum([len(layer.names) for layer in layers])
     return int(np.searchsorted(totals, most, side="right"))
 
 
-class _Trial:
-    """Runs the network with chosen layers in INT8 and compares it with the float one."""
+class _Evaluator:
+    """Runs the network with chosen layers in INT8, and compares it with the float network."""
 
     def __init__(
         self, model: onnx.ModelProto, thresholds: Mapping[str, float], images: Sequence[Array]
@@ -208,16 +219,16 @@ class _Trial:
         self._expected = self._outputs(model)
 
     def cosine(self, in_bf16: Sequence[Layer]) -> float:
-        """The outputs' least cosine with the layers `in_bf16` in BF16, the others in INT8."""
+        """Compute the outputs' least cosine with the layers `in_bf16` in BF16, others in INT8."""
         return least_cosine(self._expected, self._quantized(in_bf16))
 
-    def noise_behind(self, in_bf16: Sequence[Layer]) -> Callable[[Source], list[float]]:
-        """A function that tells the noise at each output when a source's tensor alone is in INT8.
+    def noise_meter(self, in_bf16: Sequence[Layer]) -> Callable[[Source], list[float]]:
+        """Return a function that measures the noise at each output of one source alone in INT8.
 
-        It holds all tensors of the float network for a few pictures: those that lose most when only
-        the layers `in_bf16` are in BF16.
+        It holds in memory all tensors of the float network for a few pictures: those with the
+        largest errors when only the layers `in_bf16` are in BF16.
         """
-        chosen = hardest(self._expected, self._quantized(in_bf16), _MEASURED_ON)
+        chosen = worst_pictures(self._expected, self._quantized(in_bf16), _MEASURED_ON)
         inside = onnx.ModelProto()
         inside.CopyFrom(self._model)
         names = [o.name for o in inside.graph.output]
@@ -231,7 +242,7 @@ class _Trial:
             values.append(given | dict(zip(tensors, runner.run(given), strict=True)))
 
         def noise(source: Source) -> list[float]:
-            changed = self.network.behind(source, values[0])
+            changed = self.network.affected_part(source, values[0])
             runtime = Runtime(changed.SerializeToString(), as_written=True)
             outputs = [o.name for o in changed.graph.output]
             found = [

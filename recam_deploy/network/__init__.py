@@ -1,1 +1,1 @@
-"""What a model is: reading an ONNX file, finding its heads, lowering and cutting it."""
+"""Read an ONNX model, identify its family, and cut and lower it for the compiler."""

@@ -1,7 +1,6 @@
-"""Cutting a model at its heads, in the order that the camera expects.
+"""Cut a model at its heads, with the outputs in the order that the camera expects.
 
-The compiler orders a cvimodel's outputs as the ONNX graph's own outputs are ordered, whatever its
-`--output_names` says; so the order is made here.
+The compiler keeps the order of the ONNX graph's outputs, whatever its `--output_names` says.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from onnx import TensorProto, helper
 
 
 def cut(model: onnx.ModelProto, input_name: str, outputs: Sequence[str]) -> onnx.ModelProto:
-    """The part of `model` between its input and `outputs`, which it gives in that order.
+    """Return the part of `model` between its input and the tensors `outputs`, in that order.
 
     `model` must have its shapes inferred. Unused nodes and weights are left out.
     """

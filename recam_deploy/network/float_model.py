@@ -1,4 +1,4 @@
-"""The float model in onnxruntime: what every later result is measured against."""
+"""Run the float model in onnxruntime, as the reference for every later result."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class FloatModel:
     """A float32 model with one image input."""
 
     def __init__(self, model: Path | bytes, *, as_written: bool = False) -> None:
-        """Load an ONNX file or a serialized model; `as_written` as for a `Runtime`.
+        """Load an ONNX file or a serialized model; see `Runtime` for `as_written`.
 
-        Raises InputError when onnxruntime cannot run it.
+        Raises InputError when onnxruntime cannot load it.
         """
         self._runtime = Runtime(model, as_written=as_written)
         self._input = self._runtime.inputs[0]
 
     def run(self, image: Array) -> list[Array]:
-        """The outputs for one input, float32 of the model's own shape.
+        """Return the outputs for one input, a float32 tensor of the model's input shape.
 
-        Raises InputError when the model cannot be computed.
+        Raises InputError when onnxruntime fails.
         """
         return self._runtime.run({self._input: image})
 
@@ -42,7 +42,7 @@ class FloatModel:
 def normalized(
     image: npt.NDArray[np.uint8], preprocessing: Preprocessing = YOLO_PREPROCESSING
 ) -> Array:
-    """An RGB picture, uint8 [H, W, 3], as the network takes it: float32 [1, 3, H, W].
+    """Convert an RGB picture, uint8 [H, W, 3], to the network's input, float32 [1, 3, H, W].
 
     The same preprocessing is fused into the cvimodel.
     """
@@ -56,8 +56,10 @@ def normalized(
 def network_image(
     network: Network, picture: Image.Image
 ) -> tuple[Letterbox, npt.NDArray[np.uint8]]:
-    """A picture as the cvimodel takes it, uint8 [H, W, 3] of the network's `picture_size`, and how
-    it lies in there. Stretched, where the network asks for it, it fills all of it."""
+    """Fit a picture to the cvimodel's input, uint8 [H, W, 3] of the network's `picture_size`.
+
+    Return it with the letterbox. Without `keep_aspect_ratio` the picture is stretched instead.
+    """
     height, width = network.picture_size
     letterbox = Letterbox.fit(picture.size, (width, height))
     if network.preprocessing.keep_aspect_ratio:
@@ -68,8 +70,10 @@ def network_image(
 
 
 def float_input(network: Network, image: npt.NDArray[np.uint8]) -> Array:
-    """The float32 tensor [1, 3, H, W] for the prepared model that stands for the cvimodel's input
-    `image`: its centre where it is larger than the network."""
+    """Return the prepared model's input, float32 [1, 3, H, W], for the cvimodel's input `image`.
+
+    That is its centre where it is larger than the network's input.
+    """
     wanted = network.input
     top = image.shape[0] // 2 - wanted.height // 2
     left = image.shape[1] // 2 - wanted.width // 2
@@ -78,7 +82,7 @@ def float_input(network: Network, image: npt.NDArray[np.uint8]) -> Array:
 
 
 def network_input(network: Network, path: Path) -> Array:
-    """A picture file as the prepared model takes it, float32 [1, 3, H, W].
+    """Read a picture file as the prepared model's input, float32 [1, 3, H, W].
 
     Raises InputError when it cannot be read.
     """
@@ -95,16 +99,15 @@ def largest_difference(
     *,
     channels_last: bool = False,
 ) -> float:
-    """The largest difference between the tensors `outputs` of `original`, each times its one of
-    `scales` if there are any, and the outputs of `prepared` on one input: absolute, or, for tensors
-    with values above 1 such as coordinates, as a share of the largest value.
+    """Compute the largest `relative_difference` between `prepared` and `original` on one input.
 
-    In `original` they may lie inside the graph. `image` is [1, 3, H, W]; `original` gets it with
-    the channels last, where it wants that.
+    The outputs of `prepared` are compared with the tensors `outputs` of `original`, which may be
+    inside its graph; each of these is multiplied by its factors in `scales`, if there are any.
+    `image` is [1, 3, H, W]; with `channels_last`, `original` gets it as [1, H, W, 3].
     """
     exposed = onnx.ModelProto()
     exposed.CopyFrom(original)
-    # A newer number alone would be refused; what it adds (small float types) is not used here.
+    # onnxruntime refuses newer IR versions; what they add (small float types) is not used here.
     exposed.ir_version = min(original.ir_version, _SAFE_IR)
     shapes = {value.name: value for value in (*original.graph.value_info, *original.graph.output)}
     del exposed.graph.output[:]
@@ -117,8 +120,11 @@ def largest_difference(
 
 
 def relative_difference(found: Array, wanted: Array) -> float:
-    """The largest difference between two tensors of one size, absolute, or, where values above 1
-    are `wanted`, as a share of the largest; infinite where only one of two values is finite."""
+    """Compute the largest difference between two tensors of one size.
+
+    It is absolute or, where `wanted` has values above 1 such as coordinates, a share of the largest
+    of them. It is infinite where only one of two values is finite.
+    """
     first, second = found.ravel().astype(np.float64), wanted.ravel().astype(np.float64)
     finite = np.isfinite(first) & np.isfinite(second)
     if not np.array_equal(first[~finite], second[~finite], equal_nan=True):
@@ -128,8 +134,10 @@ def relative_difference(found: Array, wanted: Array) -> float:
 
 
 def cosine(a: Array, b: Array) -> float:
-    """Cosine similarity of two flat tensors; 1 for two tensors of zeros, and 0 where values that
-    are not finite leave it undefined."""
+    """Compute the cosine similarity of two flat tensors.
+
+    It is 1 for two tensors of zeros, and 0 where values that are not finite leave it undefined.
+    """
     a64, b64 = a.astype(np.float64), b.astype(np.float64)
     norm = float(np.linalg.norm(a64) * np.linalg.norm(b64))
     if norm == 0:
@@ -141,7 +149,7 @@ def cosine(a: Array, b: Array) -> float:
 def output_cosines(
     expected: Sequence[Sequence[Array]], found: Sequence[Sequence[Array]]
 ) -> tuple[float, ...]:
-    """The cosine of each output over all pictures; both hold the outputs of each picture."""
+    """Compute the cosine of each output over all pictures; both arguments are [picture][output]."""
     return tuple(
         cosine(np.concatenate([o.ravel() for o in a]), np.concatenate([o.ravel() for o in b]))
         for a, b in zip(zip(*expected, strict=True), zip(*found, strict=True), strict=True)
@@ -149,5 +157,5 @@ def output_cosines(
 
 
 def least_cosine(expected: Sequence[Sequence[Array]], found: Sequence[Sequence[Array]]) -> float:
-    """The least of `output_cosines`."""
+    """Return the least of `output_cosines`."""
     return min(output_cosines(expected, found))

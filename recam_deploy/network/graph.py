@@ -1,4 +1,4 @@
-"""A model's graph: shapes, and who makes and who reads each tensor."""
+"""Search a model's graph: shapes, and the nodes that produce and consume each tensor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ import onnx
 
 
 class Graph:
-    """A model's graph with its shapes, and who makes and who reads each tensor."""
+    """A model's graph.
+
+    `outputs` are its output tensors, `shapes` those of all tensors. `producers` and `consumers`
+    have the nodes that produce and consume each tensor. The model must have its shapes inferred.
+    """
 
     def __init__(self, model: onnx.ModelProto) -> None:
         graph = model.graph
@@ -25,7 +29,10 @@ class Graph:
         }
 
     def last_convolutions(self, grids: frozenset[tuple[int, int]]) -> list[str]:
-        """Outputs of the convolutions on `grids` that are met first from the graph's outputs."""
+        """Find the last convolutions on `grids` (height, width) before the graph's outputs.
+
+        Return the names of their output tensors.
+        """
         found: list[str] = []
         seen: set[str] = set()
         waiting = list(self.outputs)
@@ -43,7 +50,7 @@ class Graph:
         return found
 
     def needed_for(self, output: str) -> frozenset[str]:
-        """Every tensor that goes into `output`."""
+        """Return every tensor that `output` is computed from."""
         found: set[str] = set()
         waiting = [output]
         while waiting:
@@ -54,11 +61,11 @@ class Graph:
         return frozenset(found)
 
     def leads_to(self, tensor: str, op: str) -> bool:
-        """Whether an operator `op` reads `tensor`, or anything computed from it."""
+        """Say whether an operator `op` reads `tensor`, or anything computed from it."""
         return any(node.op_type == op for node in self._readers([tensor]))
 
     def computed_from(self, tensors: Iterable[str]) -> frozenset[str]:
-        """Every tensor that is computed from one of `tensors`, themselves left out."""
+        """Return every tensor that is computed from one of `tensors`, without these themselves."""
         return frozenset(name for node in self._readers(tensors) for name in node.output)
 
     def _readers(self, tensors: Iterable[str]) -> Iterator[onnx.NodeProto]:

@@ -1,7 +1,7 @@
-"""Finding the detection heads of a model by its structure.
+"""Find the detection heads of a model by its structure.
 
-Walking back from the outputs, the last convolutions on the three grids (strides 8, 16 and 32) are
-the heads: what follows them only decodes. Tensor names differ between exporters; this does not.
+The heads are the last convolutions before the outputs on the three grids (strides 8, 16 and 32);
+the nodes after them only decode. Tensor names differ between exporters; this structure does not.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from .model import Head, NetworkInput
 
 STRIDES = (8, 16, 32)
 BOX_CHANNELS = 64
-"""Four sides of a box, each a distribution over 16 distances (DFL)."""
+"""The four sides of a box, each a distribution over 16 distances (DFL)."""
 PLAIN_BOX_CHANNELS = 4
-"""Four sides of a box, each its distance: YOLO26."""
+"""The four sides of a box, each one distance (YOLO26)."""
 
 SUPPORTED = (
     "This release converts YOLO11 and YOLOv8 models for detection, pose (one class), segmentation "
-    "and classification, and YOLO26 and YOLOv5 for detection, as Ultralytics exports them; any "
-    "other with --family raw, which the camera's Node-RED will not show."
+    "and classification, and YOLO26 and YOLOv5 for detection, as Ultralytics exports them. Convert "
+    "others with --family raw; the camera's Node-RED does not show their results."
 )
 
 
 def find_heads(graph: Graph, by_stride: Mapping[int, list[str]]) -> tuple[Head, ...]:
-    """The three heads of a YOLO11, YOLOv8 or YOLO26 detector, from stride 8 to 32.
+    """Return the three heads of a YOLO11, YOLOv8 or YOLO26 detector, from stride 8 to 32.
 
-    `by_stride` are its last convolutions. Raises UnsupportedModelError when they are not one box
-    and one class tensor a scale, with one number of classes.
+    `by_stride` are its last convolutions. Raises UnsupportedModelError unless each stride has one
+    box and one class tensor, with the same number of classes.
     """
     heads = tuple(
         _pair(graph, stride, by_stride.get(stride, [])) for stride in STRIDES if by_stride
@@ -39,14 +39,14 @@ def find_heads(graph: Graph, by_stride: Mapping[int, list[str]]) -> tuple[Head, 
     if len(heads) != len(STRIDES) or len(classes) != 1:
         raise UnsupportedModelError(
             "no detection heads were found at strides 8, 16 and 32"
-            + what_was_found(graph, by_stride),
+            + describe_structure(graph, by_stride),
             SUPPORTED,
         )
     return heads
 
 
 def last_by_stride(graph: Graph, image: NetworkInput) -> dict[int, list[str]]:
-    """The last convolutions on the three grids, by stride."""
+    """Find the last convolutions on the three grids, by stride."""
     grids = frozenset((image.height // stride, image.width // stride) for stride in STRIDES)
     found = defaultdict(list)
     for tensor in graph.last_convolutions(grids):
@@ -55,13 +55,16 @@ def last_by_stride(graph: Graph, image: NetworkInput) -> dict[int, list[str]]:
 
 
 def _pair(graph: Graph, stride: int, tensors: list[str]) -> Head:
-    """Tell the box tensor from the class tensor among the two of one scale."""
+    """Decide which of the two tensors at one stride is the box, and which holds the classes.
+
+    Raises UnsupportedModelError when they are not such a pair.
+    """
     widths = [graph.shapes[tensor][1] for tensor in tensors]
     channels = BOX_CHANNELS if BOX_CHANNELS in widths else PLAIN_BOX_CHANNELS
     if len(tensors) != 2 or channels not in widths:
         raise UnsupportedModelError(
             f"the heads at stride {stride} are not one box and one class tensor"
-            + what_was_found(graph, {stride: tensors}),
+            + describe_structure(graph, {stride: tensors}),
             SUPPORTED,
         )
     if widths[0] == widths[1]:
@@ -71,8 +74,8 @@ def _pair(graph: Graph, stride: int, tensors: list[str]) -> Head:
     return Head(stride, box, next(t for t in tensors if t != box))
 
 
-def what_was_found(graph: Graph, by_stride: Mapping[int, Iterable[str]]) -> str:
-    """The last convolutions and the outputs in words, for a refusal."""
+def describe_structure(graph: Graph, by_stride: Mapping[int, Iterable[str]]) -> str:
+    """Describe the last convolutions and the outputs for the message of a refusal."""
     found = [
         f"stride {stride}: {', '.join(str(graph.shapes[t][1]) for t in tensors)} channels"
         for stride, tensors in sorted(by_stride.items())
@@ -82,11 +85,11 @@ def what_was_found(graph: Graph, by_stride: Mapping[int, Iterable[str]]) -> str:
 
 
 def _box_of(graph: Graph, tensors: list[str], channels: int) -> str:
-    """Which of two tensors of one width is the box: the one that a softmax reads, or, without
-    DFL, the one that no sigmoid reads.
+    """Decide which of two tensors of one width is the box.
 
-    Where both run into one concatenation (YOLOv8's older exports), it is the first there; where
-    the model is cut already, the one that is put out first.
+    With DFL it is the one that a softmax reads, else the one that no sigmoid reads. Where both
+    enter one concatenation (YOLOv8's older exports), it is the first there; where the model is cut
+    already, the first output. Raises UnsupportedModelError when none of this decides.
     """
     if channels == BOX_CHANNELS:
         boxes = [tensor for tensor in tensors if graph.leads_to(tensor, "Softmax")]
@@ -102,6 +105,6 @@ def _box_of(graph: Graph, tensors: list[str], channels: int) -> str:
     if all(tensor in graph.outputs for tensor in tensors):
         return min(tensors, key=graph.outputs.index)
     raise UnsupportedModelError(
-        f"the box heads cannot be told from the class heads: both have {channels} channels",
-        "Train with one class more or fewer, or export with the decoding part left in.",
+        f"the box heads and the class heads look alike: both have {channels} channels",
+        "Train with one class more or fewer, or export the model with its decoding.",
     )

@@ -1,7 +1,7 @@
-"""Which family of the camera's a model belongs to, where it is cut, and what must be refused.
+"""Identify the camera's family of a model, choose its cut, and refuse what the camera misreads.
 
-What the camera accepts is written in SSCMA-Micro `sscma/core/model/` (`isValid` of each class).
-The compiler gives a cvimodel's three-dimensional outputs a fourth dimension of 1.
+The camera's rules are in SSCMA-Micro `sscma/core/model/` (`isValid` of each class). The compiler
+gives a cvimodel's three-dimensional outputs a fourth dimension of 1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import onnx
 from ..cvimodel.family import family_of
 from ..errors import UnsupportedModelError
 from .graph import Graph
-from .heads import BOX_CHANNELS, STRIDES, SUPPORTED, find_heads, last_by_stride, what_was_found
+from .heads import BOX_CHANNELS, STRIDES, SUPPORTED, describe_structure, find_heads, last_by_stride
 from .model import (
     CLASSIFY,
     RAW,
@@ -31,12 +31,12 @@ from .prepare import fractions_name
 MASK_CHANNELS = 32
 V5_ANCHORS = 3
 V5_MOST_CLASSES = 80
-"""The camera takes 6 to 85 numbers a box (`ma_model_yolov5.cpp`), five of which are no class's."""
+"""The camera takes 6 to 85 numbers a box (`ma_model_yolov5.cpp`): five, and one for each class."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What a model was found to be; the fields are those of `Network`."""
+    """The identified family, cut and outputs of a model; the fields are those of `Network`."""
 
     family: str
     cut_at: tuple[str, ...]
@@ -47,9 +47,10 @@ class Identity:
 
 
 def identify(model: onnx.ModelProto, image: NetworkInput) -> Identity:
-    """Recognise a model by its structure. `model` must have its shapes inferred.
+    """Identify a model by its structure. `model` must have its shapes inferred.
 
-    Raises UnsupportedModelError, with the reason, for what the camera would refuse or misread.
+    Raises UnsupportedModelError, with the reason, for a model that the camera would refuse or
+    misread.
     """
     task = next((p.value for p in model.metadata_props if p.key == "task"), "")
     if task == "obb":
@@ -76,9 +77,9 @@ def identify(model: onnx.ModelProto, image: NetworkInput) -> Identity:
 
 
 def identify_raw(model: onnx.ModelProto, image: NetworkInput) -> Identity:
-    """A network as it stands: its own outputs, in their own order.
+    """Keep all outputs of a network, in their own order; the family is RAW.
 
-    Raises UnsupportedModelError when the shape of one is not known or has over four dimensions, or
+    Raises UnsupportedModelError when an output's shape is not known or has over four dimensions, or
     when the camera would take the cvimodel for a pose model.
     """
     graph = Graph(model)
@@ -94,18 +95,20 @@ def identify_raw(model: onnx.ModelProto, image: NetworkInput) -> Identity:
     if family_of([(1, image.height, image.width, 3)], padded) == YOLO11_POSE:
         raise UnsupportedModelError(
             f"the camera would take the output {'×'.join(map(str, shapes[0]))} for a pose model's "
-            "and show key points that are none, as with every detector that keeps its decoding and "
-            "has 4, 7, 10, … classes",
+            "and show wrong key points, as for every detector that keeps its decoding and has 4, "
+            "7, 10, … classes",
             "Leave --family raw out: the model is then cut before its decoding, where the camera "
-            "reads it right.",
+            "reads it correctly.",
         )
     return Identity(family=RAW, cut_at=tuple(graph.outputs), output_shapes=padded, classes=0)
 
 
 def _detector(graph: Graph, heads: tuple[Head, ...]) -> Identity:
-    """DFL heads are taken interleaved, box and class in turn: grouped, the camera would take them
-    for YOLOv8's and misread them. YOLO26's are taken grouped: interleaved, the camera would misread
-    them where there are four classes."""
+    """Cut a detector at its heads.
+
+    DFL heads are interleaved, box and class in turn: the camera takes grouped ones for YOLOv8's and
+    misreads them. YOLO26's heads are grouped: the camera misreads interleaved ones of four classes.
+    """
     dfl = graph.shapes[heads[0].box][1] == BOX_CHANNELS
     if dfl:
         cut_at = tuple(name for head in heads for name in (head.box, head.logits))
@@ -121,14 +124,14 @@ def _detector(graph: Graph, heads: tuple[Head, ...]) -> Identity:
 
 
 def _refuse_yolov10(graph: Graph, heads: tuple[Head, ...]) -> None:
-    """DFL heads whose scores are ranked in the graph itself, with no suppression after it."""
+    """Raise UnsupportedModelError for DFL heads that a TopK in the graph ranks without an NMS."""
     dfl = graph.shapes[heads[0].box][1] == BOX_CHANNELS
     logits = heads[0].logits
     ranked = dfl and graph.leads_to(logits, "TopK")
     if ranked and not graph.leads_to(logits, "NonMaxSuppression"):
         raise UnsupportedModelError(
-            "the model is a YOLOv10, which finds its boxes without suppression; the camera's "
-            "software has no class for it",
+            "the model is a YOLOv10, which needs no non-maximum suppression; the camera's software "
+            "has no decoder for it",
             "Train a YOLO11 or, for a camera with firmware 0.2.3, a YOLO26 on the same pictures.",
         )
 
@@ -136,9 +139,10 @@ def _refuse_yolov10(graph: Graph, heads: tuple[Head, ...]) -> None:
 def _anchored_output(
     graph: Graph, by_stride: Mapping[int, Sequence[str]], cells: int
 ) -> str | None:
-    """The output [1, 3N, 5 + nc] that one convolution a scale, of 3 * (5 + nc) channels, ends in.
+    """Find YOLOv5's output [1, 3N, 5 + nc], from one convolution of 3 * (5 + nc) channels a scale.
 
-    Older exports put the three scales out as well, which are left away.
+    Older exports have the three scales as further outputs, which are ignored. Return None for other
+    models.
     """
     if sorted(by_stride) != list(STRIDES) or any(len(found) != 1 for found in by_stride.values()):
         return None
@@ -157,9 +161,10 @@ def _anchored_output(
 def _anchored_detector(
     graph: Graph, by_stride: Mapping[int, Sequence[str]], output: str
 ) -> Identity:
-    """YOLOv5's output is taken with its boxes as fractions of the input (`prepare.prepare`).
+    """Keep YOLOv5's output, with its boxes as fractions of the input (`prepare.prepare`).
 
-    With boxes in pixels the camera divides every score by 100 and shows nothing.
+    For boxes in pixels the camera divides every score by 100, and shows nothing. Raises
+    UnsupportedModelError for segmentation models, and for too many classes.
     """
     shape = graph.shapes[output]
     classes = shape[2] - 5
@@ -184,7 +189,11 @@ def _anchored_detector(
 
 
 def _pose(graph: Graph, by_stride: dict[int, list[str]], cells: int) -> Identity:
-    """One output [1, 4 + nc + 3K, N]: the camera knows one class and three numbers a keypoint."""
+    """Keep a pose model's output [1, 4 + nc + 3K, N].
+
+    Raises UnsupportedModelError unless there is one class, and three numbers for each keypoint,
+    which is all that the camera decodes.
+    """
     (output,) = graph.outputs
     channels = [sorted(graph.shapes[t][1] for t in by_stride.get(s, [])) for s in STRIDES]
     rest = sorted(set(channels[0]) - {BOX_CHANNELS})
@@ -195,12 +204,12 @@ def _pose(graph: Graph, by_stride: dict[int, list[str]], cells: int) -> Identity
     if not alike or shape != (1, 4 + classes + points, cells):
         raise UnsupportedModelError(
             "the heads are not those of a detector, a pose or a segmentation model"
-            + what_was_found(graph, by_stride),
+            + describe_structure(graph, by_stride),
             SUPPORTED,
         )
     if classes != 1:
         raise UnsupportedModelError(
-            f"the pose model has {classes} classes; the camera knows pose models of one class, "
+            f"the pose model has {classes} classes; the camera decodes pose models of one class, "
             "and misreads others",
             "Train it with one class.",
         )
@@ -222,13 +231,17 @@ def _pose(graph: Graph, by_stride: dict[int, list[str]], cells: int) -> Identity
 def _segmenter(
     graph: Graph, by_stride: dict[int, list[str]], image: NetworkInput, cells: int
 ) -> Identity:
-    """Outputs [1, 4 + nc + 32, N] and the masks' prototypes [1, 32, H/4, W/4]."""
+    """Keep a segmentation model's outputs [1, 4 + nc + 32, N] and the prototypes [1, 32, H/4, W/4].
+
+    Raises UnsupportedModelError for other shapes.
+    """
     boxes, masks = (graph.shapes[name] for name in graph.outputs)
     classes = boxes[1] - 4 - MASK_CHANNELS
     quarter = (1, MASK_CHANNELS, image.height // 4, image.width // 4)
     if boxes[2] != cells or classes < 1 or masks != quarter:
         raise UnsupportedModelError(
-            "the outputs are not those of a segmentation model" + what_was_found(graph, by_stride),
+            "the outputs are not those of a segmentation model"
+            + describe_structure(graph, by_stride),
             SUPPORTED,
         )
     made_by_boxes = graph.needed_for(graph.outputs[0])
@@ -248,7 +261,11 @@ def _segmenter(
 
 
 def _tail(graph: Graph, by_stride: Mapping[int, Sequence[str]]) -> tuple[str, ...]:
-    """All that is computed from the last convolutions, in a fixed order."""
+    """Return all tensors computed from the last convolutions, in a fixed order.
+
+    They stay in BF16: INT8 has one scale a tensor, and there coordinates of hundreds stand beside
+    scores below 1, which round to zero.
+    """
     return tuple(sorted(graph.computed_from(t for found in by_stride.values() for t in found)))
 
 
@@ -260,13 +277,13 @@ def _classifier(graph: Graph, shape: tuple[int, ...]) -> Identity:
     (output,) = graph.outputs
     if graph.producers[output].op_type != "Softmax":
         raise UnsupportedModelError(
-            f"the one output {'×'.join(map(str, shape))} does not end in a softmax, so the camera "
-            "would not read its numbers as scores",
+            f"the one output {'×'.join(map(str, shape))} does not end in a softmax, so its numbers "
+            "are no scores for the camera",
             "Export the classifier with its softmax, as Ultralytics does.",
         )
     if shape[1] < 2:
         raise UnsupportedModelError(
-            "the classifier has one class; the camera needs two at least",
+            "the classifier has one class; the camera needs at least two",
             "Train it with a class for everything else.",
         )
     return Identity(

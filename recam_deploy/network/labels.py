@@ -11,11 +11,10 @@ from ..errors import InputError
 
 
 def labels_in_metadata(model: onnx.ModelProto) -> tuple[str, ...]:
-    """The names in the model's `names` metadata, in class order; empty when there are none.
+    """Read the names in the model's `names` metadata, in class order; empty when there are none.
 
-    Ultralytics writes them as a Python dictionary of class number to name.
-
-    Raises InputError when the entry is there and cannot be understood.
+    Ultralytics writes them as a Python dictionary of class number to name. Raises InputError when
+    the entry cannot be parsed.
     """
     text = next((p.value for p in model.metadata_props if p.key == "names"), "")
     if not text.strip():

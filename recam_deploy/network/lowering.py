@@ -1,8 +1,8 @@
-"""Lowering a model to the IR and operator versions that the compiler's onnx of 2023 reads.
+"""Lower a model to the IR and operator versions that the compiler's onnx of 2023 reads.
 
-onnx's own version converter has no way down for several operators that every YOLO uses (Split,
-for one), so the few whose signature changed after opset 17 are rewritten here. Everything else
-must already be valid at opset 17, which is checked operator by operator.
+onnx's own version converter cannot lower several operators that every YOLO uses (Split, for one),
+so the few whose signature changed after opset 17 are rewritten here. All others must be valid at
+opset 17 as they are, which is checked for each operator.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..errors import UnsupportedModelError
 TARGET_IR = 8
 TARGET_OPSET = 17
 
-# Same signature at opset 17, another meaning.
+# Operators with the same signature at opset 17, but another meaning.
 _CHANGED_MEANING = frozenset({"DFT", "GridSample"})
 _REDUCTIONS = frozenset(
     f"Reduce{kind}"
@@ -31,11 +31,11 @@ _SLOPES = {"LeakyRelu": 0.01, "Elu": 1.0, "HardSigmoid": 0.2}
 
 
 def lower(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy of `model` at IR <= 8 and opset <= 17 that computes the same.
+    """Return a copy of `model` at IR <= 8 and opset <= 17 that computes the same.
 
     `model` must have its shapes inferred; older models keep their opset.
 
-    Raises UnsupportedModelError naming the operator that has no equivalent there.
+    Raises UnsupportedModelError for an operator without an equivalent there.
     """
     lowered = onnx.ModelProto()
     lowered.CopyFrom(model)
@@ -53,34 +53,36 @@ def lower(model: onnx.ModelProto) -> onnx.ModelProto:
     if version > TARGET_OPSET:
         _Lowering(lowered, version).run()
         version = TARGET_OPSET
-    _spell_out_kernels(lowered.graph)
-    _spell_out_defaults(lowered.graph)
+    _write_kernels(lowered.graph)
+    _write_defaults(lowered.graph)
     del lowered.opset_import[:]
     lowered.opset_import.append(helper.make_opsetid("", version))
     onnx.checker.check_model(lowered)
     return lowered
 
 
-def _spell_out_kernels(graph: onnx.GraphProto) -> None:
-    """Write down each convolution's kernel shape: ONNX lets it be left out, the compiler not."""
+def _write_kernels(graph: onnx.GraphProto) -> None:
+    """Write each convolution's kernel shape, which is optional in ONNX and not for the compiler."""
     weights = {tensor.name: tensor.dims for tensor in graph.initializer}
     for node in graph.node:
-        said = any(attribute.name == "kernel_shape" for attribute in node.attribute)
-        if node.op_type in ("Conv", "ConvTranspose") and not said and node.input[1] in weights:
+        given = any(attribute.name == "kernel_shape" for attribute in node.attribute)
+        if node.op_type in ("Conv", "ConvTranspose") and not given and node.input[1] in weights:
             kernel = list(weights[node.input[1]][2:])
             node.attribute.append(helper.make_attribute("kernel_shape", kernel))
 
 
-def _spell_out_defaults(graph: onnx.GraphProto) -> None:
-    """Write down what ONNX means by attributes that are left out, where the compiler means
-    something else: other slopes, and pools that step by their kernel (tpu_mlir 1.7,
-    `transform/OnnxConverter.py`)."""
+def _write_defaults(graph: onnx.GraphProto) -> None:
+    """Write ONNX's defaults of attributes for which the compiler has others.
+
+    These are the slopes of activations, and the strides of pools, which the compiler sets to the
+    kernel (tpu_mlir 1.7, `transform/OnnxConverter.py`).
+    """
     for node in graph.node:
-        said = {attribute.name: attribute for attribute in node.attribute}
-        if node.op_type in _SLOPES and "alpha" not in said:
+        given = {attribute.name: attribute for attribute in node.attribute}
+        if node.op_type in _SLOPES and "alpha" not in given:
             node.attribute.append(helper.make_attribute("alpha", _SLOPES[node.op_type]))
-        if node.op_type in ("MaxPool", "AveragePool") and "strides" not in said:
-            ones = [1] * len(said["kernel_shape"].ints)
+        if node.op_type in ("MaxPool", "AveragePool") and "strides" not in given:
+            ones = [1] * len(given["kernel_shape"].ints)
             node.attribute.append(helper.make_attribute("strides", ones))
 
 
@@ -116,7 +118,7 @@ class _Lowering:
             self._check(node)
 
     def _split(self, node: onnx.NodeProto) -> None:
-        """Opset 18 may give the number of equal parts; 17 wants their sizes."""
+        """Replace the number of equal parts, new in opset 18, by the list of their sizes."""
         if not _take(node, "num_outputs"):
             return
         axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
@@ -129,7 +131,7 @@ class _Lowering:
         node.input.append(self._constant(f"{node.output[0]}_sizes", sizes))
 
     def _reduce(self, node: onnx.NodeProto) -> None:
-        """Opset 18 takes the axes as an input; 17 as an attribute."""
+        """Turn the axes, in opset 18 an input, into an attribute."""
         keep_all = _take(node, "noop_with_empty_axes")
         axes = self._ints(node, 1)
         if axes is None and keep_all and keep_all.i:
@@ -140,7 +142,7 @@ class _Lowering:
         del node.input[1:]
 
     def _pad(self, node: onnx.NodeProto) -> None:
-        """Opset 18 may name the axes to pad; 17 wants all of them."""
+        """Replace the list of padded axes, new in opset 18, by pads for all axes."""
         axes, pads = self._ints(node, 3), self._ints(node, 1)
         if axes is None:
             return
@@ -153,7 +155,10 @@ class _Lowering:
         del node.input[3:]
 
     def _ints(self, node: onnx.NodeProto, index: int) -> _Ints | None:
-        """A constant integer input; None when the node does not have it."""
+        """Read a constant integer input; None when the node does not have it.
+
+        Raises UnsupportedModelError when it is not constant.
+        """
         if len(node.input) <= index or not node.input[index]:
             return None
         constant = self._constants.get(node.input[index])
@@ -168,7 +173,10 @@ class _Lowering:
         return name
 
     def _drop_defaults(self, node: onnx.NodeProto) -> None:
-        """Attributes that opset 17 does not know are dropped where they say nothing."""
+        """Remove attributes that opset 17 does not know, where they have their default values.
+
+        Raises UnsupportedModelError for other values.
+        """
         old = _schema(node, TARGET_OPSET)
         new = _schema(node, self._version)
         for attribute in list(node.attribute):
@@ -189,7 +197,7 @@ class _Lowering:
 
 
 def _take(node: onnx.NodeProto, name: str) -> onnx.AttributeProto | None:
-    """Remove an attribute; returns it where it was there."""
+    """Remove an attribute and return it; None when it is not there."""
     found: onnx.AttributeProto | None = None
     for attribute in list(node.attribute):
         if attribute.name == name:

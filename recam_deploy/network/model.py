@@ -1,4 +1,4 @@
-"""The values that describe an inspected ONNX model."""
+"""Describe an inspected ONNX model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 YOLO11_DETECT = "yolo11-detect"
-"""YOLO11 and YOLOv8 detection: both have this head, and the camera decodes both by one class."""
+"""YOLO11 and YOLOv8 detection: both have these heads, and the camera decodes both alike."""
 YOLO26_DETECT = "yolo26-detect"
 """Decoded by firmware 0.2.3 and newer."""
 YOLO11_POSE = "yolo11-pose"
@@ -21,8 +21,10 @@ RAW = "raw"
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """The one input image: float32 [1, 3, height, width], or [1, height, width, 3] where its
-    channels come last."""
+    """The one input image, float32 [1, 3, height, width].
+
+    With `channels_last` it is [1, height, width, 3].
+    """
 
     name: str
     height: int
@@ -31,19 +33,19 @@ class NetworkInput:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Its four dimensions."""
+        """Return the four dimensions of the input."""
         sides = (self.height, self.width)
         return (1, *sides, 3) if self.channels_last else (1, 3, *sides)
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What the network expects of a picture's values: (value - mean) * scale a channel, values 0 to
-    255, channels in the order of `pixel_format`, "rgb" or "bgr". It is fused into the cvimodel,
-    which takes RGB bytes in any case.
+    """How pixels become the network's input: (value - mean) * scale for each channel.
 
-    `keep_aspect_ratio` letterboxes pictures, else they are stretched; to the network's own size,
-    or to `resize_dims` (height, width), of which the network takes the centre.
+    Values are 0 to 255, channels in the order of `pixel_format`, "rgb" or "bgr". It is fused into
+    the cvimodel, whose input is RGB bytes in any case. With `keep_aspect_ratio` pictures are
+    letterboxed, else stretched: to the network's input size, or to `resize_dims` (height, width),
+    whose centre the network takes.
     """
 
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -54,13 +56,15 @@ class Preprocessing:
 
 
 YOLO_PREPROCESSING = Preprocessing()
-"""What all families of the camera's take: RGB, 0 to 1, letterboxed."""
+"""The preprocessing of all the camera's families: RGB, 0 to 1, letterboxed."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """The two tensors of one scale: `box` [1, 64, g, g], or [1, 4, g, g] for YOLO26, and class
-    `logits` [1, nc, g, g]."""
+    """The names of the box tensor and the class tensor at one stride.
+
+    `box` is [1, 64, g, g], or [1, 4, g, g] for YOLO26; `logits` is [1, nc, g, g].
+    """
 
     stride: int
     box: str
@@ -71,10 +75,10 @@ class Head:
 class Network:
     """An ONNX model of a family that the camera shows.
 
-    `cut_at` are the tensors that become the cvimodel's outputs, in the order that the camera must
-    find them, and `output_shapes` their shapes there. `float_tail` are the tensors between the last
-    convolutions and the outputs of families that mix coordinates and scores in one tensor: one
-    INT8 scale cannot hold both, so they are computed in BF16. `heads` are a detector's.
+    `cut_at` are the tensors that become the cvimodel's outputs, in the order that the camera needs,
+    and `output_shapes` their shapes in the cvimodel. `float_tail` are the tensors to compute in
+    BF16: those between the last convolutions and the outputs of families that mix coordinates and
+    scores in one tensor, for which one INT8 scale is too coarse. `heads` are a detector's.
     """
 
     path: Path
@@ -93,6 +97,6 @@ class Network:
 
     @property
     def picture_size(self) -> tuple[int, int]:
-        """Height and width of the picture that the cvimodel takes, in pixels."""
+        """Return height and width of the cvimodel's input, in pixels."""
         dims = self.preprocessing.resize_dims or (self.input.height, self.input.width)
         return max(dims[0], self.input.height), max(dims[1], self.input.width)

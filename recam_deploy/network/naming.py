@@ -1,8 +1,8 @@
-"""Names of tensors that the compiler can carry: plain ones, as nearly every exporter writes.
+"""Rename tensors whose names the compiler cannot process; nearly all exporters write plain ones.
 
-Its tables have no quoting, so a name ends at a blank and a `#` begins a comment; its MLIR file
-writes what is not ASCII, quotes and backslashes in hex, which its own tools do not read back
-(tpu_mlir 1.7, `KeyError` in run_calibration).
+The compiler's tables have no quoting, so a name ends at a blank and a `#` starts a comment. Its
+MLIR file escapes quotes, backslashes and letters that are not ASCII in hex, which its own tools do
+not decode (tpu_mlir 1.7, `KeyError` in run_calibration).
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ _FOREIGN = re.compile(r"""[^!-~]+|[#"'\\,`]+""")
 
 
 def make_names_plain(model: onnx.ModelProto) -> dict[str, str]:
-    """Rename, in place, the tensors of `model` whose names the compiler cannot carry; returns the
-    new names by the old ones."""
+    """Rename, in place, the tensors of `model` whose names the compiler cannot process.
+
+    Return the new names by the old ones.
+    """
     names = {name for graph in _graphs(model.graph) for name in _named_in(graph) if name}
     renamed: dict[str, str] = {}
     for name in sorted(names):
@@ -34,7 +36,7 @@ def make_names_plain(model: onnx.ModelProto) -> dict[str, str]:
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """A graph and those inside its operators, which may read its tensors."""
+    """Yield a graph, and those inside its operators, which may read its tensors."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:

@@ -1,4 +1,4 @@
-"""What a user may say of a model that the file leaves open: its input's size, and where it ends."""
+"""Apply the user's overrides to a model: input shape and output cut."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .cutting import cut
 
 
 def set_input_shape(model: onnx.ModelProto, shape: Sequence[int]) -> None:
-    """Give the one input of `model` a fixed shape, in place; a dynamic axis has no other.
+    """Set the dynamic axes of the one input of `model` to `shape`, in place.
 
-    Raises InputError when the model has several inputs, or a fixed axis is of another size.
+    Raises InputError when the model has several inputs, or a fixed axis has another size.
     """
     graph = model.graph
     constants = {tensor.name for tensor in graph.initializer}
@@ -32,16 +32,16 @@ def set_input_shape(model: onnx.ModelProto, shape: Sequence[int]) -> None:
         )
     for dim, size in zip(dims, shape, strict=True):
         dim.dim_value = size
-    # Shapes that were inferred for any size would stand in the way of those for this one.
+    # Shapes inferred for the dynamic input would conflict with those for this one.
     del graph.value_info[:]
     for value in graph.output:
         value.type.tensor_type.ClearField("shape")
 
 
 def end_at(model: onnx.ModelProto, input_name: str, names: Sequence[str]) -> onnx.ModelProto:
-    """`model` up to the tensors `names`, which become its outputs in that order.
+    """Return `model` up to the tensors `names`, which become its outputs in that order.
 
-    `model` must have its shapes inferred. Raises InputError for a name that the model has not.
+    `model` must have its shapes inferred. Raises InputError for a name that is not in the model.
     """
     tensors = [name for node in model.graph.node for name in node.output if name]
     for name in names:

@@ -1,4 +1,4 @@
-"""The float model as the compiler gets it: cut, lowered, and its boxes in the camera's unit."""
+"""Prepare the float model for the compiler: cut it, lower it, and set its boxes' unit."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ _BOX_SIDES = 4
 
 
 def prepare(model: onnx.ModelProto, network: Network) -> onnx.ModelProto:
-    """The part of `model` that becomes the cvimodel, at IR 8 and opset 17 at most, its input with
-    the channels first.
+    """Return the part of `model` that becomes the cvimodel, at IR 8 and opset 17 at most.
 
-    `model` must have its shapes inferred. Raises UnsupportedModelError for an operator that cannot
-    be lowered.
+    Its input has the channels first. `model` must have its shapes inferred. Raises
+    UnsupportedModelError for an operator that cannot be lowered.
     """
     prepared = lower(cut(model, network.input.name, network.cut_at))
     if network.input.channels_last:
@@ -36,7 +35,7 @@ def prepare(model: onnx.ModelProto, network: Network) -> onnx.ModelProto:
 def output_scales(
     network: Network,
 ) -> tuple[Array, ...]:
-    """What `prepare` multiplies each output with; 1 where it leaves them alone."""
+    """Return the factors by which `prepare` multiplies each output; 1 for unchanged ones."""
     if network.family != YOLOV5_DETECT:
         return tuple(np.ones(1, np.float32) for _ in network.cut_at)
     factors = np.ones(5 + network.classes, np.float32)
@@ -45,33 +44,31 @@ def output_scales(
 
 
 def fractions_name(output: str) -> str:
-    """The tensor that holds `output` with its boxes as fractions of the input."""
+    """Name the tensor that holds `output` with its boxes as fractions of the input."""
     return f"{output}_fractions"
 
 
 def _channels_first(model: onnx.ModelProto, image: NetworkInput) -> None:
-    """Let the input be [1, 3, H, W].
+    """Change the input to [1, 3, H, W], in place.
 
     The compiler has an option for channels that come last, but cannot fuse the preprocessing into
-    such an input ('tpu.ScaleLut' op attribute 'bias' failed to satisfy constraint), and it loses a
-    turn at the input that another one takes back; so these are left out here.
+    such an input ('tpu.ScaleLut' op attribute 'bias' failed to satisfy constraint). It also drops a
+    transpose of the input that another one undoes, so transposes to channels first are removed.
     """
     graph = model.graph
-    turned = f"{image.name}_channels_last"
-    renamed, kept = {image.name: turned}, []
+    transposed = f"{image.name}_channels_last"
+    renamed, kept = {image.name: transposed}, []
     for node in graph.node:
-        turn = next((list(a.ints) for a in node.attribute if a.name == "perm"), None)
-        if node.op_type == "Transpose" and node.input[0] == image.name and turn == [0, 3, 1, 2]:
+        axes = next((list(a.ints) for a in node.attribute if a.name == "perm"), None)
+        if node.op_type == "Transpose" and node.input[0] == image.name and axes == [0, 3, 1, 2]:
             renamed[node.output[0]] = image.name
         else:
             kept.append(node)
     for node in kept:
         node.input[:] = [renamed.get(name, name) for name in node.input]
-    if any(turned in node.input for node in kept):
-        perm = [0, 2, 3, 1]
-        kept.insert(
-            0, helper.make_node("Transpose", [image.name], [turned], name=turned, perm=perm)
-        )
+    if any(transposed in node.input for node in kept):
+        name, perm = transposed, [0, 2, 3, 1]
+        kept.insert(0, helper.make_node("Transpose", [image.name], [name], name=name, perm=perm))
     nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
     del graph.node[:]
     graph.node.extend(nodes)
@@ -80,10 +77,10 @@ def _channels_first(model: onnx.ModelProto, image: NetworkInput) -> None:
 
 
 def _boxes_to_fractions(model: onnx.ModelProto, network: Network) -> None:
-    """Divide the boxes of the one output [1, 3N, 5 + nc] by the side of the input.
+    """Divide the boxes of the one output [1, 3N, 5 + nc] by the side of the input, in place.
 
-    SSCMA-Micro `ma_model_yolov5.cpp` takes numbers for fractions, and scores as they are, when the
-    first number of all is below 1; else for pixels, and scores for percent.
+    SSCMA-Micro `ma_model_yolov5.cpp` looks at the first number of all. Below 1, it reads boxes as
+    fractions and scores as they are; else boxes as pixels and scores as percent.
     """
     (output,) = network.cut_at
     (factors,) = output_scales(network)

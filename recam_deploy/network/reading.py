@@ -1,4 +1,4 @@
-"""Reading an ONNX file and refusing, with the reason, what the camera cannot run."""
+"""Read an ONNX file, and refuse, with the reason, what the camera cannot run."""
 
 from __future__ import annotations
 
@@ -31,17 +31,16 @@ def read_network(
 ) -> tuple[Network, onnx.ModelProto]:
     """Inspect an ONNX model; `labels`, when given, replace those of its metadata.
 
-    It is taken to end at the tensors `output_names`, and its input to have `input_shape`, where
-    these are given. Returns the description and the model itself, with the shape of every tensor
-    filled in.
+    `output_names` override where the model ends, `input_shape` the sizes of dynamic axes. Return
+    the description, and the model with the shape of every tensor inferred.
 
-    Raises InputError when the file is no usable ONNX model or the class names do not fit it, and
-    UnsupportedModelError when the camera would not run it.
+    Raises InputError when the file is not a valid ONNX model or the number of class names is wrong,
+    and UnsupportedModelError when the camera would not run it.
     """
     if preprocessing != YOLO_PREPROCESSING:
         raise InputError(
-            "the camera's families fix the preprocessing: RGB, mean 0, scale 1/255, letterboxed to "
-            "the size of the input",
+            "the camera's families have a fixed preprocessing: RGB, mean 0, scale 1/255, "
+            "letterboxed to the size of the input",
             "Leave --mean, --scale, --pixel-format, resize_dims and keep_aspect_ratio out, or "
             "convert with --family raw.",
         )
@@ -50,8 +49,8 @@ def read_network(
     names = labels or labels_in_metadata(model)
     if not names:
         raise InputError(
-            f"{path} carries no class names",
-            f"Give them with --labels FILE: {found.classes} lines, one name each, in class order.",
+            f"{path} holds no class names",
+            f"Give {found.classes} names with --labels FILE: one a line, in class order.",
         )
     if len(names) != found.classes:
         raise InputError(
@@ -69,9 +68,9 @@ def read_raw_network(
     output_names: tuple[str, ...] = (),
     input_shape: tuple[int, ...] = (),
 ) -> tuple[Network, onnx.ModelProto]:
-    """Inspect any ONNX model that takes one picture, whatever its outputs mean.
+    """Inspect any ONNX model with one picture as its input, whatever its outputs mean.
 
-    Raises InputError and UnsupportedModelError as `read_network`, but for the model's end.
+    Raises InputError and UnsupportedModelError as `read_network`, except for a family's rules.
     """
     model, network_input = _load(path, output_names, input_shape)
     found = identify_raw(model, network_input)
@@ -84,9 +83,12 @@ def _load(
     input_shape: tuple[int, ...],
     check: Callable[[NetworkInput], None] = lambda image: None,
 ) -> tuple[onnx.ModelProto, NetworkInput]:
-    """The model with its shapes, and its input, which must pass `check` before they are inferred:
-    an input of the wrong size is the better explanation of shapes that do not fit. Its tensors have
-    names that the compiler can carry; `output_names` are the file's own."""
+    """Load the model, infer its shapes and apply the overrides; return it and its input.
+
+    Tensors are renamed where the compiler needs that; `output_names` are the file's own names.
+    `check` gets the input before the shapes are inferred: a wrong input size explains more than
+    shapes that contradict each other.
+    """
     model = load_onnx(path)
     plain = make_names_plain(model)
     ends = tuple(plain.get(name, name) for name in output_names)
@@ -124,7 +126,7 @@ def _network(
 
 
 def load_onnx(path: Path) -> onnx.ModelProto:
-    """Load and check an ONNX file. Raises InputError when it is missing, foreign or damaged."""
+    """Load and check an ONNX file. Raises InputError when it is missing, damaged or not ONNX."""
     if not path.is_file():
         raise InputError(f"{path} does not exist", "Give the path of an ONNX file.")
     try:
@@ -144,8 +146,11 @@ def load_onnx(path: Path) -> onnx.ModelProto:
 
 
 def digest_of(path: Path) -> str:
-    """The sha256 (hex) that stands for an ONNX model: its file's, or, where weights lie in files of
-    their own beside it, that of the digests of all of them."""
+    """Return the sha256 (hex) that identifies an ONNX model.
+
+    It is that of the file, or, where weights are in separate files beside it, that of the hex
+    digests of all files.
+    """
     files = _weight_files(path)
     if not files:
         return sha256_of(path)
@@ -154,7 +159,7 @@ def digest_of(path: Path) -> str:
 
 
 def _weight_files(path: Path) -> list[Path]:
-    """The files that hold weights of the model at `path`; none for what is no ONNX file."""
+    """List the separate files with weights of the model at `path`; none for other files."""
     try:
         graph = onnx.load(path, load_external_data=False).graph
     except (DecodeError, ValueError):
@@ -179,12 +184,15 @@ def _not_onnx(path: Path) -> InputError:
 
 
 def opset_of(model: onnx.ModelProto) -> int:
-    """The version of ONNX's own operator set that the model uses; 0 when it uses none of it."""
+    """Return the version of ONNX's own operator set that the model uses; 0 when it uses none."""
     return max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
 
 
 def _input_of(model: onnx.ModelProto) -> NetworkInput:
-    """The one real input, checked against what the camera can feed."""
+    """Find the one input that is not a constant, and check that it is one image of fixed size.
+
+    Raises UnsupportedModelError for anything else.
+    """
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
     if len(inputs) != 1:
@@ -207,7 +215,7 @@ def _input_of(model: onnx.ModelProto) -> NetworkInput:
         kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
         raise UnsupportedModelError(
             f"the input is {kind}; a float32 model is needed",
-            "Export without half precision or quantization; converting does the quantizing.",
+            "Export without half precision or quantization: recam quantizes the model.",
         )
     return _image_input(inputs[0].name, [dim or 0 for dim in dims], shown)
 
@@ -226,8 +234,7 @@ def _image_input(name: str, dims: list[int], shown: str) -> NetworkInput:
 def _check_side(image: NetworkInput) -> None:
     if image.channels_last:
         raise UnsupportedModelError(
-            "the input has its channels last (1×H×W×3), which no exporter of the camera's families "
-            "writes",
+            "the input has its channels last (1×H×W×3); the camera's families need them first",
             "Export with the channels first, or convert with --family raw.",
         )
     if image.height != image.width:
@@ -238,7 +245,8 @@ def _check_side(image: NetworkInput) -> None:
     if image.width % 32:
         raise UnsupportedModelError(
             f"the input side {image.width} is not a multiple of 32, which the camera needs",
-            f"Export with imgsz={max(32, round(image.width / 32) * 32)}.",
+            f"Export with imgsz={max(64, round(image.width / 64) * 64)}: of multiples of 64 the "
+            "camera's rows need no padding.",
         )
 
 
@@ -248,6 +256,6 @@ def _with_shapes(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     except onnx.shape_inference.InferenceError as error:
         first = str(error).strip().splitlines()[0]
         raise InputError(
-            f"the shapes in {path} do not fit together: {first}",
+            f"the shapes in {path} contradict each other: {first}",
             "Export it again from the framework.",
         ) from error

@@ -1,4 +1,7 @@
-"""The only door to onnxruntime: loading and running float models, its failures told plainly."""
+"""Load and run float models in onnxruntime, and explain its failures.
+
+Only this module imports onnxruntime.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-# Newer releases keep usage data in the user's cache folder and send it, unless told not to
-# before they are imported.
+# Newer releases store usage data in the user's cache folder and send it, unless this is set before
+# they are imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
@@ -22,7 +25,7 @@ from ..errors import InputError
 Array: TypeAlias = npt.NDArray[np.float32]
 
 _FATAL_ONLY = 4
-# onnxruntime's exceptions have no base of their own.
+# onnxruntime's exceptions have no common base class.
 _FAILURES = (
     failures.Fail,
     failures.InvalidArgument,
@@ -34,7 +37,7 @@ _FAILURES = (
 
 
 class Runtime:
-    """A model loaded by onnxruntime. It may be run from several threads at once."""
+    """A model loaded by onnxruntime, which several threads may run at once."""
 
     def __init__(
         self,
@@ -46,11 +49,11 @@ class Runtime:
     ) -> None:
         """Load an ONNX file or a serialized model; `threads` share one run, 0 means all cores.
 
-        `as_written` keeps onnxruntime from joining or dropping operators, which roundings would not
-        survive, and to the thread that calls it. A `lean` one gives memory back as soon as a tensor
-        is done with: a third less for a network that is looked into, at no cost in time.
+        With `as_written`, onnxruntime neither fuses nor removes operators, which would remove
+        roundings, and runs in the calling thread alone. With `lean`, it frees the memory of each
+        tensor after its last use: a third less for a network with many outputs, at the same speed.
 
-        Raises InputError when onnxruntime cannot run it.
+        Raises InputError when onnxruntime cannot load the model.
         """
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _FATAL_ONLY
@@ -72,15 +75,15 @@ class Runtime:
         self.inputs: tuple[str, ...] = tuple(value.name for value in self._session.get_inputs())
 
     def run(self, inputs: Mapping[str, Array]) -> list[Array]:
-        """The outputs for the inputs by name.
+        """Return the outputs, in the model's order, for `inputs` by name.
 
-        Raises InputError when the model cannot be computed.
+        Raises InputError when onnxruntime fails.
         """
         try:
             outputs: list[Array] = self._session.run(None, dict(inputs))
         except _FAILURES as error:
             raise InputError(
                 f"onnxruntime cannot run the model: {str(error).strip().splitlines()[-1]}",
-                "Try the model in onnxruntime by itself, and export it again.",
+                "Run the model in onnxruntime alone to see why, and export it again.",
             ) from error
         return outputs

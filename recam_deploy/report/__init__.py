@@ -1,1 +1,1 @@
-"""A cvimodel against its float model, in numbers and pictures, as one HTML file."""
+"""Compare a cvimodel with its float model, in numbers and pictures, as one HTML file."""

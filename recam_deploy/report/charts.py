@@ -1,4 +1,4 @@
-"""Three small charts as inline SVG; colours are the style sheet's, and shapes say the same."""
+"""Draw three charts as inline SVG; shapes repeat what the style sheet's colours show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FLOORS = (0.999, 0.99, 0.98, 0.95, 0.9, 0.8, 0.5, 0.0, -1.0)
 
 
 def cosine_chart(outputs: Sequence[OutputError]) -> str:
-    """A line for each output with a dot at its cosine; the axis starts where it shows something."""
+    """Draw a line with a dot for the cosine of each output; the axis starts below the least."""
     least = min(output.cosine for output in outputs)
     low = next((floor for floor in _FLOORS if floor <= least), -1.0)
     left, right, row, top = 30, 340, 26, 12
@@ -53,7 +53,7 @@ def cosine_chart(outputs: Sequence[OutputError]) -> str:
 
 
 def layer_chart(layers: Sequence[LayerError], marked: Sequence[LayerError]) -> str:
-    """The error of each layer in the network's order; `marked` ones carry their number."""
+    """Draw the error of each layer in the network's order; `marked` layers are numbered."""
     left, right, top, bottom = 52, 1020, 24, 224
     most = max(layer.error for layer in layers)
     steps, high = _steps(most)
@@ -83,11 +83,11 @@ def layer_chart(layers: Sequence[LayerError], marked: Sequence[LayerError]) -> s
     label = (0.0, 0.0)
     for index, layer in enumerate(layers):
         across, up = x(index), y(layer.error)
-        told = f"{shortened(layer.name)}: error {100 * layer.error:.2f} %, {layer.precision}"
+        title = f"{shortened(layer.name)}: error {100 * layer.error:.2f} %, {layer.precision}"
         kind = "lossy" if layer in marked else "plain" if layer.precision == "int8" else "exact"
         mark = ""
         if layer in marked:
-            # Above its dot, or above the last number where it would touch that.
+            # Above its dot, or above the previous number where the two would overlap.
             close = across - label[0] < 18 and abs(up - 10 - label[1]) < 14
             label = (across, label[1] - 14 if close else up - 10)
             mark = (
@@ -95,7 +95,7 @@ def layer_chart(layers: Sequence[LayerError], marked: Sequence[LayerError]) -> s
                 f"{marked.index(layer) + 1}</text>"
             )
         parts.append(
-            f'<g><title>{told}</title><line class="stem thin" x1="{across:.1f}" y1="{bottom}" '
+            f'<g><title>{title}</title><line class="stem thin" x1="{across:.1f}" y1="{bottom}" '
             f'x2="{across:.1f}" y2="{up:.1f}"/><circle class="{kind}" cx="{across:.1f}" '
             f'cy="{up:.1f}" r="{5 if mark else 3.5}"/>{mark}</g>'
         )
@@ -103,7 +103,7 @@ def layer_chart(layers: Sequence[LayerError], marked: Sequence[LayerError]) -> s
 
 
 def _steps(most: float) -> tuple[int, float]:
-    """How many steps of a round size reach `most`, three to six, and where they end."""
+    """Return how many steps of a round size reach `most`, at most six, and where they end."""
     scale = 10.0 ** math.floor(math.log10(max(most, 1e-6)))
     for size in (0.2, 0.25, 0.5, 1.0, 2.0):
         steps = max(1, math.ceil(most / (size * scale) - 1e-9))
@@ -113,8 +113,10 @@ def _steps(most: float) -> tuple[int, float]:
 
 
 def score_chart(pictures: Sequence[ComparedPicture]) -> str:
-    """Each detection's score in float (across) and on the TPU (up). Missed ones lie in the strip
-    below, extra ones in the strip on the left."""
+    """Draw each detection's score in float (across) and on the TPU (up).
+
+    Missed detections are in the strip below, extra ones in the strip on the left.
+    """
     scores = [
         detection.score
         for picture in pictures
@@ -167,25 +169,25 @@ def _marks(picture: ComparedPicture, x: _Axis, y: _Axis, strips: tuple[float, fl
         ("borderline", picture.pairing.borderline),
     ):
         for reference, found in matches:
-            told = f"{_told(reference, picture)}: {reference.score:.2f} in float, "
+            title = f"{_title(reference, picture)}: {reference.score:.2f} in float, "
             marks.append(
                 f'<circle class="{kind}" cx="{x(reference.score):.1f}" cy="{y(found.score):.1f}" '
-                f'r="4.5"><title>{told}{found.score:.2f} on the TPU</title></circle>'
+                f'r="4.5"><title>{title}{found.score:.2f} on the TPU</title></circle>'
             )
     for missed in picture.pairing.missed:
         across, up = x(missed.score), strips[1]
         marks.append(
             f'<path class="missed" d="M{across - 5:.1f} {up - 5:.1f}l10 10m0 -10l-10 10">'
-            f"<title>{_told(missed, picture)}: {missed.score:.2f}, missed</title></path>"
+            f"<title>{_title(missed, picture)}: {missed.score:.2f}, missed</title></path>"
         )
     for extra in picture.pairing.extra:
         across, up = strips[0], y(extra.score)
         marks.append(
             f'<path class="extra" d="M{across:.1f} {up - 6:.1f}l6 11h-12z">'
-            f"<title>{_told(extra, picture)}: {extra.score:.2f}, extra</title></path>"
+            f"<title>{_title(extra, picture)}: {extra.score:.2f}, extra</title></path>"
         )
     return marks
 
 
-def _told(detection: Detection, picture: ComparedPicture) -> str:
+def _title(detection: Detection, picture: ComparedPicture) -> str:
     return f"{shortened(detection.label)} in {shortened(picture.name)}"

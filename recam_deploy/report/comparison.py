@@ -1,4 +1,4 @@
-"""Running both models on the same pictures, and everything that a report tells of it."""
+"""Run both models on the same pictures, and compute all numbers of the report."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ from .similarity import Similarity
 from .subject import Subject
 
 _BATCH = 16
-"""So many pictures' tensors are held in memory at a time; 16 of a 640 model take about 160 MB."""
+"""The pictures whose tensors are in memory at a time; 16 of a 640 model take about 160 MB."""
 
 
 class Tpu(Protocol):
-    """What runs a cvimodel; `tpu.simulator.Simulator` does."""
+    """Runs a cvimodel, as `toolchain.simulator.Simulator` does."""
 
     def run(
         self, model: Path, images: Sequence[npt.NDArray[Any]], progress: Progress
     ) -> list[list[Array]]:
-        """The outputs for each image, uint8 [H, W, 3]."""
+        """Return the outputs for each image, uint8 [H, W, 3]."""
 
 
 @dataclass(frozen=True)
 class OutputError:
-    """How far one output is from the float model's over all pictures.
+    """The error of one output against the float model's, over all pictures.
 
     `largest` and `mean` are absolute errors, in the units of the output; `peak` is the float
-    output's largest absolute value, to compare them with.
+    output's largest absolute value, as their scale.
     """
 
     name: str
@@ -55,8 +55,7 @@ class OutputError:
 
 @dataclass(frozen=True)
 class ComparedPicture:
-    """One picture: its least cosine of any output, which detections agree, and both drawings as
-    JPEG files."""
+    """One picture: the least cosine of its outputs, the detections, and both drawings as JPEG."""
 
     name: str
     size: tuple[int, int]
@@ -67,7 +66,7 @@ class ComparedPicture:
 
     @property
     def mask_ious(self) -> tuple[float, ...]:
-        """Intersection over union of the masks of each match; empty for models without masks."""
+        """Return the IoU of the masks of each match; empty for models without masks."""
         return tuple(
             reference.mask.iou(found.mask)
             for reference, found in self.pairing.matched
@@ -77,9 +76,9 @@ class ComparedPicture:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A cvimodel against its float model on pictures; `available` counts all that were there.
+    """The comparison of a cvimodel with its float model on `pictures`, of the `available` number.
 
-    `layers` is there when it was asked for.
+    `layers` is None unless layers were measured.
     """
 
     subject: Subject
@@ -90,22 +89,22 @@ class Comparison:
 
     @property
     def detects(self) -> bool:
-        """Whether the outputs mean detections; those of a raw network are only numbers."""
+        """Say whether the outputs can be decoded to detections; a raw network's cannot."""
         return self.subject.network.family != RAW
 
     @property
     def agreement(self) -> Agreement:
-        """The counts over all pictures."""
+        """Return the counts of detections over all pictures."""
         return sum((picture.pairing.agreement for picture in self.pictures), Agreement())
 
     @property
     def mask_iou(self) -> float | None:
-        """The mean over the masks of all matches; None where there are none."""
+        """Return the mean IoU over the masks of all matches; None where there are none."""
         ious = [iou for picture in self.pictures for iou in picture.mask_ious]
         return math.fsum(ious) / len(ious) if ious else None
 
     def as_json(self, report: Path) -> dict[str, Any]:
-        """What `verify --json` prints; masks and layers only where they were compared."""
+        """Return the document of `verify --json`; masks and layers only where compared."""
         counts = self.agreement
         more: dict[str, Any] = {}
         if self.mask_iou is not None:
@@ -136,11 +135,10 @@ def compare(
     limit: int,
     meter: LayerMeter | None = None,
 ) -> Comparison:
-    """Run the float model and the cvimodel on the first `limit` pictures, and on the first of those
-    measure the layers with `meter`.
+    """Run the float model and the cvimodel on the first `limit` pictures, and compare the results.
 
-    Raises InputError for a picture that cannot be read, and SimulatorError when the cvimodel cannot
-    be run.
+    `meter` measures the layers on the first of them. Raises InputError without pictures and for a
+    picture that cannot be read, and SimulatorError when the cvimodel cannot be run.
     """
     if not pictures:
         raise InputError("there are no pictures to compare on", "Give a folder of pictures.")
@@ -169,7 +167,7 @@ def compare(
 def _run_both(
     subject: Subject, model: FloatModel, paths: Sequence[Path], tpu: Tpu, progress: Progress
 ) -> Iterator[tuple[Sample, list[Array]]]:
-    """Each picture with the float model's outputs, and those on the TPU."""
+    """Yield each picture with the float model's outputs, and the TPU's outputs for it."""
     samples = []
     with progress.step("Running the float model", "images") as step:
         for index, path in enumerate(paths):
@@ -191,7 +189,7 @@ def _compared(subject: Subject, sample: Sample, outputs: Sequence[Array]) -> Com
 
 @dataclass
 class _Sums:
-    """What the errors of one output are made of, picture by picture."""
+    """The sums for the errors of one output, to which pictures are added."""
 
     similarity: Similarity = field(default_factory=Similarity)
     absolute: float = 0.0
@@ -206,7 +204,7 @@ class _Sums:
         self.similarity.add(a64, b64)
         self.absolute += float(error.sum())
         self.count += a64.size
-        # numpy's, unlike Python's, passes a NaN on.
+        # numpy's maximum keeps a NaN; Python's max may not.
         self.largest = float(np.maximum(self.largest, error.max()))
         self.peak = float(np.maximum(self.peak, np.abs(a64).max()))
 

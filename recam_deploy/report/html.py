@@ -1,13 +1,13 @@
-"""A comparison as one HTML file that needs nothing else: no scripts, no network, no fonts."""
+"""Render a comparison as one HTML file that needs no scripts, network or fonts."""
 
 from __future__ import annotations
 
 import base64
 import math
 
-from .. import __version__
 from ..detection.types import Detection
 from ..network.model import CLASSIFY
+from ..version import __version__
 from .charts import cosine_chart, score_chart
 from .comparison import ComparedPicture, Comparison
 from .layer_section import layer_section
@@ -15,13 +15,13 @@ from .origin import origin
 from .style import STYLE
 from .text import counted, escaped, number, shortened, sizes
 
-# Even if something slipped through, a browser must load and run nothing.
+# Even if some text were not escaped, a browser loads and runs nothing.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _MOST_LINKS = 30
 
 
 def render(comparison: Comparison) -> str:
-    """The whole document. All text that comes from files is escaped."""
+    """Render the whole document. All text from files is escaped."""
     name = shortened(comparison.subject.artifact.name)
     sections = [
         _summary(comparison),
@@ -72,8 +72,8 @@ def _summary(comparison: Comparison) -> str:
     return (
         f"<header><h1>{shortened(artifact.name)}</h1>"
         f'<p class="soft">{escaped(" · ".join(facts))}</p>'
-        "<p>The float ONNX model against the cvimodel, which the TPU simulator ran bit for bit as "
-        f"the chip does, on {count}.</p>"
+        "<p>The float ONNX model against the cvimodel on "
+        f"{count}. The TPU simulator computes bit for bit as the chip does.</p>"
         f'<ul class="tiles">{shown}</ul></header>'
     )
 
@@ -89,10 +89,10 @@ def _outputs(comparison: Comparison) -> str:
     return (
         '<section><h2>Outputs</h2><div class="two"><div class="card">'
         f"{cosine_chart(comparison.outputs)}</div>"
-        '<div class="card"><p>The cosine tells how alike the directions of two tensors are; 1 is '
-        "alike in all but size. Small losses in it are normal for INT8.</p>"
+        '<div class="card"><p>The cosine compares the directions of two tensors; at 1 they differ '
+        "in scale alone. Values slightly below 1 are normal for INT8.</p>"
         "<p>Errors are absolute, over all pictures, in the units of the output. The largest "
-        "value is that of the float output, to compare them with.</p></div></div>"
+        "value is that of the float output, as their scale.</p></div></div>"
         '<div class="card scroll"><table><thead><tr><th class="n">#</th><th>output</th>'
         '<th class="n">shape</th><th class="n">cosine</th>'
         '<th class="n">largest error</th><th class="n">mean error</th>'
@@ -108,7 +108,7 @@ _KEY = (
     (
         "borderline",
         '<circle class="borderline" cx="8" cy="8" r="5"/>',
-        "found by both, in float just below the score that counts",
+        "found by both, in float just below the least score that counts",
     ),
 )
 
@@ -118,7 +118,8 @@ def _detections(comparison: Comparison) -> str:
     if not any(p.matched or p.borderline or p.missed or p.extra for p in pairings):
         return (
             "<section><h2>Detections</h2><p>Neither model found anything on these pictures, so no "
-            "detections were compared. Use pictures that show what it should find.</p></section>"
+            "detections were compared. Use pictures that show what the model should find.</p>"
+            "</section>"
         )
     matches = [match for pairing in pairings for match in pairing.matched]
     kinds = {"matched", "missed", "extra"}
@@ -155,27 +156,28 @@ def _detections(comparison: Comparison) -> str:
 
 
 def _rule(comparison: Comparison) -> str:
-    """What counts, in the words of the family."""
+    """Explain which detections count as matched and as extra, for the model's family."""
     family = comparison.subject.network.family
     if family == CLASSIFY:
         return (
             "The best class of the float model counts from a score of 0.5. It is matched where the "
-            "best class on the TPU is the same and scores 0.4 at least; another one that scores "
-            "0.5 is extra."
+            "best class on the TPU is the same, with a score of at least 0.4. Another class with a "
+            "score of at least 0.5 is extra."
         )
     masks = (
-        " Its mask does not decide that; how well both masks agree is told as their own "
-        "intersection over union."
+        " Masks do not decide that; their agreement is measured as the intersection over union of "
+        "both."
     ) * (comparison.mask_iou is not None)
     return (
         "A detection of the float model counts from a score of 0.5. It is matched by one of the "
-        "same class that overlaps it by 0.7 (intersection over union) and scores 0.4 at least. "
-        f"What the TPU finds from 0.5 with no counterpart in float is extra.{masks}"
+        "same class with an overlap of at least 0.7 (intersection over union) and a score of at "
+        "least 0.4. A detection on the TPU with a score of at least 0.5 and no match in float is "
+        f"extra.{masks}"
     )
 
 
 def _links(comparison: Comparison) -> str:
-    """Where to look first."""
+    """Link to the pictures with a difference."""
     differing = [
         f'<a href="#picture-{index}">{shortened(picture.name)}</a>'
         for index, picture in enumerate(comparison.pictures, 1)
@@ -243,9 +245,9 @@ def _data_uri(jpeg: bytes) -> str:
 
 
 def _marked(picture: ComparedPicture) -> str:
-    """Missed and extra detections in words, for those who cannot see the marks."""
+    """List missed and extra detections as text, for readers who cannot see the marks."""
     items = [
-        f"<li>{kind}: {_told(detection)}</li>"
+        f"<li>{kind}: {_text(detection)}</li>"
         for kind, detections in (
             ("missed", picture.pairing.missed),
             ("extra", picture.pairing.extra),
@@ -255,6 +257,6 @@ def _marked(picture: ComparedPicture) -> str:
     return f'<ul class="marked">{"".join(items)}</ul>' if items else ""
 
 
-def _told(detection: Detection) -> str:
+def _text(detection: Detection) -> str:
     box = ", ".join(f"{side:.0f}" for side in detection.box)
     return f"{shortened(detection.label)} {detection.score:.2f} at {box}"

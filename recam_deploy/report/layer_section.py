@@ -1,4 +1,4 @@
-"""The section of the report that tells which layers lose most, and how to keep them exact."""
+"""Render the report's section about the errors of layers, and how to keep the worst in BF16."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _WORST = 10
 _KEPT = 5
 
 _KEY = (
-    ("lossy", "in INT8, adds most"),
+    ("lossy", "in INT8, adds most error"),
     ("plain", "in INT8"),
     ("exact", "in BF16 or float"),
 )
 
 
 def layer_section(comparison: Comparison) -> str:
-    """Nothing where layers were not asked for."""
+    """Render the section; empty where layers were not measured."""
     errors = comparison.layers
     if errors is None:
         return ""
@@ -37,7 +37,7 @@ def layer_section(comparison: Comparison) -> str:
         if any(_kind(layer, worst) == kind for layer in errors.layers)
     )
     return (
-        f"<section><h2>Layers</h2><p>{_told(errors)}</p>"
+        f"<section><h2>Layers</h2><p>{_explanation(errors)}</p>"
         f'<div class="card scroll">{layer_chart(errors.layers, worst)}'
         f'<ul class="key">{key}</ul></div>{_table(worst)}{_advice(errors, worst)}</section>'
     )
@@ -49,25 +49,25 @@ def _kind(layer: LayerError, worst: Sequence[LayerError]) -> str:
     return "plain" if layer.precision == "int8" else "exact"
 
 
-def _told(errors: LayerErrors) -> str:
-    """What was compared, and what a number means."""
+def _explanation(errors: LayerErrors) -> str:
+    """Explain which layers were compared, and what the numbers mean."""
     text = (
         f"Of the {errors.operators} operators of the ONNX model, {len(errors.layers)} have a "
         f"tensor of their own in the cvimodel and are compared, on "
         f"{counted(errors.images, 'picture')}; "
     )
     text += (
-        "the compiler fused the others into these. To see them all the network was compiled "
-        "again with memory for each layer; its outputs are the cvimodel's, bit for bit. "
-        if errors.apart
-        else "the compiler fused the others, or wrote over them. To see more, run "
-        "<code>recam convert</code> on this machine again: what the conversion made is no "
+        "the compiler fused the others into these. To read them all, the network was compiled "
+        "again with separate memory for each layer; its outputs are the cvimodel's, bit for bit. "
+        if errors.complete
+        else "the compiler fused the others, or overwrote their memory. To compare more, run "
+        "<code>recam convert</code> again on this machine: the steps of the conversion are no "
         "longer in its cache. "
     )
     return text + (
-        "The error is the size of the difference as a share of the size of the float tensor. It "
-        "passes from layer to layer; what a layer adds is its error less that of the layers which "
-        "it reads."
+        "The error is the norm of the difference as a share of the norm of the float tensor. It "
+        "passes from layer to layer; a layer adds the difference between its error and that of "
+        "the layers that it reads."
     )
 
 
@@ -81,8 +81,8 @@ def _table(worst: Sequence[LayerError]) -> str:
         for index, layer in enumerate(worst, 1)
     )
     return (
-        '<div class="card scroll"><table><thead><tr><th class="n">#</th><th>layer that loses most'
-        '</th><th>operator</th><th class="n">adds</th><th class="n">error</th>'
+        '<div class="card scroll"><table><thead><tr><th class="n">#</th><th>layer that adds most '
+        'error</th><th>operator</th><th class="n">adds</th><th class="n">error</th>'
         f'<th class="n">cosine</th></tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
@@ -96,7 +96,7 @@ def _advice(errors: LayerErrors, worst: Sequence[LayerError]) -> str:
     kept = " with those that are in BF16 already" * bool(errors.quantize_table)
     return (
         f'<div class="card"><p>To keep the worst {len(added)} in BF16, put these lines{kept} into '
-        "a file and convert again with <code>--quantize-table FILE</code>. The model grows and "
-        "gets slower with each; try a few first.</p>"
+        "a file and convert again with <code>--quantize-table FILE</code>. Each makes the model "
+        "larger and slower; start with a few.</p>"
         f'<pre class="long">{lines}</pre></div>'
     )

@@ -1,7 +1,7 @@
-"""What each layer of a cvimodel loses: its own tensors against those of the float model.
+"""Measure the error of each layer of a cvimodel against the float model's tensors.
 
-The compiler names a tensor by its ONNX name and, after `_`, the operator that made it. Operators
-that it fuses into others have no tensor of their own and cannot be compared.
+The compiler names a tensor by its ONNX name and, after `_`, the operator that produced it.
+Operators that it fuses into others have no tensor of their own and cannot be compared.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto
 
+from ..cvimodel.values import Value
 from ..errors import InputError
 from ..network.float_model import Array, FloatModel, float_input
 from ..network.model import Network
 from ..progress import Progress
-from ..toolchain.simulator import Value
 from .similarity import Similarity
 
 _RESHAPING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
@@ -29,21 +29,21 @@ _PRECISIONS = {"bfloat16": "bf16", "float32": "f32"}
 
 
 class LayerTpu(Protocol):
-    """What runs a cvimodel and shows its tensors; `tpu.simulator.Simulator` does."""
+    """Runs a cvimodel and reads its tensors, as `toolchain.simulator.Simulator` does."""
 
     def run_layers(
         self, model: Path, images: Sequence[npt.NDArray[Any]], progress: Progress
     ) -> list[dict[str, Value]]:
-        """All tensors by name for each image, uint8 [H, W, 3]."""
+        """Return all readable tensors by name for each image, uint8 [H, W, 3]."""
 
 
 @dataclass(frozen=True)
 class LayerError:
-    """How far one layer's result is from the float model's.
+    """The error of one layer's result against the float model's.
 
-    `name` is the one that quantization tables use, `op` the ONNX operator, `precision` "int8",
-    "bf16" or "f32". `error` is the norm of the difference as a share of the float tensor's norm, 1
-    where that is undefined; `inherited` is the largest one of the compared layers that it reads.
+    `name` is the one in quantization tables, `op` the ONNX operator, `precision` "int8", "bf16" or
+    "f32". `error` is the norm of the difference as a share of the float tensor's norm, 1 where that
+    is undefined; `inherited` is the largest error of the compared layers that it reads.
     """
 
     name: str
@@ -55,11 +55,11 @@ class LayerError:
 
     @property
     def added(self) -> float:
-        """What the layer itself loses, as far as that can be told."""
+        """Return the error that the layer itself adds, as an estimate."""
         return self.error - self.inherited
 
     def as_json(self) -> dict[str, Any]:
-        """As `verify --json` shows it."""
+        """Return the layer as `verify --json` shows it."""
         return {
             "name": self.name,
             "op": self.op,
@@ -74,28 +74,28 @@ class LayerError:
 class LayerErrors:
     """The layers that could be compared, in the network's order, on `images` pictures.
 
-    `operators` counts those of the ONNX graph. `apart` tells whether the network was compiled anew
-    to see them all; else they are what can be seen of the cvimodel itself. `quantize_table` holds
-    the lines of the layers already kept in BF16 by a table.
+    `operators` counts those of the ONNX graph. `complete` says whether the network was compiled
+    again to read all tensors; else only the cvimodel's readable ones were compared.
+    `quantize_table` holds the lines of the layers that a table keeps in BF16 already.
     """
 
     layers: tuple[LayerError, ...]
     operators: int
     images: int
-    apart: bool
+    complete: bool
     quantize_table: tuple[str, ...] = ()
 
     def worst(self, count: int) -> tuple[LayerError, ...]:
-        """The layers in INT8 that add most, the worst first."""
+        """Return the `count` layers in INT8 that add most error, the worst first."""
         losing = [layer for layer in self.layers if layer.precision == "int8" and layer.added > 0]
         return tuple(sorted(losing, key=lambda layer: -layer.added)[:count])
 
 
 class LayerMeter:
-    """Measures layers picture by picture, on the first `images` of those that are compared.
+    """Measures layers, one picture at a time, on the first `images` pictures of a comparison.
 
-    `cvimodel` is the artifact's own, or its network compiled apart: `apart`, with its
-    `quantize_table`.
+    `cvimodel` is the artifact's own or, with `complete`, its network compiled again to read all
+    tensors (`conversion.layer_dump`), with its `quantize_table`.
     """
 
     def __init__(
@@ -104,13 +104,13 @@ class LayerMeter:
         cvimodel: Path,
         images: int = 1,
         *,
-        apart: bool = False,
+        complete: bool = False,
         quantize_table: str = "",
     ) -> None:
         self._tpu = tpu
         self._cvimodel = cvimodel
         self._left = images
-        self._apart = apart
+        self._complete = complete
         self._table = quantize_table
         self._done = 0
         self._sums: dict[str, _Sums] = {}
@@ -125,10 +125,11 @@ class LayerMeter:
         outputs: Sequence[Array],
         progress: Progress,
     ) -> None:
-        """Measure one more picture, uint8 [H, W, 3], unless enough were; `graph` knows the types
-        of all tensors of `prepared`, and `outputs` are what the artifact gives on the TPU.
+        """Measure one more picture, uint8 [H, W, 3], unless `images` of them were measured.
 
-        Raises InputError when the cvimodel measured is not the same network.
+        `graph` has the types of all tensors of `prepared`; `outputs` are the artifact's on the TPU.
+
+        Raises InputError when the measured cvimodel is another network.
         """
         if not self._left:
             return
@@ -150,20 +151,20 @@ class LayerMeter:
         self._done += 1
 
     def result(self) -> LayerErrors | None:
-        """What was measured; None before the first picture."""
+        """Return the measured errors; None before the first picture."""
         if self._graph is None:
             return None
         return LayerErrors(
             layers=_errors(self._graph, self._sums),
             operators=sum(node.op_type != "Constant" for node in self._graph.graph.node),
             images=self._done,
-            apart=self._apart,
+            complete=self._complete,
             quantize_table=tuple(line for line in self._table.splitlines() if line.strip()),
         )
 
 
 class _Sums:
-    """What the error of one layer is made of, picture by picture."""
+    """The sums for the error of one layer, to which pictures are added."""
 
     def __init__(self, dtype: str) -> None:
         self.precision = _PRECISIONS.get(dtype, dtype)
@@ -185,18 +186,18 @@ class _Sums:
 
 
 def _check_same(found: Mapping[str, Value], outputs: Sequence[Array]) -> None:
-    """Every output of the artifact must be among the tensors found, bit for bit."""
+    """Raise InputError unless every output of the artifact is among `found`, bit for bit."""
     for output in outputs:
         same = (value.array for value in found.values() if value.array.shape == output.shape)
         if not any(np.array_equal(array, output, equal_nan=True) for array in same):
             raise InputError(
-                "the cvimodel is not the one that its manifest's steps give: their outputs differ",
+                "the cvimodel does not come from the steps in its manifest: their outputs differ",
                 "Run `recam convert` again.",
             )
 
 
 def _named(model: onnx.ModelProto) -> list[tuple[str, str, str]]:
-    """The compiler's name, the ONNX name and the operator of every tensor that a model computes."""
+    """List the compiler's name, the ONNX name and the operator of every computed tensor."""
     return [
         (f"{tensor}_{node.op_type}", tensor, node.op_type)
         for node in model.graph.node
@@ -210,7 +211,7 @@ def _float_tensors(model: onnx.ModelProto) -> frozenset[str]:
 
 
 def _exposed(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
-    """The model with these tensors as its outputs, in their order."""
+    """Return the model with these tensors as its outputs, in their order."""
     exposed = onnx.ModelProto()
     exposed.CopyFrom(model)
     del exposed.graph.output[:]
@@ -221,7 +222,7 @@ def _exposed(model: onnx.ModelProto, tensors: Sequence[str]) -> onnx.ModelProto:
 
 
 def _errors(model: onnx.ModelProto, sums: Mapping[str, _Sums]) -> tuple[LayerError, ...]:
-    """The errors in the order of the graph, in which every tensor is made before it is read."""
+    """Return the errors in the order of the graph, where producers come before readers."""
     makers = {tensor: node for node in model.graph.node for tensor in node.output}
     carried: dict[str, float] = {}
     layers = []
@@ -249,10 +250,10 @@ def _errors(model: onnx.ModelProto, sums: Mapping[str, _Sums]) -> tuple[LayerErr
 def _computed(
     tensor: str, makers: Mapping[str, onnx.NodeProto], compared: Mapping[str, _Sums]
 ) -> tuple[str, str]:
-    """The compiler's name and the operator of the layer that computed a tensor's values.
+    """Return the compiler's name and the operator of the layer that computed a tensor's values.
 
-    That of a reshaped tensor is the one before it, unless it is compared itself: the compiler
-    reshapes in place, and to keep the reshaping in BF16 would help nobody.
+    For a reshaped tensor that is the layer before, unless that one is compared itself: the compiler
+    reshapes in place, so keeping the reshape in BF16 changes nothing.
     """
     node = makers[tensor]
     while node.op_type in _RESHAPING:

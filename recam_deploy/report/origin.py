@@ -1,4 +1,4 @@
-"""The last section: where the cvimodel comes from, as its manifest tells it."""
+"""Render the report's last section: the origin of the cvimodel, from its manifest."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from .text import counted, escaped, sizes
 
 
 def origin(subject: Subject) -> str:
-    """Files, hashes, tools and the compiler's command lines. A manifest may hold anything: what is
-    not of the expected kind is left out."""
+    """Render files, hashes, tools and the compiler's command lines.
+
+    A manifest may hold anything: values of an unexpected type are left out.
+    """
     artifact, network = subject.artifact, subject.network
     facts = [
         ("cvimodel", artifact.cvimodel.name),
@@ -46,4 +48,4 @@ def _commands(commands: Any) -> str:
     if not isinstance(commands, list) or not commands:
         return ""
     lines = "".join(f"<pre>{escaped(str(command))}</pre>" for command in commands)
-    return f'<h3 class="apart">Command lines of the compiler</h3><div class="card">{lines}</div>'
+    return f'<h3 class="spaced">Command lines of the compiler</h3><div class="card">{lines}</div>'

@@ -1,4 +1,4 @@
-"""The two pictures of one comparison: what the float model found, and what the TPU found."""
+"""Draw the detections of the float model and of the TPU on one picture each."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _LONGEST_LABEL = 32
 
 
 def draw_pair(picture: Image.Image, pairing: Pairing) -> tuple[bytes, bytes]:
-    """The picture twice, as JPEG files of at most 640×960 pixels: with the float model's
-    detections, the missed ones marked, and with the TPU's, the extra ones marked.
+    """Draw the picture twice, as JPEG files of at most 640×960 pixels.
 
-    Small pictures are enlarged, so that the captions do not cover them.
+    The first has the float model's detections, with the missed ones marked; the second the TPU's,
+    with the extra ones marked. Small pictures are enlarged, so that captions do not cover them.
     """
     scale = min(MAX_WIDTH / picture.width, MAX_HEIGHT / picture.height, _MAX_ENLARGEMENT)
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
@@ -52,7 +52,7 @@ def _drawn(
 
 
 def _scaled(detection: Detection, scale: float, prefix: str = "") -> Detection:
-    """The detection on the enlarged picture; a mask is scaled where it is drawn."""
+    """Scale a detection to the enlarged picture; its mask is scaled when it is drawn."""
     x1, y1, x2, y2 = (side * scale for side in detection.box)
     label = "".join(c if c.isprintable() else "?" for c in detection.label)
     if len(label) > _LONGEST_LABEL:
@@ -66,7 +66,7 @@ def _scaled(detection: Detection, scale: float, prefix: str = "") -> Detection:
 
 
 def _dashed_frame(image: Image.Image, detection: Detection) -> None:
-    """Black and white dashes around and inside a box: seen on any picture and without colours."""
+    """Draw black and white dashes around and inside a box, visible on any picture."""
     line = max(2, round(min(image.size) / 200))
     width, dash = 4 * line, 4 * line
     x1, y1, x2, y2 = detection.box

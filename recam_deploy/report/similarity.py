@@ -1,4 +1,4 @@
-"""How alike two tensors are that come in parts, picture by picture."""
+"""Compute the cosine of two tensors that are added in parts, one picture at a time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Flat = npt.NDArray[np.float64]
 
 
 class Similarity:
-    """Adds up, in float64, what the cosine of the float model's tensor and the TPU's is made of."""
+    """Adds up, in float64, the terms of the cosine of the float model's tensor and the TPU's."""
 
     def __init__(self) -> None:
         self._product = self.float_square = self._tpu_square = 0.0
@@ -24,8 +24,10 @@ class Similarity:
 
     @property
     def cosine(self) -> float:
-        """That of all pictures' values as one tensor; 1 for two of zeros alone, and 0 where
-        infinities leave it undefined."""
+        """Return the cosine of all pictures' values as one tensor.
+
+        It is 1 for two tensors of zeros, and 0 where values that are not finite leave it undefined.
+        """
         if not self.float_square and not self._tpu_square:
             return 1.0
         norm = math.sqrt(self.float_square) * math.sqrt(self._tpu_square)

@@ -1,7 +1,7 @@
-"""The report's style sheet: one column on a phone, and the reader's choice of light or dark.
+"""Define the report's style sheet, with one column on a phone, and light and dark colours.
 
-The colours are Okabe and Ito's, which people with the common kinds of colour blindness can tell
-apart, darkened where light paper needs it.
+The colours are Okabe and Ito's, which are distinct for people with the common kinds of colour
+blindness. Some are darker on the light background.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ main { max-width: 1120px; margin: 0 auto; padding: 24px 16px 64px; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 4px; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 40px 0 12px; }
 h3 { font-size: 1rem; margin: 0; overflow-wrap: anywhere; }
-h3.apart { margin: 20px 0 8px; }
+h3.spaced { margin: 20px 0 8px; }
 .rule { margin-top: 16px; }
 p { margin: 0 0 12px; max-width: 72ch; overflow-wrap: anywhere; }
 .soft { color: var(--soft); }

@@ -1,4 +1,4 @@
-"""What is compared: a cvimodel, and the very ONNX model that it was made from."""
+"""Find and read the two models of a comparison: a cvimodel, and the ONNX model of its origin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..artifact import Artifact
 from ..conversion.layout_check import check_layout
-from ..cvimodel import read_model
 from ..errors import InputError, VerificationError
 from ..network.model import RAW, Network, Preprocessing
 from ..network.reading import digest_of, read_network, read_raw_network
@@ -21,8 +20,11 @@ from ..network.reading import digest_of, read_network, read_raw_network
 
 @dataclass(frozen=True)
 class Subject:
-    """A cvimodel and its float model; `graph` has the shape of every tensor filled in, and
-    `ion_bytes` is the camera's memory that the cvimodel takes."""
+    """A cvimodel and its float model.
+
+    `graph` has the shape of every tensor inferred; `ion_bytes` is the camera's memory that the
+    cvimodel takes.
+    """
 
     artifact: Artifact
     network: Network
@@ -31,11 +33,11 @@ class Subject:
 
 
 def find_float_model(artifact: Artifact, given: Path | None, folders: Sequence[Path]) -> Path:
-    """The ONNX file that the artifact was made from: `given`, else the one that its manifest names,
-    looked for in `folders`.
+    """Find the ONNX file that the artifact was converted from.
 
-    Raises InputError when there is none, or when its sha256 is not the one that the manifest has:
-    two different models would be compared. Where the manifest has none, any file is taken.
+    It is `given`, else the file that the manifest names, in one of `folders`. Raises InputError
+    when there is none, or when its sha256 is not the manifest's: the comparison would be of two
+    different models. Without a sha256 in the manifest, any file is accepted.
     """
     recorded = _mapping(_mapping(artifact.provenance.get("sources")).get("model"))
     digest = recorded.get("sha256")
@@ -46,30 +48,30 @@ def find_float_model(artifact: Artifact, given: Path | None, folders: Sequence[P
         if not digest or digest_of(path) == digest:
             return path
     raise InputError(
-        f"{candidates[0]} is not the model that {artifact.cvimodel.name} was made from "
+        f"{candidates[0]} is not the model that {artifact.cvimodel.name} was converted from "
         "(sha256 differs)",
-        "Give that one with --model, or convert this one again.",
+        "Give the right model with --model, or convert this one again.",
     )
 
 
 def _named(artifact: Artifact, name: Any, folders: Sequence[Path]) -> list[Path]:
     if not isinstance(name, str) or not name or Path(name).name != name:
         raise InputError(
-            f"nothing says which ONNX model {artifact.cvimodel.name} was made from",
+            f"no manifest names the ONNX model that {artifact.cvimodel.name} was converted from",
             "Give it with --model.",
         )
     found = [folder / name for folder in folders if (folder / name).is_file()]
     if not found:
         raise InputError(
-            f"{name}, from which {artifact.cvimodel.name} was made, is neither beside it nor in "
-            "this folder",
+            f"{name}, from which {artifact.cvimodel.name} was converted, is neither beside it nor "
+            "in this folder",
             _lost_export(artifact) or "Give its path with --model.",
         )
     return found
 
 
 def _lost_export(artifact: Artifact) -> str:
-    """The hint for a model that was exported from another framework's, and is in no cache now."""
+    """Return the hint for a model that recam exported and whose export has left the cache."""
     original = _mapping(_mapping(artifact.provenance.get("sources")).get("original"))
     files = original.get("files")
     first = _mapping(files[0]) if isinstance(files, list) and files else {}
@@ -78,56 +80,60 @@ def _lost_export(artifact: Artifact) -> str:
 
 
 def read_subject(artifact: Artifact, model: Path) -> Subject:
-    """Read both models and check that they belong together.
+    """Read both models, and check that family and layout agree.
 
-    Raises InputError when they do not, and UnsupportedModelError for an ONNX model that could not
-    have been converted.
+    Raises InputError when they do not, and UnsupportedModelError for an ONNX model that recam
+    cannot convert.
     """
-    end = _recorded_end(artifact)
+    overrides = _recorded_overrides(artifact)
     if artifact.family == RAW:
-        network, graph = read_raw_network(model, artifact.labels, _preprocessing(artifact), **end)
+        preprocessing = _preprocessing(artifact)
+        network, graph = read_raw_network(model, artifact.labels, preprocessing, **overrides)
     else:
-        network, graph = read_network(model, artifact.labels, **end)
+        network, graph = read_network(model, artifact.labels, **overrides)
     if artifact.family and artifact.family != network.family:
         raise InputError(
             f"{artifact.cvimodel.name} is of the family {artifact.family}, and {model} of "
             f"{network.family}",
-            "Give the ONNX model that it was made from.",
+            "Give the ONNX model that it was converted from.",
         )
-    layout = read_model(artifact.cvimodel)
+    layout = artifact.read().layout
     try:
-        check_layout(layout, network)
+        check_layout(layout, network, int8_outputs=layout.has_int8_maps)
     except VerificationError as error:
         raise InputError(
             f"{artifact.cvimodel.name} cannot be compared with {model}: "
             f"{error.message.partition(';')[0]}",
-            "Give the ONNX model that it was made from; cvimodels that `recam convert` did not "
-            "make may have another layout.",
+            "Give the ONNX model that it was converted from. The layout of cvimodels from other "
+            "tools may differ.",
         ) from error
     return Subject(artifact, network, graph, layout.ion_bytes)
 
 
-class _End(TypedDict, total=False):
-    """Where a model ends and how large its input is: the last arguments of `read_network`."""
+class _Overrides(TypedDict, total=False):
+    """The user's overrides of a model: the last arguments of `read_network`."""
 
     output_names: tuple[str, ...]
     input_shape: tuple[int, ...]
 
 
-def _recorded_end(artifact: Artifact) -> _End:
-    """What the manifest says of it; a user may have chosen both."""
+def _recorded_overrides(artifact: Artifact) -> _Overrides:
+    """Read the output cut and the input shape from the manifest; users can override both."""
     recorded = _mapping(_mapping(artifact.provenance.get("sources")).get("model"))
     names, shape = recorded.get("cut_at"), recorded.get("input_shape")
-    end: _End = {}
+    overrides: _Overrides = {}
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
-        end["output_names"] = tuple(names)
+        overrides["output_names"] = tuple(names)
     if isinstance(shape, list) and all(isinstance(side, int) for side in shape):
-        end["input_shape"] = tuple(shape)
-    return end
+        overrides["input_shape"] = tuple(shape)
+    return overrides
 
 
 def _preprocessing(artifact: Artifact) -> Preprocessing:
-    """What was fused into a raw network, from its manifest."""
+    """Read the preprocessing of a raw network from its manifest.
+
+    Raises InputError when it is not there.
+    """
     recorded = _mapping(artifact.provenance.get("preprocessing"))
     try:
         if recorded.keys() == {field.name for field in dataclasses.fields(Preprocessing)}:

@@ -1,4 +1,4 @@
-"""Text from anywhere, made safe to stand in an HTML document."""
+"""Escape and format text for an HTML document."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import math
 
 
 def escaped(text: str) -> str:
-    """`text` for an element or a quoted attribute: no markup, and no character that is invisible,
-    turns the direction of writing, or cannot be encoded (as in a file name that is not UTF-8)."""
+    """Escape `text` for an element or a quoted attribute.
+
+    Besides markup, escape characters that are invisible, change the direction of text, or cannot be
+    encoded (from a file name that is not UTF-8).
+    """
     shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return html.escape("".join(shown))
 
 
 def shortened(text: str, longest: int = 120) -> str:
-    """A name, `escaped`, with its middle left out where it is too long to be read."""
+    """Escape a name, and leave out the middle of a long one."""
     if len(text) > longest:
         half = longest // 2
         text = f"{text[:half]} … {text[-half:]}"
@@ -22,7 +25,7 @@ def shortened(text: str, longest: int = 120) -> str:
 
 
 def number(value: float) -> str:
-    """A number with three significant digits, short enough for a table."""
+    """Format a number with three significant digits, short enough for a table."""
     if not math.isfinite(value):
         return "not finite"
     if value and not 1e-3 <= abs(value) < 1e5:
@@ -31,10 +34,10 @@ def number(value: float) -> str:
 
 
 def sizes(shape: tuple[int, ...]) -> str:
-    """1×64×40×40"""
+    """Format a shape, such as 1×64×40×40."""
     return "×".join(map(str, shape))
 
 
 def counted(count: int, noun: str) -> str:
-    """1 picture, 2 pictures"""
+    """Format a number with its noun: 1 picture, 2 pictures."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,4 +1,4 @@
-"""Settings: flags over environment over recam.toml over defaults."""
+"""Load settings: flags override the environment, recam.toml and the defaults, in this order."""
 
 from .schema import (
     CameraSettings,

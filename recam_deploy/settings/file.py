@@ -1,4 +1,4 @@
-"""Finding and reading recam.toml; what its keys mean is for `settings` to say."""
+"""Find and read recam.toml; `schema` defines its keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OF_OTHERS = 0o077
 
 @dataclass(frozen=True)
 class SettingsFile:
-    """A TOML document; `private` when nobody but its owner may read or write the file."""
+    """A TOML document; `private` when only its owner may read or write the file."""
 
     path: Path | None = None
     document: Mapping[str, Any] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class SettingsFile:
 
 
 def find_file(environment: Mapping[str, str]) -> Path | None:
-    """The settings file that counts; None where there is none.
+    """Return the settings file to use; None where there is none.
 
     Raises SettingsError when RECAM_SETTINGS names a file that does not exist.
     """
@@ -70,6 +70,6 @@ def read_file(path: Path) -> SettingsFile:
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
-    """The known name that is most like this one; None where there is none at all."""
+    """Return the known name most similar to `name`; None where none is known."""
     found = difflib.get_close_matches(name[:100], sorted(known), n=1, cutoff=0.0)
     return found[0] if found else None

@@ -1,9 +1,9 @@
-"""Several cameras in one settings file: `[camera]` holds what all share, `[camera.porch]` one.
+"""Read several cameras from one settings file: `[camera]` for all, `[camera.porch]` for one.
 
-A secret in the file is refused unless the file says that it is meant, with `secrets_in_file`, and
-only its owner can read it: settings files get copied, committed and pasted into questions. Each
-camera may have environment variables of its own for them, which go over all else:
-RECAM_PASSWORD_PORCH is the password of `[camera.porch]`.
+A secret in the file is refused, since settings files get copied, committed and pasted; it is
+accepted only with `secrets_in_file = true` in a file that only its owner can read. Each camera may
+have its own environment variables for secrets, which override all else: RECAM_PASSWORD_PORCH is the
+password of `[camera.porch]`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ SECRETS = ("password", "node_red_password", "node_red_token")
 
 @dataclass(frozen=True)
 class CameraTables:
-    """The file's `[camera]` without its sub-tables, and those, by the names of the cameras."""
+    """The file's `[camera]` without its sub-tables, and these by the names of the cameras."""
 
     common: Any
     cameras: Mapping[str, Mapping[str, Any]]
 
     def table(self, name: str | None, path: Path | None = None) -> Any:
-        """What the file says of one camera; of none in particular for None.
+        """Return the file's settings of one camera; those of `[camera]` for None.
 
-        Raises SettingsError, naming the nearest one, for a camera that the file does not know.
+        Raises SettingsError, which names the nearest camera, for an unknown one.
         """
         if name is None:
             return self.common
@@ -41,7 +41,7 @@ class CameraTables:
 
 
 def split(table: Any, fields: Container[str]) -> CameraTables:
-    """Tell the cameras of a `[camera]` table from its settings, whose names are `fields`."""
+    """Separate the cameras in a `[camera]` table from its settings, whose names are `fields`."""
     if not isinstance(table, dict):
         return CameraTables(table, {})
     cameras = {
@@ -52,15 +52,15 @@ def split(table: Any, fields: Container[str]) -> CameraTables:
 
 
 def refuse_secrets(tables: CameraTables, file: SettingsFile, *, insisted: bool) -> None:
-    """Raise SettingsError when the file holds a secret that it must not hold."""
-    places = {"camera": tables.common, **{f"camera.{n}": t for n, t in tables.cameras.items()}}
-    found = [f"{place}.{key}" for place, table in places.items() for key in SECRETS if key in table]
+    """Raise SettingsError for a secret in the file, unless `insisted` and the file is private."""
+    named = {"camera": tables.common, **{f"camera.{n}": t for n, t in tables.cameras.items()}}
+    found = [f"{name}.{key}" for name, table in named.items() for key in SECRETS if key in table]
     if found and not insisted:
         raise SettingsError(
-            f"`{found[0]}` in {file.path} is a secret, which does not belong in a settings file",
+            f"`{found[0]}` in {file.path} is a secret, which a settings file should not hold",
             "Set RECAM_PASSWORD (or RECAM_NODERED_PASSWORD, RECAM_NODERED_TOKEN; _PORCH added for "
-            "the camera `porch` alone), use the system keyring (keyring = true), or insist with "
-            "`secrets_in_file = true` at the top of it.",
+            "the camera `porch` alone), use the system keyring (keyring = true), or allow it with "
+            "`secrets_in_file = true` at the top of the file.",
         )
     if found and not file.private:
         raise SettingsError(
@@ -72,10 +72,10 @@ def refuse_secrets(tables: CameraTables, file: SettingsFile, *, insisted: bool) 
 def own_secrets(
     name: str | None, cameras: Iterable[str], environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """The secrets that the environment holds for one camera alone, under the names of their fields.
+    """Read one camera's own secrets from the environment, by the names of their fields.
 
-    Node-RED's may be spelled RECAM_NODERED_… as elsewhere. Raises SettingsError for a variable that
-    is another camera's as well.
+    Node-RED's variables may begin with RECAM_NODERED_, as elsewhere. Raises SettingsError for a
+    variable that fits another camera too.
     """
     found: dict[str, str] = {}
     for field in SECRETS if name else ():
@@ -88,7 +88,7 @@ def own_secrets(
 
 
 def _suffix(name: str) -> str:
-    """A camera's name as part of a variable's."""
+    """Convert a camera's name to the end of its variables' names."""
     return re.sub("[^A-Z0-9]", "_", name.upper())
 
 
@@ -97,7 +97,7 @@ def _refuse_shared(variable: str, name: str, cameras: Iterable[str]) -> None:
     if others:
         raise SettingsError(
             f"{variable} is for the camera {name!r} and for {others[0]!r}",
-            "Rename one of them in recam.toml, so that no secret goes to the wrong one.",
+            "Rename one of them in recam.toml, so that no secret goes to the wrong camera.",
         )
 
 
@@ -109,7 +109,7 @@ def _unknown(name: str, cameras: Mapping[str, Any], path: Path | None) -> Settin
             f"there is no camera {name!r}: {where}",
             f'Write a table [camera.{name}] with its host = "…" into recam.toml.'
             if name.isidentifier()
-            else "Write a table [camera.NAME] for each into recam.toml.",
+            else "Write a table [camera.NAME] for each camera into recam.toml.",
         )
     return SettingsError(
         f"there is no camera {name!r} in {path}", f"The nearest known one is `{near}`."

@@ -1,10 +1,9 @@
-"""Settings: flags over environment over recam.toml over defaults; unknown keys are refused.
+"""Define all settings, and load them from recam.toml and the environment.
 
-The file is `$RECAM_SETTINGS`, else `recam.toml` in the working folder, else the user's own. Each
-of its tables is one class below, and each class reads the environment under its own prefix:
-`[camera] host` is RECAM_HOST, `[convert] images` is RECAM_CONVERT_IMAGES. Several cameras have a
-table each, `[camera.porch]`, `[camera]` holds what they share, and RECAM_PASSWORD_PORCH is the
-password of that one alone; see `settings.profiles`.
+Flags override the environment, which overrides the file and the defaults. Unknown keys are refused.
+The file is `$RECAM_SETTINGS`, else `recam.toml` in the working folder, else the user's own. Each of
+its tables is one class below, which reads the environment under its own prefix: `[camera] host` is
+RECAM_HOST, `[convert] images` is RECAM_CONVERT_IMAGES. `settings.profiles` reads several cameras.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from pydantic import (
 )
 
 from ..errors import SettingsError
+from ..redaction import keep_secret
 from . import profiles
 from .file import FILE_NAME, SettingsFile, find_file, nearest, read_file
 
@@ -33,16 +33,19 @@ __all__ = ["FILE_NAME", "CameraSettings", "ConvertSettings", "Settings", "load_s
 
 
 class _Section(BaseModel):
-    """One table of the file; `prefix` begins the names of its environment variables."""
+    """One table of the file; its environment variables begin with `prefix`."""
 
-    # An error of pydantic's shows the value otherwise: it may be a secret.
+    # Otherwise pydantic's errors show the value, which may be a secret.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     prefix: ClassVar[str]
 
 
 class CameraSettings(_Section):
-    """Which camera, and where things lie on it; the defaults are those of reCamera's own OS."""
+    """The camera's address, paths and ports; the defaults are those of reCamera's OS.
+
+    Times are in seconds.
+    """
 
     prefix: ClassVar[str] = "RECAM_"
 
@@ -74,25 +77,25 @@ class CameraSettings(_Section):
 
     @property
     def editor(self) -> str:
-        """Where a browser finds the editor of the camera's Node-RED."""
+        """The URL of the camera's Node-RED editor."""
         host = str(self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.node_red_port}"
 
 
 def _split(value: Any) -> Any:
-    """Lists may be given as text too, with commas, as flags and the environment give them."""
+    """Split text at commas, as flags and the environment give lists; pass other values on."""
     if not isinstance(value, str):
         return value
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def _nested(value: Any) -> Any:
-    """`[[1,3,640,640]]` as the compiler writes it, or one shape without its brackets."""
+    """Parse `[[1,3,640,640]]`, as the compiler writes it, or one shape without brackets."""
     return [_split(value.strip("[] "))] if isinstance(value, str) else value
 
 
 def _square(value: Any) -> Any:
-    """One number means a square."""
+    """Double a single number, which means a square."""
     sides = _split(str(value) if isinstance(value, int) else value)
     return sides * 2 if isinstance(sides, list) and len(sides) == 1 else sides
 
@@ -110,9 +113,9 @@ _Shapes = Annotated[tuple[tuple[PositiveInt, ...]], BeforeValidator(_nested)]
 
 
 class ConvertSettings(_Section):
-    """How models are converted, and how much of the float model's result must survive.
+    """The settings of a conversion, and the least agreement with the float model.
 
-    Names are those of the compiler's tools where they have one; README.md explains each.
+    Names are those of the compiler's tools where there is one; README.md here explains each.
     """
 
     prefix: ClassVar[str] = "RECAM_CONVERT_"
@@ -132,6 +135,7 @@ class ConvertSettings(_Section):
     calibrator: Literal["fast", "stock"] = "fast"
     tune_num: int = Field(default=5, ge=0)
     histogram_bin_num: int = Field(default=2048, ge=128)
+    int8_outputs: bool = False
 
     # The search for mixed precision.
     expected_cos: float | None = Field(default=None, gt=0, le=1)
@@ -172,9 +176,9 @@ class ConvertSettings(_Section):
 
 
 class DiscoverSettings(_Section):
-    """Where `recam discover` looks: the two fixed addresses ("" leaves one out), and for how long.
+    """The fixed addresses that `recam discover` checks ("" for none), and its times in seconds.
 
-    `interface` is the address of the one network interface to ask by mDNS; without it, all are.
+    `interface` is the address of the network interface to use for mDNS; None for all.
     """
 
     prefix: ClassVar[str] = "RECAM_DISCOVER_"
@@ -187,7 +191,7 @@ class DiscoverSettings(_Section):
 
 
 class GeneralSettings(_Section):
-    """What belongs to no table."""
+    """The settings outside of any table."""
 
     prefix: ClassVar[str] = "RECAM_"
 
@@ -195,6 +199,7 @@ class GeneralSettings(_Section):
     toolchain: Literal["local", "docker"] = "local"
     cache_limit_mb: int = Field(default=4000, ge=0)
     secrets_in_file: bool = False
+    log: Path | None = None
 
 
 class Settings(BaseModel):
@@ -217,13 +222,13 @@ class Settings(BaseModel):
 
     @property
     def cache_dir(self) -> Path:
-        """Where downloads, the toolchain and finished conversion steps are kept."""
+        """The folder of downloads, the toolchain and finished conversion steps."""
         return self.general.cache_dir.expanduser().absolute()
 
     def with_flags(self, **tables: Mapping[str, Any]) -> Settings:
-        """These settings with the flags that were given (not None) put over them.
+        """Return these settings, overridden by the flags that are not None.
 
-        Raises SettingsError when a flag's value is out of its range.
+        Raises SettingsError when a flag's value is out of range.
         """
         changed: dict[str, Any] = {}
         for table, flags in tables.items():
@@ -236,12 +241,12 @@ class Settings(BaseModel):
 
 
 def default_known_hosts() -> Path:
-    """Our own known-hosts file, for cameras whose settings name none."""
+    """Return recam's own known-hosts file, used unless the settings name one."""
     return user_config_path("recam") / "known_hosts"
 
 
 def default_flow_backups() -> Path:
-    """Where flows that were replaced are kept, for cameras whose settings name no folder."""
+    """Return the folder for backups of flows, used unless the settings name one."""
     return user_data_path("recam") / "flows"
 
 
@@ -250,11 +255,11 @@ def load_settings(
 ) -> Settings:
     """Read the settings file, if any, and the environment.
 
-    `camera` names one of the file's cameras, as `--camera` does, before RECAM_CAMERA; what the
-    table of a camera named so says goes over the environment, which may speak of another one.
+    `camera` names one of the file's cameras, as `--camera` does, and overrides RECAM_CAMERA. The
+    table of a camera named so overrides the environment, which may be meant for another one.
 
-    Raises SettingsError for a file that is missing though named, is not TOML, or holds an unknown
-    key, a value of the wrong type, or a secret that it must not; and for a camera it does not know.
+    Raises SettingsError for a named file that is missing, is not TOML, or holds an unknown key, a
+    value of the wrong type, or a refused secret; and for an unknown camera.
     """
     environment = os.environ if environment is None else environment
     path = find_file(environment)
@@ -266,8 +271,8 @@ def load_settings(
     for name in tables.cameras:
         _from_file(CameraSettings, f"camera.{name}", tables.table(name), path)
     document = {**document, "camera": tables.table(profile, path)}
-    shadowed = tables.cameras.get(camera, {}) if camera else {}
-    left = {key: value for key, value in environment.items() if not _shadows(key, shadowed)}
+    overridden = tables.cameras.get(camera, {}) if camera else {}
+    left = {key: value for key, value in environment.items() if not _sets_field(key, overridden)}
     for field, secret in profiles.own_secrets(profile, tables.cameras, environment).items():
         left[CameraSettings.prefix + field.upper()] = secret
     general = {key: value for key, value in document.items() if key not in Settings.tables}
@@ -277,11 +282,13 @@ def load_settings(
     }
     loose = _section(GeneralSettings, "", general, path, environment)
     profiles.refuse_secrets(tables, file, insisted=loose.secrets_in_file)
+    for field in profiles.SECRETS:
+        keep_secret(getattr(sections["camera"], field))
     return Settings(**sections, general=loose, file=path, profile=profile)
 
 
-def _shadows(variable: str, fields: Mapping[str, Any]) -> bool:
-    """Whether an environment variable is for one of these fields of the camera's."""
+def _sets_field(variable: str, fields: Mapping[str, Any]) -> bool:
+    """Return whether an environment variable sets one of these fields of the camera."""
     name = variable.replace("NODERED", "NODE_RED")
     return any(name == CameraSettings.prefix + field.upper() for field in fields)
 
@@ -309,7 +316,7 @@ def _from_file(cls: type[_S], table: str, values: Any, path: Path | None) -> _S:
 
 
 def _variable(cls: type[_Section], field: str, environment: Mapping[str, str]) -> str | None:
-    """The variable that sets a field; Node-RED's may also be spelled RECAM_NODERED_…"""
+    """Find the variable that sets a field; Node-RED's may begin with RECAM_NODERED_."""
     name = cls.prefix + field.upper()
     spelled = (name, name.replace("NODE_RED", "NODERED"))
     return next((one for one in spelled if environment.get(one)), None)
@@ -318,7 +325,10 @@ def _variable(cls: type[_Section], field: str, environment: Mapping[str, str]) -
 def _validated(
     cls: type[_S], table: str, values: Mapping[str, Any], where: str | Mapping[str, str]
 ) -> _S:
-    """The values as a table; `where` they come from, all of them or by field."""
+    """Build a table from values; `where` names their origin, of all or by field.
+
+    Raises SettingsError for an invalid value.
+    """
     try:
         return cls(**values)
     except ValidationError as error:
@@ -341,10 +351,10 @@ def _unknown_key(table: str, key: str, where: str) -> SettingsError:
 
 
 def _invalid(error: ValidationError, table: str, where: str | Mapping[str, str]) -> SettingsError:
-    """The first thing wrong, in one line, without the value: it may be a secret."""
+    """Return the first error on one line, without the value, which may be a secret."""
     first = error.errors(include_input=False, include_url=False)[0]
     key = ".".join(str(part) for part in (table, *first["loc"]) if part)
-    place = where if isinstance(where, str) else where[str(first["loc"][0])]
+    origin = where if isinstance(where, str) else where[str(first["loc"][0])]
     return SettingsError(
-        f"setting `{key}` from {place} is not usable: {first['msg']}", "Correct it there."
+        f"setting `{key}` from {origin} is invalid: {first['msg']}", "Correct it there."
     )

@@ -1,7 +1,7 @@
-"""Which ways into the camera are tried, in which order, and what is said when none leads in.
+"""Log in: offer each key, then the password once, and explain a refusal.
 
-Keys first, then the password exactly once; what the server accepts decides. The network is behind
-`AuthBackend`, which `connection` provides.
+The server names the methods that it accepts; no other is used. `AuthBackend` stands for the
+network; `transport` implements it.
 """
 
 from __future__ import annotations
@@ -13,32 +13,50 @@ from typing import Generic, Protocol, TypeVar
 from pydantic import SecretStr
 
 from ..errors import AuthenticationError, SettingsError
-from .session import PasswordOnce
+from ..redaction import keep_secret
 
 _KeyT_contra = TypeVar("_KeyT_contra", contravariant=True)
 _KeyT = TypeVar("_KeyT")
 
-PASSWORD_WAYS = ("password", "keyboard-interactive")
+PASSWORD_METHODS = ("password", "keyboard-interactive")
+
+PasswordAnswer = Callable[[], SecretStr | None]
+
+
+class PasswordOnce:
+    """A password that is asked for at most once, whatever its source."""
+
+    def __init__(self, source: PasswordAnswer | SecretStr | None) -> None:
+        self._source = source
+        self._known: SecretStr | None = None
+        self._asked = False
+
+    def __call__(self) -> SecretStr | None:
+        if not self._asked:
+            self._asked = True
+            self._known = self._source() if callable(self._source) else self._source
+            keep_secret(self._known)
+        return self._known
 
 
 class AuthBackend(Protocol[_KeyT_contra]):
-    """A server that has not let us in yet.
+    """A server that we are not logged in to yet.
 
-    Each way in returns None when it was refused, else the methods that are wanted in addition:
-    none of them when we are in.
+    Each `try_` method returns None for a refusal, else the methods that the server wants in
+    addition; an empty tuple means that we are logged in.
     """
 
     def methods(self) -> tuple[str, ...]:
-        """What the server accepts; nothing when it lets us in as we are."""
+        """Return the methods that the server accepts; none when it needs no login."""
 
     def try_key(self, key: _KeyT_contra) -> tuple[str, ...] | None:
         """Offer one key."""
 
-    def try_password(self, way: str, password: SecretStr) -> tuple[str, ...] | None:
-        """Offer the password, by one of PASSWORD_WAYS."""
+    def try_password(self, method: str, password: SecretStr) -> tuple[str, ...] | None:
+        """Offer the password by one of PASSWORD_METHODS."""
 
     @property
-    def hung_up(self) -> bool:
+    def closed_by_server(self) -> bool:
         """Whether the server has closed the connection."""
 
 
@@ -47,14 +65,15 @@ class LockedKeyError(Exception):
 
 
 class UnusableKeyError(Exception):
-    """A file is no private key that can be used; the reason is its text."""
+    """A file is no usable private key; the text of the error is the reason."""
 
 
 class Keys(Generic[_KeyT]):
-    """The keys there are: the named file's, the agent's, and those in `~/.ssh`.
+    """The private keys to offer: the named file's, the agent's, and those in `~/.ssh`.
 
-    `load` reads one file, raising the two errors above. While iterating, SettingsError is raised
-    when the named file is no usable private key; `notes` tell of those that are locked.
+    `load` reads one file; it raises LockedKeyError or UnusableKeyError. Iterating raises
+    SettingsError when the named file is no usable private key. `notes` are hints about key files
+    with a passphrase.
     """
 
     def __init__(
@@ -70,20 +89,20 @@ class Keys(Generic[_KeyT]):
 
     def __iter__(self) -> Iterator[_KeyT]:
         if self._named:
-            yield from self._read(self._named.expanduser(), must=True)
+            yield from self._read(self._named.expanduser(), required=True)
         yield from self._agent()
         for name in ("id_ed25519", "id_ecdsa", "id_rsa"):
             path = Path.home() / ".ssh" / name
             if path.is_file():
-                yield from self._read(path, must=False)
+                yield from self._read(path, required=False)
 
-    def _read(self, path: Path, must: bool) -> list[_KeyT]:
+    def _read(self, path: Path, required: bool) -> list[_KeyT]:
         try:
             return [self._load(path)]
         except LockedKeyError:
             self.notes.append(f"{path} has a passphrase: add it to your SSH agent (ssh-add).")
         except UnusableKeyError as error:
-            if must:
+            if required:
                 raise SettingsError(
                     f"the key file {path} cannot be used: {error}",
                     "Name a private key in OpenSSH or PEM format (camera.key).",
@@ -91,11 +110,11 @@ class Keys(Generic[_KeyT]):
         return []
 
 
-class Login(Generic[_KeyT]):
-    """One login of `user` at `host`, which may need a second connection after many keys.
+class SshLogin(Generic[_KeyT]):
+    """One login of `user` at `host`; it may take a second connection after many keys.
 
-    `offered` are the ways in that the server names at the beginning; `password` may be asked for
-    again by sudo.
+    `offered` are the methods that the server accepts at first. `password` is kept, for sudo may
+    ask for it later.
     """
 
     def __init__(self, host: str, user: str, password: PasswordOnce) -> None:
@@ -103,42 +122,43 @@ class Login(Generic[_KeyT]):
         self._user = user
         self.password = password
         self._methods: tuple[str, ...] = ()
-        self._keys_tried = 0
+        self._keys_offered = 0
         self.offered: tuple[str, ...] = ()
 
     def with_keys(self, backend: AuthBackend[_KeyT], keys: Iterable[_KeyT]) -> bool:
-        """Try every key; False when none leads in, or the server takes no keys."""
+        """Offer every key; return False when the server accepts none of them."""
         self._methods = self.offered = backend.methods()
         if not self._methods:
             return True
         if "publickey" not in self._methods:
             return False
         for key in keys:
-            self._keys_tried += 1
+            self._keys_offered += 1
             wanted = backend.try_key(key)
             if wanted is not None:
                 self._methods = wanted
                 if not wanted or "publickey" not in wanted:
                     break
-            if backend.hung_up:
+            if backend.closed_by_server:
                 break
         return not self._methods
 
     def with_password(self, backend: AuthBackend[_KeyT], notes: Iterable[str] = ()) -> None:
-        """Make one attempt with the password; `notes` are added to the hint where none is known.
+        """Offer the password once.
 
-        Raises AuthenticationError when that does not lead in.
+        Raises AuthenticationError when the server refuses it, wants more than it, or takes none,
+        and when no password is known; the hint then ends with `notes`.
         """
-        way = next((way for way in PASSWORD_WAYS if way in self._methods), "")
-        secret = self.password() if way else None
+        method = next((name for name in PASSWORD_METHODS if name in self._methods), "")
+        secret = self.password() if method else None
         if secret is None:
-            raise self._no_way(bool(way), notes)
-        wanted = backend.try_password(way, secret)
+            raise self._no_method_left(bool(method), notes)
+        wanted = backend.try_password(method, secret)
         if wanted is None:
             raise AuthenticationError(
                 f"{self._host} refused the password of {self._user} (one attempt was made)",
-                "The camera's first password is changed at the first login to its web page; set "
-                "RECAM_PASSWORD, or use a key.",
+                "Set RECAM_PASSWORD, or use a key. The first login to the camera's web page "
+                "changes its first password.",
             )
         if wanted:
             raise AuthenticationError(
@@ -146,22 +166,23 @@ class Login(Generic[_KeyT]):
                 "Log in with a key instead.",
             )
 
-    def _no_way(self, takes_password: bool, notes: Iterable[str]) -> AuthenticationError:
+    def _no_method_left(self, takes_password: bool, notes: Iterable[str]) -> AuthenticationError:
         accepted = ", ".join(self._methods)
-        tried = f"{self._keys_tried} key(s) refused" if self._keys_tried else "no key to offer"
+        count = self._keys_offered
+        keys = f"{count} key(s) refused" if count else "no key to offer"
         if takes_password:
-            message = f"{self._host} accepts {accepted}: {tried}, and no password was given"
+            message = f"{self._host} accepts {accepted}: {keys}, and no password was given"
             hint = "Set RECAM_PASSWORD, or run the command on a terminal to be asked."
         else:
-            message = f"{self._host} accepts only {accepted}: {tried}"
+            message = f"{self._host} accepts only {accepted}: {keys}"
             hint = "Add your public key to ~/.ssh/authorized_keys there, or set camera.key."
         return AuthenticationError(message, " ".join([hint, *notes]))
 
 
 class OnePrompt:
-    """Answers the one hidden question of a keyboard-interactive login, once.
+    """The answer to the one hidden prompt of a keyboard-interactive login.
 
-    Raises ValueError when the server asks anything else.
+    Calling it raises ValueError when the server asks anything else, or asks again.
     """
 
     def __init__(self, secret: SecretStr) -> None:

@@ -1,16 +1,16 @@
-"""A program on the camera that runs beside what else we do there."""
+"""Read lines from a program on the camera that runs in the background."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from .tcp import lost, reason_of
+from .tcp import connection_lost, reason_of
 
 _LINE_LIMIT = 4096
 
 
 class ProcessChannel(Protocol):
-    """What is needed of an SSH channel; paramiko's has all of it."""
+    """The part of an SSH channel that is used here; paramiko's has all of it."""
 
     def settimeout(self, timeout: float | None) -> None: ...
     def recv(self, nbytes: int) -> bytes: ...
@@ -18,31 +18,32 @@ class ProcessChannel(Protocol):
 
 
 class BackgroundProcess:
-    """Reads what it says, a line at a time, and lets it know that we are there."""
+    """A running program: its output line by line, and keepalive bytes to its stdin."""
 
     def __init__(self, channel: ProcessChannel) -> None:
         self._channel = channel
-        self._said = b""
+        self._buffer = b""
 
     def line(self, timeout: float) -> str:
-        """Its next line on stdout, without the line break; what is left of it at its end.
+        """Read the next line of its stdout, without the line break.
 
-        Raises ConnectionFailedError when it says nothing for `timeout` seconds.
+        When the program ends, return what is left. Raises ConnectionFailedError when nothing comes
+        for `timeout` seconds.
         """
         self._channel.settimeout(timeout)
         try:
-            while b"\n" not in self._said and len(self._said) < _LINE_LIMIT:
+            while b"\n" not in self._buffer and len(self._buffer) < _LINE_LIMIT:
                 data = self._channel.recv(_LINE_LIMIT)
                 if not data:
                     break
-                self._said += data
+                self._buffer += data
         except (OSError, EOFError) as error:
-            raise lost("waiting for a program", reason_of(error)) from error
-        line, _, self._said = self._said.partition(b"\n")
+            raise connection_lost("waiting for a program", reason_of(error)) from error
+        line, _, self._buffer = self._buffer.partition(b"\n")
         return line.decode("utf-8", errors="backslashreplace")
 
-    def beat(self) -> bool:
-        """Send it a sign of life; False when it is gone."""
+    def send_keepalive(self) -> bool:
+        """Send one byte to its stdin; return False when it has ended."""
         try:
             self._channel.sendall(b".")
         except (OSError, EOFError):

@@ -1,8 +1,8 @@
-"""Commands for the camera's shell: words in, one safely quoted line out.
+"""Build commands for the camera's shell, with every argument quoted.
 
-Whatever goes into a remote command line goes through `quote`; nothing else in this package puts
-quotes around anything. A word that begins with `-` is a matter of the program called: callers give
-absolute paths, or `--` where the program knows it.
+Every word of a remote command line goes through `quote`, the only function here that quotes. It
+does not keep a program from reading a word with a leading `-` as an option: callers give absolute
+paths, or `--` where the program knows it.
 """
 
 from __future__ import annotations
@@ -13,71 +13,103 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ..errors import InputError
+from ..redaction import command_text
 
 Word = str | PurePosixPath
+SCRIPT = "a script of recam"
+
+
+class Script(str):
+    """The text of a shell script, with the name of its file for logs."""
+
+    __slots__ = ("file_name",)
+
+    def __new__(cls, text: str, file_name: str) -> Script:
+        made = super().__new__(cls, text)
+        made.file_name = file_name
+        return made
+
+    file_name: str
 
 
 def quote(word: Word) -> str:
-    """`word` as a POSIX shell reads it back, byte for byte (newlines included).
+    """Quote `word` so that a POSIX shell reads it back byte for byte, newlines included.
 
-    Names that are not UTF-8 are carried as surrogates, as `os.fsdecode` makes them.
-    Raises InputError for a NUL and for half of a character, which no command line can hold.
+    Bytes that are not UTF-8 are surrogates in `word`, as `os.fsdecode` makes them.
+    Raises InputError for a NUL and for any other lone surrogate: no command line can hold these.
     """
     text = str(word)
     try:
-        whole = b"\0" not in to_wire(text)
+        valid = b"\0" not in to_wire(text)
     except UnicodeEncodeError:
-        whole = False
-    if not whole:
+        valid = False
+    if not valid:
         raise InputError(
-            f"a name for the camera holds what no name can: {text!r}", "Choose another name."
+            f"a name for the camera holds a character that no name can: {text!r}",
+            "Choose another name.",
         )
     return shlex.quote(text)
 
 
 def to_wire(text: str) -> bytes:
-    """Text as the bytes that go over the connection."""
+    """Encode text as the bytes that are sent."""
     return text.encode("utf-8", errors="surrogateescape")
 
 
 def quote_bytes(word: bytes) -> bytes:
-    """`quote` for a name that is bytes already."""
+    """Quote a name that is bytes already."""
     return to_wire(quote(word.decode("utf-8", errors="surrogateescape")))
 
 
 @dataclass(frozen=True)
 class RemoteCommand:
-    """A program on the camera and its arguments; no shell reads between the words.
+    """A program on the camera and its arguments, one word each.
 
-    `called` is what messages call it, where that is not the name of the program.
+    `called` is its name in messages, where that is not the program's. `logged` are the words for
+    the log: a script's file name replaces its text.
     """
 
     words: tuple[str, ...]
     called: str = ""
+    logged: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, *words: Word) -> RemoteCommand:
-        """The program `words[0]` with the rest as its arguments."""
-        return cls(tuple(str(word) for word in words))
+        """Make a command: the program `words[0]`, the rest its arguments."""
+        texts = tuple(str(word) for word in words)
+        return cls(texts, logged=texts)
 
     @classmethod
     def script(cls, text: str, *arguments: Word) -> RemoteCommand:
-        """A shell script of ours, its arguments in `$1`, `$2` ... and never in its text."""
-        return cls.of("sh", "-c", text, "sh", *arguments).named("a script of recam")
+        """Make a command that runs a shell script; its arguments are `$1`, `$2` ...
+
+        They are never part of its text, so the shell does not parse them.
+        """
+        command = cls.of("sh", "-c", text, "sh", *arguments)
+        file_name = text.file_name if isinstance(text, Script) else "script"
+        return dataclasses.replace(
+            command, called=SCRIPT, logged=(file_name, *(str(word) for word in arguments))
+        )
 
     def named(self, name: str) -> RemoteCommand:
-        """The same command under another name in messages."""
+        """Return the same command, called `name` in messages."""
         return dataclasses.replace(self, called=name)
 
     def under(self, *words: Word) -> RemoteCommand:
-        """This command started by another: `sudo --`, `timeout 5`, ..."""
-        return dataclasses.replace(self, words=(*(str(word) for word in words), *self.words))
+        """Return this command with `words` before it: `sudo --`, `timeout 5`, ..."""
+        texts = tuple(str(word) for word in words)
+        return dataclasses.replace(self, words=(*texts, *self.words), logged=(*texts, *self.logged))
 
     @property
     def name(self) -> str:
-        """What messages call it: else the program without its folder and its arguments."""
+        """Its name in messages; by default the program without its folder."""
         return self.called or PurePosixPath(self.words[0]).name
 
+    def described(self) -> str:
+        """Return one line for a log."""
+        called = f" ({self.called})" if self.called not in ("", SCRIPT) else ""
+        return command_text(self.logged) + called
+
     def render(self) -> str:
-        """The line for the camera's shell. Raises InputError for a word with a NUL."""
+        """Build the line for the camera's shell. Raises InputError as `quote` does."""
         return " ".join(quote(word) for word in self.words)

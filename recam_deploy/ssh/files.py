@@ -1,4 +1,4 @@
-"""What is done with files on the camera, in terms of commands there."""
+"""Upload, download, hash and remove files on the camera by running commands there."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from ..errors import CameraError
 from ..files import write_atomically
 from ..progress import Step
 from .command import RemoteCommand
-from .scripts import SHA256, STORE
+from .scripts import load
 from .session import Input, Result, TooMuchOutputError, TransferMonitor
 from .upload import Chunk, transfer_seconds, upload
 
 _Self = TypeVar("_Self", bound="RemoteFiles")
 
-SHORT_SECONDS = 30.0  # for commands that only look or rename
+SHORT_SECONDS = 30.0  # for commands that only read or rename
 
 
 class RemoteFiles(ABC):
-    """The verbs for whatever can run a command there; they raise what `run` raises.
+    """File operations on top of `run`; they raise what it raises.
 
-    It is a context manager that closes in the end.
+    A context manager that closes in the end.
     """
 
     def __enter__(self: _Self) -> _Self:
@@ -33,7 +33,7 @@ class RemoteFiles(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End the connection; nothing if it is gone."""
+        """Close the connection; do nothing when it is closed."""
 
     @abstractmethod
     def run(
@@ -50,16 +50,18 @@ class RemoteFiles(ABC):
     def upload(
         self, data: bytes, path: PurePosixPath, *, mode: int = 0o644, step: Step | None = None
     ) -> int:
-        """Write `data` to the file `path`, replacing it; returns their number.
+        """Write `data` to the file `path`, replacing it; return the number of bytes.
 
-        `step` is told how many bytes have gone. Raises CameraError when the camera cannot store
-        them, with its own words (such as "No space left on device"); nothing is left then. The
-        file must be checked afterwards: a broken connection leaves a part of it.
+        `step` shows the bytes sent. Raises CameraError with the camera's own message (such as "No
+        space left on device") when it cannot store them; the file is removed then. A lost
+        connection leaves a part of it, so check its hash afterwards.
         """
 
         def write(chunk: Chunk) -> Result:
             return self.run(
-                RemoteCommand.script(STORE, path, f"{mode:o}", str(chunk.offset), chunk.form),
+                RemoteCommand.script(
+                    load("store"), path, f"{mode:o}", str(chunk.offset), chunk.form
+                ),
                 stdin=chunk.input,
                 timeout=chunk.seconds,
                 monitor=chunk.monitor,
@@ -76,10 +78,10 @@ class RemoteFiles(ABC):
         limit: int,
         step: Step | None = None,
     ) -> int:
-        """Fetch the file `path` into `local`, written beside and then renamed; returns its size.
+        """Download the file `path` to `local`, replacing it in one step; return its size in bytes.
 
-        Raises CameraError when it is not there or larger than `limit` bytes; then `local` is as
-        it was. Whether it is the right file is for the caller to check.
+        Raises CameraError when it does not exist or is larger than `limit` bytes; `local` stays as
+        it was then. The caller checks its contents.
         """
 
         def received(count: int) -> None:
@@ -91,31 +93,31 @@ class RemoteFiles(ABC):
                 RemoteCommand.of("cat", path),
                 timeout=transfer_seconds(limit),
                 monitor=TransferMonitor(
-                    f"fetching {path.name}", on_received=received, output_limit=limit
+                    f"downloading {path.name}", on_received=received, output_limit=limit
                 ),
             )
         except TooMuchOutputError:
             raise CameraError(
-                f"{path.name} on the camera has more than the {limit} bytes expected",
-                "That is no result; look at what runs there.",
+                f"{path.name} on the camera is larger than the {limit} bytes expected",
+                "Look at what else runs on the camera, then run the command again.",
             ) from None
         write_atomically(local, result.data)
         return len(result.data)
 
     def sha256(self, path: PurePosixPath) -> str | None:
-        """The sha256 of a file there, in hex; None where there is no such file."""
-        said = self.run(RemoteCommand.script(SHA256, path), timeout=60).stdout.strip()
-        return None if said == "absent" else said
+        """Hash a file on the camera: its sha256 in hex; None where there is no such file."""
+        output = self.run(RemoteCommand.script(load("sha256"), path), timeout=60).stdout.strip()
+        return None if output == "absent" else output
 
     def exists(self, path: PurePosixPath) -> bool:
-        """Whether anything of that name is there."""
+        """Return whether a file or folder of that name exists."""
         return self.run(RemoteCommand.of("test", "-e", path), check=False).ok
 
     def remove(self, *paths: PurePosixPath) -> None:
-        """Remove files and folders; those that are not there are passed over."""
+        """Remove files and folders, and ignore those that do not exist."""
         if paths:
             self.run(RemoteCommand.of("rm", "-rf", "--", *paths))
 
     def make_dir(self, path: PurePosixPath) -> None:
-        """Make a folder, and those it lies in; one that is there already is fine."""
+        """Make a folder and its parents; do nothing when it exists."""
         self.run(RemoteCommand.of("mkdir", "-p", "--", path))

@@ -1,7 +1,7 @@
-"""Host keys of cameras, kept in a known-hosts file of ours in OpenSSH's format (sshd(8)).
+"""Check and store host keys in a known-hosts file in OpenSSH's format (sshd(8)).
 
 Plain and hashed host names and `@revoked` lines are read; lines with patterns or certificate
-authorities are left alone. A key is added only when the user said so, and never replaced by us.
+authorities are ignored. A key is added only with the user's consent, and never replaced.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from ..errors import HostKeyError
 
 Confirm = Callable[[str, str, str], bool]
-"""Asked about an unknown key: host, key type, fingerprint; True when it may be trusted."""
+"""Asks about an unknown key: host, key type, fingerprint. True means: trust it."""
 
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
 
@@ -32,12 +32,12 @@ class HostKey:
 
     @property
     def fingerprint(self) -> str:
-        """`SHA256:...` as `ssh-keygen -l` shows it."""
+        """The fingerprint `SHA256:...`, as `ssh-keygen -l` shows it."""
         digest = base64.b64encode(hashlib.sha256(self.blob).digest()).decode().rstrip("=")
         return f"SHA256:{digest}"
 
     def line(self, label: str) -> str:
-        """The known-hosts line for this key."""
+        """Format the known-hosts line of this key for the host `label`."""
         return f"{label} {self.key_type} {base64.b64encode(self.blob).decode()}\n"
 
 
@@ -53,16 +53,16 @@ class _Entry:
 
 @dataclass(frozen=True)
 class KnownHosts:
-    """What one known-hosts file says."""
+    """The entries of one known-hosts file."""
 
     path: Path
     entries: tuple[_Entry, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> KnownHosts:
-        """Read `path`; a file that does not exist knows no host.
+        """Read `path`; a file that does not exist has no entries.
 
-        Raises HostKeyError when it exists and cannot be read: to go on would be to trust blindly.
+        Raises HostKeyError when it exists and cannot be read, since no key could be checked then.
         """
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
@@ -77,7 +77,7 @@ class KnownHosts:
         return cls(path, tuple(entry for entry in parsed if entry))
 
     def keys_for(self, host: str, port: int) -> tuple[HostKey, ...]:
-        """The keys that are trusted for a camera."""
+        """Return the keys that are trusted for a camera."""
         return tuple(e.key for e in self._entries_for(host, port) if not e.revoked)
 
     def _entries_for(self, host: str, port: int) -> list[_Entry]:
@@ -85,9 +85,9 @@ class KnownHosts:
         return [entry for entry in self.entries if entry.is_for(labels)]
 
     def trusts(self, host: str, port: int, key: HostKey) -> bool:
-        """Whether `key` is known for this camera; False when no key of it is known.
+        """Return True when `key` is known for this camera, False when no key of it is.
 
-        Raises HostKeyError when another key is known, or when this one is marked as revoked.
+        Raises HostKeyError when only other keys are known, or when this one is revoked.
         """
         entries = self._entries_for(host, port)
         if any(entry.revoked and entry.key.blob == key.blob for entry in entries):
@@ -106,10 +106,11 @@ class KnownHosts:
             f"the host key of {label(host, port)} has changed: known is {before.fingerprint} "
             f"({before.key_type}), offered is {key.fingerprint} ({key.key_type}); "
             "nothing was sent to it",
-            f"If the camera was reset, remove the line of {label(host, port)} from {self.path} and "
-            "connect again. Where several cameras use this address in turn, give each a file of "
-            "its own: known_hosts in its table [camera.NAME]. Otherwise someone may stand between "
-            "you and the camera.",
+            "If the camera was reset, or its firmware updated (from 0.2.1 on an update makes new "
+            f"keys), remove the line of {label(host, port)} from {self.path} and connect again: "
+            f"ssh-keygen -R '{label(host, port)}' -f '{self.path}'. Where several cameras use this "
+            "address in turn, give each a file of its own: known_hosts in its table "
+            "[camera.NAME]. Otherwise someone may stand between you and the camera.",
         )
 
 
@@ -122,9 +123,10 @@ def verify(
     accept: bool,
     confirm: Confirm | None,
 ) -> None:
-    """Return when `key` may be trusted, and remember it when it was not known before.
+    """Check a server's host key; store an unknown one that is accepted.
 
-    Raises HostKeyError when it is unknown and nobody accepts it, has changed, or is revoked.
+    `accept` accepts it without a question, `confirm` asks. Raises HostKeyError when it is unknown
+    and not accepted, has changed, or is revoked.
     """
     if known.trusts(host, port, key):
         return
@@ -137,7 +139,7 @@ def verify(
 
 
 def remember(path: Path, host: str, port: int, key: HostKey) -> None:
-    """Append `key` to the file at `path`, which only its owner may read afterwards.
+    """Append `key` to the file at `path`, with mode 0600.
 
     Raises HostKeyError when it cannot be written.
     """
@@ -158,15 +160,15 @@ def remember(path: Path, host: str, port: int, key: HostKey) -> None:
 
 
 def label(host: str, port: int) -> str:
-    """How known-hosts files name a server: `host`, or `[host]:port` off the standard port."""
+    """Format a server's name for known-hosts files: `host`, or `[host]:port` unless port 22."""
     return host.lower() if port == 22 else _bracketed(host, port)
 
 
 def preferred_types(offered: Sequence[str], known: Sequence[HostKey]) -> list[str]:
-    """`offered` key algorithms, those first whose key we know.
+    """Sort the key algorithms `offered`, those of known keys first.
 
-    A server picks the first it has, so a camera that is known by its ed25519 key is asked for
-    that one and does not show up with another.
+    A server uses the first that it supports. So a camera that is known by its ed25519 key presents
+    that key and not another, which would look like a changed one.
     """
     types = {name for key in known for name in _algorithms(key.key_type)}
     return sorted(offered, key=lambda name: name not in types)

@@ -1,40 +1,63 @@
-"""What is said over one channel to a program on the camera: no network here, only the rules.
-
-`pump` carries the bytes; a `CommandSession` decides what to send, when to stop, and what came
-back. The password for `sudo` is sent only when sudo itself asks, only once, and never reaches the
-program that sudo starts.
-"""
+"""Exchange a command's stdin, stdout and stderr over an SSH channel; return its result."""
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
+import select
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from pydantic import SecretStr
-
-from ..errors import CameraError, SudoError, SudoPasswordNeededError
+from ..errors import CameraError
 from .command import RemoteCommand, to_wire
-from .scripts import ANNOUNCE, ANNOUNCE_PID, INTRODUCE, limited, parse_introduction, whole
+from .scripts import load
 
-OUTPUT_LIMIT = 4 << 20
-SUDO_SECONDS = 30.0
-_TAIL_LIMIT = 600
-_PIECE = 32768  # the most that servers take in one packet
-# How a program looks that `timeout` ended: coreutils' own status, 128 + SIGKILL, 128 + SIGTERM
+logger = logging.getLogger(__name__)
+
+OUTPUT_LIMIT = 4 << 20  # bytes of stdout and stderr together that are kept
+GRACE_SECONDS = 6.0  # for the camera's own `timeout` to act before we close the channel
+TAIL_LIMIT = 600  # characters of a program's last lines in a message
+_CHUNK = 32768  # the most that servers take in one packet
+_POLL_SECONDS = 0.1
+_LINGER_SECONDS = 2.0
+# The exit status of a program that `timeout` ended: coreutils' own, 128 + SIGKILL, 128 + SIGTERM
 # (busybox), and our -1 where the signal ended `timeout` with it.
-_ENDED_STATUSES = (124, 137, 143, -1)
+_TIMED_OUT = (124, 137, 143, -1)
+_LIMITS = {"kill": ("timeout", "-k", "2"), "plain": ("timeout",), "none": ()}
+_UID = re.compile("[0-9]{1,10}")
 
-PasswordAnswer = Callable[[], SecretStr | None]
 Input = bytes | Iterator[bytes]
-"""What a program gets on stdin: at once, or made as it goes out."""
+"""A program's stdin: all its bytes, or chunks that are made while it is sent."""
+
+
+class Channel(Protocol):
+    """The part of an SSH channel that `CommandSession.pump` uses; paramiko's has all of it."""
+
+    closed: bool
+    eof_received: int
+
+    def fileno(self) -> int: ...
+    def settimeout(self, timeout: float | None) -> None: ...
+    def recv_ready(self) -> bool: ...
+    def recv(self, nbytes: int) -> bytes: ...
+    def recv_stderr_ready(self) -> bool: ...
+    def recv_stderr(self, nbytes: int) -> bytes: ...
+    def send_ready(self) -> bool: ...
+    def send(self, s: bytes) -> int: ...
+    def shutdown_write(self) -> None: ...
+    def exit_status_ready(self) -> bool: ...
+
+
+class TooMuchOutputError(CameraError):
+    """A program on the camera printed more than the limit."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a command on the camera did; `exit_status` is -1 when a signal ended it."""
+    """A command's exit status, output and duration in seconds; -1 for a signal."""
 
     command: str
     exit_status: int
@@ -50,14 +73,13 @@ class Result:
         return self.exit_status == 0
 
     def tail(self, lines: int = 3) -> str:
-        """The last non-empty lines it printed, stderr first, on one line of bounded length."""
+        """Return the last non-empty lines of stderr, else of stdout, on one line.
+
+        It has at most TAIL_LIMIT characters.
+        """
         text = self.stderr if self.stderr.strip() else self.stdout
-        said = [line.strip() for line in text.splitlines() if line.strip()][-lines:]
-        return " | ".join(said)[:_TAIL_LIMIT]
-
-
-class TooMuchOutputError(CameraError):
-    """A program on the camera printed more than is kept."""
+        last = [line.strip() for line in text.splitlines() if line.strip()][-lines:]
+        return " | ".join(last)[:TAIL_LIMIT]
 
 
 @dataclass(frozen=True)
@@ -65,9 +87,9 @@ class TransferMonitor:
     """Callbacks that follow a command's input and output, and a limit on the latter.
 
     `on_sent` and `on_received` get the number of bytes so far, of the program's own data.
-    `should_stop` gets the bytes of each piece that went out, and the seconds for which the link
-    held it up; where it returns True the program's input ends there. `doing` ("uploading x") is
-    what the error for a lost connection names. `output_limit` is in bytes.
+    `should_stop` gets the size of each chunk that was sent, and the seconds for which the link
+    delayed it; when it returns True the program's input ends there. `doing` ("uploading x") goes
+    into the error for a lost connection. `output_limit` is in bytes.
     """
 
     doing: str = ""
@@ -77,59 +99,129 @@ class TransferMonitor:
     output_limit: int = OUTPUT_LIMIT
 
 
-class PasswordOnce:
-    """A password from wherever it comes, asked for at most once."""
-
-    def __init__(self, source: PasswordAnswer | SecretStr | None) -> None:
-        self._source = source
-        self._known: SecretStr | None = None
-        self._asked = False
-
-    def __call__(self) -> SecretStr | None:
-        if not self._asked:
-            self._asked = True
-            self._known = self._source() if callable(self._source) else self._source
-        return self._known
-
-
 class CommandSession:
-    """A plain command: send `data`, close its stdin, collect what it prints.
+    """One run of a command: its line for the shell, its input, its output.
 
-    `timeout` seconds bound the whole; the watch's limit bounds what is kept in memory.
+    `seconds` limits the program on the camera, through the words `limit` that call its `timeout`
+    (none where it has none). `timeout` limits the whole run on this side, GRACE_SECONDS later.
     """
 
-    abilities: tuple[int, tuple[str, ...]] | None = None
-    """Once a program has told: our user id there, and the words that put a time limit on one."""
-
     def __init__(
-        self, data: Input = b"", *, timeout: float, monitor: TransferMonitor | None = None
+        self,
+        command: RemoteCommand,
+        data: Input = b"",
+        *,
+        seconds: float,
+        limit: tuple[str, ...] = (),
+        monitor: TransferMonitor | None = None,
     ) -> None:
-        self.timeout = timeout
+        self.command = command
+        self.seconds = seconds
+        self.timeout = seconds + GRACE_SECONDS
         self.started = time.monotonic()
+        self.pid: int | None = None
+        self.abilities: tuple[int, tuple[str, ...]] | None = None
+        """Our user id there and the words that limit a command's time, from a ProbeSession."""
+        self._limit = limit
         self._monitor = monitor or TransferMonitor()
-        self._count = 0
+        self._began = self.started
+        self._sent = 0
         self._enqueue(data)
         self._stdout = bytearray()
         self._stderr = bytearray()
         self._tag = f"recam-pid-{secrets.token_hex(8)}="
+        self._tag_pattern = re.compile(re.escape(to_wire(self._tag)) + rb"(\d{1,9});")
         self._untagged = b""
-        self.pid: int | None = None
 
-    def announced(self, command: RemoteCommand) -> RemoteCommand:
-        """`command` telling its process id on stderr first, so that it can be ended for sure."""
-        return RemoteCommand.script(ANNOUNCE_PID, self._tag, *command.words)
+    @property
+    def doing(self) -> str:
+        """What is going on, for the error about a lost connection."""
+        return self._monitor.doing or f"running {self.command.name}"
 
-    def limited(
-        self, command: RemoteCommand, limit: tuple[str, ...], seconds: float
-    ) -> RemoteCommand:
-        """`command` within `seconds`, by the words `limit`."""
-        return command.under(*limited(limit, seconds))
+    @property
+    def overdue(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() - self.started > self.timeout
+
+    def line(self) -> bytes:
+        """Build the line for the camera's shell.
+
+        It prints its process id on stderr first, so that the program can be ended by it.
+        """
+        announced = RemoteCommand.script(load("announce_pid"), self._tag, *self.limited().words)
+        return to_wire(announced.render())
+
+    def limited(self) -> RemoteCommand:
+        """Return the command under its time limit."""
+        return self.command.under(*self.time_limit(self.seconds))
+
+    def time_limit(self, seconds: float) -> tuple[str, ...]:
+        """Return the words that limit a command to `seconds`; none where `timeout` is missing."""
+        return (*self._limit, _whole(seconds)) if self._limit else ()
+
+    def pump(self, channel: Channel) -> bool:
+        """Pump bytes over the channel of a started program until the program exits.
+
+        Returns False when the session timed out before that; the caller closes the channel in any
+        case. Raises TooMuchOutputError, and OSError when the connection breaks.
+        """
+        channel.settimeout(_POLL_SECONDS)
+        stdin_open = True
+        ended_at: float | None = None
+        while True:
+            # Checked before receiving: all output sent before the exit is received then.
+            exited = channel.exit_status_ready()
+            closing = channel.eof_received or channel.closed
+            received = self._receive(channel)
+            sent = False
+            if stdin_open:
+                stdin_open, sent = self._send(channel, wait=not received)
+            if exited and not received:
+                # A child that still runs may hold the output open: do not wait for it.
+                ended_at = ended_at or time.monotonic()
+                if closing or time.monotonic() - ended_at > _LINGER_SECONDS:
+                    return True
+            if self.overdue:
+                return False
+            if not (received or sent):
+                select.select([channel], [], [], _POLL_SECONDS)
+
+    def _receive(self, channel: Channel) -> bool:
+        stdout = channel.recv(_CHUNK) if channel.recv_ready() else b""
+        stderr = channel.recv_stderr(_CHUNK) if channel.recv_stderr_ready() else b""
+        if stdout or stderr:
+            self.feed(stdout, stderr)
+        return bool(stdout or stderr)
+
+    def _send(self, channel: Channel, *, wait: bool) -> tuple[bool, bool]:
+        """Send the next chunk; return whether stdin stays open, and whether time was spent.
+
+        With `wait`, wait a moment when SSH's window is full: only `send` notices that it opens.
+        """
+        if channel.closed:
+            return False, False
+        if self.stdin_finished:
+            channel.shutdown_write()
+            return False, False
+        chunk = self.pending
+        ready = channel.send_ready()
+        if not chunk or not (ready or wait):
+            return True, False
+        began = time.monotonic()
+        try:
+            count = channel.send(chunk)
+        except TimeoutError:
+            return True, True
+        except OSError:
+            return False, False  # the program ended without reading; its exit status says why
+        self.mark_sent(count, time.monotonic() - began if ready else 0.0)
+        return True, True
 
     def feed(self, stdout: bytes = b"", stderr: bytes = b"") -> None:
-        """Take in what was printed. Raises CameraError when it is more than we keep."""
+        """Collect output. Raises TooMuchOutputError when it exceeds the limit."""
         if self.pid is None:
             self._untagged += stderr
-            found = re.search(re.escape(to_wire(self._tag)) + rb"(\d{1,9});", self._untagged)
+            found = self._tag_pattern.search(self._untagged)
             stderr = b""
             if found:
                 self.pid = int(found[1])
@@ -141,222 +233,139 @@ class CommandSession:
         self._stdout += stdout
         self._stderr += stderr
         limit = self._monitor.output_limit
-        if len(self._stdout) + len(self._stderr) + len(self._untagged) > limit:
+        if self._received > limit:
             raise TooMuchOutputError(
                 f"a program on the camera printed more than {limit >> 20} MiB",
-                "That is no result; look at what runs there.",
+                "Look at what else runs on the camera, then run the command again.",
             )
         if stdout:
             self._monitor.on_received(len(self._stdout))
 
     @property
     def pending(self) -> bytes:
-        """What should be sent next, a piece at a time."""
-        return bytes(self._queue[:_PIECE])
-
-    def _enqueue(self, data: Input) -> None:
-        self._more = iter((data,)) if isinstance(data, bytes) else data
-        self._queue = memoryview(next(self._more, b""))
-
-    def _went(self, count: int) -> None:
-        self._queue = self._queue[count:]
-        if not self._queue:
-            self._queue = memoryview(next(self._more, b""))
-
-    def mark_sent(self, count: int, seconds: float = 0.0) -> None:
-        """`count` bytes of it went out, which the link held up for `seconds`."""
-        self._went(count)
-        self._count += count
-        self._monitor.on_sent(self._count)
-        if self._monitor.should_stop(count, seconds):
-            self._enqueue(b"")
+        """The chunk to send next."""
+        return bytes(self._queue[:_CHUNK])
 
     @property
     def stdin_finished(self) -> bool:
         """Whether the program's stdin may be closed."""
         return not self._queue
 
-    @property
-    def overdue(self) -> bool:
-        """Whether the time is up."""
-        return time.monotonic() - self.started > self.timeout
+    def mark_sent(self, count: int, seconds: float = 0.0) -> None:
+        """Record that `count` bytes were sent, and that the link delayed them for `seconds`."""
+        self._advance(count)
+        self._sent += count
+        self._monitor.on_sent(self._sent)
+        if self._monitor.should_stop(count, seconds):
+            self._enqueue(b"")
 
-    def result(self, command: RemoteCommand, exit_status: int) -> Result:
-        """All that came back."""
+    def _enqueue(self, data: Input) -> None:
+        self._more = iter((data,)) if isinstance(data, bytes) else data
+        self._queue = memoryview(next(self._more, b""))
+
+    def _advance(self, count: int) -> None:
+        self._queue = self._queue[count:]
+        if not self._queue:
+            self._queue = memoryview(next(self._more, b""))
+
+    def conclude(self, status: int | None, *, check: bool) -> Result:
+        """Return the result; `status` is None after a time-out, -1 after a signal.
+
+        Raises CameraError for a program that timed out (the camera's own `timeout` may have ended
+        it) and, with `check`, for an exit status other than 0.
+        """
+        result = self.result(-1 if status is None else status)
+        ended = result.exit_status in _TIMED_OUT and result.seconds >= self.seconds * 0.95
+        if status is None or ended:
+            raise CameraError(
+                f"{self.command.name} on the camera did not finish within {self.seconds:g} s and "
+                "was ended",
+                "Check what else runs there (a flow uses the TPU and memory), or allow more time.",
+            )
+        if check and not result.ok:
+            raise CameraError(
+                f"{self.command.name} on the camera failed with exit status {status}: "
+                f"{result.tail() or 'it printed nothing'}"
+            )
+        return result
+
+    def result(self, exit_status: int) -> Result:
+        """Build the result from the collected output."""
         return Result(
-            command.render(),
+            self.command.render(),
             exit_status,
-            _text(self._stdout),
-            _text(self._stderr if self.pid else self._untagged),
+            text_of(self._stdout),
+            text_of(self._stderr if self.pid else self._untagged),
             time.monotonic() - self.started,
             bytes(self._stdout),
         )
 
+    def log(self, ended: str) -> None:
+        """Log the command, how it `ended`, its seconds, and the bytes sent and received."""
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        spent = time.monotonic() - self._began
+        traffic = f"{self._sent} bytes in, {self._received} bytes out"
+        logger.info("%s: %s, %.3f s, %s", self.described(), ended, spent, traffic)
+        stderr = text_of(self._stderr if self.pid else self._untagged).strip()[-TAIL_LIMIT:]
+        if stderr:
+            logger.debug("on stderr: %s", stderr)
 
-class ProbeSession(CommandSession):
-    """The first command of a connection, which tells what the others must know of the camera.
-
-    That comes as a line before its own output, so it costs no round trip of its own.
-    """
-
-    def limited(
-        self, command: RemoteCommand, limit: tuple[str, ...], seconds: float
-    ) -> RemoteCommand:
-        """`command` within `seconds`, after the line; which `limit` there is it finds out."""
-        return RemoteCommand.script(INTRODUCE, self._tag, whole(seconds), *command.words)
-
-    def result(self, command: RemoteCommand, exit_status: int) -> Result:
-        """What came after the line. Raises CameraError where something else is in its place."""
-        found = super().result(command, exit_status)
-        line, end, rest = found.data.partition(b"\n")
-        if not end and exit_status == -1:
-            return found  # it was ended before it said anything
-        self.abilities = parse_introduction(_text(line) or found.tail(), self._tag)
-        return replace(found, stdout=_text(rest), data=rest)
-
-
-@dataclass(frozen=True)
-class SudoMarks:
-    """Words no other program prints: sudo's prompt, and the sign that sudo let us through."""
-
-    prompt: str = field(default_factory=lambda: f"recam-sudo-{secrets.token_hex(8)}:")
-    passed: str = field(default_factory=lambda: f"recam-passed-{secrets.token_hex(8)};")
-
-    def wrap(self, command: RemoteCommand) -> RemoteCommand:
-        """`command` under sudo, saying `passed` on stderr just before it starts.
-
-        The prompt has no `%`, which sudo would expand. `-S` reads the password from stdin.
-        """
-        announce = RemoteCommand.script(ANNOUNCE, self.passed, *command.words)
-        return announce.under("sudo", "-S", "-p", self.prompt, "--")
-
-
-class SudoSession(CommandSession):
-    """A command under sudo: one answer to one prompt, and only then the command's own input.
-
-    `data` and `timeout` are the command's; sudo itself has `SUDO_SECONDS`, not counting the time
-    that `ask` takes to give the password.
-    """
-
-    def __init__(
-        self,
-        marks: SudoMarks,
-        ask: PasswordAnswer,
-        data: Input = b"",
-        *,
-        timeout: float,
-        monitor: TransferMonitor | None = None,
-    ) -> None:
-        super().__init__(timeout=SUDO_SECONDS, monitor=monitor)
-        self._marks = marks
-        self._ask = ask
-        self._input = data
-        self._input_seconds = timeout
-        self._before = bytearray()
-        self._prompts = 0
-        self._had_password = False
-        self.passed = False
+    def described(self) -> str:
+        """Return the command's name in the log."""
+        return self.command.described()
 
     @property
-    def stdin_finished(self) -> bool:
-        refused = self._prompts > 1 or (self._prompts == 1 and not self._had_password)
-        return not self._queue and (self.passed or refused)
-
-    def _take(self, stdout: bytes, stderr: bytes) -> None:
-        if self.passed:
-            super()._take(stdout, stderr)
-            return
-        self._before += stderr
-        head, mark, rest = bytes(self._before).partition(to_wire(self._marks.passed))
-        if mark:
-            self._pass(bytes(head))
-            super()._take(stdout, rest)
-            return
-        super()._take(stdout, b"")
-        if len(self._before) > OUTPUT_LIMIT:
-            raise SudoError("sudo on the camera prints without end")
-        prompts = bytes(self._before).count(to_wire(self._marks.prompt))
-        if prompts and not self._prompts:
-            self._answer()
-        self._prompts = prompts
-
-    def _pass(self, before: bytes) -> None:
-        self.passed = True
-        self._before = bytearray(before)
-        self._enqueue(self._input)
-        self.timeout = self._input_seconds
-        self.started = time.monotonic()
-
-    def _answer(self) -> None:
-        secret = self._ask()
-        self.started = time.monotonic()
-        if secret is None:
-            return
-        line = secret.get_secret_value()
-        if "\n" in line or "\0" in line:
-            raise SudoError(
-                "the password holds a line break, so it cannot be given to sudo",
-                "Set a password without one.",
-            )
-        self._had_password = True
-        self._enqueue(to_wire(line) + b"\n")
-
-    def mark_sent(self, count: int, seconds: float = 0.0) -> None:
-        """`count` bytes went out; the password is nobody's progress."""
-        if self.passed:
-            super().mark_sent(count, seconds)
-        else:
-            self._went(count)
-
-    def refusal(self, user: str) -> SudoError | None:
-        """Why sudo did not start the command; None when it did."""
-        if self.passed:
-            return None
-        said = _text(self._before).replace(self._marks.prompt, " ")
-        last = " | ".join([line.strip() for line in said.splitlines() if line.strip()][-2:])
-        last = last[:_TAIL_LIMIT]
-        if self._prompts and not self._had_password:
-            return SudoPasswordNeededError(
-                f"sudo on the camera asks for the password of {user}, and none was given",
-                "Set RECAM_PASSWORD, or run the command on a terminal to be asked.",
-            )
-        if self._prompts > 1 or "incorrect password" in said:
-            return SudoError(
-                f"sudo on the camera refused the password of {user} (one attempt was made)",
-                "Give the password of that user; SSH may have let you in by a key.",
-            )
-        if "not found" in said or "No such file" in said:
-            return SudoError(
-                f"the camera has no sudo: {last}", "Connect as root, or install sudo there."
-            )
-        return SudoError(
-            f"sudo on the camera did not run the command: {last or 'it said nothing'}",
-            f"{user} must be allowed to run programs as root (see sudoers on the camera).",
-        )
+    def _received(self) -> int:
+        return len(self._stdout) + len(self._stderr) + len(self._untagged)
 
 
-def conclude(
-    session: CommandSession, command: RemoteCommand, status: int | None, timeout: float, check: bool
-) -> Result:
-    """Return the session's result; `status` is None when we stopped waiting, -1 after a signal.
+class ProbeSession(CommandSession):
+    """The first command of a connection; it also finds the user id and the form of `timeout`.
 
-    Raises CameraError when the program took longer than `timeout` seconds (the camera's own
-    `timeout` may have ended it) and, with `check`, when its exit status is not 0.
+    Both are one line before the command's own output, which saves a round trip.
     """
-    result = session.result(command, -1 if status is None else status)
-    ended = result.exit_status in _ENDED_STATUSES and result.seconds >= timeout * 0.95
-    if status is None or ended:
-        raise CameraError(
-            f"{command.name} on the camera did not finish within {timeout:g} s and was ended",
-            "See what else runs there (a flow uses the TPU and memory), or allow more time.",
-        )
-    if check and not result.ok:
-        raise CameraError(
-            f"{command.name} on the camera failed with exit status {status}: "
-            f"{result.tail() or 'it said nothing'}"
-        )
-    return result
+
+    def limited(self) -> RemoteCommand:
+        """Return the command behind `introduce.sh`, which applies the time limit."""
+        seconds = _whole(self.seconds)
+        return RemoteCommand.script(load("introduce"), self._tag, seconds, *self.command.words)
+
+    def result(self, exit_status: int) -> Result:
+        """Build the result without that line. Raises CameraError when the line is another."""
+        found = super().result(exit_status)
+        line, end, rest = found.data.partition(b"\n")
+        if not end and exit_status == -1:
+            return found  # it ended before it printed anything
+        self.abilities = parse_introduction(text_of(line) or found.tail(), self._tag)
+        return replace(found, stdout=text_of(rest), data=rest)
 
 
-def _text(data: bytes | bytearray) -> str:
+def parse_introduction(line: str, token: str) -> tuple[int, tuple[str, ...]]:
+    """Parse the line of `introduce.sh`: our user id, and the words that limit a command's time.
+
+    The words are empty where the camera has no `timeout`. Raises CameraError when `line` is not
+    what the script prints for `token`.
+    """
+    words = line.split()
+    if (
+        len(words) != 3
+        or words[0] != token
+        or not _UID.fullmatch(words[1])
+        or words[2] not in _LIMITS
+    ):
+        raise CameraError(
+            f"the camera answered a plain command with something else: {line.strip()[:80]!r}",
+            "Check the address. The login shell there must print nothing of its own.",
+        )
+    return int(words[1]), _LIMITS[words[2]]
+
+
+def _whole(seconds: float) -> str:
+    """Round seconds to a whole number, which every `timeout` accepts."""
+    return str(max(1, round(seconds)))
+
+
+def text_of(data: bytes | bytearray) -> str:
+    """Decode a program's output; bytes that are not UTF-8 become escapes."""
     return bytes(data).decode("utf-8", errors="backslashreplace")

@@ -1,11 +1,11 @@
-"""The connection below SSH: opening it, and an error for each way that it can fail or end."""
+"""Open the TCP connection below SSH; give each way of failing its own error message."""
 
 from __future__ import annotations
 
 import logging
 import socket
 
-from ..errors import ConnectionFailedError
+from ..errors import ConnectionFailedError, PortClosedError
 
 STALL_SECONDS = 20.0
 _REASON_LIMIT = 300
@@ -13,9 +13,10 @@ _WAITING_BYTES = 128 * 1024
 
 
 def open_socket(host: str, port: int, timeout: float) -> socket.socket:
-    """A TCP connection to the camera's SSH server, made within `timeout` seconds.
+    """Open a TCP connection to the camera's SSH server within `timeout` seconds.
 
-    Raises ConnectionFailedError: unknown name, refused, no answer, unreachable.
+    Raises PortClosedError when it is refused or nobody answers, ConnectionFailedError for an
+    unknown name or an address that cannot be reached.
     """
     where = f"{host} port {port}"
     try:
@@ -26,13 +27,13 @@ def open_socket(host: str, port: int, timeout: float) -> socket.socket:
             "Check the spelling, or give the address: 192.168.42.1 over USB.",
         ) from error
     except ConnectionRefusedError as error:
-        raise ConnectionFailedError(
+        raise PortClosedError(
             f"{where}: connection refused",
             "SSH may be switched off: firmware 0.2.1 and newer have a switch on the camera's web "
             f"page, Settings > Security (http://{host}/#/security).",
         ) from error
     except TimeoutError as error:
-        raise ConnectionFailedError(
+        raise PortClosedError(
             f"{where} did not answer within {timeout:g} s",
             "Check the cable and the address, and that the camera has finished starting.",
         ) from error
@@ -43,34 +44,37 @@ def open_socket(host: str, port: int, timeout: float) -> socket.socket:
         ) from error
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        # What has been sent has left, but for little: how fast the link is shows at once.
+        # Keeps little in the send buffer, so that `send` runs at the speed of the link.
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _WAITING_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # Makes a camera that lost its power show as a lost connection, not as a slow one.
+        # Ends the connection to a camera that lost its power, which looks like a slow one.
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALL_SECONDS * 1000))
     return link
 
 
 def silence(library: str) -> None:
-    """Keep a library's own log away from the terminal; its errors reach us as exceptions."""
+    """Keep a library's log off the terminal; its errors arrive as exceptions."""
     logger = logging.getLogger(library)
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
     logger.propagate = False
 
 
-def lost(doing: str, reason: str = "") -> ConnectionFailedError:
-    """The error for a connection that ended while `doing` something."""
+def connection_lost(doing: str, reason: str = "") -> ConnectionFailedError:
+    """Return the error for a connection that ended while `doing` ("uploading x")."""
     because = f" ({reason})" if reason else ""
     return ConnectionFailedError(
         f"the connection to the camera was lost while {doing}{because}",
-        "Run the command again; what was done before is found again. If the camera restarted, "
-        "give it two minutes.",
+        "Run the command again; it resumes where it was cut off. If the camera restarts, wait two "
+        "minutes first.",
     )
 
 
 def reason_of(error: BaseException) -> str:
-    """What an exception says, on one line; it may be the other end's words, so it is bounded."""
+    """Return the text of an exception on one line, of at most 300 characters.
+
+    The limit is for text that the server chose.
+    """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error)[:_REASON_LIMIT].split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""The compiler tpu_mlir 1.7: find it, install it, run its tools; the only door to it."""
+"""Find, install and run the compiler tpu_mlir 1.7; no other package runs it."""
 
 from .compiler import Call, Compiler
 from .docker import DockerToolchain
@@ -6,7 +6,7 @@ from .docker_image import ensure_docker
 from .environment import ToolchainStatus, ensure, find, remove, status
 from .failures import last_lines
 from .host import HostFacts, check_host, host_facts
-from .layout import TPU_MLIR_VERSION, Toolchain
+from .local import TPU_MLIR_VERSION, Toolchain
 from .python310 import Run
 from .tables import Threshold, check_calibration_table, mlir_tensors, read_calibration_table
 from .tools import ToolCommand, ToolResult, run_tool

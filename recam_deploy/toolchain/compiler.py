@@ -1,4 +1,4 @@
-"""What the rest of recam needs of a compiler, wherever it is installed."""
+"""Define the interface of a compiler, wherever it is installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Call:
-    """One program as this machine starts it: its words and its whole environment."""
+    """The command line of one program on this machine, and its whole environment."""
 
     words: tuple[str, ...]
     environment: Mapping[str, str]
@@ -25,14 +25,14 @@ class Compiler(Protocol):
 
     @property
     def version(self) -> str:
-        """The release of tpu_mlir."""
+        """Return the release of tpu_mlir."""
 
     @property
     def python(self) -> Path:
-        """Its interpreter, a CPython 3.10."""
+        """Return the path of its interpreter, a CPython 3.10."""
 
     def script(self, tool: str) -> Path:
-        """The file of a tool, for instance "model_transform"."""
+        """Return the path of a tool's script, for instance of "model_transform"."""
 
     def calling(
         self,
@@ -41,9 +41,8 @@ class Compiler(Protocol):
         environ: Mapping[str, str],
         reads: Sequence[Path] = (),
     ) -> AbstractContextManager[Call]:
-        """How to run `words` beside the compiler, from the caller's environment `environ`; nothing
-        of it runs on once the block is left.
+        """Yield the call that runs `words` where the compiler is; end it when the block ends.
 
-        `work_dir` is where the program works, and with `reads` all of the user's files that it can
-        count on.
+        `environ` is the caller's environment. The program may rely on the files in `work_dir`,
+        where it runs, and on those in `reads`; others may be out of its reach.
         """

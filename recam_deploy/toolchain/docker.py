@@ -1,7 +1,7 @@
-"""The compiler in a Docker container: one container for each program, gone when it has ended.
+"""Run the compiler in Docker: one container for each program, removed when it ends.
 
-A container sees the work folder, at the same place as here, and single files to read; no network,
-no more rights than the user's own.
+A container has the work folder at the same path as this machine, single files to read, no network,
+and no more rights than the user.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from .. import process
 from ..errors import ProcessError, ToolchainError
 from ..files import copy_atomically
 from .compiler import Call
-from .layout import THREAD_SETTINGS, TPU_MLIR_VERSION, Toolchain
+from .local import THREAD_SETTINGS, TPU_MLIR_VERSION, Toolchain
 from .python310 import Run
 
 DOCKER = "docker"
 
-# The wheel holds x86-64 programs only: an Arm machine's Docker emulates them.
+# The wheel holds x86-64 programs only; Docker on an Arm machine emulates them.
 PLATFORM = "linux/amd64"
 
-# The compiler as it lies inside the image.
+# The compiler's paths inside the image.
 INSIDE = Toolchain.at(Path("/opt/recam-toolchain"))
 
 _REMOVE_SECONDS = 60.0
@@ -35,19 +35,23 @@ _REMOVE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Engine:
-    """What of the Docker engine changes the command line: `user` ("uid:gid") for a container whose
-    files shall be the user's, and more `options` of `docker run`."""
+    """The part of the command line that depends on the Docker engine.
+
+    With `user` ("uid:gid"), the files that a container writes are the user's own. `options` are
+    further options of `docker run`.
+    """
 
     user: str
     options: tuple[str, ...] = ()
 
     @classmethod
     def with_security(cls, security: Sequence[str], uid: int, gid: int) -> Engine:
-        """For an engine whose `docker info` lists the options `security`, such as "name=rootless".
+        """Choose user and options from the security options that `docker info` lists.
 
-        Rootless Docker maps the user to the container's root; a daemon with userns-remap would map
-        every user to one that may not write here; SELinux keeps containers out of the user's files.
-        (docs.docker.com: engine/security/rootless, userns-remap; `docker run --security-opt`.)
+        One of them is for instance "name=rootless". Rootless Docker maps the user to the
+        container's root; a daemon with userns-remap would map every user to one that may not write
+        here; SELinux keeps containers out of the user's files. (docs.docker.com:
+        engine/security/rootless, userns-remap; `docker run --security-opt`.)
         """
         names = {part for option in security for part in option.split(",")}
         rootless = "name=rootless" in names
@@ -61,7 +65,7 @@ class Engine:
 
 @dataclass(frozen=True)
 class DockerToolchain:
-    """The compiler in `image`, which is there; see `Compiler`. `run` starts `docker`."""
+    """The compiler in `image`, which exists; see `Compiler`. `run` starts `docker`."""
 
     image: str
     engine: Engine
@@ -70,11 +74,11 @@ class DockerToolchain:
 
     @property
     def python(self) -> Path:
-        """Its interpreter, inside the container."""
+        """Return the path of its interpreter inside the container."""
         return INSIDE.python
 
     def script(self, tool: str) -> Path:
-        """The file of a tool, inside the container."""
+        """Return the path of a tool's script inside the container."""
         return INSIDE.script(tool)
 
     def words(
@@ -86,10 +90,10 @@ class DockerToolchain:
         reads: Sequence[Path] = (),
         environ: Mapping[str, str] | None = None,
     ) -> tuple[str, ...]:
-        """The `docker run` that runs `words` in `work_dir`, in a container called `name`.
+        """Build the `docker run` that runs `words` in `work_dir`, in a container called `name`.
 
-        `work_dir` is mounted to be written, each file of `reads` to be read, all at the paths that
-        they have here. Of `environ` the container gets what sets the number of threads.
+        `work_dir` is mounted writable, each file of `reads` read-only, all at their paths on this
+        machine. The container inherits from `environ` the variables for the number of threads.
         """
         place = work_dir.absolute()
         mounts = [_mount(place, place)]
@@ -117,25 +121,24 @@ class DockerToolchain:
         environ: Mapping[str, str],
         reads: Sequence[Path] = (),
     ) -> Iterator[Call]:
-        """See `Compiler.calling`.
+        """Implement `Compiler.calling`.
 
-        Links in `work_dir` that lead out of it are replaced by copies of their files, for the
-        container cannot follow them. When the block is left the container is removed, whatever
-        became of the `docker` that started it.
+        Links in `work_dir` to files outside it are replaced by copies, for the container cannot
+        follow them. When the block ends the container is removed, even if its `docker` was killed.
         """
-        bring_in(work_dir)
+        copy_linked_files(work_dir)
         name = f"recam-{os.getpid()}-{secrets.token_hex(4)}"
         command = self.words(words, work_dir, name=name, reads=reads, environ=environ)
         try:
             yield Call(command, dict(environ))
         finally:
-            # After a normal end --rm has removed it, and this finds nothing.
+            # After a normal end, --rm has removed the container already.
             with contextlib.suppress(ProcessError):
                 self.run([DOCKER, "rm", "--force", name], env=environ, timeout=_REMOVE_SECONDS)
 
 
 def _mount(source: Path, target: Path, *options: str) -> str:
-    """The value of `--mount`, which is a line of CSV: a path may hold commas and quotes."""
+    """Write the value of `--mount`, a line of CSV: a path may hold commas and quotes."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(
         ["type=bind", f"source={source}", f"target={target}", *options]
@@ -143,7 +146,7 @@ def _mount(source: Path, target: Path, *options: str) -> str:
     return line.getvalue()
 
 
-def bring_in(folder: Path) -> None:
+def copy_linked_files(folder: Path) -> None:
     """Replace the links in `folder` to files outside it by copies of those files.
 
     Raises ToolchainError when one cannot be copied.
@@ -156,7 +159,7 @@ def bring_in(folder: Path) -> None:
                 copy_atomically(source, link)
             except OSError as error:
                 raise ToolchainError(
-                    f"{source} could not be copied to where the container sees it: "
+                    f"{source} could not be copied into the container's work folder: "
                     f"{error.strerror}",
-                    f"Look at its permissions, and at the free space of {folder}.",
+                    f"Check its permissions, and the free space of {folder}.",
                 ) from error

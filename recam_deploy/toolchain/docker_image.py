@@ -1,7 +1,7 @@
-"""The Docker image with the compiler in it: Sophgo's image and one layer, built once.
+"""Build the Docker image with the compiler once: Sophgo's image and one more layer.
 
-An image rather than a volume: it is there whole or not at all, nobody can write to it, and Docker
-itself keeps one for each release of recam. Its tag stands for all that it is built from.
+An image, not a volume: it is complete or missing, cannot be written to, and Docker keeps one for
+each release of recam. Its tag holds the hash of all that it is built from.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .docker import DOCKER, INSIDE, PLATFORM, DockerToolchain, Engine
 from .environment import installed
 from .failures import DOCKER_FAILURES, START_FAILURES, Failure, last_lines
 from .installation import START_CHECK
-from .layout import (
+from .local import (
     BUNDLED_LIBRARIES,
     STAND_INS,
     TPU_MLIR_VERSION,
@@ -36,20 +36,20 @@ from .python310 import Run
 # Ubuntu 22.04 with CPython 3.10: sophgo/tpu-mlir docs/quick_start, docker/tpuc_dev_base.Dockerfile.
 BASE_IMAGE = "sophgo/tpuc_dev:v3.1"
 
-_HOME = "/tmp"  # noqa: S108 - it is the container's, which nobody shares
+_HOME = "/tmp"  # noqa: S108 - inside the container, which no other program shares
 
 _ASK_SECONDS = 60.0
 _PULL_SECONDS = 4 * 3600.0
 _BUILD_SECONDS = 2 * 3600.0
 
-# Docker knows the proxies' names; their values stay out of the image's history.
+# Docker keeps the values of these build arguments out of the image's history.
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 def dockerfile() -> str:
-    """How the image is built: the same environment that `installation.build` makes on the disk.
+    """Write the Dockerfile, which makes the environment that `installation.build` makes here.
 
-    Packages go in by --target, so that neither pip nor ensurepip need be in the environment.
+    Packages are installed with --target, so that the environment needs neither pip nor ensurepip.
     """
     root, package = INSIDE.root, INSIDE.package
     kept = " -o ".join(f"-name {name}" for name in sorted(BUNDLED_LIBRARIES))
@@ -87,7 +87,10 @@ def dockerfile() -> str:
 
 
 def image_files() -> dict[str, bytes]:
-    """All that the image is built from, by path."""
+    """Return the files that the image is built from, by path.
+
+    All of them, comments included, enter the tag: a change builds a new image for every user.
+    """
     return {
         "Dockerfile": dockerfile().encode(),
         "requirements.lock": requirements_lock(),
@@ -98,7 +101,7 @@ def image_files() -> dict[str, bytes]:
 
 
 def image_tag(files: Mapping[str, bytes]) -> str:
-    """The name of the image that is built from `files`; another release's lock gives another."""
+    """Return the name of the image that is built from `files`, which holds their hash."""
     digest = hashlib.sha256()
     for name, data in sorted(files.items()):
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
@@ -106,15 +109,15 @@ def image_tag(files: Mapping[str, bytes]) -> str:
 
 
 def pull_words() -> tuple[str, ...]:
-    """The command that fetches Sophgo's image."""
+    """Return the command that downloads Sophgo's image."""
     return (DOCKER, "pull", "--platform", PLATFORM, BASE_IMAGE)
 
 
 def build_words(tag: str, context: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The command that builds the image `tag` from the files in `context`.
+    """Return the command that builds the image `tag` from the files in `context`.
 
-    Proxies and pip's index are handed on by name. An index with a password is not, for it would
-    stay in the image's history; packages are checked by hash wherever they come from.
+    Proxies and pip's index are passed on by name. An index with a password is not: it would stay
+    in the image's history. Packages from any index are checked by hash.
     """
     names = [name for proxy in _PROXIES for name in (proxy, proxy.lower()) if environ.get(name)]
     if "@" not in environ.get("PIP_INDEX_URL", "@"):
@@ -130,10 +133,10 @@ def ensure_docker(
     environ: Mapping[str, str] | None = None,
     run: Run = process.run,
 ) -> DockerToolchain:
-    """The compiler in its image, which is built now if it is not there (several gigabytes to
-    download). A second process that comes meanwhile waits for the first.
+    """Return the compiler in its image; build the image if needed (several gigabytes to download).
 
-    Raises ToolchainError when Docker is missing, cannot be used, or the image cannot be built.
+    A second process waits for the first. Raises ToolchainError when Docker is missing, cannot be
+    used, or the image cannot be built.
     """
     client = _Client(run, os.environ if environ is None else environ)
     engine = client.engine()
@@ -150,13 +153,13 @@ def ensure_docker(
 
 @dataclass(frozen=True)
 class _Client:
-    """The program `docker` in the environment `environ`."""
+    """Runs the program `docker` in the environment `environ`."""
 
     run: Run
     environ: Mapping[str, str]
 
     def engine(self) -> Engine:
-        """The engine behind the client, which must answer."""
+        """Read the engine's security options. Raises ToolchainError when it does not answer."""
         done = self._docker(
             (DOCKER, "info", "--format", "{{json .SecurityOptions}}"), _ASK_SECONDS, None
         )
@@ -166,7 +169,7 @@ class _Client:
         return Engine.with_security(security, os.getuid(), os.getgid())
 
     def has(self, image: str) -> bool:
-        """Whether the image is there."""
+        """Say whether the engine has the image."""
         command = (DOCKER, "image", "inspect", "--format", "{{.Id}}", image)
         return self._docker(command, _ASK_SECONDS, None).returncode == 0
 
@@ -190,7 +193,7 @@ class _Client:
         if not self.has(tag):
             raise ToolchainError(
                 f"Docker built the image {tag} and did not keep it",
-                "Your builder keeps its images to itself: run `docker buildx use default`.",
+                "Your builder keeps images to itself. Run `docker buildx use default`.",
             )
 
     def _docker(
@@ -212,7 +215,7 @@ class _Client:
 
 
 def write_context(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write `files` into `folder`, the programs among them so that they can be run."""
+    """Write `files` into `folder`; those that begin with `#!` become executable."""
     for name, data in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -236,7 +239,7 @@ class DockerProgress:
         self._done: set[str] = set()
 
     def line(self, text: str) -> None:
-        """Take one line."""
+        """Show the progress that one line of output reports."""
         if match := self._LAYER.match(text):
             self._layers.add(match[1])
             if match[2] != "Pulling fs layer":
@@ -261,33 +264,32 @@ _INSTALL_FAILURES = (
     ),
     Failure(
         r"pull access denied|manifest unknown|manifest for \S+ not found|repository does not exist",
-        "the registry does not have it",
-        f"If you use a mirror of Docker Hub, see that it has {BASE_IMAGE}.",
+        "the registry does not have the image",
+        f"If you use a mirror of Docker Hub, check that it has {BASE_IMAGE}.",
     ),
     Failure(
         r"DO NOT MATCH THE HASHES",
-        "a downloaded package is not the one that was pinned",
-        "Something between here and the package index changes files. Try another index "
-        "(PIP_INDEX_URL).",
+        "the hash of a downloaded package is wrong",
+        "A proxy or mirror may change files. Use another package index (PIP_INDEX_URL).",
     ),
     Failure(
         r"(?i)dial tcp|TLS handshake|i/o timeout|Client\.Timeout|no such host|proxyconnect|x509: "
         r"|connection (?:refused|reset|timed out)|failed to establish a new connection"
         r"|name resolution|read timed out|certificate verify failed|unexpected EOF",
         "the network failed",
-        "Check the network and the proxies that Docker uses "
-        "(https://docs.docker.com/engine/cli/proxy/); then run this again.",
+        "Check the network and Docker's proxies (https://docs.docker.com/engine/cli/proxy/); then "
+        "run this again.",
     ),
     Failure(
         r"No matching distribution found for (\S+)",
         "the package index lacks {1}",
-        "Use PyPI, or an index that mirrors all of it (PIP_INDEX_URL).",
+        "Use PyPI or a full mirror of it (PIP_INDEX_URL).",
     ),
 )
 
 
 def docker_error(what: str, done: process.Completed) -> ToolchainError:
-    """The error for a `docker` that failed, with its cause where that is known."""
+    """Return the error for a `docker` that failed, with its cause where that is known."""
     for failure in (*DOCKER_FAILURES, *_INSTALL_FAILURES, *START_FAILURES):
         if match := re.search(failure.pattern, done.output):
             cause = failure.cause.replace("{1}", match[1] if match.re.groups else "")

@@ -1,4 +1,4 @@
-"""The compiler's environment: looked up, built once, published by one rename, removed."""
+"""Find, install once, and remove the compiler's environment in the user's cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..installed import Installed, size_of
 from ..progress import Progress
 from .host import HostFacts, check_host, host_facts, obstacle
 from .installation import build
-from .layout import (
+from .local import (
     MANIFEST,
     TPU_MLIR_VERSION,
     Toolchain,
@@ -30,8 +30,11 @@ _START_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class ToolchainStatus:
-    """What `recam toolchain status` tells. `size` is in bytes, `obstacle` is why the compiler
-    cannot run on this machine (None when it can), `python` the version of its interpreter."""
+    """The document of `recam toolchain status`.
+
+    `size` is in bytes, `obstacle` why the compiler cannot run on this machine (None when it can),
+    `python` the version of its interpreter.
+    """
 
     installed: bool
     path: Path
@@ -42,8 +45,10 @@ class ToolchainStatus:
 
 
 def find(cache_dir: Path, run: Run = process.run) -> Toolchain | None:
-    """The installed compiler when it is there, is the one of this release, and its interpreter
-    starts; else None. Costs one start of Python."""
+    """Return the installed compiler, if it is this release's and its interpreter starts; else None.
+
+    Starts Python once.
+    """
     root = toolchain_root(cache_dir)
     toolchain = Toolchain.at(root)
     if _read_manifest(root) is None or not toolchain.script("model_transform").is_file():
@@ -73,10 +78,10 @@ def ensure(
     environ: Mapping[str, str] | None = None,
     run: Run = process.run,
 ) -> Toolchain:
-    """The installed compiler, installed now if it is not (0.3 GB to download, 0.7 GB on disk).
+    """Return the installed compiler; install it if needed (0.3 GB to download, 0.7 GB on disk).
 
-    A second process that comes meanwhile waits for the first. A broken environment is rebuilt.
-    Raises ToolchainError where the compiler cannot run, or when the installation fails.
+    A second process waits for the first. A broken environment is installed again. Raises
+    ToolchainError where the compiler cannot run, or when the installation fails.
     """
     check_host(host)
     _check_path(cache_dir)
@@ -93,7 +98,7 @@ def ensure(
 
 
 def installed(cache_dir: Path) -> Installed:
-    """All compilers in the user's cache, of this release and of others."""
+    """Return the folder of all compilers in the user's cache, those of other releases included."""
     return Installed(toolchain_folder(cache_dir), "the compiler")
 
 
@@ -102,14 +107,14 @@ def _check_path(cache_dir: Path) -> None:
         raise ToolchainError(
             f"the compiler cannot be installed under {str(cache_dir)!r}: LD_LIBRARY_PATH cannot "
             "name such a folder",
-            "Let RECAM_CACHE_DIR name an absolute path without ':', ';' and '$'.",
+            "Set RECAM_CACHE_DIR to an absolute path without ':', ';' and '$'.",
         )
 
 
 def status(
     cache_dir: Path, *, host: HostFacts | None = None, run: Run = process.run
 ) -> ToolchainStatus:
-    """What is installed and whether it can run here."""
+    """Return what is installed, and whether the compiler can run on this machine."""
     root = toolchain_root(cache_dir)
     manifest = _read_manifest(root)
     return ToolchainStatus(
@@ -123,7 +128,7 @@ def status(
 
 
 def remove(cache_dir: Path) -> int:
-    """Remove every installed compiler, also of other releases of recam; returns the bytes.
+    """Remove every installed compiler, those of other releases included; return the bytes freed.
 
     Raises ToolchainError when another process is installing one.
     """

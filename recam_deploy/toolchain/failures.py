@@ -1,7 +1,7 @@
-"""Known failures of the compiler's tools, as data: what they print, what it means, what to do.
+"""Explain failures of the compiler's tools: what they print, the cause, and what to do.
 
-The texts were printed by tpu_mlir 1.7 itself. Its scripts start `tpuc-opt` through a shell, so the
-signal that ended it shows only as the shell's word (`Killed`, `Segmentation fault`).
+The patterns match output of tpu_mlir 1.7. Its scripts start `tpuc-opt` through a shell, so a signal
+that ends it appears only as the shell's message (`Killed`, `Segmentation fault`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LINE_LENGTH = 200
 
 @dataclass(frozen=True)
 class Failure:
-    """`pattern` is searched in what a tool printed; `{1}` in the texts is its first group."""
+    """A known failure. `pattern` is searched in a tool's output; `{1}` is its first group."""
 
     pattern: str
     cause: str
@@ -40,14 +40,16 @@ _LESS_MEMORY = (
     "Close other programs, use fewer calibration images (`--images`), or a machine or container "
     "with more memory."
 )
-_PICTURES = "Look at the pictures in the calibration folder: JPEG, PNG or BMP, each one whole."
+_PICTURES = (
+    "Check the pictures in the calibration folder: each must be a complete JPEG, PNG or BMP file."
+)
 
-# What keeps any tool from starting at all; checked after installing as well.
+# Failures to start any tool; also checked after installing.
 START_FAILURES = (
     Failure(
         r"version `(GLIBC_[\d.]+)' not found",
         "a library needs {1}, which this system's C library does not have",
-        "A compiler installed on another system, or an LD_PRELOAD, does this. " + _REINSTALL,
+        "The compiler was installed on another system, or LD_PRELOAD is set. " + _REINSTALL,
         ToolchainError,
     ),
     Failure(
@@ -83,7 +85,7 @@ START_FAILURES = (
     ),
 )
 
-# What `docker` prints on its own account (Docker CLI and Engine 20.10 to 28).
+# Output of `docker` itself (Docker CLI and Engine 20.10 to 28).
 DOCKER_FAILURES = (
     Failure(
         r"permission denied while trying to connect to the [Dd]ocker",
@@ -96,8 +98,8 @@ DOCKER_FAILURES = (
         r"Cannot connect to the Docker daemon|failed to connect to the docker API"
         r"|Is the docker daemon running|error during connect:",
         "the Docker daemon is not running",
-        "Start Docker Desktop, or `sudo systemctl start docker`. If your daemon is elsewhere, let "
-        "DOCKER_HOST or `docker context use` name it.",
+        "Start Docker Desktop, or run `sudo systemctl start docker`. If your daemon is elsewhere, "
+        "set DOCKER_HOST or run `docker context use`.",
         ToolchainError,
     ),
     Failure(
@@ -111,20 +113,20 @@ DOCKER_FAILURES = (
         r"(?i)mounts denied|bind (?:mount )?source path does not exist",
         "Docker cannot reach the folder that recam works in",
         "The daemon must run on this machine. Share the folder with it (Docker Desktop: Settings, "
-        "Resources, File sharing), or let RECAM_CACHE_DIR and TMPDIR name folders in your home.",
+        "Resources, File sharing), or set RECAM_CACHE_DIR and TMPDIR to folders in your home.",
         ToolchainError,
     ),
     Failure(
         r"No such image: |Unable to find image '",
         "the image with the compiler has been removed",
-        "Run this again: it is built anew.",
+        "Run this again, to build it again.",
         ToolchainError,
     ),
     Failure(
         r"(?is)Error response from daemon:.*no space left on device|failed to (?:register|extract)"
         r" layer.*no space left on device",
         "Docker's disk is full",
-        "Free some with `docker system prune`, or give Docker Desktop a larger disk.",
+        "Free space with `docker system prune`, or give Docker Desktop a larger disk.",
         ToolchainError,
     ),
 )
@@ -133,7 +135,7 @@ TOOL_FAILURES = (
     Failure(
         r"(?i)no space left on device",
         "there is no space left on the disk",
-        "Free some: the work folder takes about ten times the size of the ONNX file.",
+        "Free space: the work folder takes about ten times the size of the ONNX file.",
     ),
     Failure(
         r"MemoryError|std::bad_alloc|Unable to allocate|Create No\. \d+ thread error",
@@ -142,7 +144,7 @@ TOOL_FAILURES = (
     ),
     Failure(
         r"(?m)^Killed\b",
-        "the system killed it, most likely for want of memory",
+        "the system killed it, most likely because memory ran out",
         _LESS_MEMORY,
     ),
     Failure(
@@ -167,13 +169,13 @@ TOOL_FAILURES = (
     ),
     Failure(
         r"DecodeError|Protobuf parsing failed|InvalidProtobuf",
-        "the ONNX file is damaged or is none",
+        "the file is damaged or is not an ONNX file",
         "Export the model again.",
     ),
     Failure(
         r"There is no inputs",
         "the calibration folder or list has no pictures",
-        "Name a folder with pictures (jpg, jpeg, jfif, png, bmp).",
+        "Give a folder with pictures (jpg, jpeg, jfif, png, bmp).",
     ),
     Failure(
         r"(?m)^(.+) doesn't existed !!!",
@@ -193,7 +195,7 @@ TOOL_FAILURES = (
     Failure(
         r"can't open calibration table file",
         "the calibration table is missing",
-        "Calibrate first (run_calibration), or name the right table.",
+        "Calibrate first (run_calibration), or give the path of a table.",
     ),
     Failure(
         r"argument --chip/--processor: invalid choice: '([^']+)'",
@@ -202,7 +204,7 @@ TOOL_FAILURES = (
     ),
     Failure(
         r"failed to find tensor (\S+) to read",
-        "the weights file lacks {1}: it belongs to another network or is not whole",
+        "the weights file lacks {1}: it belongs to another network, or is incomplete",
         "Start again from model_transform in an empty work folder.",
     ),
     Failure(
@@ -213,27 +215,27 @@ TOOL_FAILURES = (
     ),
     Failure(
         r"FileNotFoundError: \[Errno 2\] No such file or directory: '([^']+)'",
-        "the file {1} is not there",
+        "the file {1} does not exist",
         "Start again from the first step in an empty work folder.",
     ),
     Failure(
         r"Segmentation fault",
         "it crashed (segmentation fault)",
-        "Usually the network has something that the compiler does not expect; export it with opset "
-        "17 and fixed shapes, simplified. If it persists, report it with the log.",
+        "Usually the network has something that the compiler does not expect. Export it "
+        "simplified, with opset 17 and fixed shapes. If it still crashes, report it with the log.",
     ),
     Failure(
         r"error: (?:the following arguments|unrecognized arguments|argument )(.+)",
         "it was started with wrong arguments:{1}",
-        "This is a mistake in recam: please report it with the log.",
+        "This is a bug in recam: please report it with the log.",
     ),
 )
 
 
 def explain(tool: str, returncode: int, output: str, log: Path) -> RecamError:
-    """The error for a `tool` that failed: a known cause with its remedy, else its last lines.
+    """Return the error of a `tool` that failed: a known cause and its remedy, or its last lines.
 
-    `output` is all it printed; `log` is the file that holds it.
+    `output` is all that it printed, and `log` the file that holds it.
     """
     for failure in (*START_FAILURES, *DOCKER_FAILURES, *TOOL_FAILURES):
         if match := re.search(failure.pattern, output):
@@ -243,9 +245,9 @@ def explain(tool: str, returncode: int, output: str, log: Path) -> RecamError:
     if returncode in _SIGSEGV_CODES:
         return _by_signal(tool, "Segmentation fault", log)
     lines = last_lines(output)
-    said = f": {lines}" if lines else " without a word"
+    ending = f": {lines}" if lines else " and printed nothing"
     return CompilationError(
-        f"{tool} ended with exit code {returncode}{said}", f"Its whole output is in {log}."
+        f"{tool} ended with exit code {returncode}{ending}", f"Its whole output is in {log}."
     )
 
 
@@ -261,11 +263,11 @@ def _by_signal(tool: str, word: str, log: Path) -> RecamError:
     for failure in TOOL_FAILURES:
         if match := re.search(failure.pattern, word):
             return _error(tool, failure, match, log)
-    raise ValueError(f"no failure is known by the word {word!r}")
+    raise ValueError(f"no known failure matches {word!r}")
 
 
 def start_failure(output: str, fallback: str) -> ToolchainError:
-    """The error for a compiler that was installed and does not start."""
+    """Return the error for a compiler that was installed and does not start."""
     for failure in START_FAILURES:
         if match := re.search(failure.pattern, output):
             cause = failure.cause.replace("{1}", match[1] if match.re.groups else "")
@@ -277,7 +279,7 @@ def start_failure(output: str, fallback: str) -> ToolchainError:
 
 
 def last_lines(output: str) -> str:
-    """The last lines of `output` that say something, joined by " / "."""
+    """Join the last lines of `output` that explain something by " / "."""
     lines = output.replace("\r", "\n").splitlines()
-    telling = [line.strip() for line in lines if line.strip() and not _NOISE.search(line)]
-    return " / ".join(line[:_LINE_LENGTH] for line in telling[-_KEPT_LINES:])
+    useful = [line.strip() for line in lines if line.strip() and not _NOISE.search(line)]
+    return " / ".join(line[:_LINE_LENGTH] for line in useful[-_KEPT_LINES:])

@@ -1,7 +1,7 @@
-"""Whether the compiler can run on this machine at all: a pure question about a few facts.
+"""Decide whether the compiler can run on this machine.
 
 The tpu_mlir 1.7 wheel is tagged for any platform, but holds x86-64 ELF files that need symbols of
-glibc 2.34 or later (read off the files' dynamic symbol tables; Ubuntu 22.04 has 2.35).
+glibc 2.34 or later (as their dynamic symbol tables say; Ubuntu 22.04 has 2.35).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ANOTHER_WAY = (
 
 @dataclass(frozen=True)
 class HostFacts:
-    """`system` and `machine` as `platform` names them; `glibc` is None where there is none."""
+    """A machine: `system` and `machine` as `platform` names them; `glibc` is None without one."""
 
     system: str
     machine: str
@@ -30,7 +30,7 @@ class HostFacts:
 
 
 def host_facts() -> HostFacts:
-    """The facts of the machine that this process runs on."""
+    """Read the facts of this machine."""
     return HostFacts(platform.system(), platform.machine(), _glibc_version())
 
 
@@ -47,7 +47,7 @@ def _glibc_version() -> tuple[int, ...] | None:
 
 
 def obstacle(facts: HostFacts) -> str | None:
-    """Why the compiler cannot run on such a machine, as one sentence; None when it can."""
+    """Say in one sentence why the compiler cannot run on such a machine; None when it can."""
     if facts.system != "Linux":
         name = {"Darwin": "macOS"}.get(facts.system, facts.system or "this system")
         return f"The compiler runs on Linux only, and this is {name}"
@@ -62,7 +62,7 @@ def obstacle(facts: HostFacts) -> str | None:
 
 
 def check_host(facts: HostFacts | None = None) -> None:
-    """Raise ToolchainError, with the ways that remain, where the compiler cannot run."""
+    """Raise ToolchainError, with an alternative in the hint, where the compiler cannot run."""
     facts = facts or host_facts()
     reason = obstacle(facts)
     if reason is None:

@@ -1,4 +1,4 @@
-"""Building a compiler's environment with uv, in a folder that somebody else publishes."""
+"""Build a compiler's environment with uv, in a folder that the caller publishes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .. import process
 from ..progress import Progress
 from .elf import clear_executable_stack
 from .failures import start_failure
-from .layout import (
+from .local import (
     BUNDLED_LIBRARIES,
     MANIFEST,
     STAND_INS,
@@ -41,9 +41,9 @@ def build(
     progress: Progress,
     run: Run = process.run,
 ) -> None:
-    """Make a whole environment in the empty `folder`, its manifest last.
+    """Build an environment in the empty `folder`, its manifest last.
 
-    Raises ToolchainError when a package cannot be had, or the result does not start here.
+    Raises ToolchainError when a package cannot be installed, or the compiler does not start.
     """
     toolchain = Toolchain.at(folder)
     venv: list[str | Path] = ["venv", "--no-project", "--python", interpreter.path, folder / "env"]
@@ -78,9 +78,9 @@ def build(
 
 
 def trim_libraries(toolchain: Toolchain) -> None:
-    """Remove the bundled libraries that must not be loaded, see BUNDLED_LIBRARIES.
+    """Remove the bundled libraries that must not be loaded; see BUNDLED_LIBRARIES.
 
-    Only the environment's own links go: uv's cache keeps its files.
+    Removes the environment's links only: the files in uv's cache stay.
     """
     for library in (toolchain.package / "lib" / "third_party").iterdir():
         if library.name not in BUNDLED_LIBRARIES:
@@ -88,7 +88,7 @@ def trim_libraries(toolchain: Toolchain) -> None:
 
 
 def write_stand_ins(folder: Path) -> None:
-    """Write the programs and modules that stand in for those nobody needs, see STAND_INS."""
+    """Write the programs and modules that replace unneeded ones; see STAND_INS."""
     for name, text in STAND_INS.items():
         path = folder / "stand-ins" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,8 +97,10 @@ def write_stand_ins(folder: Path) -> None:
 
 
 def _check_start(toolchain: Toolchain, environ: Mapping[str, str], run: Run) -> None:
-    """Import what the tools import and start the compiler proper, so that a machine which cannot
-    run them is found here and not in the middle of a conversion."""
+    """Import what the tools import and start `tpuc-opt`, to fail here and not in a conversion.
+
+    Raises ToolchainError when that fails.
+    """
     done = run(
         [toolchain.python, "-c", START_CHECK],
         env=toolchain.environment(environ),

@@ -1,8 +1,8 @@
-"""Reading the operations of a top-dialect MLIR file, as model_transform of tpu_mlir 1.7 writes it.
+"""Read the operations of a top-dialect MLIR file, as model_transform of tpu_mlir 1.7 writes it.
 
-A line is `%4 = "top.Conv"(%1, %2, %3) {…} : (…) -> tensor<1x16x80x80xf32> loc(#loc4)`, and the
-names stand at the end: `#loc4 = loc("name")`, or `loc(fused["first", "second"])` for an operation
-with several results.
+A line is `%4 = "top.Conv"(%1, %2, %3) {…} : (…) -> tensor<1x16x80x80xf32> loc(#loc4)`. The names
+are at the end of the file: `#loc4 = loc("name")`, or `loc(fused["first", "second"])` for an
+operation with several results.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ _NOT_COMPUTED = ("None", "Weight")
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation: `kind` is for instance "Conv", `name` that of its first result, whose `shape`
-    is empty where it is not known, and `inputs` the names of the tensors it reads that are computed
-    by others; weights are left out."""
+    """One operation: `kind` is for instance "Conv", `name` the name of its first result.
+
+    `shape` is that of the result, empty where it is not known. `inputs` are the names of the
+    computed tensors that it reads, without weights.
+    """
 
     kind: str
     name: str
@@ -33,10 +35,10 @@ class Operation:
 
 
 def read_operations(text: str) -> tuple[Operation, ...]:
-    """The operations of an MLIR file in their order, the network's input first.
+    """Read the operations of an MLIR file in order, the network's input first.
 
-    Of an operation with several results only the first is named: run_calibration leaves out others
-    that need no threshold, such as the indices of a TopK.
+    Only the first result of an operation is named: run_calibration leaves out others, which need no
+    threshold, such as the indices of a TopK.
     """
     names = {location: _unescaped(name) for location, name in _LOCATION.findall(text)}
     first = {location: parts.split(", ")[0] for location, parts in _FUSED.findall(text)}

@@ -1,6 +1,6 @@
-"""Finding a CPython 3.10: the only interpreter that tpu_mlir 1.7's extension modules load in.
+"""Find a CPython 3.10: the only interpreter that loads tpu_mlir 1.7's extension modules.
 
-A candidate counts only after it was run: a `python3.10` on PATH may be a pyenv shim that prints
+Each candidate is run before it is accepted: a `python3.10` on PATH may be a pyenv shim that prints
 `pyenv: python3.10: command not found` and exits 127.
 """
 
@@ -25,7 +25,7 @@ _VERSION = "3.10"
 _PROBE_SECONDS = 20.0
 _INSTALL_SECONDS = 600.0
 
-# What a candidate is asked; without `site`, so that nothing installed there can get in the way.
+# Run by a candidate, without `site`, so that no installed package can interfere.
 _PROBE = """
 import json, os, platform, sys
 try:
@@ -45,7 +45,7 @@ print(json.dumps({
 
 
 class UvRunner(Protocol):
-    """What is needed of uv here, see uv.Uv."""
+    """The part of `uv.Uv` that this module needs."""
 
     def run(
         self, arguments: Sequence[str | Path], *, timeout: float, step: Step | None = None
@@ -55,14 +55,14 @@ class UvRunner(Protocol):
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A CPython 3.10 that was run: its real path and full version, for instance "3.10.13"."""
+    """A CPython 3.10 that runs here: its real path and full version, for instance "3.10.13"."""
 
     path: Path
     version: str
 
 
 def candidates(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
-    """Every place where a python3.10 may be, best first, each once; only existing files."""
+    """List the existing files that may be a python3.10, the best first, each once."""
     seen: set[Path] = set()
     for path in _places(environ, home):
         if path not in seen and path.is_file():
@@ -75,7 +75,7 @@ def _places(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
         if folder:
             yield Path(folder) / "python3.10"
     pyenvs = [Path(root) / "versions" for root in (environ.get("PYENV_ROOT"),) if root]
-    # Our own interpreter's neighbours: with pyenv, its other versions.
+    # Beside recam's own interpreter: with pyenv, its other versions.
     for place in (*pyenvs, home / ".pyenv" / "versions", Path(sys.base_prefix).parent):
         # Newest patch release first; a pre-release such as 3.10-dev sorts last.
         versions = sorted(place.glob("3.10*"), key=_patch, reverse=True)
@@ -90,8 +90,10 @@ def _patch(folder: Path) -> int:
 
 
 def probe(path: Path, run: Run = process.run) -> Interpreter | None:
-    """Run the interpreter at `path` and return it when it is a CPython 3.10 for Linux x86-64 on
-    glibc, else None."""
+    """Run the interpreter at `path`; return it if it is a CPython 3.10 for Linux x86-64 on glibc.
+
+    Return None otherwise.
+    """
     try:
         done = run([path, "-I", "-S", "-c", _PROBE], timeout=_PROBE_SECONDS)
     except ProcessError:
@@ -123,10 +125,11 @@ def find_python310(
     home: Path | None = None,
     run: Run = process.run,
 ) -> Interpreter:
-    """A usable CPython 3.10: the one that RECAM_PYTHON310 names, one on this machine, one that uv
-    manages, or one that uv can fetch, in this order.
+    """Find a usable CPython 3.10.
 
-    Raises ToolchainError when RECAM_PYTHON310 names something else, or there is none anywhere.
+    The order is: the one that RECAM_PYTHON310 names, one on this machine, one that uv manages, one
+    that uv downloads. Raises ToolchainError when RECAM_PYTHON310 names something else, or there is
+    none.
     """
     chosen = environ.get(OVERRIDE)
     if chosen:
@@ -134,7 +137,7 @@ def find_python310(
         if interpreter is None:
             raise ToolchainError(
                 f"{OVERRIDE} names {chosen}, which is not a CPython 3.10 that runs here",
-                f"Let {OVERRIDE} name a CPython 3.10 for Linux x86-64, or unset it.",
+                f"Set {OVERRIDE} to a CPython 3.10 for Linux x86-64, or unset it.",
             )
         return interpreter
     for path in candidates(environ, home or Path.home()):
@@ -166,11 +169,11 @@ def _fetched(uv: UvRunner, progress: Progress, run: Run) -> Interpreter:
         interpreter = _managed(uv, run)
         if interpreter:
             return interpreter
-        reason = "what it installed does not run here"
+        reason = "the one that it installed does not run here"
     raise ToolchainError(
-        f"the compiler needs CPython 3.10: none is here, and uv could not fetch it ({reason})",
+        "the compiler needs CPython 3.10: this machine has none, and uv could not download it "
+        f"({reason})",
         "Install one and run this again: `apt install python3.10` (Ubuntu 22.04, or newer with the "
-        "deadsnakes PPA), `pyenv install 3.10`, or `conda create -n py310 python=3.10`; then name "
-        f"it in {OVERRIDE} if it is not on PATH. Or run the compiler in Docker: "
-        "`--toolchain docker`.",
+        "deadsnakes PPA), `pyenv install 3.10`, or `conda create -n py310 python=3.10`. If it is "
+        f"not on PATH, set {OVERRIDE} to it. Or run the compiler in Docker: `--toolchain docker`.",
     )

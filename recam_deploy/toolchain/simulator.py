@@ -1,4 +1,4 @@
-"""Running a cvimodel on this machine, by the same script that runs it on the camera."""
+"""Run a cvimodel in the TPU simulator, by the same script that runs one on the camera."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import process
+from ..cvimodel.values import Value, read_tensor
 from ..errors import SimulatorError
 from ..progress import Progress
 from ..resources import resource
@@ -25,19 +26,11 @@ _SECONDS_AN_IMAGE = 120
 
 
 @dataclass(frozen=True)
-class Value:
-    """A tensor's values as float32; `dtype` is the type that the chip keeps it in."""
-
-    dtype: str
-    array: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
 class Simulator:
-    """The TPU simulator that `compiler` brings along, on this machine or in a container.
+    """The TPU simulator of `compiler`, on this machine or in a container.
 
-    Inputs and outputs pass through a temporary folder in `scratch`, which a container must be able
-    to see; None takes the system's.
+    Inputs and outputs are files in a temporary folder in `scratch`, which must be within reach of a
+    container; None means the system's folder for temporary files.
     """
 
     compiler: Compiler
@@ -46,10 +39,10 @@ class Simulator:
     def run(
         self, model: Path, images: Sequence[Array], progress: Progress
     ) -> list[list[npt.NDArray[np.float32]]]:
-        """The outputs of `model` for each image, in the model's order, as float32.
+        """Return the outputs of `model` for each image, in the model's order, as float32.
 
-        `images` hold the model's input: uint8 [H, W, 3], RGB. Integer outputs are turned into
-        reals by their own scale.
+        `images` are the model's inputs: uint8 [H, W, 3], RGB. Integer outputs are multiplied by
+        their own scale.
 
         Raises SimulatorError when the model cannot be loaded or run.
         """
@@ -60,10 +53,10 @@ class Simulator:
     def run_layers(
         self, model: Path, images: Sequence[Array], progress: Progress
     ) -> list[dict[str, Value]]:
-        """All tensors of `model` by name for each image: the outputs, and those inside it whose
-        memory is not used again by a later one.
+        """Return the readable tensors of `model` by name for each image.
 
-        Images and errors are those of `run`.
+        These are the outputs, and the inner tensors whose memory no later one reuses. Images and
+        errors are those of `run`.
         """
         found = self._run(model, images, progress, ["--every-tensor"])
         return [dict(image) for image in found]
@@ -102,7 +95,7 @@ class Simulator:
         folder: Path,
         on_line: Callable[[str], None],
     ) -> dict[str, Any]:
-        script = resource("device/tpu_run.py")
+        script = resource("device/on_camera/tpu_run.py")
         words: list[str | Path] = [self.compiler.python, script, model, *options]
         for path in inputs:
             words += ["--input", path]
@@ -119,7 +112,8 @@ class Simulator:
             raise SimulatorError(
                 f"the TPU simulator failed on {model.name} (exit {done.returncode}): "
                 f"{done.tail(1)}",
-                "Convert the model again; if it still fails, `recam toolchain remove` and retry.",
+                "Convert the model again. If it still fails, run `recam toolchain remove` and try "
+                "again.",
             )
         report: dict[str, Any] = json.loads(done.stdout)
         return report
@@ -128,16 +122,3 @@ class Simulator:
 def _write(path: Path, image: Array) -> Path:
     path.write_bytes(np.ascontiguousarray(image, np.uint8).tobytes())
     return path
-
-
-def read_tensor(path: Path, tensor: dict[str, Any]) -> Value:
-    """A tensor's raw bytes as `tpu_run.py` describes them; integers by their scale."""
-    dtype, shape = tensor["dtype"], tensor["shape"]
-    if dtype == "bfloat16":
-        # The upper half of a float32.
-        bits = np.fromfile(path, np.uint16).astype(np.uint32) << 16
-        return Value(dtype, bits.view(np.float32).reshape(shape))
-    values: npt.NDArray[Any] = np.fromfile(path, np.dtype(dtype)).reshape(shape)
-    if dtype != "float32":
-        values = (values.astype(np.float32) - tensor["zero_point"]) * tensor["qscale"]
-    return Value(dtype, values.astype(np.float32, copy=False))

@@ -1,7 +1,7 @@
-"""Reading what the tools write as text: calibration tables, and the tensors of an MLIR file.
+"""Read and check calibration tables, and list the tensors of an MLIR file.
 
-`model_deploy` of tpu_mlir 1.7 accepts any table: a tensor that it lacks is silently computed in
-BF16, and a table of garbage gives exit code 0 and a cvimodel. So the table is checked here.
+`model_deploy` of tpu_mlir 1.7 accepts any table: a tensor that is missing in it is silently
+computed in BF16, and a table of garbage gives exit code 0 and a cvimodel.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Threshold:
-    """One line of a calibration table: the quantization threshold and the range seen."""
+    """One line of a calibration table: the quantization threshold and the measured range."""
 
     threshold: float
     minimum: float
@@ -27,7 +27,7 @@ class Threshold:
 
 
 def read_calibration_table(path: Path) -> dict[str, Threshold]:
-    """The thresholds of a calibration table by tensor, in its order.
+    """Read the thresholds of a calibration table by tensor, in the table's order.
 
     Lines are `name threshold min max`, after `#` headers. Raises CompilationError when the file
     cannot be read, has another form, or has no tensors.
@@ -60,11 +60,7 @@ def _bad_table(path: Path, why: str) -> CompilationError:
 
 
 def mlir_tensors(text: str) -> tuple[str, ...]:
-    """The names of the tensors that a top-dialect MLIR file computes, network input first.
-
-    Of an operation with several results only the first: run_calibration leaves out others that
-    need no threshold, such as the indices of a TopK.
-    """
+    """List the tensors that need a threshold in a top-dialect MLIR file; see `read_operations`."""
     return tuple(operation.name for operation in read_operations(text))
 
 
@@ -76,5 +72,5 @@ def check_calibration_table(table: Path, mlir: Path) -> None:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise CompilationError(
             f"the calibration table {table.name} lacks {', '.join(missing[:_SHOWN])}{more}",
-            "It was made for another network, or not to its end: calibrate this one.",
+            "It belongs to another network, or is incomplete. Calibrate this network.",
         )

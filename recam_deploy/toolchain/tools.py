@@ -1,6 +1,6 @@
-"""Running one tool of the compiler: command as data, progress, log, and whole outputs or an error.
+"""Run one tool of the compiler, with progress and a log, and check its outputs.
 
-Exit codes alone do not tell: a tool may end with 0 and have written nothing.
+Exit codes are not enough: a tool can end with 0 and have written nothing.
 """
 
 from __future__ import annotations
@@ -26,35 +26,38 @@ Check = Callable[[Path], None]
 
 _TAIL_LINES = 20
 
-# The scripts paste these into a command line for a shell, so they must be plain names.
-_PASTED = frozenset(
+# The scripts put these values into a shell's command line unquoted: they must be plain names.
+_UNQUOTED = frozenset(
     {"--model_name", "--mlir", "--model", "--calibration_table", "--quantize_table", "-o"}
 )
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\Z")
-# Numbers and tensors' names, which begin with a slash as often as not.
-_PASTED_LISTS = frozenset({"--tolerance", "--excepts"})
+# Lists of numbers, or of tensors' names, which often begin with a slash.
+_UNQUOTED_LISTS = frozenset({"--tolerance", "--excepts"})
 _PLAIN_LIST = re.compile(r"[A-Za-z0-9_/][A-Za-z0-9_./:,+-]*\Z")
 
 
 @dataclass(frozen=True)
 class ToolCommand:
-    """One call of a tool: `tool` is "model_transform", "run_calibration" and so on; `outputs` are
-    the files that it must leave, relative to the folder it works in."""
+    """One call of a tool.
+
+    `tool` is "model_transform", "run_calibration" and so on; `outputs` are the files that it must
+    write, relative to its work folder.
+    """
 
     tool: str
     arguments: tuple[str, ...]
     outputs: tuple[Path, ...]
 
     def words(self, compiler: Compiler) -> tuple[str, ...]:
-        """The command line as it is run where the compiler is."""
+        """Return the command line with the paths that the compiler has."""
         return (str(compiler.python), str(compiler.script(self.tool)), *self.arguments)
 
     def display(self) -> str:
-        """The command line as Seeed's guide writes it, quoted for a shell."""
+        """Return the command line as Seeed's guide writes it, quoted for a shell."""
         return shlex.join((f"{self.tool}.py", *self.arguments))
 
     def option(self, name: str) -> str | None:
-        """The value given to the option `name`; None when it is not there."""
+        """Return the value of the option `name`; None when it is not there."""
         for argument, value in zip(self.arguments, self.arguments[1:], strict=False):
             if argument == name:
                 return value
@@ -63,8 +66,11 @@ class ToolCommand:
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a tool did: `seconds` on the wall clock, `log` with all it printed, the last lines, and
-    its own warnings, which can mean that it went on with less than it should have."""
+    """The result of a tool.
+
+    `seconds` are on the wall clock; `log` holds all its output, `tail` the last lines. After its
+    own `warnings`, a result may be incomplete.
+    """
 
     command: ToolCommand
     seconds: float
@@ -85,11 +91,12 @@ def run_tool(
     environ: Mapping[str, str] | None = None,
     run: Run = process.run,
 ) -> ToolResult:
-    """Run `command` in `work_dir`, append all it prints to `log`, and see that its outputs are
-    there and whole; outputs of an earlier run are removed first.
+    """Run `command` in `work_dir`, append its output to `log`, and check the files it must write.
 
-    `check` is called with each output that is a cvimodel and raises when it is not whole.
-    Raises CompilationError (or ToolchainError, when the compiler itself is at fault) with the cause
+    Outputs of an earlier run are removed first. `check` is called with each cvimodel and raises
+    RecamError when it is incomplete.
+
+    Raises CompilationError, or ToolchainError when the compiler itself is at fault, with the cause
     and a remedy.
     """
     _check_plain(command)
@@ -133,18 +140,18 @@ _WARNING = re.compile(r"^\s*(WARNING: .+?)\s*$", re.MULTILINE)
 
 
 def _check_plain(command: ToolCommand) -> None:
-    for name in _PASTED:
+    for name in _UNQUOTED:
         value = command.option(name)
         if value is not None and not _PLAIN_NAME.match(value):
             raise ValueError(f"{command.tool} {name} must be a plain file name, not {value!r}")
-    for name in _PASTED_LISTS:
+    for name in _UNQUOTED_LISTS:
         value = command.option(name)
         if value is not None and not _PLAIN_LIST.match(value):
             raise ValueError(f"{command.tool} {name} must be a list of plain names, not {value!r}")
 
 
 def _check_inputs(command: ToolCommand, work_dir: Path) -> None:
-    """Refuse a calibration table that does not fit: model_deploy would not notice."""
+    """Refuse a calibration table of another network, which model_deploy would accept."""
     table, mlir = command.option("--calibration_table"), command.option("--mlir")
     if command.tool == "model_deploy" and table and mlir:
         check_calibration_table(work_dir / table, work_dir / mlir)
@@ -164,7 +171,7 @@ def _check_output(
         raise CompilationError(
             f"{command.tool} ended without an error, but {what} {path.name}"
             + (f" ({lines})" if lines else ""),
-            f"Free some disk space and try again. {where}",
+            f"Free some disk space, and try again. {where}",
         )
     try:
         _CHECKS.get(path.suffix, _accept)(path)
@@ -174,16 +181,16 @@ def _check_output(
             read_calibration_table(path)
     except RecamError as error:
         raise CompilationError(
-            f"{command.tool} left {path.name} not whole: {error.message}", where
+            f"{command.tool} wrote an incomplete {path.name}: {error.message}", where
         ) from error
 
 
 def _accept(path: Path) -> None:
-    """Any file that is not empty will do."""
+    """Accept any file; its size has been checked."""
 
 
 def check_mlir(path: Path) -> None:
-    """Raise CompilationError unless `path` is an MLIR file with its end and its weights."""
+    """Raise CompilationError unless `path` is a complete MLIR file with its weights."""
     text = path.read_text(encoding="utf-8", errors="replace")
     weights = re.search(r'module\.weight_file = "([^"]+)"', text)
     if not weights or "module @" not in text or not re.search(r"^\}", text, re.MULTILINE):
@@ -192,7 +199,7 @@ def check_mlir(path: Path) -> None:
 
 
 def check_npz(path: Path) -> None:
-    """Raise CompilationError unless `path` is a whole npz file with arrays in it."""
+    """Raise CompilationError unless `path` is an undamaged npz file that holds arrays."""
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
@@ -219,7 +226,7 @@ _BAR_NOTES = (
     ("activation_collect_and_calc_th", "collecting activations"),
     ("threshold", "computing thresholds"),
     ("tune op", "tuning thresholds"),
-    ("Processing", "trying layers"),
+    ("Processing", "comparing layers"),
 )
 
 # model_deploy's two searches for groups of layers.
@@ -246,7 +253,7 @@ class ToolProgress:
         self._groups = 0
 
     def line(self, text: str) -> None:
-        """Take one line or carriage-return update."""
+        """Show the progress that one line, or carriage-return update, reports."""
         if bar := _BAR.match(text):
             label = bar["label"]
             note = next((note for word, note in _BAR_NOTES if word in label), None)

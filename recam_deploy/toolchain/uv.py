@@ -1,4 +1,4 @@
-"""uv, the program that installs the compiler's packages: found, started and understood."""
+"""Find and run uv, the program that installs packages, and explain its failures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..progress import Step
 from .failures import last_lines
 from .python310 import Run
 
-# Variables of uv that would send the packages elsewhere or choose others than the lock names.
+# Variables that would install the packages elsewhere, or choose others than the lock names.
 _UNWANTED = frozenset(
     {
         "UV_BREAK_SYSTEM_PACKAGES",
@@ -48,7 +48,7 @@ _UNWANTED = frozenset(
 
 @dataclass(frozen=True)
 class Uv:
-    """The program, the environment it is given, and how it is run."""
+    """The program uv and the environment of its processes; `runner` starts them."""
 
     program: Path
     environ: Mapping[str, str]
@@ -57,7 +57,7 @@ class Uv:
     def run(
         self, arguments: Sequence[str | Path], *, timeout: float, step: Step | None = None
     ) -> process.Completed:
-        """Run uv to its end, telling `step` of its downloads, whatever its exit code."""
+        """Run uv to its end, whatever its exit code; show its downloads in `step`."""
         return self.runner(
             [self.program, *arguments],
             env=self.environ,
@@ -67,20 +67,22 @@ class Uv:
 
 
 def find_uv(environ: Mapping[str, str], runner: Run = process.run) -> Uv:
-    """The uv that was installed together with recam. Raises ToolchainError when it is missing."""
+    """Find the uv that was installed with recam. Raises ToolchainError when it is missing."""
     try:
         program = Path(find_uv_bin())
     except FileNotFoundError as error:
         raise ToolchainError(
             "the program uv is missing; it installs the compiler",
-            "Reinstall recam-deploy with its dependencies (`pip install uv` mends it as well).",
+            "Run `pip install uv`, or reinstall recam-deploy with its dependencies.",
         ) from error
     return Uv(program, uv_environment(environ), runner)
 
 
 def uv_environment(base: Mapping[str, str]) -> dict[str, str]:
-    """The environment of uv: the caller's, less what would misdirect it, with pip's index, folders
-    of packages and certificates where uv has none of its own."""
+    """Return the environment of uv: the caller's without the variables in `_UNWANTED`.
+
+    pip's index, package folders and certificates are used where uv has none of its own.
+    """
     environ = {name: value for name, value in base.items() if name not in _UNWANTED}
     index = base.get("PIP_INDEX_URL")
     if index and not base.get("UV_INDEX_URL") and not base.get("UV_DEFAULT_INDEX"):
@@ -96,7 +98,7 @@ def uv_environment(base: Mapping[str, str]) -> dict[str, str]:
 
 
 class Downloads:
-    """Follows uv's lines, `Downloading numpy (16.5MiB)` and `Downloaded numpy`."""
+    """Turns uv's lines, `Downloading numpy (16.5MiB)` and `Downloaded numpy`, into progress."""
 
     _START = re.compile(r"Downloading (\S+) \(([\d.]+)(KiB|MiB|GiB)\)")
     _END = re.compile(r"Downloaded (\S+)")
@@ -121,19 +123,18 @@ _INSTALL_FAILURES: tuple[tuple[str, str, str], ...] = (
     (
         r"No space left on device|os error 28",
         "there is no space left on the disk",
-        "Free 2 GB or more, or let RECAM_CACHE_DIR (and UV_CACHE_DIR) name a folder on a larger "
-        "disk.",
+        "Free 2 GB or more, or set RECAM_CACHE_DIR and UV_CACHE_DIR to folders on a larger disk.",
     ),
     (
         r"(?i)hash mismatch",
-        "a downloaded package is not the one that was pinned",
-        "Something between here and the package index changes files. Try another index "
-        "(UV_DEFAULT_INDEX) or clear uv's cache (`uv cache clean`).",
+        "the hash of a downloaded package is wrong",
+        "A proxy or mirror may change files. Use another package index (UV_DEFAULT_INDEX), or "
+        "clear uv's cache (`uv cache clean`).",
     ),
     (
         r"(?i)UnknownIssuer|invalid peer certificate|certificate verify",
         "the package index's certificate is not trusted",
-        "Let SSL_CERT_FILE name your organisation's certificates.",
+        "Set SSL_CERT_FILE to your organisation's certificates.",
     ),
     (
         r"(?i)dns error|failed to (fetch|connect)|connection refused|timed? ?out"
@@ -145,13 +146,13 @@ _INSTALL_FAILURES: tuple[tuple[str, str, str], ...] = (
     (
         r"(?i)no solution found|no version of|not found in the package registry",
         "the package index lacks a package that was pinned",
-        "Use PyPI, or an index that mirrors all of it (UV_DEFAULT_INDEX).",
+        "Use PyPI or a full mirror of it (UV_DEFAULT_INDEX).",
     ),
 )
 
 
 def install_error(done: process.Completed, what: str = "the compiler") -> ToolchainError:
-    """The error for a uv that failed to install `what`, with its cause where that is known."""
+    """Return the error for a uv that failed to install `what`, with its cause if it is known."""
     for pattern, cause, hint in _INSTALL_FAILURES:
         if re.search(pattern, done.output):
             return ToolchainError(f"{what} could not be installed: {cause}", hint)

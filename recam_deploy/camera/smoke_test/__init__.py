@@ -1,1 +1,1 @@
-"""Run the camera's own test program on one picture, and read what it says."""
+"""Run a model on one picture with the camera's own test binary, and parse its output."""

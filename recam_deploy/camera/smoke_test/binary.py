@@ -1,7 +1,7 @@
-"""Where the camera's test binary, `sscma-model`, comes from.
+"""Find the camera's test binary `sscma-model`: the user's, a downloaded one, or the camera's.
 
-Seeed's guide links a prebuilt one in jjjadand/yolov5_Test_reCamera. It is not ours to ship, so it
-is fetched on demand into the cache and checked; or the user names one; or the camera has one.
+Seeed's guide links a prebuilt one in jjjadand/yolov5_Test_reCamera. It may not be shipped with
+recam, so it is downloaded into the cache on demand, and its hash is checked.
 """
 
 from __future__ import annotations
@@ -30,37 +30,36 @@ _RISCV = 243  # e_machine in the ELF header (RISC-V ELF psABI specification)
 
 @dataclass(frozen=True)
 class RunnerBinary:
-    """A test binary on this machine; `origin` says in words where it comes from."""
+    """A test binary on this machine; `origin` says for messages where it comes from."""
 
     path: Path
     sha256: str
     origin: str
 
     def as_json(self) -> dict[str, Any]:
-        """As `runner fetch --json` shows it."""
+        """Return the document of `runner fetch --json`."""
         return {"path": str(self.path), "sha256": self.sha256, "origin": self.origin}
 
 
 @dataclass(frozen=True)
 class RunnerSource:
-    """Which binary a test uses.
+    """The binary for a test: `wanted` replaces the camera's, `spare` is used where it has none.
 
-    `wanted` replaces the camera's own where it differs; `spare` is used where the camera has
-    none. With neither, the camera must have one.
+    With neither, the camera must have one.
     """
 
     wanted: RunnerBinary | None = None
     spare: RunnerBinary | None = None
 
     def to_upload(self, on_camera: str | None) -> RunnerBinary | None:
-        """What must be uploaded, given the sha256 of the camera's own (None: it has none)."""
+        """Return the binary to upload, if any, given the sha256 of the camera's, if any."""
         if self.wanted:
             return self.wanted if self.wanted.sha256 != on_camera else None
         return self.spare if on_camera is None else None
 
 
 def find_runner(path: Path | None, cache_dir: Path) -> RunnerSource:
-    """`path` where one was given, else what `fetch` left in the cache for a camera without one.
+    """Return the binary `path`, or as a spare the one that `fetch` left in the cache.
 
     Raises InputError when `path` is no program for the camera.
     """
@@ -71,7 +70,7 @@ def find_runner(path: Path | None, cache_dir: Path) -> RunnerSource:
 
 
 def cached_runner(cache_dir: Path) -> Path:
-    """Where `fetch` puts it."""
+    """Return the path of the binary that `fetch` downloads."""
     return cache_dir / "runner" / "sscma-model"
 
 
@@ -116,9 +115,8 @@ def fetch(
 ) -> RunnerBinary:
     """Clone the guide's repository, check its binary, and keep that in the cache.
 
-    `expected_sha256` None takes whatever lies there, as long as it is a RISC-V program.
-    Raises ProcessError when git is missing or cannot clone, RecamError when the file is not the
-    one expected; the cache is as it was then.
+    With `expected_sha256` None, any RISC-V program is accepted. Raises ProcessError when git is
+    missing or fails, RecamError when the file is another one; the cache stays as it was then.
     """
     target = cached_runner(cache_dir)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""Reading what `sscma-model` prints.
+"""Parse the output of `sscma-model`, and explain its failures.
 
-Formats: sscma-example-sg200x, solutions/sscma-model/main/main.cpp, and the older build that
-Seeed's guide links (jjjadand/yolov5_Test_reCamera). Coordinates are fractions of the letterboxed
-input. Its log lines go to stdout or stderr, and other libraries print between them.
+Sources: sscma-example-sg200x, solutions/sscma-model/main/main.cpp, and the older build that Seeed's
+guide links (jjjadand/yolov5_Test_reCamera). Coordinates are fractions of the letterboxed input.
+Log lines go to stdout or stderr, and other libraries print between them.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ class RawBox:
 
 @dataclass(frozen=True)
 class RawClass:
-    """One class that a classifier saw in the whole picture."""
+    """One class of a classifier, for the whole picture."""
 
     score: float
     class_id: int
 
 
 @dataclass(frozen=True)
-class Timings:
-    """Milliseconds, as the camera measured them."""
+class SmokeTimings:
+    """Milliseconds that the test binary measured; None where it did not."""
 
-    preprocess: int
-    inference: int
-    postprocess: int
+    preprocess: int | None
+    inference: int | None
+    postprocess: int | None
 
-    def as_json(self) -> dict[str, int]:
-        """As `test --json` shows them."""
+    def as_json(self) -> dict[str, int | None]:
+        """Return `timings_ms` of `test --json`."""
         return {
             "preprocess": self.preprocess,
             "inference": self.inference,
@@ -68,11 +68,11 @@ class Timings:
 
 @dataclass(frozen=True)
 class SscmaOutput:
-    """All that one run printed. `timings` is None when it printed none."""
+    """The results in one run's output; `timings` is None when it printed none."""
 
     boxes: tuple[RawBox, ...] = ()
     classes: tuple[RawClass, ...] = ()
-    timings: Timings | None = None
+    timings: SmokeTimings | None = None
 
 
 @dataclass
@@ -80,7 +80,7 @@ class _Reading:
     boxes: list[RawBox] = field(default_factory=list)
     classes: list[RawClass] = field(default_factory=list)
     points: list[tuple[float, float]] = field(default_factory=list)
-    timings: Timings | None = None
+    timings: SmokeTimings | None = None
 
     def finish_box(self) -> None:
         if self.points:
@@ -100,10 +100,10 @@ class _Reading:
 
 
 def parse_output(stdout: str, stderr: str = "") -> SscmaOutput:
-    """Find the detections and timings among whatever else was printed.
+    """Find detections and timings in the output; ignore all other lines.
 
-    Raises SmokeTestError when a detection's numbers are not finite, or its class is negative:
-    then the model and the decoder do not fit each other.
+    Raises SmokeTestError when a detection's numbers are not finite or its class is negative, which
+    happens when the binary decodes the model by another family's rules.
     """
     reading = _Reading()
     for line in _lines(stdout, stderr):
@@ -118,20 +118,20 @@ def parse_output(stdout: str, stderr: str = "") -> SscmaOutput:
             x, y = _finite(point.groups(), line)
             reading.points.append((x, y))
         elif times := _TIMINGS.search(line):
-            reading.timings = Timings(*(int(text) for text in times.groups()))
+            reading.timings = SmokeTimings(*(int(text) for text in times.groups()))
     reading.finish_box()
     return SscmaOutput(tuple(reading.boxes), tuple(reading.classes), reading.timings)
 
 
 def explain_failure(exit_status: int, stdout: str, stderr: str) -> SmokeTestError:
-    """Why a run failed, from its exit status and what it printed."""
+    """Return the error for a failed run, from its exit status and output."""
     text = _COLOUR.sub("", f"{stdout}\n{stderr}")
     library = _MUSL_LIBRARY.search(text) or _GLIBC_LIBRARY.search(text)
     if library:
         return SmokeTestError(
             f"the test binary needs the library {library[1]}, which the camera does not have",
             "Update the camera's firmware, correct camera.library_path, or give a binary that "
-            "fits it with --runner.",
+            "fits the camera with --runner.",
         )
     for words, message, hint in _UNKNOWN_MODEL:
         if words in text:
@@ -144,16 +144,16 @@ def explain_failure(exit_status: int, stdout: str, stderr: str) -> SmokeTestErro
     if exit_status in (126, 127):
         return SmokeTestError(
             f"the test binary cannot be started on the camera: {_last(text)}",
-            "It must be built for the camera's RISC-V system; give another one with --runner.",
+            "Give another one with --runner, built for the camera's RISC-V system.",
         )
     if exit_status == -1 or 128 < exit_status <= 192:  # 128 + the signal's number
         return SmokeTestError(
             f"the test binary crashed (exit status {exit_status}): {_last(text)}",
-            "Its decoder may not fit this model; the flow on the camera may hold the TPU's memory.",
+            "Stop the flow, which may use the TPU's memory, or give another binary with --runner.",
         )
     return SmokeTestError(
         f"the test binary failed with exit status {exit_status}: {_last(text)}",
-        "Run it on the camera by hand, and compare the model with what it accepts.",
+        "Run it by hand on the camera to see more, or give another binary with --runner.",
     )
 
 
@@ -173,8 +173,8 @@ _UNKNOWN_MODEL = (
 
 _NOT_LOADED = (
     "the camera could not load the model",
-    "It is not whole, for another chip, or larger than the TPU's memory: stop the running flow "
-    "and try again.",
+    "It is damaged, for another chip, or larger than the TPU's free memory. Stop the running flow "
+    "and run the test again.",
 )
 
 _KNOWN_FAILURES = (
@@ -191,7 +191,7 @@ _KNOWN_FAILURES = (
     (
         "device_init",
         "the test binary was not allowed to use the TPU",
-        "It must run as root (see sudoers on the camera), and no other program may hold the TPU.",
+        "It must run as root (see sudoers on the camera). Stop other programs that use the TPU.",
     ),
 )
 
@@ -216,8 +216,8 @@ def _class_id(text: str, line: str) -> int:
 
 def _malformed(line: str) -> SmokeTestError:
     return SmokeTestError(
-        f"the camera printed a detection that makes no sense: {line.strip()[:120]!r}",
-        "The model's outputs do not fit the test binary's decoder; convert with `recam convert`.",
+        f"the camera printed an invalid detection: {line.strip()[:120]!r}",
+        "The test binary cannot decode this model; convert it with `recam convert`.",
     )
 
 

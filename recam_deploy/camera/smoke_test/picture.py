@@ -1,7 +1,7 @@
-"""A picture as the camera's test binary can read it.
+"""Convert a picture to the JPEG that the camera's test binary reads.
 
-The binary reads with OpenCV, which obeys EXIF rotation in some versions and knows PNG in others;
-an upright JPEG means the same to all.
+The binary uses OpenCV: some versions apply EXIF rotation, some read no PNG. All read an upright
+JPEG alike.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ORIENTATION = 0x0112
 
 @dataclass(frozen=True)
 class CameraPicture:
-    """`jpeg` is sent, `sent_size` (width, height) in pixels; `original` is upright RGB."""
+    """A picture: `jpeg` to send, its `sent_size` (width, height) in pixels, `original` in RGB."""
 
     jpeg: bytes
     sent_size: tuple[int, int]
@@ -28,9 +28,9 @@ class CameraPicture:
 
 
 def prepare_picture(path: Path) -> CameraPicture:
-    """Read a picture and make it fit to send; a plain JPEG is sent as it is, byte for byte.
+    """Read a picture and encode it as an upright JPEG of at most 4096 pixels a side.
 
-    Raises InputError when it cannot be read whole.
+    A JPEG that is so already is sent byte for byte. Raises InputError when it cannot be read.
     """
     original = read_picture(path)
     if _is_plain_jpeg(path):

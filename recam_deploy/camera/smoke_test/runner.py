@@ -1,7 +1,7 @@
-"""Running the camera's test binary once: bring what it takes, run it as root, read what it says.
+"""Run the camera's test binary once: upload its input, run it as root, parse its output.
 
-Everything of a run lies in a folder of its own, so that a picture found afterwards is this run's,
-whatever the camera's clock says. Whoever runs it holds the camera's lock.
+Each run has a folder of its own, so that the picture found there afterwards is this run's. The
+caller holds the camera's lock.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import contextlib
 import hashlib
 import io
 import secrets
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from ... import cvimodel
 from ...artifact import Artifact
 from ...errors import (
     CameraError,
@@ -28,7 +28,9 @@ from ...errors import (
 from ...progress import Progress
 from ...ssh.command import RemoteCommand
 from ...ssh.connection import Connection
-from ...ssh.scripts import END_RUN, INSTALL_PROGRAM, NEW_RUN
+from ...ssh.scripts import load
+from ...ssh.session import Result
+from ..checks import decoded_family
 from ..deployment import TrialResult
 from ..facts import CameraFacts
 from ..paths import CameraPaths
@@ -36,12 +38,12 @@ from ..workdir import make_work_folder
 from .binary import RunnerBinary, RunnerSource
 from .output import SscmaOutput, explain_failure, parse_output
 
-_OUTPUT_LIMIT = 32 << 20  # the picture has the model input's size, so far less is normal
+_OUTPUT_LIMIT = 32 << 20  # bytes; a picture of the model input's size is far smaller
 
 
 @dataclass(frozen=True)
 class RunnerUsed:
-    """The test binary of a run; `sha256` is None when it may not be read."""
+    """The test binary of a run; `sha256` is None when the user may not read it."""
 
     path: str
     sha256: str | None
@@ -50,24 +52,28 @@ class RunnerUsed:
 
 @contextlib.contextmanager
 def as_smoke_test_error() -> Iterator[None]:
-    """A camera that cannot do what the test needs has failed the test; other kinds stay theirs."""
+    """Turn a plain CameraError into SmokeTestError; pass its subclasses on."""
     try:
         yield
     except CameraError as error:
         if type(error) is CameraError:
-            hint = error.hint or "Look at what the camera has there, and try again."
+            hint = error.hint or "Run `recam doctor`, which checks the camera."
             raise SmokeTestError(error.message, hint) from error
         raise
 
 
 @contextlib.contextmanager
-def explaining_memory(artifact: Artifact, facts: CameraFacts) -> Iterator[None]:
-    """A model that could not be loaded is told with the memory that it takes and that there is."""
+def adding_memory_needs(artifact: Artifact, facts: CameraFacts) -> Iterator[None]:
+    """Add to a ModelNotLoadedError how much memory the model needs and the camera has."""
     try:
         yield
     except ModelNotLoadedError as error:
-        needed = cvimodel.read_model(artifact.cvimodel).ion_bytes
-        total = f"has {facts.ion_bytes / 1e6:.1f} MB in all" if facts.ion_bytes else "does not tell"
+        needed = artifact.read().layout.ion_bytes
+        total = (
+            f"has {facts.ion_bytes / 1e6:.1f} MB in all"
+            if facts.ion_bytes
+            else "does not report its size"
+        )
         error.message += (
             f": it needs {needed / 1e6:.1f} MB of the TPU's memory (ION), and the camera {total}"
         )
@@ -75,14 +81,17 @@ def explaining_memory(artifact: Artifact, facts: CameraFacts) -> Iterator[None]:
 
 
 def input_size(artifact: Artifact) -> tuple[int, int]:
-    """Width and height of the model's input in pixels. Raises InputError when it is no picture."""
+    """Return width and height of the model's input in pixels.
+
+    Raises InputError when the input is no picture.
+    """
     height, width = artifact.input_size
     if not (height and width):
-        height, width = cvimodel.read_model(artifact.cvimodel).input_size
+        height, width = artifact.read().layout.input_size
     return width, height
 
 
-def try_loading(
+def run_trial(
     connection: Connection,
     artifact: Artifact,
     facts: CameraFacts,
@@ -94,13 +103,15 @@ def try_loading(
 ) -> TrialResult:
     """Load the cvimodel `model` on the camera, and run it once on a grey picture.
 
-    Says why not where that cannot be: no test binary there, one that does not know the family, or
-    a sudo that wants a password when none was given. Raises SmokeTestError when the model or the
-    binary fails, SudoError, ConnectionFailedError.
+    The result says why this was not possible: a model that no program of the camera decodes, no
+    test binary, one that does not know the family, or a sudo password that was not given. Raises
+    SmokeTestError when the model or the binary fails, SudoError, ConnectionFailedError.
     """
+    if not decoded_family(artifact.read().layout):
+        return TrialResult(False, "the model was not tested: the camera decodes no such outputs")
     if facts.runner_sha256 is None:
         return TrialResult(
-            False, f"the model was not tried: no test binary is on it ({paths.runner})"
+            False, f"the model was not tested: the camera has no test binary ({paths.runner})"
         )
     grey = io.BytesIO()
     Image.new("RGB", input_size(artifact), "grey").save(grey, "JPEG")
@@ -108,14 +119,14 @@ def try_loading(
     try:
         with as_smoke_test_error():
             make_work_folder(connection, facts, paths)
-            with run.folder(), explaining_memory(artifact, facts):
+            with run.folder(), adding_memory_needs(artifact, facts):
                 run.execute(paths.runner, model, grey.getvalue(), timeout)
     except UnknownToRunnerError as error:
-        return TrialResult(False, f"the model was not tried: {error.message}")
+        return TrialResult(False, f"the model was not tested: {error.message}")
     except SudoPasswordNeededError as error:
-        return TrialResult(False, f"the model was not tried: {error.message}")
+        return TrialResult(False, f"the model was not tested: {error.message}")
     except SmokeTestError as error:
-        error.hint += " `--no-try` deploys without this."
+        error.hint += " `--no-try` deploys without this test."
         raise
     return TrialResult(True, "the model was loaded and run on the camera before the switch")
 
@@ -127,7 +138,7 @@ def ensure_runner(
     source: RunnerSource,
     progress: Progress,
 ) -> RunnerUsed:
-    """See to it that the camera has a test binary. Raises SmokeTestError when there is none."""
+    """Upload the test binary if needed. Raises SmokeTestError when there is none."""
     binary = source.to_upload(facts.runner_sha256)
     if binary:
         _upload_runner(connection, paths, binary, progress)
@@ -148,7 +159,8 @@ def _upload_runner(
         with progress.step("Uploading sscma-model", unit="bytes") as step:
             connection.upload(binary.path.read_bytes(), staged, mode=0o755, step=step)
         connection.run(
-            RemoteCommand.script(INSTALL_PROGRAM, staged, paths.runner, binary.sha256), timeout=60
+            RemoteCommand.script(load("install_program"), staged, paths.runner, binary.sha256),
+            timeout=60,
         )
     except CameraError:
         with contextlib.suppress(CameraError):
@@ -170,19 +182,36 @@ class RunnerRun:
 
     @contextlib.contextmanager
     def folder(self) -> Iterator[None]:
-        """Make the folder, and remove it in the end, as far as the connection allows."""
-        self._connection.run(RemoteCommand.script(NEW_RUN, self._paths.work, self._folder))
+        """Make the folder; remove it in the end, unless the connection is lost."""
+        self._connection.run(RemoteCommand.script(load("new_run"), self._paths.work, self._folder))
         try:
             yield
         finally:
             with contextlib.suppress(CameraError):
                 self._connection.remove(self._folder)
 
-    def bring_model(self, artifact: Artifact) -> PurePosixPath:
-        """Upload the model for this run alone."""
+    @property
+    def path(self) -> PurePosixPath:
+        """The run's folder on the camera."""
+        return self._folder
+
+    def upload(self, name: str, data: bytes, title: str) -> PurePosixPath:
+        """Upload a file into the run's folder; return its path there."""
+        path = self._folder / name
+        with self._progress.step(title, unit="bytes") as step:
+            self._connection.upload(data, path, step=step)
+        return path
+
+    def download(self, path: PurePosixPath, local: Path, limit: int) -> None:
+        """Download a file of at most `limit` bytes."""
+        with self._progress.step(f"Fetching {path.name}", unit="bytes") as step:
+            self._connection.download(path, local, limit=limit, step=step)
+
+    def upload_model(self, artifact: Artifact) -> PurePosixPath:
+        """Upload the model into the run's folder, and check its hash; return its path there."""
         path = self._paths.run_model(self._token, artifact.sha256)
         with self._progress.step(f"Uploading {artifact.cvimodel.name}", unit="bytes") as step:
-            self._connection.upload(artifact.cvimodel.read_bytes(), path, step=step)
+            self._connection.upload(artifact.read().data, path, step=step)
         self._check(path, artifact.sha256)
         return path
 
@@ -196,14 +225,12 @@ class RunnerRun:
     def execute(
         self, runner: PurePosixPath, model: PurePosixPath, jpeg: bytes, timeout: float
     ) -> SscmaOutput:
-        """Run the test binary as root, which the TPU needs, and read what it prints.
+        """Run the test binary as root, which the TPU needs, and parse its output.
 
-        The library path goes through `env`: a plain SSH command reads no login profile, and what
-        sudo keeps of the environment is a matter of each system's sudoers.
+        `env` sets the library path: an SSH command reads no login profile, and sudoers decides
+        which variables sudo keeps. `timeout` is in seconds.
         """
-        source = self._folder / "in.jpg"
-        with self._progress.step("Uploading the picture", unit="bytes") as step:
-            self._connection.upload(jpeg, source, step=step)
+        source = self.upload("in.jpg", jpeg, "Uploading the picture")
         command = RemoteCommand.of(
             "env",
             f"LD_LIBRARY_PATH={self._paths.library_path}",
@@ -212,43 +239,50 @@ class RunnerRun:
             source,
             self._output,
         ).named(runner.name)
-        with self._progress.step("Running the model on the camera"), self._ending():
-            result = self._connection.sudo(command, timeout=timeout, check=False)
+        result = self.execute_as_root(command, timeout)
         if not result.ok:
             raise explain_failure(result.exit_status, result.stdout, result.stderr)
         return parse_output(result.stdout, result.stderr)
 
+    def execute_as_root(self, command: RemoteCommand, timeout: float) -> Result:
+        """Run a program that uses the TPU, as root; end it when recam is interrupted."""
+        with self._progress.step("Running the model on the camera"), self._ending_if_interrupted():
+            return self._connection.sudo(command, timeout=timeout, check=False)
+
     @contextlib.contextmanager
-    def _ending(self) -> Iterator[None]:
-        """Where we are interrupted, end the test binary: the TPU would stay in use after us."""
+    def _ending_if_interrupted(self) -> Iterator[None]:
+        """End the test binary when recam is interrupted, for it would keep using the TPU."""
         try:
             yield
         except (KeyboardInterrupt, SystemExit):
             with contextlib.suppress(CameraError):
-                self._connection.sudo(RemoteCommand.script(END_RUN, self._folder), check=False)
+                self._connection.sudo(
+                    RemoteCommand.script(load("end_run"), self._folder), check=False
+                )
             raise
 
     @property
     def _output(self) -> PurePosixPath:
         return self._folder / "Out.jpg"
 
-    def fetch_output(self, local: Path) -> Path:
-        """Bring the run's picture here, and make sure that it is whole."""
+    def fetch_output(self) -> bytes:
+        """Download the run's picture. Raises SmokeTestError when it is missing or damaged."""
         expected = self._connection.sha256(self._output)
         if expected is None:
             raise SmokeTestError(
-                "the test binary ended well, but wrote no picture",
-                "The camera's storage may be full; see what else runs there.",
+                "the test binary succeeded, but wrote no picture",
+                "Run `recam doctor`: the camera's storage may be full.",
             )
-        with self._progress.step("Fetching Out.jpg", unit="bytes") as step:
-            self._connection.download(self._output, local, limit=_OUTPUT_LIMIT, step=step)
-        data = local.read_bytes()
+        with tempfile.TemporaryDirectory() as folder:
+            local = Path(folder) / self._output.name
+            self.download(self._output, local, _OUTPUT_LIMIT)
+            data = local.read_bytes()
         if hashlib.sha256(data).hexdigest() != expected or not _is_whole_picture(data):
             raise SmokeTestError(
-                "the camera's picture arrived damaged, and was thrown away",
+                "the camera's picture arrived damaged, and was discarded",
                 "Run the command again.",
             )
-        return local
+        return data
 
 
 def _is_whole_picture(data: bytes) -> bool:

@@ -1,1 +1,1 @@
-"""The flags that commands share, by what they are about."""
+"""Define the flags that several commands share, one module a subject."""

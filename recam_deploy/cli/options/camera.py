@@ -1,4 +1,4 @@
-"""Which camera a command is for, and how to log in to it; each is one value for the command."""
+"""Define the flags that choose a camera and say how to log in, grouped in dataclasses."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 _ASK_FLAG = "--nodered-token"
 _PANEL = "Camera"
 
-WAIT_SECONDS = 15.0  # what a run that was killed may have left going there ends in less
 Wait = Annotated[
     float,
     typer.Option(
         min=0,
         metavar="SECONDS",
-        help="How long to wait for another recam that is at work on the camera.",
+        help="How long to wait for another recam that holds the camera's lock.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -43,8 +42,8 @@ Profile = Annotated[
         "--camera",
         metavar="NAME",
         # The backslash keeps rich from taking the table's name for markup.
-        help="One of the cameras in recam.toml: --camera porch is its table \\[camera.porch], "
-        "and RECAM_PASSWORD_PORCH its own password. (or RECAM_CAMERA)",
+        help="A camera in recam.toml: --camera porch is the table \\[camera.porch], with its own "
+        "password in RECAM_PASSWORD_PORCH. (or RECAM_CAMERA)",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -68,9 +67,8 @@ User = Annotated[
 Key = Annotated[
     Path | None,
     typer.Option(
-        help="A private key file; the SSH agent and ~/.ssh/id_* are tried as well. "
-        "The password is never a flag: it comes from RECAM_PASSWORD, the system keyring or a "
-        "prompt.",
+        help="A private key file, used besides the SSH agent and ~/.ssh/id_*. The password is "
+        "never a flag: it comes from RECAM_PASSWORD, the system keyring or a prompt.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -78,7 +76,7 @@ AcceptHostKey = Annotated[
     bool,
     typer.Option(
         "--accept-host-key",
-        help="Trust a camera that was never seen before. A changed key is refused all the same.",
+        help="Trust the host key of a new camera. A changed key is still refused.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -86,7 +84,7 @@ NoderedUser = Annotated[
     str | None,
     typer.Option(
         "--nodered-user",
-        help="The user for Node-RED, where it asks for a login. The password is never a flag: it "
+        help="The user of Node-RED, where it requires a login. The password is never a flag: it "
         "comes from RECAM_NODERED_PASSWORD or a prompt. (or RECAM_NODERED_USER)",
         rich_help_panel=_PANEL,
     ),
@@ -95,7 +93,7 @@ NoderedToken = Annotated[
     bool,
     typer.Option(
         _ASK_FLAG,
-        help="Ask for an access token to Node-RED now; it is never given on the command line. "
+        help="Ask for an access token to Node-RED; it is never given on the command line. "
         "(or RECAM_NODERED_TOKEN)",
         rich_help_panel=_PANEL,
     ),
@@ -110,9 +108,10 @@ class PlaceFlags:
     profile: Profile = None
 
     def settings(self, *, needed: bool = True) -> Settings:
-        """The settings of that camera, with these flags over them.
+        """Load the settings of that camera; these flags override them.
 
-        Raises SettingsError; also when no camera is named at all, if one is `needed`.
+        Raises SettingsError for wrong settings, and when no camera is named although one is
+        `needed`.
         """
         from ...settings import CameraSettings, load_settings
 
@@ -122,7 +121,7 @@ class PlaceFlags:
             raise SettingsError(
                 "no camera is named",
                 "Give --host (192.168.42.1 over USB) or --camera, or set RECAM_HOST; `recam "
-                "discover` finds cameras, and `recam virtual up` plays one.",
+                "discover` finds cameras, and `recam virtual up` starts a virtual one.",
             )
         return settings
 
@@ -139,23 +138,23 @@ class CameraFlags(PlaceFlags):
 
 @dataclass(frozen=True)
 class NodeRedFlags:
-    """How to log in to the camera's Node-RED, where it asks for that."""
+    """How to log in to the camera's Node-RED, where it requires a login."""
 
     nodered_user: NoderedUser = None
     nodered_token: NoderedToken = False
 
-    def over(self, settings: Settings) -> Settings:
-        """The settings with these flags over them."""
+    def merge_flags(self, settings: Settings) -> Settings:
+        """Return the settings with these flags overriding them."""
         return settings.with_flags(camera={"node_red_user": self.nodered_user})
 
 
 class NodeRedCommand(TyperCommand):
-    """A command that takes `NodeRedFlags`: a token on its command line is not shown once more."""
+    """A command with `NodeRedFlags`: a token on its command line is refused, and not printed."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if any(word == _ASK_FLAG and next_[:1] != "-" for word, next_ in pairwise(args)):
             ctx.fail(
-                f"{_ASK_FLAG} takes no value, for a command line is seen by others. Put it "
+                f"{_ASK_FLAG} takes no value, for other users can see a command line. Put it "
                 "last, to be asked for the token, or set RECAM_NODERED_TOKEN."
             )
         return super().parse_args(ctx, args)

@@ -1,4 +1,4 @@
-"""Options that several commands share, with the words that explain them."""
+"""Define the options that most commands share, with their help."""
 
 from __future__ import annotations
 
@@ -7,10 +7,32 @@ from typing import Annotated
 
 import typer
 
+_LOGGING = "Transcript"
+
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document on stdout; logs go to stderr.")
+    bool, typer.Option("--json", help="Print one JSON document on stdout; progress on stderr.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+LogFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--log",
+        metavar="FILE",
+        help="Append a transcript of this run to a file: each command on the camera, HTTP exchange "
+        "and program, without passwords. Each run begins with a line that names it. (or RECAM_LOG)",
+        rich_help_panel=_LOGGING,
+        show_default=False,
+    ),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        help="Show a short form of the transcript on stderr.",
+        rich_help_panel=_LOGGING,
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done; change nothing.")]
 NoTry = Annotated[
     bool,
     typer.Option(
@@ -30,15 +52,15 @@ ArtifactPath = Annotated[
 Labels = Annotated[
     Path | None,
     typer.Option(
-        help="Class names, one a line in class order (or a JSON list); "
-        "they replace those of the model."
+        help="A file of class names, one a line in class order, or a JSON list. "
+        "They replace those of the model."
     ),
 ]
 Runner = Annotated[
     Path | None,
     typer.Option(
-        help="The sscma-model test binary to use (RISC-V). Without it: the one that is on the "
-        "camera, else the one that `recam runner fetch` has brought."
+        help="The test binary sscma-model to use (RISC-V). (default: the camera's own, else the "
+        "one that `recam runner fetch` downloaded)"
     ),
 ]
 Output = Annotated[
@@ -46,13 +68,13 @@ Output = Annotated[
     typer.Option(
         "--output",
         "-o",
-        help="Where to write the camera's own picture; ours goes beside it as .labeled.",
+        help="Where to write the camera's own picture; recam's goes beside it as .labeled.",
     ),
 ]
 _CVIMODEL = (
     "Where to write the .cvimodel; its manifest (.json) goes beside it. "
-    "(default: MODEL_int8.cvimodel, or the precision it has, in this folder)"
+    "(default: MODEL_int8.cvimodel, or its other precision, in this folder)"
 )
 CvimodelOutput = Annotated[Path | None, typer.Option("--output", "-o", help=_CVIMODEL)]
-# Where --output is the camera's picture.
+# For commands whose --output is the camera's picture.
 ModelOutput = Annotated[Path | None, typer.Option("--model-output", help=_CVIMODEL)]

@@ -1,4 +1,4 @@
-"""The options of a conversion, with the words that explain them; `convert` and `up` share them."""
+"""Define the options of a conversion, with their help; `convert` and `up` share them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Precision(str, Enum):
-    """What the numbers inside the cvimodel are."""
+    """The precision that the cvimodel computes in."""
 
     int8 = "int8"
     bf16 = "bf16"
@@ -25,7 +25,7 @@ class Precision(str, Enum):
 
 
 class Calibrator(str, Enum):
-    """Who measures the value ranges."""
+    """The calibrator: recam's fast one, or the compiler's."""
 
     fast = "fast"
     stock = "stock"
@@ -39,7 +39,7 @@ class Place(str, Enum):
 
 
 class Family(str, Enum):
-    """How the model is taken."""
+    """How the model's family is found: by structure, or not at all."""
 
     auto = "auto"
     raw = "raw"
@@ -56,8 +56,9 @@ Model = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL",
-        help="A YOLO11, YOLOv8, YOLO26 or YOLOv5 model; others with --family raw. ONNX; or a .pt "
-        "of Ultralytics' or TorchScript, a .tflite, or a .prototxt, made into ONNX first.",
+        help="A YOLO11, YOLOv8, YOLO26 or YOLOv5 model; others need --family raw. An .onnx file; "
+        "or a .pt (Ultralytics, TorchScript), .tflite or .prototxt, which is exported to ONNX "
+        "first.",
         show_default=False,
     ),
 ]
@@ -65,8 +66,8 @@ Calibration = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="A folder of pictures like those the camera will see; 50 to 200 are good. "
-        "INT8 takes its value ranges from them. (or `dataset` in recam.toml)",
+        help="A folder of 50 to 200 pictures like those the camera will see. The value ranges for "
+        "INT8 are measured on them. (or `dataset` in recam.toml)",
         show_default=False,
     ),
 ]
@@ -79,21 +80,21 @@ DataList = Annotated[
 Images = Annotated[
     int | None,
     typer.Option(
-        min=1, help="How many of the pictures to calibrate with. (default: all, at most 100)"
+        min=1, help="The number of pictures to calibrate with. (default: all, at most 100)"
     ),
 ]
 Verify = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="On how many pictures to compare the cvimodel with the float model. (default: 1)",
+        help="The number of pictures to compare with the float model on. (default: 1)",
     ),
 ]
 Quantize = Annotated[
     Precision | None,
     typer.Option(
-        help="int8; bf16 (no loss to speak of, about twice the size and time; f16 is the same); "
-        "mixed: int8 with the layers of --quantize-table, or of pose and segmentation heads, in "
+        help="int8. bf16: hardly any loss, about twice the size and time; f16 means the same. "
+        "mixed: int8, with the layers of --quantize-table, or of pose and segmentation heads, in "
         "bf16. (default: int8, or mixed for pose and segmentation)",
         rich_help_panel="Precision",
     ),
@@ -101,8 +102,17 @@ Quantize = Annotated[
 QuantizeTable = Annotated[
     Path | None,
     typer.Option(
-        help="Which layers stay in bf16: a tensor's name in the compiler's words and BF16, a line "
-        "each, as run_qtable writes it.",
+        help="A file of the layers that stay in bf16, as run_qtable writes it: on each line the "
+        "compiler's name of a tensor, and BF16.",
+        rich_help_panel="Precision",
+    ),
+]
+Int8Outputs = Annotated[
+    bool | None,
+    typer.Option(
+        "--int8-outputs",
+        help="Keep the outputs of a YOLO11 or YOLOv8 detector in int8: less memory on the camera "
+        "than float32.",
         rich_help_panel="Precision",
     ),
 ]
@@ -110,7 +120,7 @@ CalibrationTable = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="A calibration table made elsewhere, to be used instead of calibrating.",
+        help="An existing calibration table, to use instead of calibrating.",
         rich_help_panel="Precision",
     ),
 ]
@@ -118,7 +128,7 @@ CalibratorOption = Annotated[
     Calibrator | None,
     typer.Option(
         "--calibrator",
-        help="fast: our own, by the compiler's method, several times faster; stock: the "
+        help="fast: recam's own, by the compiler's method, several times faster. stock: the "
         "compiler's run_calibration. (default: fast)",
         rich_help_panel="Precision",
     ),
@@ -128,8 +138,8 @@ ExpectedCos = Annotated[
     typer.Option(
         min=0,
         max=1,
-        help="With --quantize mixed: search for the layers that must stay in bf16, until the "
-        "outputs' cosine reaches this. (default: 0.99; pose and segmentation are not searched)",
+        help="With --quantize mixed: search for layers to keep in bf16 until the outputs' cosine "
+        "reaches this. (default: 0.99; no search for pose and segmentation)",
         rich_help_panel="Precision",
     ),
 ]
@@ -138,8 +148,8 @@ MinLayerCos = Annotated[
     typer.Option(
         min=0,
         max=1,
-        help="Search with the compiler's run_qtable, which looks at layers whose own cosine is "
-        "below this, instead of by what each layer loses at the outputs.",
+        help="Search with the compiler's run_qtable, among the layers whose own cosine is below "
+        "this; recam's search ranks layers by their effect on the outputs.",
         rich_help_panel="Precision",
     ),
 ]
@@ -147,8 +157,8 @@ MaxFloatLayers = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="The most layers that the search may keep in bf16, even if that is too few for "
-        "--expected-cos: each takes about twice the space and time of int8.",
+        help="The most layers that the search may keep in bf16, even if --expected-cos is then "
+        "missed. Each takes about twice the space and time of int8.",
         rich_help_panel="Precision",
     ),
 ]
@@ -156,7 +166,7 @@ OutputNames = Annotated[
     str | None,
     typer.Option(
         metavar="NAME,…",
-        help="Tensors that the model is taken to end at, in this order. "
+        help="The tensors to end the model at, in this order. "
         "(default: found by the model's structure)",
         rich_help_panel="Other networks",
     ),
@@ -165,7 +175,7 @@ InputShape = Annotated[
     str | None,
     typer.Option(
         metavar="1,3,H,W",
-        help="Gives a model with a dynamic input its size.",
+        help="The input's size, for a model with a dynamic input.",
         rich_help_panel="Other networks",
     ),
 ]
@@ -174,8 +184,8 @@ FamilyOption = Annotated[
     typer.Option(
         "--family",
         help="auto: a family that the camera shows, recognised by structure. raw: any network with "
-        "one picture as its input; it runs on the TPU, but Node-RED on the camera will not show "
-        "it. (default: auto)",
+        "one picture as its input; the TPU runs it, but the camera's Node-RED does not show its "
+        "results. (default: auto)",
         rich_help_panel="Other networks",
     ),
 ]
@@ -183,7 +193,7 @@ Mean = Annotated[
     str | None,
     typer.Option(
         metavar="R,G,B",
-        help="With --family raw: subtracted from values 0 to 255. (default: 0,0,0)",
+        help="With --family raw: subtracted from the values 0 to 255. (default: 0,0,0)",
         rich_help_panel="Other networks",
     ),
 ]
@@ -191,7 +201,7 @@ Scale = Annotated[
     str | None,
     typer.Option(
         metavar="R,G,B",
-        help="With --family raw: multiplied after that. (default: 1/255 each)",
+        help="With --family raw: factors for the values after that. (default: 1/255 each)",
         rich_help_panel="Other networks",
     ),
 ]
@@ -207,22 +217,24 @@ Toolchain = Annotated[
     Place | None,
     typer.Option(
         "--toolchain",
-        help="Where the compiler runs: in an environment of its own on this machine, or in Docker "
-        "(macOS, Windows, Arm). (or RECAM_TOOLCHAIN; default: local)",
+        help="Where the compiler runs: local, in a Python environment on this machine; or docker, "
+        "for macOS, Windows and Arm. (or RECAM_TOOLCHAIN; default: local)",
     ),
 ]
 Paranoid = Annotated[
     bool | None,
     typer.Option(
         "--paranoid",
-        help="Let the compiler check its own steps as well, tensor by tensor, on the first "
-        "picture. It takes longer; our check of the finished cvimodel runs in any case.",
+        help="Run the compiler's own checks too, tensor by tensor, on the first picture. Takes "
+        "longer; recam checks the finished cvimodel in any case.",
     ),
 ]
 MinCosine = Annotated[
     float | None,
     typer.Option(
-        min=0, max=1, help="The least cosine any output may have against float. (default: 0.9)"
+        min=0,
+        max=1,
+        help="The least cosine between an output and the float model's. (default: 0.9)",
     ),
 ]
 MinMatched = Annotated[
@@ -230,14 +242,14 @@ MinMatched = Annotated[
     typer.Option(
         min=0,
         max=1,
-        help="The share of the float model's detections that must be found. (default: 0.75)",
+        help="The least share of the float model's detections to find. (default: 0.75)",
     ),
 ]
 
 
 @dataclass(frozen=True)
 class ConversionFlags:
-    """The flags of a conversion as one value; see `groups.grouped`."""
+    """The flags of a conversion; see `groups.grouped`."""
 
     calibration: Calibration = None
     data_list: DataList = None
@@ -246,6 +258,7 @@ class ConversionFlags:
     verify: Verify = None
     quantize: Quantize = None
     quantize_table: QuantizeTable = None
+    int8_outputs: Int8Outputs = None
     calibration_table: CalibrationTable = None
     calibrator: CalibratorOption = None
     expected_cos: ExpectedCos = None
@@ -262,10 +275,10 @@ class ConversionFlags:
     min_cosine: MinCosine = None
     min_matched: MinMatched = None
 
-    def over(self, settings: Settings) -> Settings:
-        """The settings with these flags over them.
+    def merge_flags(self, settings: Settings) -> Settings:
+        """Return the settings with these flags overriding them.
 
-        Raises SettingsError when a value is out of its range.
+        Raises SettingsError when a value is out of range.
         """
         convert: dict[str, Any] = {
             "dataset": self.calibration,

@@ -1,4 +1,4 @@
-"""Options of the commands that have to do with flows and live results."""
+"""Define the options for flows and live results."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ...flows.templates import TemplateName
 from .common import Labels
 
 if TYPE_CHECKING:
-    from ..flow_actions import FlowChoice
+    from ...workflows.flows import FlowChoice
 
 _WHAT, _FILLED = "What is pushed", "How it is filled in"
 
 
 class Sender(str, Enum):
-    """Where `detections` go."""
+    """Where the template `detections` sends its messages."""
 
     debug = "debug"
     mqtt = "mqtt"
@@ -27,7 +27,7 @@ class Sender(str, Enum):
 
 
 class Way(str, Enum):
-    """How a model gets to the camera."""
+    """How a model is uploaded."""
 
     ssh = "ssh"
     http = "http"
@@ -46,7 +46,7 @@ FlowFile = Annotated[
     Path | None,
     typer.Option(
         "--flow",
-        help="A flow file of yours instead, as Node-RED's editor exports it.",
+        help="Your own flow file instead of a template, as Node-RED's editor exports it.",
         rich_help_panel=_WHAT,
         show_default=False,
     ),
@@ -56,8 +56,8 @@ ModelArtifact = Annotated[
     typer.Option(
         "--model",
         metavar="ARTIFACT",
-        help="The model whose name and class names the flow gets; it must be in place on the "
-        "camera. (default: the one that is, with the class names of its model.json)",
+        help="The model whose name and class names go into the flow; it must be the active one on "
+        "the camera. (default: the active one, with the class names of its model.json)",
         rich_help_panel=_FILLED,
         show_default=False,
     ),
@@ -68,7 +68,7 @@ ScoreThreshold = Annotated[
         "--tscore",
         min=0,
         max=1,
-        help="The least score of a detection. (default: what the flow has)",
+        help="The least score of a detection. (default: the flow's value)",
         rich_help_panel=_FILLED,
     ),
 ]
@@ -78,7 +78,7 @@ IouThreshold = Annotated[
         "--tiou",
         min=0,
         max=1,
-        help="How much boxes of one class may overlap (IoU). (default: what the flow has)",
+        help="The most overlap (IoU) of two boxes of one class. (default: the flow's value)",
         rich_help_panel=_FILLED,
     ),
 ]
@@ -86,7 +86,7 @@ Line = Annotated[
     str | None,
     typer.Option(
         metavar="X1,Y1,X2,Y2",
-        help="With counting: the line, in percent of the picture. (default: 50,0,50,100)",
+        help="With counting: the line's ends, in percent of the picture. (default: 50,0,50,100)",
         rich_help_panel=_FILLED,
     ),
 ]
@@ -94,7 +94,7 @@ SendTo = Annotated[
     list[Sender] | None,
     typer.Option(
         "--to",
-        help="With detections: where they go; may be given more than once. (default: debug)",
+        help="With detections: where to send them; may be given more than once. (default: debug)",
         rich_help_panel=_FILLED,
     ),
 ]
@@ -124,15 +124,15 @@ Via = Annotated[
     Way,
     typer.Option(
         "--via",
-        help="ssh, or http: the camera's web API, for cameras whose SSH is switched off; the model "
-        "is read back and hashed.",
+        help="How to upload: by ssh, or by http through the camera's web API, for cameras whose "
+        "SSH is switched off. With http the model is downloaded again to compare its hash.",
     ),
 ]
 BackupName = Annotated[
     str | None,
     typer.Argument(
         metavar="BACKUP",
-        help="A name or number that `recam flow backups` lists, or a file. (default: the newest)",
+        help="A name or number from `recam flow backups`, or a file. (default: the newest)",
         show_default=False,
     ),
 ]
@@ -140,7 +140,7 @@ BackupName = Annotated[
 
 @dataclass(frozen=True)
 class FlowFlags:
-    """What is pushed, and how it is filled in."""
+    """The flags of a flow: the template or file, and the values filled in."""
 
     template: Template = None
     flow: FlowFile = None
@@ -154,12 +154,12 @@ class FlowFlags:
     http_url: HttpUrl = None
 
     def choice(self) -> FlowChoice:
-        """The template or file, read and checked before anything is asked of the camera.
+        """Read and check the template or file, before any request to the camera.
 
-        Raises FlowError.
+        Raises FlowError when a value or the file is not valid.
         """
         from ...flows.templates import Parameters
-        from ..flow_actions import choose_flow
+        from ...workflows.flows import choose_flow
 
         parameters = Parameters(
             line=self.line,
@@ -167,4 +167,4 @@ class FlowFlags:
             mqtt_topic=self.mqtt_topic,
             http_url=self.http_url,
         )
-        return choose_flow(self.template, self.flow, parameters)
+        return choose_flow(self.template and self.template.value, self.flow, parameters)

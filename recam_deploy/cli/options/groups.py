@@ -1,4 +1,4 @@
-"""Options that several commands share as one value: a dataclass with a field for each flag."""
+"""Pass options that several commands share as one value: a dataclass with a field for each flag."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Let typer see the fields of each dataclass among a command's parameters as flags of its own.
+    """Replace each dataclass among a command's parameters by its fields in the signature for typer.
 
     The command itself is called with the dataclasses.
     """

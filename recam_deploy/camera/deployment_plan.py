@@ -1,4 +1,4 @@
-"""What a deployment will do, computed from the artifact and the facts of the camera alone."""
+"""Plan a deployment from the artifact and the camera's facts; read and change nothing."""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from ..artifact import Artifact
-from .checks import refuse_full, refuse_too_large, refuse_unfit
+from ..cvimodel import ModelFile
+from .checks import (
+    needs_root,
+    refuse_full,
+    refuse_other_firmware,
+    refuse_too_large,
+    refuse_unsuitable,
+)
 from .facts import CameraFacts, KeptModel
+from .firmware import version_in
 from .model_info import entry_id, info_text, same_info
 from .paths import CameraPaths
 
@@ -21,7 +29,7 @@ _NAME_LIMIT = 100  # characters; of the record 4096 bytes are read, and JSON tak
 
 @dataclass(frozen=True)
 class PlanStep:
-    """One thing that will be done, to what, and why."""
+    """One change on the camera: the action, the path, and the reason."""
 
     action: str
     path: str
@@ -30,8 +38,11 @@ class PlanStep:
 
 @dataclass(frozen=True)
 class InfoChange:
-    """What happens to `model.json`: "write" `text`, "copy" `source` (a file of the history on the
-    camera), "remove" or "leave" it. `sha256` is of the file as it will be, None for none."""
+    """The change of `model.json`.
+
+    `action` is "write" (`text`), "copy" (`source`, a file of the history on the camera), "remove"
+    or "leave". `sha256` is that of the file afterwards, None for no file.
+    """
 
     action: str
     sha256: str | None
@@ -41,13 +52,13 @@ class InfoChange:
 
 @dataclass(frozen=True)
 class DeploymentPlan:
-    """What a deployment will do. No steps: all is in place already.
+    """The steps of a deployment; none when everything is in place.
 
-    The model comes from the file `model` here (`size` bytes), or from the history there
-    (`restored`), or is in place (both None). `keep` is the name under which the active one goes
-    into the history, "" when it does not, and `kept_as` the name that it has there already.
-    `forget` names what is removed there. `root` says that the folders are not ours to write to, so
-    that everything goes through sudo.
+    The model comes from the local file `model` (`size` bytes), or from the camera's history
+    (`restored`), or is active already (both None). `keep` is the name under which the active model
+    goes into the history, "" when it does not; `kept_as` is the name that it has there already.
+    `forget` are the names that are removed there. With `root`, scripts run through sudo, since the
+    user may not write to the folders.
     """
 
     paths: CameraPaths
@@ -55,7 +66,7 @@ class DeploymentPlan:
     id: str
     sha256: str
     size: int
-    model: Path | None
+    model: ModelFile | None
     restored: KeptModel | None
     info: InfoChange
     keep: str
@@ -72,14 +83,14 @@ class DeploymentPlan:
 
     @property
     def staged(self) -> PurePosixPath:
-        """Where the new model lies on the camera before the switch."""
+        """The new model's path on the camera before the switch."""
         return self.paths.staged_model(self.sha256)
 
     @property
     def previous(self) -> tuple[str, str] | None:
-        """Id and sha256 of the model that is active now; None when there is none, or none readable.
+        """Id and sha256 of the present model; None when there is none, or it is unreadable.
 
-        After a switch that was cut off it is the last one kept: what is active now was never whole.
+        After an interrupted switch it is the last one kept: the active files do not match then.
         """
         facts = self.facts
         if _half_switched(facts):
@@ -90,7 +101,7 @@ class DeploymentPlan:
         return entry_id(facts.active_sha256, facts.info_sha256), facts.active_sha256
 
     def as_json(self) -> dict[str, Any]:
-        """As `deploy --dry-run` shows it."""
+        """Return the document of `deploy --dry-run`."""
         return {
             "active": str(self.paths.active_model),
             "id": self.id,
@@ -111,30 +122,32 @@ def plan_deployment(
     history: int = 3,
     tries: bool = False,
 ) -> DeploymentPlan:
-    """What is to be done, from what there is.
+    """Plan how `artifact` becomes the active model.
 
-    `by` is who does it, for the record; `history` how many models are kept; `tries` whether the
-    model is run on the camera before the switch. Raises DeploymentError when it cannot be done:
-    folders that are links or read-only, something in the way, not enough space or TPU memory.
+    `by` goes into the record; `history` is the number of models to keep; `tries` adds the trial
+    before the switch. Raises DeploymentError when it cannot be done: folders that are links or
+    read-only, a folder in the way, too little space or TPU memory, a family unknown to the
+    firmware. Raises SudoError when the user may not write to the folders and there is no sudo.
     """
     wanted = info_text(artifact)
     text = wanted.encode()
     digest = hashlib.sha256(text).hexdigest()
-    # The facts hold no more than the beginning of a very long one: its hash tells then.
+    # The facts hold only the beginning of a long file, so compare the hash first.
     if facts.info_sha256 == digest or same_info(facts.info, wanted):
         info = InfoChange("leave", facts.info_sha256)
     else:
         info = InfoChange("write", digest, text)
-    moves = facts.active_sha256 != artifact.sha256
-    restored = _kept(facts, artifact.sha256) if moves else None
-    if moves:
+    switches = facts.active_sha256 != artifact.sha256
+    restored = _kept(facts, artifact.sha256) if switches else None
+    if switches:
         refuse_too_large(artifact, facts)
+        refuse_other_firmware(artifact, version_in(facts.firmware))
     return _plan(
         facts,
         paths,
         sha256=artifact.sha256,
         size=artifact.size,
-        model=artifact.cvimodel if moves and not restored else None,
+        model=artifact.read() if switches and not restored else None,
         restored=restored,
         info=info,
         who=(artifact.name, by),
@@ -154,10 +167,10 @@ def plan_rollback(
     history: int = 3,
     keeps: bool = True,
 ) -> DeploymentPlan:
-    """How a kept model becomes the active one again, with the `model.json` it had.
+    """Plan how a kept model becomes active again, with the `model.json` it had.
 
-    Without `keeps`, the one that is active now is not kept in its turn. Raises DeploymentError as
-    `plan_deployment` does.
+    Without `keeps`, the present model does not go into the history. Raises as `plan_deployment`
+    does.
     """
     if facts.info_sha256 == info_sha256:
         info = InfoChange("leave", info_sha256)
@@ -181,7 +194,7 @@ def plan_rollback(
 
 
 def kept_folder(paths: CameraPaths, kept: KeptModel) -> PurePosixPath:
-    """Where a kept model and its `model.json` lie."""
+    """Return the folder of a kept model and its `model.json`."""
     return paths.history / kept.name
 
 
@@ -191,7 +204,7 @@ def _plan(
     *,
     sha256: str,
     size: int,
-    model: Path | None,
+    model: ModelFile | None,
     restored: KeptModel | None,
     info: InfoChange,
     who: tuple[str, str],
@@ -200,7 +213,7 @@ def _plan(
     keeps: bool = True,
 ) -> DeploymentPlan:
     target = entry_id(sha256, info.sha256)
-    keep, kept_as = _keeping(facts, target, history) if keeps else ("", "")
+    keep, kept_as = _history_names(facts, target, history) if keeps else ("", "")
     plan = DeploymentPlan(
         paths=paths,
         facts=facts,
@@ -213,38 +226,49 @@ def _plan(
         keep=keep,
         kept_as=kept_as,
         record=_record(target, sha256, info.sha256, who),
-        forget=_forgotten(facts.kept, keep, kept_as, history),
-        root=facts.uid != 0 and not (facts.models.writable and facts.history.writable),
+        forget=_removed_names(facts.kept, keep, kept_as, history),
+        root=needs_root(facts),
         steps=(),
     )
     changes = plan.switches or info.action != "leave"
     if not changes and recorded_id(facts.record) == target and not plan.forget:
         return plan
-    refuse_unfit(facts, paths)
-    # Where the model is switched, the file system may keep the old one as a second name instead.
-    old = facts.active_bytes if plan.keep and not plan.kept_as else 0
+    refuse_unsuitable(facts, paths)
+    old = _kept_bytes(facts, keep, kept_as)
     refuse_full(facts, new=(size if plan.switches else 0) + len(info.text), old=old)
     return dataclasses.replace(plan, steps=tuple(_steps(plan, tries)))
+
+
+def bytes_to_keep(facts: CameraFacts, history: int) -> int:
+    """Return how many bytes the active model takes in the history when another is deployed."""
+    return _kept_bytes(facts, *_history_names(facts, "", history))
+
+
+def _kept_bytes(facts: CameraFacts, keep: str, kept_as: str) -> int:
+    """Return the space for a copy of the active model; a hard link may need none."""
+    return facts.active_bytes if keep and not kept_as else 0
 
 
 def _kept(facts: CameraFacts, sha256: str) -> KeptModel | None:
     return next((kept for kept in facts.kept if kept.sha256 == sha256), None)
 
 
-def _keeping(facts: CameraFacts, target: str, history: int) -> tuple[str, str]:
-    """The new name of the active model in the history, and the one that it has there."""
+def _history_names(facts: CameraFacts, target: str, history: int) -> tuple[str, str]:
+    """Return the active model's new name in the history, and the name that it has there."""
     if not facts.active_sha256 or not history or _half_switched(facts):
         return "", ""
     active = entry_id(facts.active_sha256, facts.info_sha256)
     if active == target:
         return "", ""
     order = 1 + max((kept.order for kept in facts.kept), default=0)
-    there = next((kept.name for kept in facts.kept if kept.id == active and kept.sha256), "")
-    return KeptModel(order, active, facts.active_sha256).name, there
+    present = next((kept.name for kept in facts.kept if kept.id == active and kept.sha256), "")
+    return KeptModel(order, active, facts.active_sha256).name, present
 
 
-def _forgotten(kept: tuple[KeptModel, ...], keep: str, kept_as: str, limit: int) -> tuple[str, ...]:
-    """The names in the history that go: those that are not whole, and the oldest over `limit`."""
+def _removed_names(
+    kept: tuple[KeptModel, ...], keep: str, kept_as: str, limit: int
+) -> tuple[str, ...]:
+    """Return the names to remove from the history: incomplete ones, the oldest over `limit`."""
     whole = [model.name for model in kept if model.sha256 and model.name != kept_as]
     stay = [*whole, *([keep] if keep else [])][-limit:] if limit else []
     return tuple(model.name for model in kept if model.name not in (*stay, kept_as))
@@ -257,11 +281,14 @@ def _record(target: str, sha256: str, info_sha256: str | None, who: tuple[str, s
 
 
 def _half_switched(facts: CameraFacts) -> bool:
-    """Whether a switch was cut off between the model and its `model.json`: then the two do not
-    belong together, and the model before is in the history already."""
-    meant = _parsed(facts.pending)
+    """Return whether a switch was interrupted between the model and its `model.json`.
+
+    The two files do not match then, and the model before is in the history already.
+    """
+    pending = _parsed(facts.pending)
     return (
-        meant.get("sha256") == facts.active_sha256 and meant.get("info_sha256") != facts.info_sha256
+        pending.get("sha256") == facts.active_sha256
+        and pending.get("info_sha256") != facts.info_sha256
     )
 
 
@@ -274,24 +301,24 @@ def _parsed(record: str) -> dict[str, Any]:
 
 
 def recorded_id(record: str) -> str | None:
-    """The id in a record's text; None for what is no record."""
+    """Read the id from a record's text; None where there is none."""
     found = _parsed(record).get("id")
     return found if isinstance(found, str) else None
 
 
 def _steps(plan: DeploymentPlan, tries: bool) -> list[PlanStep]:
-    return [*_bringing(plan, tries), *_switching(plan)]
+    return [*_steps_before_switch(plan, tries), *_steps_of_switch(plan)]
 
 
-def _bringing(plan: DeploymentPlan, tries: bool) -> Iterator[PlanStep]:
-    """All that is done before the active model changes."""
+def _steps_before_switch(plan: DeploymentPlan, tries: bool) -> Iterator[PlanStep]:
+    """Yield the steps before the active model changes."""
     models, staged = plan.facts.models, str(plan.staged)
     if not models.exists:
         yield PlanStep("make-folder", str(plan.paths.models), "it does not exist")
     if models.leftover_bytes:
-        yield PlanStep("clean", str(plan.paths.models), "an earlier run was cut off")
+        yield PlanStep("clean", str(plan.paths.models), "an earlier run was interrupted")
     if plan.model:
-        why = f"{plan.size} bytes, less what an earlier run has brought"
+        why = f"{plan.size} bytes, less those that an interrupted run has uploaded"
         yield PlanStep("upload-model", staged, why)
     if plan.restored:
         why = f"{plan.restored.id} of the history is the same model"
@@ -299,12 +326,12 @@ def _bringing(plan: DeploymentPlan, tries: bool) -> Iterator[PlanStep]:
     if plan.switches and tries:
         yield PlanStep("try-model", staged, "before it becomes the active one")
     if plan.keep:
-        why = "so that `recam rollback` can bring it back"
+        why = "so that `recam rollback` can restore it"
         yield PlanStep("keep-model", str(plan.paths.history / plan.keep), why)
 
 
-def _switching(plan: DeploymentPlan) -> Iterator[PlanStep]:
-    """The changes themselves, and what follows them."""
+def _steps_of_switch(plan: DeploymentPlan) -> Iterator[PlanStep]:
+    """Yield the steps that change the active model, and those after them."""
     facts, paths = plan.facts, plan.paths
     if plan.switches:
         why = f"another model is active ({facts.active_sha256[:12]})" if facts.active_sha256 else ""
@@ -316,7 +343,7 @@ def _switching(plan: DeploymentPlan) -> Iterator[PlanStep]:
         why = "class names or the model's checksum differ" if facts.info else "it does not exist"
         yield PlanStep("write-info", str(paths.active_info), why)
     record = str(paths.history / "active.json")
-    yield PlanStep("write-record", record, "it names what is active")
+    yield PlanStep("write-record", record, "it names the active model")
     for name in plan.forget:
-        why = "it is one of the oldest, or not whole"
+        why = "it is one of the oldest, or incomplete"
         yield PlanStep("forget-model", str(paths.history / name), why)

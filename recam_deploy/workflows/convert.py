@@ -1,4 +1,4 @@
-"""The work behind the commands, in the order `recam up` does it; commands print what it returns."""
+"""Convert a model: check all inputs, install the compiler if needed, run the steps."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ..conversion.from_settings import (
     read_options,
     read_pictures,
 )
+from ..conversion.int8_outputs import check_int8_outputs
 from ..conversion.plan import ConversionPlan, choose_quantization, plan_conversion
 from ..errors import CacheBusyError, InputError
 from ..files import copy_atomically, stem_of
@@ -32,8 +33,10 @@ from ..toolchain import TPU_MLIR_VERSION, Compiler, ensure, ensure_docker
 
 @dataclass(frozen=True)
 class PreparedConversion:
-    """A conversion whose inputs have all been read and found good; `export` is the one that the
-    ONNX model comes from, if the user gave a model of another framework."""
+    """A conversion whose inputs were read and checked.
+
+    `export` is the export that made the ONNX model from another framework's, if any.
+    """
 
     plan: ConversionPlan
     graph: onnx.ModelProto
@@ -48,7 +51,10 @@ def prepare_conversion(
     labels: Path | None,
     export: Exported | None = None,
 ) -> PreparedConversion:
-    """Read and check everything a conversion takes, before anything is spent on it."""
+    """Read and check all inputs of a conversion, before it takes time.
+
+    Raises InputError.
+    """
     convert = settings.convert
     read = read_raw_network if convert.family == "raw" else read_network
     network, graph = read(
@@ -62,6 +68,8 @@ def prepare_conversion(
     pictures = read_pictures(convert)
     options = read_options(convert, network, pictures)
     quantization = choose_quantization(network, convert.quantize, options.quantize_table)
+    if options.deploy.int8_outputs:
+        check_int8_outputs(network, quantization)
     target = output_path(model, output, quantization)
     plan = plan_conversion(
         network,
@@ -76,13 +84,14 @@ def prepare_conversion(
 def run_conversion(
     settings: Settings, progress: Progress, prepared: PreparedConversion
 ) -> ConversionResult:
-    """Install the compiler if need be, then convert.
+    """Install the compiler if needed, then convert.
 
-    The pictures are decoded once before anything is spent, unless that was done for these already.
+    The pictures are decoded first, unless an earlier run did so. Raises InputError, ToolchainError,
+    CompilationError or VerificationError.
     """
-    plan = prepared.plan
+    plan, cache = prepared.plan, step_cache(settings, progress)
     reading = plan.calibrate or plan.verify
-    if step_cache(settings).find(reading.key) is None:
+    if cache.find(reading.key) is None:
         check_pictures(plan.calibration.paths, progress)
     compiler = find_compiler(settings, progress)
     export = prepared.export
@@ -90,6 +99,7 @@ def run_conversion(
         plan,
         prepared.graph,
         compiler,
+        cache,
         settings.cache_dir,
         progress,
         origin=export.origin if export else None,
@@ -105,30 +115,30 @@ def run_conversion(
     if export:
         result = replace(result, steps=(export.step, *result.steps))
     with contextlib.suppress(CacheBusyError):
-        step_cache(settings).clean(max(1, settings.general.cache_limit_mb) * 1_000_000)
+        cache.clean(max(1, settings.general.cache_limit_mb) * 1_000_000)
     return result
 
 
 def copy_result(result: ConversionResult, step: str, file: str, target: Path) -> None:
-    """Copy a file that a step has left to where the user wants it; nothing if it left none."""
+    """Copy a step's file to `target`; do nothing when the step wrote none."""
     folder = next((done.folder for done in result.steps if done.name == step), None)
     if folder and (folder / file).is_file():
         copy_atomically(folder / file, target)
 
 
 def find_compiler(settings: Settings, progress: Progress) -> Compiler:
-    """The compiler that the settings name, installed now if it is not there."""
+    """Find the compiler that the settings name; install it if needed. Raises ToolchainError."""
     install = ensure_docker if settings.general.toolchain == "docker" else ensure
     return install(settings.cache_dir, progress)
 
 
-def step_cache(settings: Settings) -> StepCache:
-    """The finished conversion steps of this user."""
-    return StepCache(settings.cache_dir / "steps")
+def step_cache(settings: Settings, progress: Progress | None = None) -> StepCache:
+    """Open the cache of finished conversion steps."""
+    return StepCache(settings.cache_dir / "steps", progress)
 
 
 def output_path(model: Path, output: Path | None, quantization: str) -> Path:
-    """Where the cvimodel goes. Raises InputError where it cannot."""
+    """Return the path of the cvimodel. Raises InputError when it cannot be written."""
     target = output or Path(f"{stem_of(model)}_{quantization}.cvimodel")
     if target.suffix != ".cvimodel":
         raise InputError(
@@ -136,11 +146,11 @@ def output_path(model: Path, output: Path | None, quantization: str) -> Path:
             f"Name it {target.with_suffix('.cvimodel')}.",
         )
     if not target.parent.is_dir():
-        raise InputError(f"the folder {target.parent} does not exist", "Make it first.")
+        raise InputError(f"the folder {target.parent} does not exist", "Create it first.")
     manifest = target.with_suffix(".json")
     if manifest.exists() and not is_manifest(manifest):
         raise InputError(
-            f"the manifest would replace {manifest}, which is something else",
+            f"the manifest would replace {manifest}, which is no manifest",
             "Choose another name for the output.",
         )
     return target

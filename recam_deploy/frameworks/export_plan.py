@@ -1,4 +1,4 @@
-"""What an export will do, as data: the script, its arguments, where it runs, and its cache key."""
+"""Plan an export as data: the script, its arguments, its environment, and its cache key."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from .tflite_file import TFLITE
 from .torch_archive import TORCHSCRIPT, ULTRALYTICS
 
 STEP = "export"
-MADE = "model.onnx"
+OUTPUT_FILE = "model.onnx"
 SCRIPTS = Path(__file__).with_name("scripts")
 
-# Raise it when our own part of an export changes its result.
+# Raise it when recam's own part of an export changes its result. The scripts' bytes enter the key
+# as well: a change of a comment exports every model again.
 _EXPORT = 1
 
 
 @dataclass(frozen=True)
-class _Way:
-    """How one kind of model is exported; no environment means the compiler's own."""
+class _Recipe:
+    """How one kind of model is exported; without an `environment`, in the compiler's."""
 
     title: str
     scripts: tuple[str, ...]
@@ -37,13 +38,15 @@ class _Way:
     takes_size: bool = False
 
 
-_WAYS = {
-    ULTRALYTICS: _Way(
+_RECIPES = {
+    ULTRALYTICS: _Recipe(
         "an Ultralytics checkpoint", ("ultralytics_export.py",), TORCH, takes_size=True
     ),
-    TORCHSCRIPT: _Way("a TorchScript archive", ("torchscript_export.py",), TORCH, takes_size=True),
-    TFLITE: _Way("a TFLite model", ("tflite_export.py",), TFLITE_ENVIRONMENT),
-    CAFFE: _Way(
+    TORCHSCRIPT: _Recipe(
+        "a TorchScript archive", ("torchscript_export.py",), TORCH, takes_size=True
+    ),
+    TFLITE: _Recipe("a TFLite model", ("tflite_export.py",), TFLITE_ENVIRONMENT),
+    CAFFE: _Recipe(
         "a Caffe network", ("caffe_export.py", "caffe_network.py", "caffe_layers.py"), None
     ),
 }
@@ -51,8 +54,11 @@ _WAYS = {
 
 @dataclass(frozen=True)
 class ExportPlan:
-    """`files` are the model's own with their hashes, as they are named in the folder that the
-    script works in; `result` is the name of the ONNX file in the step's folder."""
+    """A planned export.
+
+    `files` are the model's files: for each, its name in the script's work folder, its path, and its
+    sha256. `result` is the name of the ONNX file in the step's folder.
+    """
 
     model: FrameworkModel
     title: str
@@ -64,33 +70,33 @@ class ExportPlan:
     result: str
 
     def display(self) -> str:
-        """The command line, as it is run in a folder that holds the model and the script."""
+        """Return the command line as it is run in a folder with the model and the script."""
         return shlex.join(("python", self.scripts[0], *self.arguments))
 
 
 def plan_export(model: FrameworkModel, size: Sequence[int] | None = None) -> ExportPlan:
-    """Plan the export of `model`; `size` is the input's height and width, where a PyTorch model
-    does not say it or another is wanted.
+    """Plan the export of `model`; `size` is the input's height and width in pixels.
 
-    Raises UnsupportedModelError for a model that was recognised and cannot be taken.
+    A PyTorch model needs `size` where it does not hold its own. Raises UnsupportedModelError for a
+    model that was recognised and cannot be converted.
     """
     if model.refusal:
         raise UnsupportedModelError(
-            f"{model.path.name} cannot be taken: {model.refusal.reason}", model.refusal.hint
+            f"{model.path.name} cannot be converted: {model.refusal.reason}", model.refusal.hint
         )
-    way = _WAYS[model.kind]
-    if size and not way.takes_size:
+    recipe = _RECIPES[model.kind]
+    if size and not recipe.takes_size:
         raise UnsupportedModelError(
-            f"{model.path.name} says itself how large its input is",
+            f"the input size of {model.path.name} is fixed in the file",
             "Leave --imgsz out (and `imgsz` in recam.toml).",
         )
     files = tuple((f"model{p.suffix.lower()}", p, sha256_of(p)) for p in model.files)
-    arguments = [files[0][0], "--output", MADE]
+    arguments = [files[0][0], "--output", OUTPUT_FILE]
     for name, _, _ in files[1:]:
         arguments += ["--weights", name]
     if size:
         arguments += ["--imgsz", *map(str, size)]
-    scripts = (*way.scripts, "exporting.py")
+    scripts = (*recipe.scripts, "exporting.py")
     stem = stem_of(model.path)
     key = step_key(
         STEP,
@@ -100,22 +106,22 @@ def plan_export(model: FrameworkModel, size: Sequence[int] | None = None) -> Exp
             "files": [digest for _, _, digest in files],
             "name": stem,
             "arguments": arguments,
-            "environment": way.environment.digest if way.environment else "compiler",
+            "environment": recipe.environment.digest if recipe.environment else "compiler",
             "scripts": [hashlib.sha256((SCRIPTS / s).read_bytes()).hexdigest() for s in scripts],
         },
     )
     return ExportPlan(
         model=model,
-        title=way.title,
+        title=recipe.title,
         key=key,
         scripts=scripts,
         arguments=tuple(arguments),
-        environment=way.environment,
+        environment=recipe.environment,
         files=files,
         result=f"{stem}.onnx",
     )
 
 
 def exported_folders(steps: Path) -> list[Path]:
-    """The folders in the step cache that hold exported models."""
+    """List the folders in the step cache that hold exported models."""
     return sorted(path for path in steps.glob(f"{STEP}-*") if path.is_dir())

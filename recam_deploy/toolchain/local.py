@@ -1,6 +1,6 @@
-"""How an installed compiler lies on the disk, and what its tools must find in their environment.
+"""Define the paths of a compiler installed on this machine, and the environment of its tools.
 
-tpu_mlir-1.7-<hash>/        one environment; <hash> stands for the lock file and this layout
+tpu_mlir-1.7-<hash>/        one environment; <hash> is that of `lock_digest`
   toolchain.json            the manifest, written last
   env/                      a virtual environment of CPython 3.10 with requirements.lock
   stand-ins/bin/dot         instead of Graphviz
@@ -20,20 +20,20 @@ from .compiler import Call
 
 TPU_MLIR_VERSION = "1.7"
 
-# Part of the folder's name: raise it whenever what is built beside the lock's packages changes.
+# Enters the folder's name. Raise it when anything but the lock's packages changes in the folder.
 LAYOUT_VERSION = 2
 
 MANIFEST = "toolchain.json"
 
-# Of the libraries that the wheel bundles in lib/third_party, the only ones that its compiler for
-# the cv18xx chips loads. The others go: its glibc (libc, libm, libpthread 2.35) kills every process
-# on a newer system, its libpython shadows that of an interpreter built with a shared one, and
-# libgcc_s belongs to the system's glibc. The binaries look there themselves (RUNPATH), so leaving
-# the folder off LD_LIBRARY_PATH would not do.
+# The libraries in the wheel's lib/third_party that the compiler for the cv18xx chips loads. The
+# others are removed: the bundled glibc (libc, libm, libpthread 2.35) crashes every process on a
+# newer system, libpython hides that of an interpreter built with a shared one, and libgcc_s must
+# match the system's glibc. Leaving the folder out of LD_LIBRARY_PATH is not enough, for the
+# binaries' RUNPATH names it.
 BUNDLED_LIBRARIES = frozenset({"libdnnl.so.3", "libomp.so.5", "libstdc++.so.6", "libz.so.1"})
 
-# run_qtable draws a graph with Graphviz after its search, dies when there is no `dot`, and needs
-# nothing of it. Every tool imports plotly, which only draws under --debug_cmd.
+# run_qtable draws a graph with Graphviz after its search, and fails without `dot`, though it does
+# not use the graph. Every tool imports plotly, which only draws under --debug_cmd.
 STAND_INS: Mapping[str, str] = {
     "bin/dot": "#!/bin/sh\n# Instead of Graphviz: nobody looks at what run_qtable draws.\nexit 0\n",
     "python/plotly/__init__.py": '"""Instead of plotly, which the tools import and never use."""\n',
@@ -44,8 +44,8 @@ STAND_INS: Mapping[str, str] = {
     ),
 }
 
-# What the tools may inherit; everything else (PYTHONHOME, LD_PRELOAD, a caller's virtual
-# environment) could only break them.
+# The variables that the tools inherit; others (PYTHONHOME, LD_PRELOAD, a caller's virtual
+# environment) can break them.
 _INHERITED = ("HOME", "USER", "LOGNAME", "TMPDIR", "TMP", "TEMP", "TZ", "LANG", "LANGUAGE")
 THREAD_SETTINGS = ("OMP_", "OPENBLAS_", "MKL_", "KMP_")
 _INHERITED_PREFIXES = ("LC_", *THREAD_SETTINGS)
@@ -68,7 +68,7 @@ class Toolchain:
 
     @classmethod
     def at(cls, root: Path) -> Toolchain:
-        """The compiler whose folder is `root`, whether it is there or not."""
+        """Return the compiler whose folder is `root`, which need not exist."""
         package = root / "env" / "lib" / "python3.10" / "site-packages" / "tpu_mlir"
         return cls(
             root=root,
@@ -80,20 +80,22 @@ class Toolchain:
 
     @property
     def simulator_libraries(self) -> tuple[Path, ...]:
-        """The folders that LD_LIBRARY_PATH must name for `libcviruntime.so` to load in any
-        Python. Its RUNPATH leads to the rest, so a process keeps its own libstdc++."""
+        """Return the folders for LD_LIBRARY_PATH that let any Python load `libcviruntime.so`.
+
+        Its RUNPATH finds the other libraries, so a process keeps its own libstdc++.
+        """
         return (self.package / "lib",)
 
     def script(self, tool: str) -> Path:
-        """The file of a tool, for instance "model_transform"."""
+        """Return the path of a tool's script, for instance of "model_transform"."""
         return self.package / "python" / "tools" / f"{tool}.py"
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
-        """The whole environment of a tool's process, from that of the caller.
+        """Return the whole environment of a tool's process; `base` is the caller's.
 
-        The scripts start `tpuc-opt` and each other by bare name through a shell, so PATH leads to
-        them; and they are run directly, not through the wheel's console entries, which would set
-        LD_LIBRARY_PATH anew.
+        The scripts start `tpuc-opt` and each other by bare name through a shell, so PATH must hold
+        their folders. They are run directly: the wheel's console entries would replace
+        LD_LIBRARY_PATH.
         """
         kept = {
             name: value
@@ -132,7 +134,7 @@ class Toolchain:
         environ: Mapping[str, str],
         reads: Sequence[Path] = (),
     ) -> Iterator[Call]:
-        """See `Compiler.calling`; here every file of the user's is within reach."""
+        """Implement `Compiler.calling`; the program can read every file of the user."""
         yield Call(tuple(str(word) for word in words), self.environment(environ))
 
 
@@ -141,18 +143,20 @@ def _joined(*folders: Path | str) -> str:
 
 
 def requirements_lock() -> bytes:
-    """The contents of requirements.lock as shipped."""
+    """Return the contents of requirements.lock as shipped."""
     return lock_path().read_bytes()
 
 
 def lock_path() -> Path:
-    """Where requirements.lock lies."""
+    """Return the path of requirements.lock."""
     return Path(__file__).with_name("requirements.lock")
 
 
 def lock_digest() -> str:
-    """The sha256 (hex) that names an environment: of requirements.lock, the stand-ins and the
-    layout's version."""
+    """Return the sha256 (hex) that names an environment.
+
+    It is of requirements.lock, the stand-ins, the kept libraries and the layout's version.
+    """
     digest = hashlib.sha256(requirements_lock())
     for name, text in sorted(STAND_INS.items()):
         digest.update(f"\0{name}\0{text}".encode())
@@ -161,10 +165,10 @@ def lock_digest() -> str:
 
 
 def toolchain_folder(cache_dir: Path) -> Path:
-    """The folder of all environments in the user's cache."""
+    """Return the folder of all environments in the user's cache."""
     return cache_dir / "toolchain"
 
 
 def toolchain_root(cache_dir: Path) -> Path:
-    """The folder of the environment that this release of recam uses."""
+    """Return the folder of the environment that this release of recam uses."""
     return toolchain_folder(cache_dir) / f"tpu_mlir-{TPU_MLIR_VERSION}-{lock_digest()[:12]}"

@@ -1,0 +1,61 @@
+"""Read a model file of any supported kind, without running code in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from ..cvimodel import MAGIC, CviModel, read_model
+from ..errors import InputError
+from ..frameworks import FrameworkModel, recognise
+from ..network.model import Network
+from ..network.reading import load_onnx, opset_of, read_network
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """A readable ONNX file: its network, or the error with which `convert` refuses it."""
+
+    path: Path
+    ir_version: int
+    opset: int
+    network: Network | None = None
+    refusal: InputError | None = None
+
+
+Inspection: TypeAlias = "CviModel | OnnxModel | FrameworkModel"
+
+
+def inspect(file: Path) -> Inspection:
+    """Read a .cvimodel, an .onnx file, or a model of another framework.
+
+    Raises InputError for a file that is none of these, or is damaged.
+    """
+    if _is_cvimodel(file):
+        return read_model(file)
+    return recognise(file) or _inspect_onnx(file)
+
+
+def _is_cvimodel(file: Path) -> bool:
+    """Recognise a cvimodel by its first bytes, a damaged one by its name."""
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(len(MAGIC))
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be read: {error.strerror or error}",
+            "Give the path of an .onnx or .cvimodel file.",
+        ) from error
+    return start == MAGIC or file.suffix == ".cvimodel"
+
+
+def _inspect_onnx(file: Path) -> OnnxModel:
+    model = load_onnx(file)
+    ir_version, opset = model.ir_version, opset_of(model)
+    try:
+        network, _ = read_network(file)
+    except InputError as refusal:
+        # The file itself is valid; `recam convert` would raise this error.
+        return OnnxModel(file, ir_version, opset, refusal=refusal)
+    return OnnxModel(file, ir_version, opset, network)

@@ -1,0 +1,95 @@
+"""Compare a cvimodel with its float model on pictures, and write the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..artifact import Artifact
+from ..conversion.layer_dump import compile_layer_dump
+from ..detection.pictures import list_pictures
+from ..errors import InputError
+from ..files import write_atomically
+from ..frameworks import exported_folders
+from ..interaction import Interaction
+from ..report.comparison import Comparison, compare
+from ..report.html import render
+from ..report.layers import LayerMeter
+from ..report.subject import find_float_model, read_subject
+from ..settings import Settings
+from ..toolchain.simulator import Simulator
+from .convert import find_compiler
+
+
+@dataclass(frozen=True)
+class VerifyResult:
+    """The comparison, and the HTML report of it."""
+
+    comparison: Comparison
+    report: Path
+
+
+def verify(
+    settings: Settings,
+    interaction: Interaction,
+    artifact: Artifact,
+    images: Path,
+    *,
+    model: Path | None = None,
+    report: Path | None = None,
+    limit: int = 20,
+    layer_images: int = 0,
+) -> VerifyResult:
+    """Run both models on the first `limit` pictures of a folder, and write the report.
+
+    With `layer_images` above 0, measure each layer's loss on so many pictures too. Raises
+    InputError, ToolchainError or SimulatorError.
+    """
+    target = _report_path(report, artifact.cvimodel)
+    pictures = list_pictures(images)
+    exported = exported_folders(settings.cache_dir / "steps")
+    float_model = find_float_model(artifact, model, (artifact.cvimodel.parent, Path(), *exported))
+    subject = read_subject(artifact, float_model)
+    simulator = Simulator(find_compiler(settings, interaction), settings.cache_dir / "tmp")
+    meter = None
+    if layer_images:
+        meter = _meter(artifact, simulator, settings.cache_dir, interaction, layer_images)
+    comparison = compare(subject, pictures, simulator, interaction, limit, meter)
+    write_atomically(target, render(comparison).encode())
+    if comparison.detects and not comparison.agreement.reference:
+        interaction.warn(
+            "the float model found nothing on these pictures, so no detections were compared; "
+            "use pictures with objects of its classes"
+        )
+    return VerifyResult(comparison, target)
+
+
+def _meter(
+    artifact: Artifact,
+    simulator: Simulator,
+    cache_dir: Path,
+    interaction: Interaction,
+    images: int,
+) -> LayerMeter:
+    """Prepare to measure all layers, or without the conversion's files those in the cvimodel."""
+    dump = compile_layer_dump(artifact, simulator.compiler, cache_dir, interaction)
+    if dump is None:
+        interaction.warn(
+            "the conversion's files are no longer in the cache, or its manifest names options that "
+            "this version does not know, so only the few layers in the cvimodel itself are "
+            "compared; run `recam convert` again to compare all"
+        )
+        return LayerMeter(simulator, artifact.cvimodel, images)
+    table = dump.quantize_table
+    return LayerMeter(simulator, dump.cvimodel, images, complete=True, quantize_table=table)
+
+
+def _report_path(report: Path | None, cvimodel: Path) -> Path:
+    target = report or Path(f"{cvimodel.stem}.report.html")
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"the report {target} does not end in .html", f"Name it {target}.html.")
+    if not target.parent.is_dir():
+        raise InputError(f"the folder {target.parent} does not exist", "Create it first.")
+    if target.is_dir():
+        raise InputError(f"{target} is a folder", "Give the report another name.")
+    return target
