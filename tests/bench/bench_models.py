@@ -1,11 +1,13 @@
-"""The models and pictures that are measured on; `data` is the folder ../shared/data of the project,
-or wherever --data says. Only the bundled model needs nothing beside the project.
+"""The models and pictures that are measured on: the bundled model, and those of a folder.
 
-    python tests/bench/bench_models.py FOLDER [--data FOLDER]
+    python tests/bench/bench_models.py FOLDER --data DATA
 
 writes a trained model at 640 into FOLDER, with pictures to calibrate it: yolo11n-shapes-320 with a
 larger input, and its own pictures, four on a canvas. Prints how well it finds, on each quarter of
 such canvases, what the model at 320 finds there.
+
+DATA is a folder with exports in `onnx/` and their pictures in `shapes/images/calib`,
+`shapes/images/test` and `images`; it is not part of the project.
 """
 
 from __future__ import annotations
@@ -33,7 +35,6 @@ from recam_deploy.network.prepare import prepare
 from recam_deploy.network.reading import read_network, read_raw_network
 
 PROJECT = Path(__file__).resolve().parents[2]
-SHARED = PROJECT.parent / "shared" / "data"
 TILED_MODEL, TILED_PICTURES = "yolo11n-shapes-640.onnx", "pictures-640"
 
 _BYTES_BGR = Preprocessing((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bgr")
@@ -63,12 +64,16 @@ class Subject:
         return read_calibration_set(self.calibration, self.images)
 
 
-def subjects(data: Path) -> dict[str, Subject]:
-    """All subjects by name; those whose files are missing are left out."""
+def subjects(data: Path | None) -> dict[str, Subject]:
+    """All subjects by name, the bundled model alone without `data`; those whose files are missing
+    are left out."""
     demo = PROJECT / "device" / "demo"
+    bundled = Subject("demo", demo / "shapes.onnx", demo / "calibration", 20, demo / "test")
+    if data is None:
+        return {bundled.name: bundled}
     onnx_folder, shapes = data / "onnx", data / "shapes" / "images"
     found = (
-        Subject("demo", demo / "shapes.onnx", demo / "calibration", 20, demo / "test"),
+        bundled,
         Subject(
             "yolo11n-320",
             onnx_folder / "yolo11n-shapes-320.onnx",
@@ -222,7 +227,7 @@ def write_tiled(data: Path, folder: Path) -> tuple[Path, Path]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--data", type=Path, default=SHARED)
+    parser.add_argument("--data", type=Path, required=True)
     options = parser.parse_args()
     model, pictures = write_tiled(options.data, options.folder)
     subject = subjects(options.data)["yolo11n-320"]

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-from bench_models import SHARED, Subject, subjects
+from bench_models import Subject, subjects
 
 from recam_deploy.calibrator.calibrate import calibrate
 from recam_deploy.conversion import verification
@@ -177,7 +177,7 @@ def differences(stock: Path, fast: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=SHARED)
+    parser.add_argument("--data", type=Path, help="see bench_models.py")
     parser.add_argument("--only", action="append")
     parser.add_argument("--images", type=int, default=12)
     parser.add_argument("--work", type=Path)

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from bench_models import SHARED, Subject, subjects
+from bench_models import Subject, subjects
 from calibration_accuracy import Workshop
 
 from recam_deploy.conversion.commands import (
@@ -164,7 +164,7 @@ def bench(subject: Subject, folder: Path, options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, default=SHARED)
+    parser.add_argument("--data", type=Path, help="see bench_models.py")
     parser.add_argument("--model", default="yolox-nano")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--pictures", type=Path, help="to calibrate and search with")
@@ -173,7 +173,10 @@ def main() -> None:
     parser.add_argument("--expected-cos", type=float, default=0.999)
     parser.add_argument("--work", type=Path)
     options = parser.parse_args()
-    subject = subjects(options.data)[options.model]
+    known = subjects(options.data)
+    if options.model not in known:
+        parser.error(f"there is no model {options.model}; --data may name a folder that has it")
+    subject = known[options.model]
     if options.pictures:
         subject = replace(subject, calibration=options.pictures, images=None)
     subject = replace(subject, test=options.test or subject.test)

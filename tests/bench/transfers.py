@@ -36,9 +36,8 @@ from shaped_link import Shape, shaped
 from sshd_parts import SYSTEM_PATH, known_hosts, make_key, start_plain
 
 from recam_deploy.settings import CameraSettings
-from recam_deploy.ssh.auth import Login
+from recam_deploy.ssh.auth import PasswordOnce, SshLogin
 from recam_deploy.ssh.connection import Connection, connect
-from recam_deploy.ssh.session import PasswordOnce
 
 _BLOCK = 64 * 1024  # beyond gzip's window of 32 KiB, so that a repeated block gains it nothing
 _YARDSTICK = "scp"
@@ -106,7 +105,7 @@ def _recam_up_afresh(link: Link, source: Path, target: Path) -> None:
 def _recam_up_packed(link: Link, source: Path, target: Path) -> None:
     settings = _settings(link.port, link.known_hosts, link.key)
     packed = Connection(
-        link.packed, settings, Login("127.0.0.1", settings.user, PasswordOnce(None))
+        link.packed, settings, SshLogin("127.0.0.1", settings.user, PasswordOnce(None))
     )
     packed.upload(source.read_bytes(), PurePosixPath(target))
 

@@ -1,4 +1,4 @@
-"""A model that fails is taken back: before the switch by its trial, after it by `put_back`."""
+"""A model that fails is taken back: before the switch by its trial, after it by `revert`."""
 
 from __future__ import annotations
 
@@ -13,56 +13,55 @@ from PIL import Image
 
 from recam_deploy.artifact import load_artifact
 from recam_deploy.camera.deployment import Deployment, apply
-from recam_deploy.camera.history import PutBack, put_back
+from recam_deploy.camera.history import RevertResult, revert
 from recam_deploy.camera.lock import Lock
-from recam_deploy.camera.paths import CameraPaths
-from recam_deploy.cli.camera_actions import (
-    at_work,
+from recam_deploy.errors import SmokeTestError
+from recam_deploy.interaction import NoInteraction
+from recam_deploy.progress import SilentProgress
+from recam_deploy.settings import load_settings
+from recam_deploy.workflows.deploy import (
+    CameraContext,
     deploy_tested,
+    open_camera,
     plan_for,
     prepare_smoke_test,
 )
-from recam_deploy.cli.login import open_connection
-from recam_deploy.errors import SmokeTestError
-from recam_deploy.progress import SilentProgress
-from recam_deploy.settings import Settings, load_settings
-from recam_deploy.ssh.connection import Connection
-from recam_deploy.terminal import Terminal
 
 QUIET = SilentProgress()
 
 
 @contextmanager
-def working(camera: FaultCamera) -> Iterator[tuple[Settings, Connection, Lock]]:
+def working(camera: FaultCamera) -> Iterator[tuple[CameraContext, Lock]]:
     settings = load_settings(camera.environment)
-    with (
-        open_connection(settings, Terminal(as_json=True), accept_host_key=False) as connection,
-        at_work(connection, settings, "testing", QUIET, 5) as lock,
-    ):
-        yield settings, connection, lock
+    with open_camera(settings, NoInteraction()) as context, context.hold_lock("testing", 5) as lock:
+        yield context, lock
 
 
-def deployed(
-    camera: FaultCamera, settings: Settings, connection: Connection, lock: Lock
-) -> Deployment:
+def deployed(camera: FaultCamera, context: CameraContext, lock: Lock) -> Deployment:
     artifact = load_artifact(camera.artifact("new"))
-    return apply(plan_for(connection, settings, artifact), connection, QUIET, lock)
+    return apply(plan_for(context, artifact), context.connection, QUIET, lock)
 
 
-def deployed_and_put_back(camera: FaultCamera, cut: bool = False) -> PutBack:
-    with working(camera) as (settings, connection, lock):
-        done = deployed(camera, settings, connection, lock)
-        paths = CameraPaths.from_settings(settings.camera)
+def deployed_and_put_back(camera: FaultCamera, cut: bool = False) -> RevertResult:
+    with working(camera) as (context, lock):
+        done = deployed(camera, context, lock)
         if cut:
             camera.proxy.cut_all()
-        return put_back(done, connection, paths, lock, QUIET, keep=settings.camera.history)
+        return revert(
+            done,
+            context.connection,
+            context.paths,
+            lock,
+            QUIET,
+            keep=context.settings.camera.history,
+        )
 
 
 def test_the_old_model_comes_back_with_its_names(camera: FaultCamera) -> None:
     info = camera.info.read_text()
     back = deployed_and_put_back(camera)
     assert back.done
-    assert re.fullmatch("the model before .* is active again", back.words)
+    assert re.fullmatch("the model before .* is active again", back.message)
     assert camera.active.read_bytes() == b"the old model"
     assert camera.info.read_text() == info
     camera.holds_one_of(b"the old model")
@@ -82,7 +81,7 @@ def test_a_camera_that_keeps_no_models_is_told_to_have_none_to_go_back_to(
     monkeypatch.setitem(camera.environment, "RECAM_HISTORY", "0")
     back = deployed_and_put_back(camera)
     assert not back.done
-    assert "deploy the one before again" in back.words
+    assert "deploy the one before again" in back.message
     camera.holds_one_of(camera.artifact("new"))
 
 
@@ -97,7 +96,7 @@ def test_the_old_model_comes_back_over_a_switch_that_was_cut_off(virtual: FaultC
     assert virtual.active.read_bytes() != b"the old model"
     assert virtual.info.read_text() == info
     back = deployed_and_put_back(virtual)
-    assert "is active again" in back.words
+    assert "is active again" in back.message
     assert virtual.active.read_bytes() == b"the old model"
     assert virtual.info.read_text() == info
 
@@ -105,7 +104,7 @@ def test_the_old_model_comes_back_over_a_switch_that_was_cut_off(virtual: FaultC
 def test_what_cannot_be_put_back_is_said_with_the_way_to_do_it(camera: FaultCamera) -> None:
     back = deployed_and_put_back(camera, cut=True)
     assert not back.done
-    assert re.search("could not be put back .* run `recam rollback`", back.words)
+    assert re.search("could not be restored .* run `recam rollback`", back.message)
     camera.holds_one_of(camera.artifact("new"))
     camera.recam("rollback").fine()
     assert camera.active.read_bytes() == b"the old model"
@@ -115,7 +114,7 @@ def test_without_a_model_before_the_new_one_stays(camera: FaultCamera) -> None:
     camera.active.unlink()
     back = deployed_and_put_back(camera)
     assert not back.done
-    assert "there was no model before" in back.words
+    assert "there was no model before" in back.message
     camera.holds_one_of(camera.artifact("new"))
 
 
@@ -126,15 +125,15 @@ def test_a_model_that_fails_its_smoke_test_never_becomes_the_active_one(
     Image.new("RGB", (128, 64), "navy").save(picture)
     artifact = load_artifact(camera.artifact("new"))
     camera.put_runner("echo 'E engine load model failed'; exit 1")
-    with working(camera) as (settings, connection, lock):
-        smoke = prepare_smoke_test(settings, picture, None, tmp_path / "Out.jpg")
+    with working(camera) as (context, lock):
+        smoke = prepare_smoke_test(context.settings, picture, None, tmp_path / "Out.jpg")
         with pytest.raises(SmokeTestError, match="could not load"):
-            deploy_tested(connection, settings, artifact, smoke, QUIET, lock)
+            deploy_tested(context, artifact, smoke, lock)
         assert camera.active.read_bytes() == b"the old model"
         assert camera.parts() == []
         camera.put_runner(GOOD_RUNNER)
-        tested = deploy_tested(connection, settings, artifact, smoke, QUIET, lock)
-    assert tested.deployment.tried
+        tested = deploy_tested(context, artifact, smoke, lock)
+    assert tested.deployment.trial
     assert len(tested.report.detections) == 1
     assert camera.holds_one_of(camera.artifact("new"))
     assert Image.open(tmp_path / "Out.jpg").size == (128, 64)

@@ -15,9 +15,9 @@ from PIL import Image
 from recam_deploy.errors import CompilationError
 from recam_deploy.process import Completed
 from recam_deploy.progress import SilentProgress
-from recam_deploy.ssh import connection as connection
+from recam_deploy.ssh import connection, session
 from recam_deploy.step_cache import StepCache
-from recam_deploy.toolchain.layout import Toolchain
+from recam_deploy.toolchain.local import Toolchain
 from recam_deploy.toolchain.tools import ToolCommand, run_tool
 
 LAST = b"the last result"
@@ -84,7 +84,8 @@ def test_row_11_a_camera_that_restarts_during_a_run_gives_no_result(
 def test_row_11_a_connection_that_falls_silent_is_waited_for_in_bounds(
     camera: FaultCamera, picture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "_GRACE_SECONDS", 0.5)
+    for module in (connection, session):
+        monkeypatch.setattr(module, "GRACE_SECONDS", 0.5)
     state = camera.shims.state
     camera.put_runner(f"touch {state}/hit; exec sleep 4723.5")
 

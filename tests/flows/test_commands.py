@@ -92,7 +92,8 @@ def test_show_and_pull_give_the_flows_as_they_are(recam: Recam, tmp_path: Path) 
     assert "model 'finder'" in recam("flow", "show").stdout
     assert done(recam("flow", "pull", "-o", "mine.json", "--json"))["nodes"] == len(own_flows())
     assert json.loads((tmp_path / "mine.json").read_text()) == own_flows()
-    assert "there already" in refused(recam("flow", "pull", "-o", "mine.json", "--json"))["message"]
+    error = refused(recam("flow", "pull", "-o", "mine.json", "--json"))
+    assert "exists already" in error["message"]
     assert done(recam("flow", "pull", "-o", "mine.json", "--force", "--json"))["rev"]
 
 
@@ -112,7 +113,7 @@ def test_a_dry_run_and_a_diff_say_the_same_and_send_nothing(recam: Recam, runtim
 def test_a_flow_whose_nodes_do_not_come_up_is_an_error_that_says_what_was_done(
     recam: Recam, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recam_deploy.cli.flow_actions.wait_until_up", lambda *_: False)
+    monkeypatch.setattr("recam_deploy.workflows.flows.wait_until_up", lambda *_: False)
     told = recam("flow", "push", "--yes", "--json")
     assert refused(told)["kind"] == "node_red"
     document = json.loads(told.stdout)
@@ -120,7 +121,7 @@ def test_a_flow_whose_nodes_do_not_come_up_is_an_error_that_says_what_was_done(
     assert flows(runtime) != own_flows()
     lines = recam("flow", "push", "--yes")
     assert lines.exit_code == 1
-    assert "error: the flow is pushed, but its nodes are not up yet" in lines.stderr
+    assert "error: the flow is pushed, but its nodes do not run yet" in lines.stderr
 
 
 def test_a_backup_is_compared_alone(recam: Recam) -> None:
@@ -159,7 +160,7 @@ def test_nothing_is_changed_where_nobody_can_be_asked(recam: Recam, runtime: Run
 def test_the_flows_before_are_kept_here_when_ssh_is_off(recam: Recam) -> None:
     result = recam("flow", "push", "--yes")
     assert result.exit_code == 0
-    assert "kept here only" in result.stderr
+    assert "backed up on this machine only" in result.stderr
 
 
 def test_a_flow_of_the_users_own_is_pushed(recam: Recam, runtime: Runtime, tmp_path: Path) -> None:
@@ -180,8 +181,8 @@ BAD = [
     (("--flow", "text.json"), "is not JSON"),
     (("--flow", "broken.json"), "wired to 'nobody'"),
     (("--flow", "none.json", "--template", "record"), "exclude each other"),
-    (("--line", "1,2,3,4"), "counts nothing"),
-    (("--template", "counting", "--line", "far away"), "cannot be used"),
+    (("--line", "1,2,3,4"), "does not count"),
+    (("--template", "counting", "--line", "far away"), "is invalid"),
     (("--model", "none.json"), "does not exist"),
 ]
 

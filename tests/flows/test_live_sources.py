@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
 from node_red_runs import free_port
 from paho.mqtt import publish
+from typer.testing import CliRunner
 from websockets.sync.server import ServerConnection, serve
 
+from recam_deploy.cli.main import app
 from recam_deploy.errors import ConnectionFailedError
 from recam_deploy.live.events import LiveEvent, NodeReply
 from recam_deploy.live.mqtt import MqttSource
@@ -30,27 +29,6 @@ EVENT = {"resolution": [640, 480], "boxes": [[10, 10, 4, 4, 50, 0]], "labels": [
 def invoke(count: int) -> str:
     data = {**EVENT, "count": count, "perf": [[1, 2, 3]]}
     return json.dumps({"type": 1, "name": "invoke", "code": 0, "data": data})
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[int]:
-    program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-    if not program:
-        pytest.skip("mosquitto is not installed")
-    port = free_port()
-    (tmp_path / "conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    process = subprocess.Popen([program, "-c", tmp_path / "conf"], stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with socket.socket() as link:
-                if link.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.02)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def tell(port: int, node: str, text: str | bytes, client: str = "recamera") -> None:
@@ -137,6 +115,25 @@ def test_the_preview_socket_is_read_where_the_broker_is_closed(preview: int) -> 
     source.close()
     assert [event.count for event in report.events] == [0, 1, 2]
     assert report.first[0].box == (8, 8, 12, 12)
+
+
+def test_watch_says_that_it_reads_the_preview_instead_of_the_broker(
+    preview: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "HOST": "127.0.0.1",
+        "MQTT_PORT": str(free_port()),
+        "PREVIEW_PORT": str(preview),
+        "SETTINGS": "",
+    }.items():
+        monkeypatch.setenv(f"RECAM_{name}", value)
+    done = CliRunner().invoke(app, ["watch", "--count", "2", "--json"])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["count"] == 2
+    assert (
+        f"closed from outside; reading the camera's preview socket (127.0.0.1 port {preview})"
+        in (done.stderr)
+    )
 
 
 def test_a_camera_that_offers_neither_is_said_to_at_once() -> None:

@@ -19,19 +19,18 @@ from typing import Any
 from planted import issued, keep, lawful, secret
 from virtual.nodered import installation, nodejs
 
-from recam_deploy.flows.client import Login, NodeRed
+from recam_deploy.flows.client import NodeRed, NodeRedLogin
 from recam_deploy.flows.document import Node
 from recam_deploy.settings import load_settings
 
-CAMERA_TYPES = ("sscma", "camera", "model", "preview", "stream", "save")
+CAMERA_TYPES = ("sscma", "camera", "model", "preview", "stream", "save", "capture")
 FACTORY_TYPES = (
     *("ui-base", "ui-page", "ui-group", "ui-theme", "ui-text", "ui-template", "ui-gauge"),
     *("ui-chart", "ui-slider", "ui-dropdown", "OS", "Uptime", "CPUs", "Memory", "light"),
 )
-NO_LOGIN = Login()
+NO_LOGIN = NodeRedLogin()
 USER = "admin"
 PASSWORD, TOKEN = secret("the password of Node-RED"), secret("the token of Node-RED")
-SHARED_FACTORY = Path(__file__).resolve().parents[3] / "shared" / "data/flows/factory.json"
 
 _STUB = """
 module.exports = function (RED) {
@@ -74,7 +73,7 @@ class Runtime:
     port: int
     folder: Path
 
-    def client(self, login: Login = NO_LOGIN, timeout: float = 15.0) -> NodeRed:
+    def client(self, login: NodeRedLogin = NO_LOGIN, timeout: float = 15.0) -> NodeRed:
         return NodeRed("127.0.0.1", self.port, login, timeout=timeout)
 
     def log(self) -> str:

@@ -18,9 +18,9 @@ from sshd_parts import USERS_PASSWORD
 
 from recam_deploy.artifact import Artifact
 from recam_deploy.camera.deployment import Deployment, apply
+from recam_deploy.camera.deployment_plan import plan_deployment
 from recam_deploy.camera.facts import gather_facts
 from recam_deploy.camera.lock import hold
-from recam_deploy.camera.plan import plan_deployment
 from recam_deploy.camera.smoke_test.binary import find_runner
 from recam_deploy.camera.smoke_test.run import SmokeReport, run_smoke_test
 from recam_deploy.errors import DeploymentError, SmokeTestError, SudoError
@@ -249,7 +249,7 @@ FAILING = {
     "wrote no picture": "exit 0",
     "arrived damaged": 'head -c 300 "$2" >"$3"',
     "did not finish within 1 s": "sleep 4716.25",
-    "makes no sense": 'echo "score: nan target: 1"; cp "$2" "$3"',
+    "an invalid detection": 'echo "score: nan target: 1"; cp "$2" "$3"',
 }
 
 

@@ -42,6 +42,6 @@ def test_flows_are_not_kept_through_a_link(plain: Server) -> None:
     (work / "flows").symlink_to(elsewhere)
     with connect(plain.settings, password=PASSWORD) as connection:
         facts = gather_facts(connection, plain.paths)
-        with pytest.raises(CameraError, match="could not be kept"):
+        with pytest.raises(CameraError, match="could not be backed up"):
             keep_flows(connection, facts, plain.paths, "0001-abc.json", b"[1]")
     assert not list(elsewhere.iterdir())

@@ -200,7 +200,7 @@ def test_something_that_is_no_ssh_server_is_told_apart(plain: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=lambda: server.accept()[0].close())
         thread.start()
-        with pytest.raises(ConnectionFailedError, match="not as an SSH server"):
+        with pytest.raises(ConnectionFailedError, match="does not answer as an SSH server"):
             connect(plain.settings_with(port=server.getsockname()[1], timeout=5))
         thread.join()
 

@@ -16,12 +16,16 @@ from sshd_parts import known_hosts
 
 from recam_deploy.artifact import Artifact
 from recam_deploy.camera.deployment import Deployment
-from recam_deploy.camera.lock import hold
-from recam_deploy.cli.camera_actions import deploy_artifact, deploy_tested, prepare_smoke_test
 from recam_deploy.errors import ConnectionFailedError
-from recam_deploy.progress import SilentProgress
+from recam_deploy.interaction import NoInteraction
 from recam_deploy.settings import CameraSettings, load_settings
 from recam_deploy.ssh.connection import connect
+from recam_deploy.workflows.deploy import (
+    deploy_artifact,
+    deploy_tested,
+    open_camera,
+    prepare_smoke_test,
+)
 
 if TYPE_CHECKING:
     from tests.openssh.conftest import Server
@@ -52,8 +56,8 @@ def through(plain: Server, proxy: Proxy) -> CameraSettings:
 def deploy(plain: Server, proxy: Proxy, artifact: Artifact) -> Deployment:
     """As `recam deploy` does once it has read its arguments."""
     settings = load_settings().with_flags(camera=dict(through(plain, proxy)))
-    with connect(settings.camera) as connection:
-        return deploy_artifact(connection, settings, artifact, SilentProgress(), wait=20)
+    with open_camera(settings, NoInteraction()) as camera:
+        return deploy_artifact(camera, artifact, wait=20)
 
 
 def commands(plain: Server) -> int:
@@ -96,10 +100,11 @@ def test_testing_a_model_that_is_in_place_costs_eight_commands(
     inputs = prepare_smoke_test(settings, picture, runner, plain.folder / "Out.jpg")
     for _ in range(2):
         before = commands(plain)
-        with connect(settings.camera) as connection:
-            quiet = SilentProgress()
-            with hold(connection, plain.paths.work, "testing", quiet) as lock:
-                deploy_tested(connection, settings, artifact, inputs, quiet, lock)
+        with (
+            open_camera(settings, NoInteraction()) as camera,
+            camera.hold_lock("testing", wait=0) as lock,
+        ):
+            deploy_tested(camera, artifact, inputs, lock)
     assert commands(plain) - before == 8
 
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from left_files import files_below, secret_in
@@ -22,6 +23,9 @@ from recam_deploy.settings import load_settings
 
 INSTALLED = frozenset({"toolchain", "frameworks", "node-red", "uv"})
 """Folders of the cache in which programs lie, not what was made with them."""
+
+
+VERDICT = "secrecy"
 
 
 class Secrecy:
@@ -70,6 +74,8 @@ class Secrecy:
             session.config.hook.pytest_runtest_logreport(report=report)
         if found:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if is_worker(session.config):
+            session.config.workeroutput[VERDICT] = self._verdict  # type: ignore[attr-defined]
 
     def _findings(self) -> Iterator[tuple[str, str, str]]:
         """The test, the place and the secret of each leak."""
@@ -100,6 +106,26 @@ class Secrecy:
             terminalreporter.write_line(self._verdict)
 
 
+class WorkersVerdicts:
+    """What pytest-xdist's workers looked through; each draws and looks for its own secrets."""
+
+    def __init__(self) -> None:
+        self._verdicts: list[str] = []
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        self._verdicts.append(getattr(node, "workeroutput", {}).get(VERDICT, "a worker crashed"))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for verdict in self._verdicts:
+            terminalreporter.write_line(verdict)
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this process runs tests for another one that shows their results."""
+    return hasattr(config, "workerinput")
+
+
 def _report(test: str, message: str) -> pytest.TestReport:
     """The leak as an error of the test in which it was seen."""
     return pytest.TestReport(
@@ -113,9 +139,12 @@ def _report(test: str, message: str) -> pytest.TestReport:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Watch over the session, unless it only lists the tests."""
-    if not config.option.collectonly:
-        config.pluginmanager.register(Secrecy(), "secrecy")
+    """Record what tests print, in the process that runs them; nothing when they are only listed."""
+    if config.option.collectonly:
+        return
+    has_workers = bool(config.getoption("numprocesses", None))
+    recorder = Secrecy() if is_worker(config) or not has_workers else WorkersVerdicts()
+    config.pluginmanager.register(recorder, "secrecy")
 
 
 @pytest.fixture(scope="session", autouse=True)

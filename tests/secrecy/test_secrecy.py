@@ -170,7 +170,15 @@ def test_a_secret_is_known_in_disguise(disguise: Callable[[str], str]) -> None:
     assert (found_in(f"before {disguise(ODD)} after".encode()) or "").startswith("one with odd")
 
 
-@pytest.mark.parametrize("innocent", [b"", b"\0" * 100, b"recamera", CAMERA_PASSWORD[:8].encode()])
+@pytest.mark.parametrize(
+    "innocent",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\0" * 100, id="zeros"),
+        pytest.param(b"recamera", id="a word"),
+        pytest.param(CAMERA_PASSWORD[:8].encode(), id="half a mark"),
+    ],
+)
 def test_other_data_is_no_secret(innocent: bytes) -> None:
     assert found_in(innocent) is None
 

@@ -93,7 +93,7 @@ def simulated(compiler: Compiler, model: Path, folder: Path) -> list[bytes]:
     folder.mkdir()
     noise = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     (folder / "0.in").write_bytes(noise.tobytes())
-    script = resource("device/tpu_run.py")
+    script = resource("device/on_camera/tpu_run.py")
     files: tuple[str | Path, ...] = ("--input", folder / "0.in", "--output-dir", folder / "out")
     words = (compiler.python, script, model, *files)
     with compiler.calling(words, folder, os.environ, [script, model]) as call:

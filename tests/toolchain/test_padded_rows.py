@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from virtual.sscma.engine import Engine
-from virtual.sscma.letterbox import frame_bytes, input_bytes
+from virtual.sscma.input_image import Format, InputImage, frame_bytes, input_bytes
 from virtual.sscma.resident import load
 
 from recam_deploy.conversion.commands import deploy_command
@@ -71,7 +71,8 @@ def live(toolchain: Toolchain, model: Path, *, video: bool = True) -> list[NDArr
         resident = await load(engine, model)
         try:
             fill = frame_bytes if video else input_bytes
-            return (await resident.run(fill(resident.model, PICTURE))).arrays
+            image = InputImage(PICTURE.shape[1], PICTURE.shape[0], Format.PACKED)
+            return (await resident.run(fill(resident.model, image, PICTURE))).arrays
         finally:
             await resident.close()
 

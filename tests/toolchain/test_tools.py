@@ -130,7 +130,7 @@ def test_an_operator_that_it_lacks_is_named(toolchain: Toolchain, tmp_path: Path
 def test_a_file_that_is_no_onnx_is_said_to_be_none(toolchain: Toolchain, tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.onnx"
     garbage.write_text("garbage")
-    with pytest.raises(CompilationError, match="damaged or is none"):
+    with pytest.raises(CompilationError, match="damaged or is not"):
         run(toolchain, transform(garbage), tmp_path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import flatbuffers
@@ -45,6 +45,15 @@ def yolo11_tensors(
         outputs.append(Tensor(f"box{stride}", (1, 64, grid, grid), dtype, 1.0, ""))
         outputs.append(Tensor(f"cls{stride}", (1, classes, grid, grid), dtype, 1.0, ""))
     return [image], outputs
+
+
+def int8_tensors(
+    box_scale: float, class_scale: float, size: int = 64
+) -> tuple[list[Tensor], list[Tensor]]:
+    """The same with INT8 outputs; the scales are those at stride 8, at the others all are 1."""
+    inputs, outputs = yolo11_tensors(size, dtype="int8")
+    scaled = [replace(outputs[0], qscale=box_scale), replace(outputs[1], qscale=class_scale)]
+    return inputs, [*scaled, *outputs[2:]]
 
 
 def cvimodel_bytes(
@@ -169,6 +178,7 @@ def _tensor(builder: flatbuffers.Builder, tensor: Tensor, address: int) -> int:
     builder.PrependInt8Slot(3, _DTYPES[tensor.dtype], 0)
     for field, offset in {1: name, 4: shape, 6: quant, 10: pixel_format}.items():
         builder.PrependUOffsetTRelativeSlot(field, offset, 0)
+    builder.PrependBoolSlot(11, tensor.aligned, False)
     return int(builder.EndObject())
 
 

@@ -80,6 +80,16 @@ BAD_INPUT: list[tuple[str, list[str], str]] = [
         ["convert", "m.onnx", "--calibration", "pictures", "-o", "package.cvimodel"],
         "package.json",
     ),
+    (
+        "float outputs asked to be int8",
+        ["convert", "m.onnx", "--calibration", "pictures", "--int8-outputs", "--quantize", "bf16"],
+        "the precision is bf16",
+    ),
+    (
+        "int8 outputs of another family",
+        ["convert", "m.onnx", "--calibration", "pictures", "--int8-outputs", "--family", "raw"],
+        "this model is raw",
+    ),
     ("output is a file", ["demo", "-o", "text.onnx"], "text.onnx"),
     ("no host", ["deploy", "x.cvimodel"], "no camera is named"),
     ("missing artifact", ["deploy", "none.json", "--host", "127.0.0.1"], "does not exist"),
@@ -211,7 +221,7 @@ def test_a_bug_exits_with_3_and_names_a_log(capsys: pytest.CaptureFixture[str]) 
     assert caught.value.exit_code == 3
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["kind"] == "bug"
-    log = Path(error["hint"].split()[-1])
+    log = Path(error["hint"].partition("the log ")[2].split()[0])
     assert "inside" in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
 
@@ -322,7 +332,7 @@ def test_stopping_what_does_not_run_is_no_error() -> None:
 def test_help_breaks_lines_at_the_terminal_s_edge_and_nowhere_else() -> None:
     lines = runner.invoke(app, ["up", "--help"], env={"COLUMNS": "600"}).stdout.splitlines()
     second = next(line for line in lines if "does not become the active one" in line)
-    assert second.strip().endswith("only looked at.")
+    assert second.strip().endswith("only reads from the camera.")
 
 
 def test_help_names_defaults_and_variables() -> None:
@@ -330,7 +340,7 @@ def test_help_names_defaults_and_variables() -> None:
     text = " ".join(runner.invoke(app, ["up", "--help"], env={"COLUMNS": "300"}).stdout.split())
     assert "RECAM_HOST" in text
     assert "default: 0.75" in text
-    assert "is its table [camera.porch]" in text
+    assert "is the table [camera.porch]" in text
 
 
 def test_a_dry_run_prints_the_commands_and_writes_nothing(
@@ -349,6 +359,29 @@ def test_a_dry_run_prints_the_commands_and_writes_nothing(
     assert [line for line in lines if not line.startswith("# ")] == document["commands"]
     assert [line.split(":")[0] for line in lines[:2]] == ["# network.onnx", "# images.txt"]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "asked"),
+    [
+        ([], {}, False),
+        (["--int8-outputs"], {}, True),
+        ([], {"RECAM_CONVERT_INT8_OUTPUTS": "true"}, True),
+    ],
+    ids=["by default", "flag", "setting"],
+)
+@pytest.mark.usefixtures("pictures")
+def test_int8_outputs_are_made_only_where_they_are_asked_for(
+    model: Path, words: list[str], environment: dict[str, str], asked: bool
+) -> None:
+    convert = ["convert", str(model), "--calibration", "pictures", "--dry-run", "--json"]
+    result = runner.invoke(app, [*convert, *words], env=environment)
+    more = " --quant_output" if asked else ""
+    assert json.loads(result.stdout)["commands"][-1] == (
+        "model_deploy.py --mlir network.mlir --quantize INT8 --calibration_table calibration_table "
+        f"--chip cv181x --quant_input{more} --fuse_preprocess --aligned_input "
+        "--customization_format RGB_PACKED --model network.cvimodel"
+    )
 
 
 def test_an_empty_cache_is_told_and_cleaned() -> None:

@@ -62,7 +62,15 @@ def test_every_flow_is_well_formed_and_known_by_name(flow: list[dict[str, Any]])
 def test_the_camera_records_only_what_is_seen() -> None:
     nodes = list(load_template("record"))
     assert one(nodes, "save")["id"] in one(nodes, "camera")["wires"][0]
-    assert one(nodes, "save")["start"] is False
+    # The camera's nodes know `start` before 0.3, and `startMode` since.
+    assert (one(nodes, "save")["start"], one(nodes, "save")["startMode"]) == (False, "msg")
+
+
+def test_no_pictures_travel_through_node_red_unless_a_node_asks_for_them(
+    flow: list[dict[str, Any]],
+) -> None:
+    """A model that is wired to a preview sends them where the preview needs them."""
+    assert one(flow, "model")["debug"] is False
 
 
 def test_nothing_is_sent_anywhere_until_it_is_asked_for() -> None:

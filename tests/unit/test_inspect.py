@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 import pytest
-from cvimodels import DATA, cvimodel_bytes, write_cvimodel, yolo11_tensors
+from cvimodels import DATA, cvimodel_bytes, int8_tensors, write_cvimodel, yolo11_tensors
 from onnx_models import detector
 from typer.testing import CliRunner
 
@@ -86,6 +86,22 @@ def _inspect(path: Path) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.parametrize(
+    ("class_scale", "note"),
+    [(0.5, "decoded correctly"), (0.25, "unequal scales at stride 8: the camera")],
+)
+def test_int8_outputs_are_shown_with_their_scales_and_what_the_camera_makes_of_them(
+    tmp_path: Path, class_scale: float, note: str
+) -> None:
+    path = tmp_path / "m.cvimodel"
+    path.write_bytes(cvimodel_bytes(*int8_tensors(0.5, class_scale)))
+    outputs = _inspect(path)["outputs"]
+    assert {output["dtype"] for output in outputs} == {"int8"}
+    assert [output["qscale"] for output in outputs] == [0.5, class_scale, 1, 1, 1, 1]
+    printed = runner.invoke(app, ["inspect", str(path)], env={"COLUMNS": "200"})
+    assert note in " ".join(printed.stdout.split())
+
+
 def test_a_cvimodels_document_keeps_the_contract(tmp_path: Path) -> None:
     document = _inspect(write_cvimodel(tmp_path / "m.cvimodel", size=96, classes=7))
     assert (document["kind"], document["chip"]) == ("cvimodel", "cv181x")
@@ -94,6 +110,7 @@ def test_a_cvimodels_document_keeps_the_contract(tmp_path: Path) -> None:
     assert document["inputs"] == [
         {"name": "images_raw", "shape": [1, 96, 96, 3], "dtype": "uint8", "qscale": 1.0}
     ]
+    assert document["rows"] == "dense"
     assert document["outputs"][1] == {
         "name": "cls8",
         "shape": [1, 7, 12, 12],
@@ -135,6 +152,15 @@ def test_names_in_a_file_cannot_steer_the_terminal(tmp_path: Path) -> None:
     assert "\x1b" not in shown
     assert "\x07" not in shown
     assert "[bold]x" in shown
+
+
+@pytest.mark.parametrize(("side", "advised"), [(224, True), (416, True), (320, False), (64, False)])
+def test_a_width_whose_rows_are_padded_is_named_with_what_it_costs(
+    tmp_path: Path, side: int, advised: bool
+) -> None:
+    onnx.save(detector(size=side), tmp_path / "a.onnx")
+    done = CliRunner().invoke(app, ["inspect", str(tmp_path / "a.onnx")])
+    assert ("multiples of 64" in " ".join(done.stdout.split())) is advised
 
 
 def test_an_onnx_document_keeps_the_contract(tmp_path: Path) -> None:

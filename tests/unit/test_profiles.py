@@ -101,7 +101,7 @@ def test_a_secret_in_the_file_is_refused_unless_it_is_meant_and_private(
     tmp_path: Path, table: str, key: str
 ) -> None:
     text = f'[{table}]\n{key} = "{SECRET}"\n'
-    with pytest.raises(SettingsError, match="does not belong") as caught:
+    with pytest.raises(SettingsError, match="should not hold") as caught:
         load_settings(write(tmp_path, text, 0o600))
     assert SECRET not in caught.value.message + caught.value.hint
     insisted = "secrets_in_file = true\n" + text
@@ -175,6 +175,7 @@ def test_a_locked_keyring_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def commands(group: Any, name: str) -> dict[str, Any]:
     """Every command below a group, by its words."""
+    group = group.entry.load() if hasattr(group, "entry") else group
     if not hasattr(group, "commands"):
         return {name: group}
     inner = (commands(command, f"{name} {word}") for word, command in group.commands.items())

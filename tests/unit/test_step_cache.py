@@ -131,7 +131,7 @@ def test_two_at_once_build_it_once(tmp_path: Path) -> None:
     second.join(5)
     assert build.count == 1
     assert sorted(result.cached for result in results) == [False, True]
-    assert waiting.titles == ["Waiting for another recam that makes the step s"]
+    assert waiting.titles == ["Waiting for another recam to finish the step s"]
 
 
 def test_cleaning_keeps_what_was_used_last(tmp_path: Path) -> None:

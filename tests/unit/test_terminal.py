@@ -8,9 +8,9 @@ import time
 import pytest
 from rich.console import Console
 
-from recam_deploy.cli.login import password_of
 from recam_deploy.settings import CameraSettings
 from recam_deploy.terminal import Terminal
+from recam_deploy.workflows.connect import password_source
 
 HOSTILE = "name\x1b]0;owned\x07\x1b[2J\x9b1A\r\u202ereversed"
 
@@ -70,7 +70,7 @@ def test_no_bar_is_drawn_over_a_question(
         return "secret"
 
     monkeypatch.setattr("getpass.getpass", typed_slowly)
-    ask = password_of(CameraSettings(host="h"), terminal)
+    ask = password_source(CameraSettings(host="h"), terminal)
     with terminal.step("Logging in"):
         answer = ask()
     assert answer is not None

@@ -132,9 +132,9 @@ def setting(**values: str) -> Breakage:
     return lambda _: variables(**values)
 
 
-def closed(variable: str) -> Breakage:
-    """A service that does not listen."""
-    return lambda _: variables(**{variable: closed_port()})
+def closed(*names: str) -> Breakage:
+    """Services that do not listen, by the variables of their ports."""
+    return lambda _: variables(**{name: closed_port() for name in names})
 
 
 def known_hosts(text: Callable[[Patient], str]) -> Breakage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -10,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planted import CAMERA_PASSWORD, camera_folder
-from recam_runs import DEMO, Ended, Run
+from planted import CAMERA_PASSWORD
+from recam_runs import DEMO, Ended, Run, StartCamera, running_camera
 
 from recam_deploy.settings import load_settings
 from recam_deploy.toolchain import find
@@ -37,6 +38,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "HOME": str(home),
         "RECAM_CACHE_DIR": str(cache),
         "RECAM_PASSWORD": CAMERA_PASSWORD,
+        # Where the secrecy plugin finds whatever should not have been written to it.
+        "RECAM_LOG": str(home / "transcript.log"),
     }
 
 
@@ -61,12 +64,22 @@ def run(environment: dict[str, str]) -> Run:
 
 @pytest.fixture(scope="session")
 def camera(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """A running virtual camera: what `virtual up --detach --json` tells of it."""
-    folder = camera_folder(tmp_path_factory.mktemp("camera"))
-    started = run("virtual", "up", "--dir", folder, "--detach", "--announce", "--json", cwd=folder)
-    assert started.code == 0, started.err + started.out
-    yield started.document
-    assert run("virtual", "down", "--dir", folder, "--json", cwd=folder).document["stopped"]
+    """A running virtual camera: the document of `virtual up --detach --json`."""
+    with running_camera(run, tmp_path_factory.mktemp("camera"), "--announce") as document:
+        yield document
+
+
+@pytest.fixture
+def new_camera(run: Run, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """A virtual camera that no other test has used, without Node-RED."""
+    with running_camera(run, tmp_path / "new-camera", "--no-node-red") as document:
+        yield document
+
+
+@pytest.fixture
+def start_camera(run: Run, tmp_path: Path) -> StartCamera:
+    """Start a virtual camera with the words given to `virtual up`, for as long as a block lasts."""
+    return functools.partial(running_camera, run, tmp_path / "started-camera")
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 BEGIN = "<!-- families: written by tests/virtual/test_family_table.py -->"
 END = "<!-- families end -->"
-HEAD = "| Model | Precision | Converts | Camera takes it for | Least cosine | Detections matched |"
-RULE = "|---|---|---|---|---|---|"
+HEAD = (
+    "| Model | Precision | Converts | Camera takes it for | Least cosine | Detections matched "
+    "| Shapes found on the camera |"
+)
+RULE = "|---|---|---|---|---|---|---|"
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,12 @@ class Row:
     taken_for: str
     cosine: float
     matched: str
+    found: str
 
     def text(self) -> str:
         """As a line of the table."""
         cells = (self.model, self.precision, "yes", self.taken_for, f"{self.cosine:.4f}")
-        return f"| {' | '.join((*cells, self.matched))} |"
+        return f"| {' | '.join((*cells, self.matched, self.found))} |"
 
     @property
     def key(self) -> tuple[str, str]:
@@ -39,15 +44,18 @@ def read_rows() -> dict[tuple[str, str], Row]:
     for line in _section().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == HEAD.count("|") - 1 and cells[2] == "yes":
-            row = Row(cells[0], cells[1], cells[3], float(cells[4]), cells[5])
+            row = Row(cells[0], cells[1], cells[3], float(cells[4]), cells[5], cells[6])
             rows[row.key] = row
     return rows
 
 
-def write_row(row: Row) -> None:
-    """Put one row into README.md, in place of an older one of its key."""
+def write_row(row: Row, keys: Sequence[tuple[str, str]]) -> None:
+    """Put one row into README.md, in place of an older one of its key.
+
+    The rows are ordered as `keys` are, and others dropped.
+    """
     rows = read_rows() | {row.key: row}
-    lines = "\n".join(rows[key].text() for key in rows)
+    lines = "\n".join(rows[key].text() for key in keys if key in rows)
     text = README.read_text(encoding="utf-8")
     README.write_text(text.replace(_section(), f"\n\n{HEAD}\n{RULE}\n{lines}\n"), encoding="utf-8")
 

@@ -19,9 +19,10 @@ def test_the_virtual_camera_is_found_by_its_announcement(
     run: Run, camera: dict[str, Any], tmp_path: Path
 ) -> None:
     (tmp_path / "recam.toml").write_text(LOOPBACK_ONLY)
-    done = run(
-        "discover", "--seconds", "5", "--json", cwd=tmp_path, RECAM_PORT=str(camera["ssh_port"])
-    )
+    node_red = urlsplit(camera["node_red_url"]).port
+    # A camera announces neither of these ports.
+    ports = {"RECAM_PORT": str(camera["ssh_port"]), "RECAM_NODE_RED_PORT": str(node_red)}
+    done = run("discover", "--seconds", "5", "--json", cwd=tmp_path, **ports)
     assert done.code == 0, done.err
     http = urlsplit(camera["http_url"]).port
     found = [one for one in done.document["cameras"] if one["services"].get("http") == http]
@@ -34,7 +35,7 @@ def test_the_virtual_camera_is_found_by_its_announcement(
                 "ssh": camera["ssh_port"],
                 "http": http,
                 "mqtt": camera["mqtt_port"],
-                "node_red": urlsplit(camera["node_red_url"]).port,
+                "node_red": node_red,
             },
         }
     ]

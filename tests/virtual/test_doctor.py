@@ -23,6 +23,7 @@ from recam_runs import Run
 from typer.testing import CliRunner
 
 from recam_deploy.cli.main import app
+from recam_deploy.errors import CameraError
 from recam_deploy.resources import resource
 from recam_deploy.settings import load_settings
 from recam_deploy.toolchain import find
@@ -117,12 +118,17 @@ BROKEN: dict[str, tuple[Breakage, str, str, str]] = {
         "two minutes",
     ),
     "the web API down": (broken.closed("RECAM_HTTP_PORT"), "network.http", "refused", "Restart"),
-    "the broker down": (broken.closed("RECAM_MQTT_PORT"), "network.mqtt", "refused", "preview"),
-    "SSH switched off": (
+    "the broker and the preview down": (
+        broken.closed("RECAM_MQTT_PORT", "RECAM_PREVIEW_PORT"),
+        "network.mqtt",
+        "refused",
+        "preview",
+    ),
+    "SSH behind a firewall": (
         broken.closed("RECAM_PORT"),
         "network.ssh",
-        "refused",
-        "Settings > Security",
+        "the camera says that it is switched on",
+        "camera.port",
     ),
     "a wrong password": (
         broken.setting(RECAM_PASSWORD=WRONG),
@@ -140,7 +146,7 @@ BROKEN: dict[str, tuple[Breakage, str, str, str]] = {
         broken.setting(RECAM_USER="porch"),
         "ssh.login",
         "porch",
-        "The camera's user is recamera",
+        "The camera's factory user is recamera",
     ),
     "a changed host key": (
         broken.known_hosts(broken.another_key),
@@ -158,16 +164,16 @@ BROKEN: dict[str, tuple[Breakage, str, str, str]] = {
         broken.program("sudo", NO_SUDO),
         "ssh.sudo",
         "sudoers",
-        "allowed to run programs as root",
+        "to run programs as root",
     ),
-    "a full disk": (broken.program("df", FULL), "camera.space", "10 MB are free", "Remove"),
+    "a full disk": (broken.program("df", FULL), "camera.space", "10.2 MB free", "Remove"),
     "a clock at 1970": (
         broken.program("date", "echo 3600"),
         "camera.clock",
         "1970-01-01",
         "date -s",
     ),
-    "no test binary": (broken.no_runner, "camera.runner", "not there", "recam runner fetch"),
+    "no test binary": (broken.no_runner, "camera.runner", "is missing", "recam runner fetch"),
     "a wrong library path": (
         broken.setting(RECAM_LIBRARY_PATH="/nowhere:/elsewhere"),
         "camera.libraries",
@@ -188,7 +194,7 @@ WARNINGS = {
     "no model.json",
     "a flow that runs another model",
     "the web API down",
-    "the broker down",
+    "the broker and the preview down",
     "a clock at 1970",
     "no test binary",
 }
@@ -222,6 +228,46 @@ def test_it_is_found_and_the_remedy_named(name: str, examine: Examine, patient: 
     assert all(c["remedy"] for c in checks.values() if c["status"] != "ok")
     others = [c for c in checks.values() if c["status"] == "fail" and c["area"] == "machine"]
     assert others == []
+
+
+def test_a_record_says_what_the_camera_is_and_nothing_secret(
+    examine: Examine, patient: Patient, tmp_path: Path
+) -> None:
+    code, _ = examine("--record", str(tmp_path / "camera.json"))
+    assert code == 0
+    text = (tmp_path / "camera.json").read_text()
+    record = json.loads(text)
+    assert record["system"]["coreutils"].startswith("ls (GNU coreutils)")
+    assert record["system"]["models_files"].count("model.") == 2
+    assert set(record["root"]) == {"ion_total", "ion_summary", "tpu_clock", "cpu_clock"}
+    assert record["ssh_server"].startswith("SSH-2.0-")
+    assert record["node_red"]["modules"]["node-red"] == record["node_red"]["version"]
+    assert "model" in record["node_red"]["types"]
+    assert record["ports"] == dict.fromkeys(("ssh", "http", "node_red", "mqtt"), "open")
+    assert patient.told["host"] not in text.replace("127.0.0.1:", "")
+
+
+def test_what_cannot_be_recorded_is_one_more_finding(
+    examine: Examine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(*_: object, sudo: bool) -> dict[str, str]:
+        raise CameraError("cut off", "Run it again.")
+
+    monkeypatch.setattr("recam_deploy.doctor.record._facts_of", cut_off)
+    code, checks = examine("--record", str(tmp_path / "camera.json"))
+    assert code == 1
+    assert [name for name in checks if checks[name]["status"] == "fail"] == ["camera.record"]
+    assert json.loads((tmp_path / "camera.json").read_text())["system"] is None
+
+
+def test_a_record_needs_a_camera_and_a_folder(run: Run, tmp_path: Path) -> None:
+    alone = run("doctor", "--record", "a.json", "--json", cwd=tmp_path, RECAM_SETTINGS="")
+    assert (alone.code, alone.document["error"]["kind"]) == (1, "settings")
+    nowhere = run("doctor", "--record", "no/a.json", "--host", "x", "--json", cwd=tmp_path)
+    assert (nowhere.code, nowhere.document["error"]["kind"]) == (1, "input")
+    folder = run("doctor", "--record", ".", "--host", "x", "--json", cwd=tmp_path)
+    assert (folder.code, folder.document["error"]["kind"]) == (1, "input")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_wrong_password_is_tried_once(examine: Examine, patient: Patient) -> None:

@@ -109,7 +109,7 @@ def test_the_old_model_and_the_old_flows_come_back_when_the_new_one_fails_live(
     assert error["kind"] == "rolled_back", error
     assert "could not create a node of the flow: Engine load failed" in error["message"]
     assert re.search(r"the model before \(shapes, .*\) is active again", error["message"])
-    assert "the flows are as they were" in error["message"]
+    assert "the flows were restored" in error["message"]
     assert failed.document["rolled_back"] == {"model": True, "flow": True}
     assert "live" not in failed.document
     assert failed.document["smoke"]["detections"]

@@ -53,7 +53,9 @@ class Watcher:
                 words = (process / "cmdline").read_bytes()
                 if shows(words):
                     self.command_lines.add(words)
-                if shows((process / "environ").read_bytes()):
+                secret_shows = shows((process / "environ").read_bytes())
+                # A process that became another program meanwhile is looked at next time.
+                if secret_shows and (process / "cmdline").read_bytes() == words:
                     self.environments.add(words)
 
 
@@ -114,9 +116,13 @@ def test_no_command_lets_the_password_out(
             for words in commands(artifact):
                 if password == WRONG and words[0] not in ("doctor", "deploy", "test"):
                     continue
-                variables = {"RECAM_PASSWORD": password, "RECAM_SETTINGS": settings}
+                variables = {
+                    "RECAM_PASSWORD": password,
+                    "RECAM_SETTINGS": settings,
+                    "RECAM_LOG": str(work / "transcript.log"),
+                }
                 with subprocess.Popen(
-                    [sys.executable, "-m", "recam_deploy", *words],
+                    [sys.executable, "-m", "recam_deploy", *words, "-v"],
                     cwd=work,
                     env=environment | variables,
                     stdin=subprocess.DEVNULL,
@@ -128,10 +134,14 @@ def test_no_command_lets_the_password_out(
                 assert (process.returncode == 0) is (password == SECRET), out.decode()
     assert watcher.looks > 50
     assert not shows(said)
+    transcript = (work / "transcript.log").read_bytes()
+    assert b"logging in by password" in transcript
+    assert b"switch.sh" in transcript
+    assert not shows(transcript)
     assert watcher.command_lines == set()
     # It is in the environment of the commands that were given it, and of nothing they started.
     assert watcher.environments
-    assert all(b"\0-m\0recam_deploy\0" in words for words in watcher.environments)
+    assert [words for words in watcher.environments if b"\0-m\0recam_deploy\0" not in words] == []
     log = (folder / "virtual.log").read_text()
     # The camera masks its password in its log: there was nothing to mask.
     assert "command " in log
@@ -167,10 +177,12 @@ command()
 
 
 def test_the_log_of_a_bug_shows_no_password(environment: dict[str, str], tmp_path: Path) -> None:
+    transcript = tmp_path / "transcript.log"
     done = subprocess.run(
         [sys.executable, "-c", BUG],
         cwd=tmp_path,
-        env=environment | {"RECAM_PASSWORD": SECRET, "HOME": str(tmp_path)},
+        env=environment
+        | {"RECAM_PASSWORD": SECRET, "HOME": str(tmp_path), "RECAM_LOG": str(transcript)},
         capture_output=True,
         check=False,
     )
@@ -178,4 +190,5 @@ def test_the_log_of_a_bug_shows_no_password(environment: dict[str, str], tmp_pat
     assert len(logs) == 1
     assert b"cannot use" in logs[0].read_bytes()
     assert logs[0].stat().st_mode & 0o077 == 0
-    assert not shows(done.stdout + done.stderr + logs[0].read_bytes())
+    assert b"cannot use" in transcript.read_bytes()
+    assert not shows(done.stdout + done.stderr + logs[0].read_bytes() + transcript.read_bytes())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from recam_runs import DEMO, SHARED, Run
+from recam_runs import DEMO, MODELS, Run
 
 pytestmark = pytest.mark.toolchain
 
@@ -83,14 +83,11 @@ def test_every_layer_of_the_bundled_model_is_measured(
 
 
 def test_masks_are_compared_and_their_tail_is_in_bf16(run: Run, tmp_path: Path) -> None:
-    source = SHARED / "onnx" / "yolo11n-seg-shapes-320.onnx"
-    if not source.is_file():
-        pytest.skip("the trained exports and their pictures lie beside the project, not in it")
-    pictures = SHARED / "shapes" / "images"
-    words = ("--calibration", pictures / "calib", "--images", "8", "--verify", "8", "--json")
+    source = MODELS / "yolo11-seg-shapes-192.onnx"
+    words = ("--calibration", DEMO / "calibration", "--images", "8", "--verify", "8", "--json")
     made = run("convert", source, *words, cwd=tmp_path)
     assert made.code == 0, made.err + made.out
-    asked = ("--images", pictures / "test", "--model", source, "--limit", "4", "--layers", "--json")
+    asked = ("--images", DEMO / "test", "--model", source, "--limit", "4", "--layers", "--json")
     done = run("verify", made.document["artifact"]["manifest"], *asked, cwd=tmp_path)
     assert done.code == 0, done.err + done.out
     assert done.document["detections"]["matched"] >= 3

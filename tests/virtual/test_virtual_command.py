@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from recam_runs import Run
 
-from recam_deploy.ports import Port, knock
+from recam_deploy.ports import Port, probe_port
 from recam_deploy.settings import load_settings
+from recam_deploy.virtual_camera import reads_fixed_ports
 
 pytestmark = pytest.mark.toolchain
 
@@ -27,6 +30,7 @@ def test_up_status_and_down_tell_the_truth(run: Run, tmp_path: Path) -> None:
     assert {"host", "ssh_port", "user", "settings"} <= set(up.document)
     assert {"http_url", "mqtt_port", "preview_ws"} <= set(up.document)
     assert up.document["node_red_url"].startswith("http://127.0.0.1:")
+    assert up.document["firmware"] == "0.2.4"
     assert run("virtual", "up", "--detach", *words, cwd=tmp_path).document == up.document
     status = run("virtual", "status", *words, cwd=tmp_path).document
     assert (status["running"], status["pid"]) == (True, up.document["pid"])
@@ -45,6 +49,69 @@ def test_options_for_one_that_runs_already_are_not_lost_in_silence(
         assert "at its next start" not in run(*words, cwd=tmp_path).err
         again = run(*words, "--announce", cwd=tmp_path)
         assert (again.code, "at its next start" in again.err) == (0, True)
+        other = run(*words, "--firmware", "next", cwd=tmp_path)
+        assert (other.code, "at its next start" in other.err) == (0, True)
+    finally:
+        run("virtual", "down", "--dir", tmp_path / "camera", cwd=tmp_path)
+
+
+def test_an_address_is_kept_and_another_one_is_refused_while_it_runs(
+    run: Run, tmp_path: Path
+) -> None:
+    words = ("virtual", "up", "--detach", "--no-node-red", "--dir", tmp_path / "camera")
+    up = run(*words, "--address", "127.0.0.2", "--json", cwd=tmp_path)
+    if "cannot be used" in up.err:
+        pytest.skip("the camera's own ports cannot be had on this machine")
+    try:
+        assert (up.document["host"], up.document["ssh_port"]) == ("127.0.0.2", 22)
+        camera = load_settings({"RECAM_SETTINGS": up.document["settings"]}).camera
+        assert (camera.host, camera.port) == ("127.0.0.2", 22)
+        assert probe_port("127.0.0.2", 22, 5) is Port.open
+        assert run(*words, "--address", "127.0.0.2", cwd=tmp_path).code == 0
+        other = run(*words, "--address", "127.0.0.3", cwd=tmp_path)
+        assert other.code == 1
+        assert "runs already, at 127.0.0.2" in other.err
+    finally:
+        run("virtual", "down", "--dir", tmp_path / "camera", cwd=tmp_path)
+
+
+def test_an_address_that_is_not_the_loopback_s_is_a_usage_error(run: Run, tmp_path: Path) -> None:
+    words = ("virtual", "up", "--dir", tmp_path / "camera", "--address", "192.168.42.1")
+    done = run(*words, cwd=tmp_path)
+    assert done.code == 2
+    assert "127.0.0.2" in done.err
+    assert not (tmp_path / "camera").exists()
+
+
+@pytest.mark.parametrize(
+    ("useless", "flags"),
+    [
+        ("--nodes-version", ("--no-node-red", "--nodes-version", "0.2.7")),
+        ("--nodes", ("--no-node-red", "--nodes", ".")),
+        ("--dashboard", ("--no-node-red", "--dashboard")),
+        ("--nodes-version", ("--nodes", ".", "--nodes-version", "0.3.6")),
+    ],
+)
+def test_flags_without_an_effect_are_refused(
+    run: Run, tmp_path: Path, useless: str, flags: tuple[str, ...]
+) -> None:
+    done = run("virtual", "up", "--dir", tmp_path / "camera", *flags, cwd=tmp_path)
+    assert done.code == 1
+    assert f"{useless} has no effect" in done.err
+    assert not (tmp_path / "camera").exists()
+
+
+def test_the_version_of_the_nodes_is_the_one_asked_for(run: Run, tmp_path: Path) -> None:
+    words = ("virtual", "up", "--detach", "--dir", tmp_path / "camera", "--json")
+    try:
+        up = run(*words, "--nodes-version", "0.2.7", cwd=tmp_path)
+        assert up.code == 0, up.err
+        place = urlsplit(up.document["node_red_url"])
+        with contextlib.closing(HTTPConnection(str(place.hostname), place.port)) as node_red:
+            node_red.request("GET", "/nodes", headers={"Accept": "application/json"})
+            listed = {n["module"]: n["version"] for n in json.load(node_red.getresponse())}
+        assert listed["virtual-recamera-nodes-0.2.7"] == "0.2.7"
+        assert "virtual-recamera-nodes-0.3.6" not in listed
     finally:
         run("virtual", "down", "--dir", tmp_path / "camera", cwd=tmp_path)
 
@@ -100,9 +167,22 @@ def test_without_node_red_the_settings_lead_to_no_other_one(run: Run, tmp_path: 
         assert (up["node_red_url"], up["node_red_runs"]) == (None, False)
         camera = load_settings({"RECAM_SETTINGS": up["settings"]}).camera
         assert camera.node_red_port != 1880
-        assert knock(str(camera.host), camera.node_red_port, 5) is Port.refused
+        assert probe_port(str(camera.host), camera.node_red_port, 5) is Port.refused
     finally:
         run("virtual", "down", *words, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("version", "place", "fixed"),
+    [("0.3.6", ".", True), ("0.2.7", ".", False), ("1.0.0", "node-red-contrib-sscma", True)],
+)
+def test_nodes_whose_preview_knows_a_camera_s_ports_alone_are_recognised(
+    tmp_path: Path, version: str, place: str, fixed: bool
+) -> None:
+    (tmp_path / place).mkdir(exist_ok=True)
+    (tmp_path / place / "package.json").write_text(json.dumps({"version": version}))
+    assert reads_fixed_ports(tmp_path) is fixed
+    assert reads_fixed_ports(tmp_path / "nothing") is False
 
 
 def listener(port: int | None) -> int:

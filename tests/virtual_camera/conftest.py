@@ -20,9 +20,10 @@ from planted import CAMERA_PASSWORD, camera_folder, lawful
 from recam_deploy.settings import load_settings
 from recam_deploy.toolchain import find
 
+from .model_node import Service, running
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEVICE = REPOSITORY / "device"
-SHARED = REPOSITORY.parent / "shared"
 
 if str(DEVICE) not in sys.path:
     sys.path.insert(0, str(DEVICE))
@@ -193,16 +194,16 @@ def simulator() -> str:
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    if not SHARED.is_dir():
-        pytest.skip(f"no folder {SHARED} with Seeed's models and photographs")
-    return SHARED
-
-
-@pytest.fixture(scope="session")
 def riscv_program() -> bytes:
     """The header of a RISC-V ELF file: 64 bit, little endian, executable."""
     header = bytearray(64)
     header[:8] = b"\x7fELF\x02\x01\x01\x00"
     header[16:20] = (2).to_bytes(2, "little") + (243).to_bytes(2, "little")
     return bytes(header)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    """The nodes alone, with no broker and no simulator."""
+    with running(tmp_path) as nodes:
+        yield nodes

@@ -13,7 +13,9 @@ import pytest
 
 from .conftest import DEVICE
 
-SCRIPT = DEVICE / "tpu_run.py"
+SCRIPT = DEVICE / "on_camera" / "tpu_run.py"
+MODEL = DEVICE / "virtual" / "factory" / "model.cvimodel"
+IN_BYTES = 320 * 320 * 3
 
 
 def run(*arguments: str | Path, libraries: str = "") -> subprocess.CompletedProcess[str]:
@@ -84,56 +86,55 @@ def test_wrong_arguments_are_one_line(tmp_path: Path, arguments: list[str], said
 
 
 @pytest.mark.toolchain
-def test_several_images_run_on_one_load(simulator: str, shared: Path, tmp_path: Path) -> None:
-    model = shared / "data" / "cvimodels" / "yolo11n_classify_cv181x_int8.cvimodel"
-    info = json.loads(run(model, "--info", libraries=simulator).stdout)
+def test_several_images_run_on_one_load(simulator: str, tmp_path: Path) -> None:
+    info = json.loads(run(MODEL, "--info", libraries=simulator).stdout)
     (tensor,) = info["inputs"]
-    assert (tensor["shape"], tensor["dtype"]) == ([1, 224, 224, 3], "uint8")
+    assert (tensor["shape"], tensor["dtype"]) == ([1, 320, 320, 3], "uint8")
     assert info["chip"] == "cv181x"
     for name, byte in (("black", b"\0"), ("white", b"\xff")):
         (tmp_path / name).write_bytes(byte * tensor["bytes"])
     (tmp_path / "list").write_text(f"{tmp_path}/white\n{tmp_path}/black\n", encoding="utf-8")
     done = run(
-        *(model, "--input", tmp_path / "black", "--inputs-list", tmp_path / "list"),
+        *(MODEL, "--input", tmp_path / "black", "--inputs-list", tmp_path / "list"),
         *("--output-dir", tmp_path / "out", "--progress"),
         libraries=simulator,
     )
     document = json.loads(done.stdout)
-    outputs = [Path(image["outputs"][0]).read_bytes() for image in document["images"]]
     assert [len(image["forward_ms"]) for image in document["images"]] == [1, 1, 1]
-    assert [len(output) for output in outputs] == [document["outputs"][0]["bytes"]] * 3
+    outputs = [
+        [Path(file).read_bytes() for file in image["outputs"]] for image in document["images"]
+    ]
+    sizes = [output["bytes"] for output in document["outputs"]]
+    assert len(sizes) == 6
+    assert [[len(data) for data in image] for image in outputs] == [sizes] * 3
     assert outputs[0] == outputs[2] != outputs[1]
     assert "tpu_run: image 3/3\n" in done.stderr
 
 
 @pytest.mark.toolchain
 def test_tensors_inside_the_model_are_outputs_when_asked_for(
-    simulator: str, shared: Path, tmp_path: Path
+    simulator: str, tmp_path: Path
 ) -> None:
-    model = shared / "data" / "cvimodels" / "yolo11n_classify_cv181x_int8.cvimodel"
-    (tmp_path / "in").write_bytes(bytes(150528))
+    (tmp_path / "in").write_bytes(bytes(IN_BYTES))
     tensors = {}
     for option in ((), ("--every-tensor",)):
-        words = (model, "--input", tmp_path / "in", "--output-dir", tmp_path / str(len(option)))
+        words = (MODEL, "--input", tmp_path / "in", "--output-dir", tmp_path / str(len(option)))
         document = json.loads(run(*words, *option, libraries=simulator).stdout)
         files = document["images"][0]["outputs"]
         names = [output["name"] for output in document["outputs"]]
         tensors[len(option)] = {
             name: Path(file).read_bytes() for name, file in zip(names, files, strict=True)
         }
-    assert len(tensors[1]) > len(tensors[0]) == 1
+    assert len(tensors[1]) > len(tensors[0]) == 6
     assert tensors[0].items() <= tensors[1].items()
 
 
 @pytest.mark.toolchain
-def test_an_input_of_the_wrong_size_is_refused(
-    simulator: str, shared: Path, tmp_path: Path
-) -> None:
-    model = shared / "data" / "cvimodels" / "yolo11n_classify_cv181x_int8.cvimodel"
+def test_an_input_of_the_wrong_size_is_refused(simulator: str, tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(b"abc")
     done = run(
-        *(model, "--input", tmp_path / "in", "--output-dir", tmp_path / "out"),
+        *(MODEL, "--input", tmp_path / "in", "--output-dir", tmp_path / "out"),
         libraries=simulator,
     )
     assert done.returncode == 1
-    assert "has 3 bytes, the input images_raw takes 150528" in done.stderr.splitlines()[-1]
+    assert f"has 3 bytes, the input images_raw takes {IN_BYTES}" in done.stderr.splitlines()[-1]

@@ -1,4 +1,4 @@
-"""What events are made of: pixels, outlines, labels, tracks and counts."""
+"""What events are made of: pixels, outlines and labels."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from virtual.pictures import Frame
+from virtual.sscma.factory import families
 from virtual.sscma.families import DECODERS
 from virtual.sscma.results import Box, Label, Pose, Segment
 from virtual.sscma_node import messages
 from virtual.sscma_node.contours import longest_outline
-from virtual.sscma_node.counter import FORGET_AFTER, Counter
-from virtual.sscma_node.events import OUTPUT_OF, View, label_of
+from virtual.sscma_node.events import View, label_of
 from virtual.sscma_node.messages import Code, Kind, NodeError
-from virtual.sscma_node.tracker import Tracker
 
 BOX = Box(0.5, 0.25, 0.1, 0.2, 0.939, 3)
 
@@ -24,8 +24,8 @@ def mask(*rows: str) -> NDArray[np.bool_]:
     return np.array([[cell == "#" for cell in row] for row in rows])
 
 
-def test_every_family_that_is_decoded_has_its_place_in_an_event() -> None:
-    assert set(OUTPUT_OF) == set(DECODERS)
+def test_every_family_is_decoded() -> None:
+    assert set(families()) == set(DECODERS)
 
 
 def test_boxes_are_whole_pixels_and_scores_percent_cut_not_rounded() -> None:
@@ -42,9 +42,35 @@ def test_a_picture_that_is_not_square_lies_in_the_middle_of_the_models_square(
     assert view.result(BOX)[:4] == [*centre, 64, 128]
 
 
+@pytest.mark.parametrize("size", [(1280, 720), (640, 480), (480, 640), (640, 640)])
+@pytest.mark.parametrize("shape", [(480, 640), (640, 480), (600, 600), (270, 480)])
+def test_a_box_lies_on_what_the_model_saw_whatever_the_shape_of_picture_and_view(
+    shape: tuple[int, int], size: tuple[int, int]
+) -> None:
+    rows, columns = shape
+    pixels = np.zeros((rows, columns, 3), np.uint8)
+    pixels[rows // 5 : rows // 5 + 40, columns // 4 : columns // 4 + 40] = 255
+    frame = Frame(0, pixels)
+
+    def middle(view: NDArray[np.uint8]) -> tuple[float, float]:
+        y, x = np.nonzero(view[:, :, 0] > 128)
+        return float(x.mean()) + 0.5, float(y.mean()) + 0.5
+
+    x, y = middle(frame.fitted(640, 640))
+    found = View(*size, frame.square_in(*size)).box(Box(x / 640, y / 640, 0.1, 0.1, 0.9, 0))
+    assert found[:2] == pytest.approx(middle(frame.fitted(*size)), abs=2)
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (640, 480), (640, 640)])
+def test_pictures_as_wide_as_the_sensor_s_need_no_other_square_than_the_camera_s(
+    size: tuple[int, int],
+) -> None:
+    assert Frame(0, np.zeros((1080, 1920, 3), np.uint8)).square_in(*size) == max(size)
+
+
 def test_numbers_out_of_range_do_not_end_the_service() -> None:
     wild = Box(float("nan"), 1e9, -1e9, float("inf"), 1e9, 0)
-    assert View(640, 640).result(wild) == [0, 32767, -32768, 32767, 127, 0]
+    assert View(640, 640).result(wild) == [-1, -1, 0, -1, -1, 0]
 
 
 def test_a_class_is_its_score_and_number() -> None:
@@ -94,75 +120,6 @@ def test_a_class_without_a_name_is_not_available() -> None:
     assert [label_of(n, ["a"]) for n in (0, 1, -1)] == ["a", "N/A-1", "N/A--1"]
 
 
-def at(x: float, score: float = 0.9, target: int = 0) -> Box:
-    return Box(x, 0.5, 0.2, 0.2, score, target)
-
-
-def numbers(tracker: Tracker, *boxes: Box) -> list[int]:
-    return [number for number, _ in tracker.update(boxes)]
-
-
-def test_an_object_keeps_its_number_while_it_moves() -> None:
-    tracker = Tracker()
-    assert numbers(tracker, at(0.2), at(0.8)) == [1, 2]
-    assert numbers(tracker, at(0.75), at(0.25)) == [1, 2]
-    assert [box.x for _, box in tracker.update([at(0.7), at(0.3)])] == [0.3, 0.7]
-
-
-def test_a_new_object_counts_from_its_second_picture() -> None:
-    tracker = Tracker()
-    tracker.update([])
-    assert numbers(tracker, at(0.5)) == []
-    assert numbers(tracker, at(0.5)) == [1]
-
-
-def test_an_uncertain_box_keeps_an_object_but_makes_none() -> None:
-    tracker = Tracker()
-    assert numbers(tracker, at(0.5), at(0.1, score=0.3)) == [1]
-    assert numbers(tracker, at(0.5, score=0.3), at(0.1, score=0.3)) == [1]
-
-
-def test_a_lost_object_is_found_again_for_a_while() -> None:
-    tracker = Tracker()
-    tracker.update([at(0.5)])
-    for _ in range(5):
-        assert numbers(tracker) == []
-    assert numbers(tracker, at(0.5)) == [1]
-    for _ in range(20):
-        tracker.update([])
-    tracker.update([at(0.5)])
-    assert numbers(tracker, at(0.5)) == [2]
-
-
-def test_crossing_the_line_is_counted_by_direction() -> None:
-    counter = Counter()
-    counter.split([50, 0, 50, 100])
-    counter.update(1, 20, 50)  # left of a line that runs down: side B
-    counter.update(2, 80, 50)
-    assert counter.counts() == [1, 1, 0, 0]
-    counter.update(1, 60, 50)
-    assert counter.counts() == [2, 0, 1, 0]
-    counter.update(2, 40, 50)
-    assert counter.counts() == [1, 1, 1, 1]
-    counter.clear()
-    assert counter.counts() == [0, 0, 0, 0]
-
-
-def test_an_object_long_unseen_is_on_no_side() -> None:
-    counter = Counter()
-    counter.split([50, 0, 50, 100])
-    counter.update(1, 20, 50)
-    for _ in range(FORGET_AFTER):
-        counter.update(None, 0, 0)
-    assert counter.counts() == [0, 0, 0, 0]
-
-
-def test_a_line_of_too_few_numbers_is_no_line() -> None:
-    counter = Counter()
-    counter.split([1, 2, 3])
-    assert counter.splitter == [0, 0, 0, 0]
-
-
 def test_messages_are_written_as_the_camera_writes_them() -> None:
     assert messages.encode(Kind.RESPONSE, "create", "", Code.EXISTS) == (
         b'{"code":11,"data":"","name":"create","type":0}'
@@ -173,7 +130,7 @@ def test_messages_are_written_as_the_camera_writes_them() -> None:
     ("read", "value", "wanted", "got"),
     [
         (messages.number, None, "number", "null"),
-        (messages.number, True, "number", "boolean"),
+        (messages.number, "1", "number", "string"),
         (messages.flag, "true", "boolean", "string"),
         (messages.text, [], "string", "array"),
         (messages.text, {}, "string", "object"),

@@ -323,7 +323,7 @@ def test_where_nothing_is_nothing_is_found(name: str, arrays: list[Array]) -> No
 def test_a_single_feature_map_is_taken_for_fomo() -> None:
     family = choose(described([np.zeros((1, 8, 8, 3), np.float32)]))
     assert family is not None
-    assert (family.name, family.name in DECODERS) == ("FOMO", False)
+    assert family.name == "FOMO"
 
 
 def test_grouped_dfl_maps_go_to_the_class_that_misreads_them() -> None:

@@ -10,7 +10,15 @@ from typing import Any
 import aiohttp
 import pytest
 from planted import CAMERA_PASSWORD, WRONG, keep
-from virtual.supervisor.login import LOCKED_SECONDS, TOKEN_SECONDS, Login, decrypt, encrypt
+from virtual.layout import Layout
+from virtual.supervisor.login import (
+    KEY_LIST,
+    LOCKED_SECONDS,
+    TOKEN_SECONDS,
+    Login,
+    decrypt,
+    encrypt,
+)
 from virtual.supervisor.replies import CallError
 from virtual.supervisor.service import RECEIVED_AT_MOST
 
@@ -174,7 +182,7 @@ async def test_presets_are_listed(api: Api) -> None:
         "id": "preset",
         "name": "Preset",
         "md5": "sum",
-        "file": "/usr/share/supervisor/models/factory.cvimodel",
+        "file": "/usr/share/supervisor/models/yolo11n_detection_cv181x_int8.cvimodel",
     }
 
 
@@ -237,7 +245,7 @@ def clock() -> Clock:
 @pytest.fixture
 def login(tmp_path: Path, clock: Clock) -> Login:
     keep(tmp_path / "password", f"{CAMERA_PASSWORD}\n")
-    return Login(tmp_path / "password", clock)
+    return Login(Layout.at(tmp_path), now=clock)
 
 
 def credentials(password: str, name: str = "recamera") -> dict[str, str]:
@@ -254,6 +262,21 @@ def test_five_failures_lock_the_login_for_a_minute(login: Login, clock: Clock) -
         login.enter(credentials(CAMERA_PASSWORD))
     clock.seconds += 1
     assert login.enter(credentials(CAMERA_PASSWORD))["token"]
+
+
+def test_the_first_login_is_over_once_somebody_has_logged_in(login: Login, tmp_path: Path) -> None:
+    first = Layout.at(tmp_path).first_login
+    first.parent.mkdir(parents=True)
+    first.touch()
+    assert login.user_info() == {
+        "userName": "recamera",
+        "firstLogin": True,
+        "sshEnabled": True,
+        "sshKeyFile": KEY_LIST,
+        "sshkeyList": [],
+    }
+    login.enter(credentials(CAMERA_PASSWORD))
+    assert login.user_info()["firstLogin"] is False
 
 
 def test_a_success_gives_all_tries_back(login: Login) -> None:

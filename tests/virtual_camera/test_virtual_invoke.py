@@ -248,7 +248,7 @@ async def test_a_model_is_loaded_when_its_node_is_created_and_not_before_the_nex
 
 async def test_a_uri_may_name_a_preset_or_a_real_path(camera: Camera, client: NodeClient) -> None:
     real = str(camera.root / "userdata" / "Models" / "model.cvimodel")
-    for uri in ("/usr/share/supervisor/models/factory.cvimodel", real):
+    for uri in ("/usr/share/supervisor/models/yolo11n_detection_cv181x_int8.cvimodel", real):
         assert (await client.preview_flow(uri=uri))["code"] == 0
 
 

@@ -5,109 +5,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from virtual.pictures import DEFAULT, Frame, Pictures
-from virtual.sscma.engine import Engine, Run
+from virtual.sscma.engine import Engine
 from virtual.sscma.tensors import Model, Tensor
 from virtual.sscma_node import model as node_module
-from virtual.sscma_node.factory import Nodes
 from virtual.sscma_node.messages import Code, NodeError, decode
-from virtual.sscma_node.node import Surroundings
-from virtual.sscma_node.preview import Preview
+from virtual.sscma_node.node import ServiceEndedError
 
-SIDE = 64
-CLASSIFIER = Tensor("out", (1, 3, 1, 1), "float32", 12)
+from .model_node import CLASSIFIER, SIDE, Loaded, Service, loaded
 
 
-@dataclass
-class Loaded:
-    """A model that answers every picture alike, and remembers what it was given."""
-
-    model: Model
-    scores: tuple[float, ...] = (0.3, 0.6, 0.1)
-    closed: bool = False
-    given: list[bytes] = field(default_factory=list)
-
-    async def run(self, data: bytes) -> Run:
-        self.given.append(data)
-        return Run([np.array(self.scores, np.float32).reshape(1, 3, 1, 1)], 5.0)
-
-    async def close(self) -> None:
-        self.closed = True
-
-
-def loaded(output: Tensor, kind: str = "uint8") -> Loaded:
-    image = Tensor("in", (1, SIDE, SIDE, 3), kind, SIDE * SIDE * 3)
-    return Loaded(Model((image,), (output,)))
-
-
-@dataclass
-class Service:
-    """Nodes without a broker: ``sent`` is what they published."""
-
-    nodes: Nodes
-    sent: list[tuple[str, dict[str, Any]]]
-
-    async def create(self, monkeypatch: pytest.MonkeyPatch, model: Loaded, **config: Any) -> None:
-        async def load(_engine: Engine, _path: Path) -> Loaded:
-            return model
-
-        monkeypatch.setattr(node_module, "load", load)
-        settings = {"websocket": False} | config
-        await self.nodes.create("m", {"type": "model", "config": settings})
-
-    async def frame(self) -> dict[str, Any]:
-        """What the node says of one grey frame."""
-        node = self.nodes.find("m")
-        assert isinstance(node, node_module.ModelNode)
-        grey = np.full((SIDE, SIDE, 3), 100, np.uint8)
-        await node._invoke(Frame(1, grey), (SIDE, SIDE))
-        data: dict[str, Any] = self.sent[-1][1]["data"]
-        return data
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    sent: list[tuple[str, dict[str, Any]]] = []
-    (tmp_path / "model.cvimodel").touch()
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        around = Surroundings(
-            publish=lambda id_, message: sent.append((id_, json.loads(message))),
-            host_path=lambda _name: tmp_path / "model.cvimodel",
-            pictures=Pictures(DEFAULT, 1.0),
-            engine=Engine("", tmp_path / "log", tmp_path),
-            preview=Preview(bound),
-            mended=False,
-        )
-        yield Service(Nodes(around), sent)
-
-
-@pytest.mark.parametrize(
-    ("shape", "text"),
-    [
-        ((1, 84, 84, 1), "Model not supported"),
-        ((1, 8, 8, 3), "the virtual camera does not decode FOMO models yet"),
-    ],
-)
 async def test_a_model_of_no_family_is_not_supported_and_let_go(
-    service: Service, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], text: str
+    service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = loaded(Tensor("out", shape, "float32", 0))
-    with pytest.raises(NodeError, match=text) as refused:
+    model = loaded(Tensor("out", (1, 84, 84, 1), "float32", 0))
+    with pytest.raises(NodeError, match="Model not supported") as refused:
         await service.create(monkeypatch, model)
     assert refused.value.code is Code.NOT_SUPPORTED
     assert model.closed
     assert service.nodes.find("m") is None
+
+
+async def test_an_int8_fomo_model_ends_the_service_at_its_first_frame(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await service.create(monkeypatch, loaded(Tensor("out", (1, 8, 8, 3), "int8", 192)))
+    with pytest.raises(ServiceEndedError):
+        await service.frame()
 
 
 async def test_a_threshold_that_is_no_number_is_refused(
@@ -136,6 +65,14 @@ async def test_a_classifier_wants_half_unless_it_is_told_otherwise(
     assert (await service.frame())["classes"] == [[60, 1]]
 
 
+async def test_a_packed_classifier_that_is_not_square_is_shown_a_picture_on_its_side(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = Tensor("in", (1, 96, 64, 3), "uint8", 96 * 64 * 3)
+    await service.create(monkeypatch, Loaded(Model((image,), (CLASSIFIER,))))
+    assert (await service.frame())["resolution"] == [96, 64]
+
+
 async def test_without_any_preview_there_is_no_picture_and_the_models_size(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,7 +84,7 @@ async def test_without_any_preview_there_is_no_picture_and_the_models_size(
 async def test_a_signed_input_gets_the_scalers_bytes_as_they_are(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = loaded(CLASSIFIER, "int8")
+    model = loaded(CLASSIFIER, kind="int8")
     await service.create(monkeypatch, model)
     await service.frame()
     assert set(model.given[0]) == {100}
@@ -212,6 +149,43 @@ def test_numbers_that_are_none_are_no_json(number: str) -> None:
         decode(f"[{number}]".encode())
 
 
-def test_whole_numbers_beyond_64_bits_are_floats() -> None:
-    assert decode(b"[12, -3, 10000000000000000000]") == [12, -3, 1e19]
-    assert isinstance(decode(b"10000000000000000000"), float)
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("18446744073709551615", 2**64 - 1),
+        ("18446744073709551616", 2.0**64),
+        ("-9223372036854775808", -(2**63)),
+        ("-9223372036854775809", -(2.0**63)),
+    ],
+)
+def test_whole_numbers_beyond_64_bits_are_floats(text: str, value: float) -> None:
+    decoded = decode(text.encode())
+    assert (type(decoded), decoded) == (type(value), value)
+
+
+@pytest.mark.parametrize(
+    ("payload", "value"),
+    [
+        (b'\xef\xbb\xbf {"a": [1]} \n', {"a": [1]}),
+        (b"[1]\0 and more", [1]),
+        ('"é"'.encode(), "é"),
+        (b'"\\ud83d\\ude00"', "\U0001f600"),
+    ],
+)
+def test_requests_are_read_as_the_cameras_json_library_reads_them(
+    payload: bytes, value: Any
+) -> None:
+    assert decode(payload) == value
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        *(b"", b" ", b"\0[1]", b"[1] x", b"[1,]", b"01", b"'a'"),
+        *('"é"'.encode(encoding) for encoding in ("latin-1", "utf-16", "utf-32-le")),
+        *(b'"\\ud800"', b'{"\\udc00": 1}', b'"\xed\xa0\x80"', b'"\n"'),
+    ],
+)
+def test_requests_that_the_cameras_json_library_refuses_are_refused(payload: bytes) -> None:
+    with pytest.raises(ValueError):
+        decode(payload)

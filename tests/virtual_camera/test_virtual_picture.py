@@ -100,6 +100,53 @@ def test_a_truncated_jpeg_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     assert read.shape == (200, 200, 3)
 
 
+@pytest.mark.parametrize("ending", ["png", "bmp", "tif", "webp", "ppm"])
+def test_of_a_file_cut_short_only_a_jpeg_is_read(tmp_path: Path, ending: str) -> None:
+    whole, cut = tmp_path / f"whole.{ending}", tmp_path / f"cut.{ending}"
+    Image.effect_noise((200, 200), 60).convert("RGB").save(whole)
+    cut.write_bytes(whole.read_bytes()[:6000])
+    assert read_image(whole) is not None
+    assert read_image(cut) is None
+
+
+def test_a_gif_is_not_read(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "picture.gif")
+    assert read_image(tmp_path / "picture.gif") is None
+
+
+def test_transparency_counts_in_a_tiff_alone(tmp_path: Path) -> None:
+    half = Image.new("RGBA", (4, 4), (200, 100, 0, 128))
+    for ending, expected in (("tif", [100, 50, 0]), ("png", [200, 100, 0])):
+        half.save(tmp_path / f"half.{ending}")
+        read = read_image(tmp_path / f"half.{ending}")
+        assert read is not None
+        assert read[0, 0].tolist() == expected
+
+
+def test_a_picture_that_its_format_has_no_colours_for_is_not_written(tmp_path: Path) -> None:
+    assert not drawing.save(np.zeros((4, 4, 3), np.uint8), tmp_path / "out.pgm")
+    assert not (tmp_path / "out.pgm").exists()
+
+
+@pytest.mark.parametrize("ending", ["png", "tiff"])
+def test_of_a_picture_of_16_bits_the_upper_byte_counts(tmp_path: Path, ending: str) -> None:
+    values = np.array([[0, 255, 256], [0x1234, 0x8000, 0xFFFF]], np.uint16)
+    Image.fromarray(values).save(tmp_path / f"picture.{ending}")
+    read = read_image(tmp_path / f"picture.{ending}")
+    assert read is not None
+    assert read[:, :, 0].tolist() == [[0, 0, 1], [0x12, 0x80, 0xFF]]
+    assert (read == read[:, :, :1]).all()
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "webp", "tif", "tiff", "ppm"])
+def test_a_picture_is_written_by_its_ending_without_loss(tmp_path: Path, ending: str) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (9, 7, 3)).astype(np.uint8)
+    assert drawing.save(pixels, tmp_path / f"out.{ending}")
+    read = read_image(tmp_path / f"out.{ending}")
+    assert read is not None
+    assert (read == pixels).all()
+
+
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\xff\xd8\xff"])
 def test_what_is_no_picture_reads_as_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.jpg").write_bytes(content)

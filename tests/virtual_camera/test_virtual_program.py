@@ -11,8 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from virtual.sscma import main as program
-from virtual.sscma.engine import Engine, EngineError, Run
-from virtual.sscma.letterbox import input_bytes
+from virtual.sscma.engine import Engine, EngineAbortedError, EngineError, Run
 from virtual.sscma.tensors import Model, Tensor
 
 GREEN, RED, END = "\033[32mI ", "\033[31mE ", "\033[0m\r\n"
@@ -130,25 +129,29 @@ def test_failures_are_logged_in_red_and_exit_1(
     assert not (files / "out.jpg").exists()
 
 
-@pytest.mark.parametrize(
-    ("shape", "message"),
-    [
-        ((1, 84, 84, 1), "model not supported"),
-        ((1, 8, 8, 3), "the virtual camera does not decode FOMO models yet"),
-    ],
-)
-def test_models_it_cannot_play_are_refused(
+def test_a_model_of_no_family_is_refused(
     files: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfdbinary: pytest.CaptureFixture[bytes],
-    shape: tuple[int, ...],
-    message: str,
 ) -> None:
     image = Tensor("in", (1, SIZE, SIZE, 3), "uint8", 0)
-    other = Model((image,), (Tensor("out", shape, "float32", 0),))
+    other = Model((image,), (Tensor("out", (1, 84, 84, 1), "float32", 0),))
     monkeypatch.setattr(FakeEngine, "model", lambda _: other)
     assert go(files, "m.cvimodel", "in.jpg", "out.jpg") == 1
-    assert capfdbinary.readouterr().out.decode().endswith(f"{RED}{message}{END}")
+    assert capfdbinary.readouterr().out.decode().endswith(f"{RED}model not supported{END}")
+
+
+def test_the_next_firmware_takes_such_a_model_for_a_pose(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    image = Tensor("in", (1, SIZE, SIZE, 3), "uint8", SIZE * SIZE * 3)
+    array = np.full((1, 84, 84, 1), -9, np.float32)
+    other = Model((image,), (Tensor("out", array.shape, "float32", array.nbytes),))
+    monkeypatch.setattr(FakeEngine, "model", lambda _: other)
+    monkeypatch.setattr(FakeEngine, "run", lambda *_: Run([array], 1.0))
+    (files / "release").write_text("next\n")
+    assert go(files, "m.cvimodel", "in.jpg", "out.jpg") == 0
+    assert f"{GREEN}model type: 15{END}" in capfdbinary.readouterr().out.decode()
 
 
 @pytest.mark.parametrize(
@@ -208,13 +211,24 @@ def test_an_unwritable_output_goes_unnoticed_as_on_the_camera(files: Path) -> No
     assert go(files, "m.cvimodel", "in.jpg", "no/such/folder.jpg") == 0
 
 
-def test_an_unknown_picture_format_aborts(files: Path) -> None:
+def test_an_abort_loses_what_was_printed(
+    files: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
     assert go(files, "m.cvimodel", "in.jpg", "out.xyz") == 134
+    printed = capfdbinary.readouterr()
+    assert printed.out == b""
+    assert b"what():" in printed.err
+    Image.new("RGB", (2000, 2)).save(files / "in.jpg")
+    assert go(files, "m.cvimodel", "in.jpg", "out.jpg") == 134
+    assert capfdbinary.readouterr().out == b""
 
 
-def test_planar_and_signed_inputs_get_the_cameras_bytes() -> None:
-    pixels = np.arange(2 * 2 * 3, dtype=np.uint8).reshape(2, 2, 3)
-    planar = Model((Tensor("in", (1, 3, 2, 2), "uint8", 12),), ())
-    assert input_bytes(planar, pixels) == bytes([0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11])
-    signed = Model((Tensor("in", (1, 2, 2, 3), "int8", 12),), ())
-    assert input_bytes(signed, pixels) == bytes((n - 128) % 256 for n in range(12))
+def test_a_library_that_aborts_ends_the_program_so(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    def abort(*_: object) -> Run:
+        raise EngineAbortedError(signal.SIGSEGV)
+
+    monkeypatch.setattr(FakeEngine, "run", abort)
+    assert go(files, "m.cvimodel", "in.jpg", "out.jpg") == 139
+    assert capfdbinary.readouterr().out == b""

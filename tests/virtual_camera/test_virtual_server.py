@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import paramiko
 import pytest
@@ -52,6 +53,17 @@ def refused(*options: str) -> str:
 def ports(state: dict[str, Any]) -> list[int]:
     """Those that listen from the start: SSH, HTTP, MQTT."""
     return [state["ssh_port"], int(state["http_url"].rpartition(":")[2]), state["mqtt_port"]]
+
+
+@pytest.mark.parametrize(("words", "version"), [((), "0.2.4"), (("--firmware", "next"), "0.2.5")])
+def test_it_says_which_firmware_it_plays(
+    serve: Serve, tmp_path: Path, words: tuple[str, ...], version: str
+) -> None:
+    camera = serve(tmp_path / "d", *words)
+    assert camera.state["firmware"] == (words[-1] if words else version)
+    assert (camera.root / "etc" / "issue").read_text() == f"reCamera V{version}\n"
+    with urlopen(f"{camera.state['http_url']}/api/deviceMgr/queryDeviceInfo") as answer:  # noqa: S310
+        assert json.load(answer)["data"]["osVersion"] == version
 
 
 def test_everything_is_published_when_it_says_ready(serve: Serve, tmp_path: Path) -> None:
@@ -232,5 +244,6 @@ def test_a_folder_with_a_colon_is_refused(tmp_path: Path) -> None:
 
 
 def test_port_22_is_written_without_brackets() -> None:
-    assert known_hosts_text("ssh-ed25519 AAAA comment", 22) == "127.0.0.1 ssh-ed25519 AAAA\n"
-    assert known_hosts_text("ssh-ed25519 AAAA", 2222) == "[127.0.0.1]:2222 ssh-ed25519 AAAA\n"
+    key = "ssh-ed25519 AAAA"
+    assert known_hosts_text(f"{key} comment", "127.0.0.2", 22) == f"127.0.0.2 {key}\n"
+    assert known_hosts_text(key, "127.0.0.1", 2222) == f"[127.0.0.1]:2222 {key}\n"

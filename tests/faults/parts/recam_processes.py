@@ -62,7 +62,4 @@ def _main(words: Sequence[str], environment: Mapping[str, str], out: str, err: s
 
 # For the process that the others are forked from.
 if multiprocessing.current_process().name != "MainProcess":
-    import recam_deploy.camera.history
-    import recam_deploy.cli.camera_actions
-    import recam_deploy.cli.main
-    import recam_deploy.terminal  # noqa: F401
+    pass

@@ -18,14 +18,16 @@ from cvimodels import DATA, PARTS, cvimodel_bytes, description, seal, yolo11_ten
 
 from recam_deploy import cvimodel
 from recam_deploy.artifact import load_artifact
+from recam_deploy.camera.facts import parse_facts, parse_ion
 from recam_deploy.camera.smoke_test.output import explain_failure, parse_output
 from recam_deploy.camera.web_api import ActiveInfo, CameraApi
 from recam_deploy.cvimodel.classes import class_count
-from recam_deploy.doctor.camera_facts import parse, parse_ion
+from recam_deploy.doctor.camera import WebFacts
+from recam_deploy.doctor.camera import judge as judge_camera
 from recam_deploy.doctor.model import ModelFacts
 from recam_deploy.doctor.model import judge as judge_model
 from recam_deploy.errors import RecamError
-from recam_deploy.flows.client import Login, NodeRed
+from recam_deploy.flows.client import NodeRed, NodeRedLogin
 from recam_deploy.flows.document import check_own, parse_document
 from recam_deploy.http import HttpService
 from recam_deploy.live.events import LiveEvent, parse_message
@@ -187,19 +189,33 @@ def read_event(_rig: Rig, payload: bytes) -> None:
         json.dumps(message.content.as_json(), allow_nan=False)
 
 
-FACTS = (
-    b"motd\nN uid=1000\nN issue=reCamera 0.2.4\nN clock=1700000000\nN memory_kib=1000\n"
-    b"N disk=100 50 /userdata\nN missing= scp\nN runner=present\nN runtime=present\n"
-    b"N model=" + b"0" * 64 + b'\nN info=present\n{"classes": []}\nN end=yes\n'
+_FOLDER = "".join(
+    f"N {folder}_{fact}\n"
+    for folder in ("models", "work", "history")
+    for fact in (
+        *("exists=yes", "is_link=no", "writable=yes", "size_kib=100", "free_kib=50"),
+        *("mount=/userdata", "read_only=no", "leftover_bytes=12"),
+    )
 )
+FACTS = (
+    "motd\nN machine=riscv64\nN device=Cvitek\nN firmware=reCamera 0.2.4\nN clock=1700000000\n"
+    "N uid=1000\nN has_timeout=yes\nN has_sha256sum=yes\nN has_python3=no\nN has_sudo=yes\n"
+    "N sudo_is_free=no\nN missing= cp\nN ram_kib=1000\nN ion_total=\n"
+    f"N ion_reserved=0000000003c00000\n{_FOLDER}N active_sha256={'0' * 64}\nN active_bytes=4\n"
+    "N active_is_folder=no\nN info_sha256=absent\nN runner_sha256=unreadable\nN runner_runs=no\n"
+    f"N has_library=yes\nN kept= 00000002-bbbbbbbbbbbb:{'b' * 64}\nN record={{}}\nN pending=\n"
+    'N lock=anna@desk deploying\nN info=present\n{"classes": []}\nN end=yes\n'
+).encode()
 ION = b"[0] carveout heap size:62914560 bytes, used:1\n"
 
 
 def read_facts(_rig: Rig, data: bytes) -> None:
-    """What the doctor's script prints on the camera."""
+    """What `facts.sh` prints on the camera."""
     with nothing_but_refusals():
-        facts = parse(_text(data), "N")
+        facts = parse_facts(_text(data), "N")
         assert facts.clock is None or facts.clock >= 0
+        checks = judge_camera(WebFacts(None, {}), facts, None, CameraSettings(host="cam"), 0)
+        assert all(check.fact for check in checks)
 
 
 def read_ion(_rig: Rig, data: bytes) -> None:
@@ -235,6 +251,7 @@ DEVICE = {
         "osVersion": "0.2.4",
         "sscmaNode": 0,
         "nodeRed": 0,
+        "sshEnabled": True,
         "model_info": '{"model_name": "m", "classes": ["a"]}',
     },
 }
@@ -244,7 +261,7 @@ def read_web_api(rig: Rig, body: bytes) -> None:
     rig.server.answer = answered(body)
     camera = CameraSettings(host="127.0.0.1", http_port=rig.server.port, timeout=10)
     with CameraApi(camera) as api:
-        for call in (api.device, api.services, api.model_info):
+        for call in (api.device, api.services, api.model_info, api.ssh_enabled):
             with nothing_but_refusals():
                 call()
     ActiveInfo.parse(body.decode("utf-8", "surrogateescape"))
@@ -261,7 +278,7 @@ FLOWS = {
 
 def read_node_red(rig: Rig, body: bytes) -> None:
     rig.server.answer = answered(body)
-    with NodeRed("127.0.0.1", rig.server.port, Login(), timeout=10) as client:
+    with NodeRed("127.0.0.1", rig.server.port, NodeRedLogin(), timeout=10) as client:
         for call in (client.read, client.facts, client.runs):
             with nothing_but_refusals():
                 call()

@@ -15,7 +15,7 @@ from recam_deploy.calibrator import calibrate as calibrating
 from recam_deploy.calibrator.calibrate import CalibratorOptions, NotCalibratedError, calibrate
 from recam_deploy.calibrator.collecting import collect, in_parallel, workers
 from recam_deploy.calibrator.correspondence import correspond
-from recam_deploy.calibrator.observing import Observed, Patches, float_shapes, sample_places
+from recam_deploy.calibrator.observing import ObservedModel, Patches, float_shapes, sample_places
 from recam_deploy.errors import InputError
 from recam_deploy.network.runtime import Array, Runtime
 from recam_deploy.progress import SilentProgress
@@ -123,12 +123,12 @@ def test_thresholds_are_tuned_on_no_more_pictures_than_memory_holds(
     monkeypatch.setattr(SILENT, "say", told.append)
     table = calibrate(prepared, translated, PICTURES, read, SILENT, options)
     assert "# tune number: 2" in table
-    assert told == ["thresholds are tuned on 2 pictures, all that memory holds"]
+    assert told == ["thresholds are tuned on 2 pictures, to limit memory"]
 
 
 def test_a_tensor_that_the_graph_cannot_give_is_told(folder: Folder) -> None:
     prepared, translated = folder(UNKNOWN)
-    with pytest.raises(NotCalibratedError, match="no values are known for extra0"):
+    with pytest.raises(NotCalibratedError, match="the ONNX graph has no values for extra0"):
         calibrate(prepared, translated, PICTURES, read, SILENT)
 
 
@@ -153,7 +153,7 @@ def test_a_tensor_is_not_taken_for_another_that_is_called_as_the_compiler_calls_
 
 
 def test_patches_are_the_tensors_own_values() -> None:
-    observed = Observed(model())
+    observed = ObservedModel(model())
     observed.patches("images", Patches(2, ((0, 3), (6, 6))))
     observed.sample("images", 192, 10)
     runtime = Runtime(observed.serialized())

@@ -10,16 +10,16 @@ import pytest
 from onnx_models import Builder
 
 from recam_deploy.calibrator.observing import float_shapes
-from recam_deploy.calibrator.probing import Surroundings, View, distance, quantized
+from recam_deploy.calibrator.probing import OperationCutter, View, distance, quantized
 from recam_deploy.calibrator.tuning import (
     STEPS,
-    Attempt,
     Bounds,
-    Trial,
+    TuningPair,
     TuningPictures,
+    TuningTask,
     best_threshold,
     patches_of,
-    plan_trials,
+    plan_tuning,
     tune,
 )
 from recam_deploy.network.runtime import Array
@@ -38,11 +38,11 @@ def test_every_input_is_tried_once_and_the_first_again_where_all_were() -> None:
     a, b = operation("Conv", "a", "images"), operation("SiLU", "b", "a")
     both, more = operation("Add", "sum", "a", "b"), operation("Concat", "joined", "a", "b")
     image = operation("Input", "images")
-    assert plan_trials([image, a, b, both, more]) == (
-        Trial(a, "images"),
-        Trial(b, "a"),
-        Trial(both, "b"),
-        Trial(more, "a"),
+    assert plan_tuning([image, a, b, both, more]) == (
+        TuningPair(a, "images"),
+        TuningPair(b, "a"),
+        TuningPair(both, "b"),
+        TuningPair(more, "a"),
     )
 
 
@@ -99,15 +99,15 @@ def test_an_operation_is_cut_out_with_no_more_than_it_needs(
     tried: Operation, view: View, nodes: int
 ) -> None:
     model = network()
-    probe = Surroundings(model, float_shapes(model)).probe(tried, IDENTITY_NAMES)
+    probe = OperationCutter(model, float_shapes(model)).probe(tried, IDENTITY_NAMES)
     assert probe is not None
     assert (probe.view, len(probe.nodes)) == (view, nodes)
 
 
 def test_an_operation_that_needs_other_tensors_is_not_tried() -> None:
     model = network()
-    surroundings = Surroundings(model, float_shapes(model))
-    assert surroundings.probe(operation("Add", "sum", "b"), IDENTITY_NAMES) is None
+    cutter = OperationCutter(model, float_shapes(model))
+    assert cutter.probe(operation("Add", "sum", "b"), IDENTITY_NAMES) is None
 
 
 def test_nodes_that_are_reached_on_many_ways_are_looked_at_once() -> None:
@@ -118,7 +118,9 @@ def test_nodes_that_are_reached_on_many_ways_are_looked_at_once() -> None:
     model = builder.model({"x40": [1, 3, 8, 8]}, inputs={"x0": [1, 3, 8, 8]})
     shaped = onnx.shape_inference.infer_shapes(model)
     names = {"x0": "x0", "x40": "x40"}
-    probe = Surroundings(shaped, float_shapes(shaped)).probe(operation("Add", "x40", "x0"), names)
+    probe = OperationCutter(shaped, float_shapes(shaped)).probe(
+        operation("Add", "x40", "x0"), names
+    )
     assert probe is not None
     assert len(probe.nodes) == 40
 
@@ -132,8 +134,8 @@ def test_a_convolution_that_lives_on_its_large_values_gets_a_higher_threshold() 
     model = builder.model({"conv": [1, 1, 16, 16]}, inputs={"images": [1, 2, 16, 16]})
     model = onnx.shape_inference.infer_shapes(model)
     shapes = float_shapes(model)
-    surroundings = Surroundings(model, shapes)
-    probe = surroundings.probe(operation("Conv", "conv", "images"), IDENTITY_NAMES)
+    cutter = OperationCutter(model, shapes)
+    probe = cutter.probe(operation("Conv", "conv", "images"), IDENTITY_NAMES)
     assert probe is not None
 
     def read(_: Path) -> Array:
@@ -146,8 +148,8 @@ def test_a_convolution_that_lives_on_its_large_values_gets_a_higher_threshold() 
     activations = TuningPictures(model, {}, pictures, read, [probe])
     with SilentProgress().step("") as step:
         tuned = tune(
-            surroundings,
-            [Attempt("images", probe)],
+            cutter,
+            [TuningTask("images", probe)],
             {"images": Bounds(1.0, 10.0)},
             activations.of,
             step,

@@ -11,19 +11,24 @@ import pytest
 from shells import SHELLS, Run
 
 
-@pytest.fixture(params=SHELLS)
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Run a script with arguments in one of the shells; in busybox's, with busybox's programs."""
-    words = request.param.split()
+@pytest.fixture(scope="session")
+def applets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with busybox's programs by their own names."""
+    folder = tmp_path_factory.mktemp("busybox")
+    for applet in subprocess.check_output(["busybox", "--list"], text=True).split():
+        (folder / applet).symlink_to(str(shutil.which("busybox")))
+    return folder
+
+
+def shell(name: str, request: pytest.FixtureRequest) -> Run:
+    """A function that runs a script in the shell `name`; in busybox's, with busybox's programs."""
+    words = name.split()
     program = shutil.which(words[0])
     if not program:
         pytest.skip(f"{words[0]} is not installed")
     path = os.environ["PATH"]
     if words[0] == "busybox":
-        folder = tmp_path_factory.mktemp("busybox")
-        for name in subprocess.check_output([program, "--list"], text=True).split():
-            (folder / name).symlink_to(program)
-        path = f"{folder}:{path}"
+        path = f"{request.getfixturevalue('applets')}:{path}"
 
     def call(
         script: str, *arguments: str | Path, data: str = ""
@@ -39,3 +44,15 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         )
 
     return call
+
+
+@pytest.fixture(params=SHELLS)
+def run(request: pytest.FixtureRequest) -> Run:
+    """Run a script with arguments, in each of the shells in turn."""
+    return shell(request.param, request)
+
+
+@pytest.fixture
+def busybox(request: pytest.FixtureRequest) -> Run:
+    """Run a script with arguments as the camera would: in busybox, with its programs."""
+    return shell("busybox ash", request)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cvimodels import cvimodel_bytes, yolo11_tensors
+from cvimodels import cvimodel_bytes, int8_tensors, yolo11_tensors
+from listener import Listener
 
 from recam_deploy.artifact import load_artifact
-from recam_deploy.camera.checks import check_read_right
+from recam_deploy.camera.checks import (
+    check_decoded,
+    check_read_right,
+    live_format_warning,
+    swapped_scales_warning,
+)
 from recam_deploy.cvimodel import Tensor
 from recam_deploy.errors import UnsupportedModelError
+from recam_deploy.workflows.deploy import check_deployable
 
 CELLS = sum((64 // stride) ** 2 for stride in (8, 16, 32))
 NAMES = tuple("abcdefghij")
@@ -42,10 +50,67 @@ def test_a_pose_model_is(tmp_path: Path) -> None:
 def test_float_outputs_in_groups_are_refused(tmp_path: Path) -> None:
     _, outputs = yolo11_tensors()
     grouped = outputs[0::2] + outputs[1::2]
-    with pytest.raises(UnsupportedModelError, match="grouped"):
+    with pytest.raises(UnsupportedModelError, match="three boxes and then three classes"):
         check_read_right(load_artifact(saved(tmp_path, grouped), NAMES[:3]))
     integers = [replace(tensor, dtype="int8") for tensor in grouped]
     check_read_right(load_artifact(saved(tmp_path, integers), NAMES[:3]))
+
+
+def test_outputs_of_several_types_are_refused(tmp_path: Path) -> None:
+    _, outputs = yolo11_tensors()
+    mixed = [*outputs[:-1], replace(outputs[-1], dtype="int8")]
+    with pytest.raises(UnsupportedModelError, match="reads all of them as float32"):
+        check_read_right(load_artifact(saved(tmp_path, mixed), NAMES[:3]))
+
+
+@pytest.mark.parametrize(("class_scale", "warned"), [(0.5, False), (0.25, True)])
+def test_int8_outputs_with_unequal_scales_are_warned_of(
+    tmp_path: Path, class_scale: float, warned: bool
+) -> None:
+    artifact = load_artifact(saved(tmp_path, int8_tensors(0.5, class_scale)[1]), NAMES[:3])
+    listener = Listener()
+    assert check_deployable(artifact, listener) is artifact
+    swapped = [line for line in listener.warnings if "multiplies each with the other's" in line]
+    assert len(swapped) == warned
+    assert all("0.5 and 0.25 at stride 8" in line for line in swapped)
+    assert (swapped_scales_warning(artifact) is not None) == warned
+
+
+def test_float_outputs_are_not_warned_of(tmp_path: Path) -> None:
+    outputs = [
+        replace(tensor, qscale=1.0 + number) for number, tensor in enumerate(yolo11_tensors()[1])
+    ]
+    assert swapped_scales_warning(load_artifact(saved(tmp_path, outputs), NAMES[:3])) is None
+
+
+def test_bfloat16_outputs_are_refused(tmp_path: Path) -> None:
+    _, outputs = yolo11_tensors(dtype="bfloat16")
+    with pytest.raises(UnsupportedModelError, match="bfloat16"):
+        check_read_right(load_artifact(saved(tmp_path, outputs), NAMES[:3]))
+
+
+@pytest.mark.parametrize(("dtype", "refused"), [("int8", True), ("float32", False)])
+def test_what_makes_the_cameras_service_crash_is_refused(
+    tmp_path: Path, dtype: str, refused: bool
+) -> None:
+    artifact = load_artifact(saved(tmp_path, [Tensor("map", (1, 8, 8, 3), dtype, 1.0, "")]))
+    with pytest.raises(UnsupportedModelError, match="crashes") if refused else nullcontext():
+        check_read_right(artifact)
+
+
+def test_a_model_of_no_family_is_not_tested_on_the_camera(tmp_path: Path) -> None:
+    artifact = load_artifact(saved(tmp_path, uncut(80)))
+    with pytest.raises(UnsupportedModelError, match="1×84×84×1"):
+        check_decoded(artifact)
+    check_decoded(load_artifact(saved(tmp_path, yolo11_tensors()[1])))
+
+
+def test_a_planar_input_is_warned_of(tmp_path: Path) -> None:
+    image, outputs = yolo11_tensors()
+    path = tmp_path / "m.cvimodel"
+    for shape, warned in (((1, 3, 64, 64), True), ((1, 64, 64, 1), True), ((1, 64, 64, 3), False)):
+        path.write_bytes(cvimodel_bytes([replace(image[0], shape=shape)], outputs))
+        assert (live_format_warning(load_artifact(path)) is not None) == warned
 
 
 def test_heads_in_turn_are_right(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from shells import Run
 
-from recam_deploy.camera import deploy_scripts as scripts
-from recam_deploy.ssh.scripts import INSTALL_DAMAGED, INSTALL_IN_THE_WAY, STORE
+from recam_deploy.camera.exit_codes import ExitCode
+from recam_deploy.ssh.scripts import load
 
 
 def sha(text: str) -> str:
@@ -52,7 +52,7 @@ def names(folder: Path) -> list[str]:
 def test_the_switch_replaces_both_keeps_the_old_and_writes_the_record(
     run: Run, models: Path
 ) -> None:
-    done = run(scripts.SWITCH, *switch_words(models), data="{new}")
+    done = run(load("switch"), *switch_words(models), data="{new}")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"active {sha('new')}\n", "")
     assert names(models) == ["model.cvimodel", "model.json"]
     assert (models / "model.json").read_text() == "{new}"
@@ -73,7 +73,7 @@ def test_no_name_of_ours_is_written_through_a_link(run: Run, models: Path) -> No
     history.mkdir()
     for place in (history / ".recam-new-record", models / ".recam-model.json"):
         place.symlink_to(outside)
-    assert run(scripts.SWITCH, *switch_words(models), data="{new}").returncode == 0
+    assert run(load("switch"), *switch_words(models), data="{new}").returncode == 0
     assert outside.read_text() == "precious"
     assert (history / "active.json").read_text() == '{"id": "b"}\n'
     assert not (history / "active.json").is_symlink()
@@ -81,7 +81,7 @@ def test_no_name_of_ours_is_written_through_a_link(run: Run, models: Path) -> No
 
 def test_only_the_info_is_switched_where_the_model_stays(run: Run, models: Path) -> None:
     words = switch_words(models, model="", model_sha="", keep="")
-    assert run(scripts.SWITCH, *words, data="{new}").returncode == 0
+    assert run(load("switch"), *words, data="{new}").returncode == 0
     assert (models / "model.cvimodel").read_text() == "old"
     assert (models / "model.json").read_text() == "{new}"
 
@@ -92,27 +92,27 @@ def test_an_info_is_copied_or_removed_for_a_model_of_the_history(run: Run, model
     copied = switch_words(
         models, info_action="copy", info_source=str(source), info_sha=sha("{kept}")
     )
-    assert run(scripts.SWITCH, *copied).returncode == 0
+    assert run(load("switch"), *copied).returncode == 0
     assert (models / "model.json").read_text() == "{kept}"
     nothing = {"info": "", "info_sha": "", "model": "", "model_sha": "", "expected": sha("new")}
     removed = switch_words(models, info_action="remove", keep="", **nothing)
-    assert run(scripts.SWITCH, *removed).returncode == 0
+    assert run(load("switch"), *removed).returncode == 0
     assert names(models) == ["model.cvimodel"]
 
 
 @pytest.mark.parametrize(
     ("changed", "data", "status"),
     [
-        ({"model_sha": sha("other")}, "{new}", INSTALL_DAMAGED),
-        ({}, "{ne", INSTALL_DAMAGED),
-        ({"expected": sha("another")}, "{new}", scripts.CHANGED_MEANWHILE),
-        ({"expected": "absent"}, "{new}", scripts.CHANGED_MEANWHILE),
+        ({"model_sha": sha("other")}, "{new}", ExitCode.INSTALL_DAMAGED),
+        ({}, "{ne", ExitCode.INSTALL_DAMAGED),
+        ({"expected": sha("another")}, "{new}", ExitCode.CHANGED_MEANWHILE),
+        ({"expected": "absent"}, "{new}", ExitCode.CHANGED_MEANWHILE),
     ],
 )
 def test_nothing_is_switched_when_anything_is_not_as_planned(
     run: Run, models: Path, changed: dict[str, str], data: str, status: int
 ) -> None:
-    done = run(scripts.SWITCH, *switch_words(models, **changed), data=data)
+    done = run(load("switch"), *switch_words(models, **changed), data=data)
     assert done.returncode == status, done.stderr
     assert (models / "model.cvimodel").read_text() == "old"
     assert (models / "model.json").read_text() == "{old}"
@@ -122,8 +122,8 @@ def test_nothing_is_switched_when_anything_is_not_as_planned(
 def test_a_folder_in_the_way_stops_before_the_first_rename(run: Run, models: Path) -> None:
     (models / "model.json").unlink()
     (models / "model.json").mkdir()
-    done = run(scripts.SWITCH, *switch_words(models), data="{new}")
-    assert done.returncode == INSTALL_IN_THE_WAY
+    done = run(load("switch"), *switch_words(models), data="{new}")
+    assert done.returncode == ExitCode.INSTALL_IN_THE_WAY
     assert (models / "model.cvimodel").read_text() == "old"
 
 
@@ -132,7 +132,7 @@ def test_a_link_as_active_model_is_replaced_and_its_content_kept(run: Run, model
     outside.write_text("old")
     (models / "model.cvimodel").unlink()
     (models / "model.cvimodel").symlink_to(outside)
-    assert run(scripts.SWITCH, *switch_words(models), data="{new}").returncode == 0
+    assert run(load("switch"), *switch_words(models), data="{new}").returncode == 0
     assert outside.read_text() == "old"
     assert not (models / "model.cvimodel").is_symlink()
     kept = models.parent / "history/00000001-aaaaaaaaaaaa/model.cvimodel"
@@ -146,7 +146,7 @@ def test_the_history_keeps_the_newest_and_moves_what_it_has(run: Run, models: Pa
         (history / f"0000000{order}-{order:012d}").mkdir(parents=True)
     (history / "2024-holidays").mkdir()
     words = switch_words(models, keep="00000004-000000000002", kept="00000002-000000000002")
-    done = run(scripts.SWITCH, *words, "00000001-000000000001", "00000000-gone", data="{new}")
+    done = run(load("switch"), *words, "00000001-000000000001", "00000000-gone", data="{new}")
     assert (done.returncode, done.stderr) == (0, "")
     assert names(history) == [
         "00000003-000000000003",
@@ -163,7 +163,7 @@ def test_what_is_forgotten_is_never_what_a_link_leads_to(run: Run, models: Path)
     (outside / "precious").touch()
     (history / "00000001-000000000001").symlink_to(outside)
     words = switch_words(models)
-    assert run(scripts.SWITCH, *words, "00000001-000000000001", data="{new}").returncode == 0
+    assert run(load("switch"), *words, "00000001-000000000001", data="{new}").returncode == 0
     assert names(history) == ["00000001-aaaaaaaaaaaa", "active.json"]
     assert names(outside) == ["precious"]
 
@@ -173,7 +173,7 @@ def test_what_is_active_shares_no_bytes_with_the_history(
     run: Run, models: Path, switches: bool
 ) -> None:
     words = switch_words(models, **({} if switches else {"model": "", "model_sha": ""}))
-    assert run(scripts.SWITCH, *words, data="{new}").returncode == 0
+    assert run(load("switch"), *words, data="{new}").returncode == 0
     (models / "model.cvimodel").write_text("written over in place, as scp does")
     kept = models.parent / "history/00000001-aaaaaaaaaaaa/model.cvimodel"
     assert kept.read_text() == "old"
@@ -184,10 +184,10 @@ def test_a_staged_model_is_checked_and_made_from_the_history(run: Run, models: P
     kept = models.parent / "history/00000001-aaaaaaaaaaaa/model.cvimodel"
     kept.parent.mkdir(parents=True)
     kept.write_text("kept")
-    assert run(scripts.STAGE, staged, sha("kept"), kept).returncode == 0
+    assert run(load("stage"), staged, sha("kept"), kept).returncode == 0
     assert staged.read_text() == "kept"
     assert not staged.samefile(kept)
-    assert run(scripts.STAGE, staged, sha("other"), "").returncode == INSTALL_DAMAGED
+    assert run(load("stage"), staged, sha("other"), "").returncode == ExitCode.INSTALL_DAMAGED
     assert not staged.exists()
     assert kept.read_text() == "kept"
 
@@ -197,7 +197,7 @@ def test_a_damaged_model_of_the_history_is_forgotten(run: Run, models: Path) -> 
     kept = models.parent / "history/00000001-aaaaaaaaaaaa/model.cvimodel"
     kept.parent.mkdir(parents=True)
     kept.write_text("damaged")
-    assert run(scripts.STAGE, staged, sha("kept"), kept).returncode == INSTALL_DAMAGED
+    assert run(load("stage"), staged, sha("kept"), kept).returncode == ExitCode.INSTALL_DAMAGED
     assert not staged.exists()
     assert names(models.parent / "history") == []
 
@@ -207,13 +207,13 @@ def test_appending_goes_on_where_it_was_told_and_not_through_a_link(
 ) -> None:
     part = tmp_path / "part"
     part.write_text("abcXXX")
-    assert run(scripts.APPEND, part, "3", "plain", data="def").returncode == 0
+    assert run(load("append"), part, "3", "plain", data="def").returncode == 0
     assert part.read_text() == "abcdef"
     outside = tmp_path / "outside"
     outside.write_text("untouched")
     part.unlink()
     part.symlink_to(outside)
-    assert run(scripts.APPEND, part, "0", "plain", data="new").returncode == 0
+    assert run(load("append"), part, "0", "plain", data="new").returncode == 0
     assert (part.read_text(), outside.read_text()) == ("new", "untouched")
     assert not part.is_symlink()
 
@@ -225,10 +225,10 @@ PACK = 'gzip -c >"$1.gz"; exec <"$1.gz"\n'
 def test_what_comes_in_packed_is_unpacked(run: Run, tmp_path: Path) -> None:
     part, stored = tmp_path / "part", tmp_path / "stored"
     part.write_text("abcXXX")
-    done = run(PACK + scripts.APPEND, part, "3", "gzip", data="def")
+    done = run(PACK + load("append"), part, "3", "gzip", data="def")
     assert (done.returncode, done.stdout, part.read_text()) == (0, "gzip\n", "abcdef")
     stored.write_text("abc")
-    assert run(PACK + STORE, stored, "600", "3", "gzip", data="def").returncode == 0
+    assert run(PACK + load("store"), stored, "600", "3", "gzip", data="def").returncode == 0
     assert (stored.read_text(), stored.stat().st_mode & 0o777) == ("abcdef", 0o600)
 
 
@@ -236,12 +236,12 @@ def test_what_was_cut_off_while_packed_is_kept_as_far_as_it_came(run: Run, tmp_p
     part = tmp_path / "part"
     part.write_text("abc")
     cut = PACK + 'head -c 15 "$1.gz" >"$1.cut"; exec <"$1.cut"\n'
-    assert run(cut + scripts.APPEND, part, "3", "gzip", data="defghi" * 9).returncode == 0
+    assert run(cut + load("append"), part, "3", "gzip", data="defghi" * 9).returncode == 0
     assert ("abc" + "defghi" * 9).startswith(part.read_text())
 
 
 def test_a_camera_without_gunzip_does_not_say_that_it_unpacks(run: Run, tmp_path: Path) -> None:
-    without = "command() { return 1; }\n" + scripts.APPEND
+    without = "command() { return 1; }\n" + load("append")
     done = run(without, tmp_path / "part", "0", "plain", data="abc")
     assert (done.returncode, done.stdout) == (0, "")
     assert (tmp_path / "part").read_text() == "abc"
@@ -250,9 +250,9 @@ def test_a_camera_without_gunzip_does_not_say_that_it_unpacks(run: Run, tmp_path
 def test_the_pieces_of_a_file_are_told(run: Run, tmp_path: Path) -> None:
     part = tmp_path / "pa rt"
     part.write_text("abcdefgh")
-    told = run(scripts.PIECES, part, "3").stdout.split()
+    told = run(load("pieces"), part, "3").stdout.split()
     assert told == ["8", sha("abc"), sha("def"), sha("gh")]
-    assert run(scripts.PIECES, tmp_path / "none", "3").stdout == ""
+    assert run(load("pieces"), tmp_path / "none", "3").stdout == ""
 
 
 def test_cleaning_removes_only_what_is_ours(run: Run, models: Path) -> None:
@@ -263,11 +263,11 @@ def test_cleaning_removes_only_what_is_ours(run: Run, models: Path) -> None:
     (models / ".recam-link").symlink_to(models.parent / "nowhere")
     (models / "other.part").write_text("x")
     (models / ".recam-b.cvimodel").write_text("part of this one")
-    done = run(scripts.CLEAN, models, history, models / ".recam-b.cvimodel")
+    done = run(load("clean"), models, history, models / ".recam-b.cvimodel")
     assert done.returncode == 0, done.stderr
     assert names(models) == [".recam-b.cvimodel", "model.cvimodel", "model.json", "other.part"]
     assert names(history) == [".recam-new-record", "00000001-aaaaaaaaaaaa"]
-    assert run(scripts.CLEAN, models.parent / "none", history, "").returncode == 0
+    assert run(load("clean"), models.parent / "none", history, "").returncode == 0
 
 
 def test_the_history_is_listed(run: Run, models: Path) -> None:
@@ -278,7 +278,7 @@ def test_the_history_is_listed(run: Run, models: Path) -> None:
     (kept / "model.json").write_text("{}")
     (kept / "sha256").write_text(sha("m") + "\n")
     (history / "00000002-unfinished").mkdir()
-    said = run(scripts.LIST, history, "N", "100").stdout
+    said = run(load("list_history"), history, "N", "100").stdout
     assert said == (
         f"\nN entry=00000001-aaaaaaaaaaaa {sha('m')}\nN info={sha('{}')}\n{{}}\nN end\n"
     )

@@ -13,12 +13,12 @@ import pytest
 from camera_facts import FACTS, FOLDER
 from cvimodels import cvimodel_bytes, yolo11_tensors
 
-from recam_deploy.artifact import Artifact
+from recam_deploy.artifact import Artifact, sha256_of
 from recam_deploy.camera.checks import check_artifact
+from recam_deploy.camera.deployment_plan import plan_deployment, plan_rollback
 from recam_deploy.camera.facts import INFO_LIMIT, CameraFacts, FolderFacts, KeptModel
 from recam_deploy.camera.model_info import entry_id, info_text, model_info
 from recam_deploy.camera.paths import CameraPaths
-from recam_deploy.camera.plan import plan_deployment, plan_rollback
 from recam_deploy.cvimodel import read_model
 from recam_deploy.errors import DeploymentError, InputError
 from recam_deploy.settings import CameraSettings
@@ -53,7 +53,7 @@ def folder(**changed: Any) -> FolderFacts:
 
 def test_a_new_model_is_switched_and_its_info_written(artifact: Artifact) -> None:
     plan = plan_deployment(artifact, FACTS, LAYOUT)
-    assert (plan.model, plan.info.action, plan.root) == (artifact.cvimodel, "write", False)
+    assert (plan.model, plan.info.action, plan.root) == (artifact.read(), "write", False)
     assert [step.action for step in plan.steps] == [
         "upload-model",
         "keep-model",
@@ -199,11 +199,11 @@ def test_a_model_larger_than_the_tpus_memory_is_refused_with_both_figures(
 ) -> None:
     path = tmp_path / "real.cvimodel"
     path.write_bytes(cvimodel_bytes(*yolo11_tensors()))
-    model = dataclasses.replace(artifact, cvimodel=path)
+    model = dataclasses.replace(artifact, cvimodel=path, sha256=sha256_of(path), file=None)
     needed = read_model(path).ion_bytes
     with pytest.raises(DeploymentError, match=r"needs 0\.\d MB .* has 0\.0 MB in all"):
         plan_deployment(model, facts(ion_bytes=needed - 1), LAYOUT)
-    assert plan_deployment(model, facts(ion_bytes=needed), LAYOUT).model == path
+    assert plan_deployment(model, facts(ion_bytes=needed), LAYOUT).model == model.read()
 
 
 def test_the_info_has_the_cameras_fields(artifact: Artifact) -> None:
@@ -217,10 +217,12 @@ def test_the_info_has_the_cameras_fields(artifact: Artifact) -> None:
         "author",
         "description",
         "pic_url",
+        "file",
         "classes",
         "checksum",
     ]
     assert info["classes"] == ["circle", "ä"]
+    assert info["file"] == "/userdata/Models/model.cvimodel"
     assert info["checksum"] == hashlib.md5(b"CviModel", usedforsecurity=False).hexdigest()
 
 

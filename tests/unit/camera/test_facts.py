@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shells import Run
 
-from recam_deploy.camera.facts import FACTS, parse_facts
+from recam_deploy.camera.facts import CameraFacts, parse_facts, parse_ion
 from recam_deploy.errors import CameraError, RecamError
+from recam_deploy.ssh.scripts import load
 
 SHA256 = "a" * 64
 # As the script prints it on a camera; N stands for the word that is fresh for each call.
 CAPTURED = f"""N machine=riscv64
 N device=Cvitek. CV181X
 N firmware=reCamera V0.2.4
+N clock=1750000000
 N uid=1000
 N has_timeout=yes
 N has_sha256sum=yes
@@ -32,6 +35,7 @@ N ion_reserved=0000000003c00000
 N models_exists=yes
 N models_is_link=no
 N models_writable=yes
+N models_size_kib=6291456
 N models_free_kib=5242880
 N models_mount=/userdata
 N models_read_only=no
@@ -39,6 +43,7 @@ N models_leftover_bytes=12
 N work_exists=no
 N work_is_link=no
 N work_writable=yes
+N work_size_kib=6291456
 N work_free_kib=5242880
 N work_mount=/userdata
 N work_read_only=no
@@ -46,6 +51,7 @@ N work_leftover_bytes=0
 N history_exists=no
 N history_is_link=no
 N history_writable=yes
+N history_size_kib=6291456
 N history_free_kib=5242880
 N history_mount=/userdata
 N history_read_only=no
@@ -55,6 +61,8 @@ N active_bytes=4000
 N active_is_folder=no
 N info_sha256=absent
 N runner_sha256=absent
+N runner_runs=no
+N has_library=yes
 N kept= 00000002-bbbbbbbbbbbb:{"b" * 64} 00000001-aaaaaaaaaaaa:{SHA256} 3-x:y
 N record={{"id": "aaaaaaaaaaaa"}}
 N pending={{"id": "bbbbbbbbbbbb"}}
@@ -69,7 +77,8 @@ N end=yes
 def test_a_captured_answer_is_read() -> None:
     facts = parse_facts(CAPTURED, "N")
     assert (facts.machine, facts.uid, facts.has_timeout) == ("riscv64", 1000, True)
-    assert facts.models.free == 5242880 * 1024
+    assert (facts.models.free, facts.models.size) == (5242880 * 1024, 6291456 * 1024)
+    assert (facts.clock, facts.runner_runs, facts.has_runtime) == (1750000000, False, True)
     assert (facts.models.leftover_bytes, facts.work.exists) == (12, False)
     assert (facts.active_sha256, facts.runner_sha256) == (SHA256, None)
     assert facts.info == '{"classes": ["a"]}\n'
@@ -92,6 +101,25 @@ def test_the_tpu_drivers_own_figure_goes_before_the_device_trees() -> None:
     for unknown in ("", "xyz", "00"):
         text = CAPTURED.replace("ion_reserved=0000000003c00000", f"ion_reserved={unknown}")
         assert parse_facts(text, "N").ion_bytes is None
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("62914560\n", 62914560),
+        ("[0] carveout heap size:78643200 bytes, used:41254912 bytes usage rate:53%,", 78643200),
+        ("", None),
+        ("-1", None),
+    ],
+)
+def test_what_the_tpus_driver_says_to_root(text: str, size: int | None) -> None:
+    assert parse_ion(text) == size
+
+
+def test_a_clock_and_a_size_that_are_not_told_keep_from_nothing() -> None:
+    silent = CAPTURED.replace("clock=1750000000", "clock=").replace("size_kib=6291456", "size_kib=")
+    facts = parse_facts(silent, "N")
+    assert (facts.clock, facts.models.size) == (None, None)
 
 
 def test_nothing_that_a_terminal_obeys_comes_through() -> None:
@@ -148,6 +176,20 @@ def test_any_text_is_read_or_refused(text: str) -> None:
             parse_facts(said, "N")
 
 
+def gathered(
+    run: Run,
+    models: Path,
+    work: Path,
+    runner: Path,
+    libraries: str = "/none",
+    system: str | Path = "",
+) -> CameraFacts:
+    words = (models, work, work / "history", runner, libraries, "libcviruntime.so", "65536", system)
+    done = run(load("facts"), "N", *words)
+    assert done.stderr == ""
+    return parse_facts(done.stdout, "N")
+
+
 def test_the_script_tells_the_truth_in_this_shell(run: Run, tmp_path: Path) -> None:
     models, work, system = tmp_path / "Mo dels", tmp_path / "work", tmp_path / "system"
     kept = work / "history/00000001-aaaaaaaaaaaa"
@@ -168,11 +210,7 @@ def test_the_script_tells_the_truth_in_this_shell(run: Run, tmp_path: Path) -> N
     (system / "proc/device-tree/reserved-memory/ion/size").write_bytes(
         (60 << 20).to_bytes(8, "big")
     )
-    none = tmp_path / "none"
-    words = ("N", models, work, none, "65536", work / "history", system)
-    done = run(FACTS, *words)
-    assert done.stderr == ""
-    facts = parse_facts(done.stdout, "N")
+    facts = gathered(run, models, work, tmp_path / "none", "/none", system)
     assert facts.models.exists
     assert facts.models.writable
     assert not facts.models.is_link
@@ -182,16 +220,35 @@ def test_the_script_tells_the_truth_in_this_shell(run: Run, tmp_path: Path) -> N
     assert facts.runner_sha256 is None
     assert facts.info == '{"name": "x"}\n\n'
     assert facts.info_sha256 == hashlib.sha256(b'{"name": "x"}\n\n').hexdigest()
-    assert (facts.device, facts.firmware, facts.ion_bytes) == ("Cvitek", "reCamera V9", 60 << 20)
+    assert (facts.device, facts.firmware, facts.ion_bytes) == (
+        "Cvitek",
+        "reCamera V9 more",
+        60 << 20,
+    )
     assert [entry.sha256 for entry in facts.kept] == [SHA256, "", ""]
     assert (facts.record, facts.lock, facts.missing) == ('{"id": "x"}', "", ())
     assert facts.ram_bytes > 0
+    assert (facts.runner_runs, facts.has_runtime) == (False, False)
+    assert abs((facts.clock or 0) - time.time()) < 60
+    assert (facts.models.size or 0) > facts.models.free
+
+
+def test_what_runs_models_is_looked_for(run: Run, tmp_path: Path) -> None:
+    runner, libraries = tmp_path / "runner", tmp_path / "li b"
+    libraries.mkdir()
+    (libraries / "libcviruntime.so").touch()
+    runner.touch(mode=0o644)
+    facts = gathered(run, tmp_path, tmp_path, runner, f"/none:{libraries}:/usr")
+    assert (facts.runner_runs, facts.has_runtime) == (False, True)
+    assert facts.runner_sha256 == hashlib.sha256(b"").hexdigest()
+    runner.chmod(0o755)
+    assert gathered(run, tmp_path, tmp_path, runner, "/none").runner_runs
+    assert not gathered(run, tmp_path, tmp_path, libraries, "/none").runner_runs
 
 
 def test_a_folder_behind_a_link_is_told_as_one(run: Run, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    none, deep = tmp_path / "none", tmp_path / "link/none/deep"
-    facts = parse_facts(run(FACTS, "N", deep, none, none, "9", none, "").stdout, "N")
+    facts = gathered(run, tmp_path / "link/none/deep", tmp_path / "none", tmp_path / "none")
     assert (facts.models.is_link, facts.models.exists) == (True, False)
     assert (facts.work.is_link, facts.history.is_link) == (False, False)

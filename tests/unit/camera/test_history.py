@@ -11,7 +11,7 @@ from camera_facts import FACTS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recam_deploy.camera.deployment import agreeing_bytes
+from recam_deploy.camera.deployment import matching_bytes
 from recam_deploy.camera.history import History, parse_history
 from recam_deploy.camera.model_info import entry_id
 from recam_deploy.errors import CameraError, InputError, RecamError
@@ -58,7 +58,7 @@ def test_one_is_chosen_by_its_beginning_and_the_last_without_one() -> None:
     history = read()
     assert history.choose(None).id == "b" * 12
     assert history.choose("aaa").id == "a" * 12
-    with pytest.raises(InputError, match="is not on the camera; kept are: b{12}, a{12}"):
+    with pytest.raises(InputError, match="is not on the camera; kept are b{12}, a{12}"):
         history.choose("feed")
     with pytest.raises(InputError, match="is not on the camera"):
         history.choose("")
@@ -66,7 +66,7 @@ def test_one_is_chosen_by_its_beginning_and_the_last_without_one() -> None:
 
 @pytest.mark.parametrize("length", range(0, len(SAID) - 1, 9))
 def test_an_answer_cut_short_is_refused(length: int) -> None:
-    with pytest.raises(CameraError, match="not whole"):
+    with pytest.raises(CameraError, match="incomplete"):
         parse_history(SAID[:length], "N", ACTIVE)
 
 
@@ -86,13 +86,13 @@ def told(data: bytes, piece: int) -> str:
 def test_only_bytes_that_are_the_same_are_gone_on_with(
     there: bytes, model: bytes, piece: int
 ) -> None:
-    agreed = agreeing_bytes(told(there, piece), model, piece)
+    agreed = matching_bytes(told(there, piece), model, piece)
     assert there[:agreed] == model[:agreed]
     assert agreed <= min(len(there), len(model))
-    whole = agreeing_bytes(told(model[: len(model) // 2], piece), model, piece)
+    whole = matching_bytes(told(model[: len(model) // 2], piece), model, piece)
     assert whole == len(model) // 2
 
 
 @given(st.text())
 def test_pieces_that_make_no_sense_agree_in_nothing(said: str) -> None:
-    assert agreeing_bytes(said, b"model", 3) == 0
+    assert matching_bytes(said, b"model", 3) == 0

@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 from shells import SHELLS
 
-from recam_deploy.camera.lock import HOLD, JOIN, LOCK_BUSY
+from recam_deploy.camera.exit_codes import ExitCode
+from recam_deploy.ssh.scripts import load
+
+HOLD = load("lock_hold")
+JOIN = load("lock_join") + "\n"
 
 Process = subprocess.Popen[str]
 
@@ -70,7 +74,7 @@ def test_the_lock_is_held_until_its_owner_falls_silent(shell: Shell, tmp_path: P
     assert verdict(holder)[:2] == ["N", "held"]
     other = shell.hold(tmp_path / "work", "bert")
     assert other.communicate() == ("N busy\nanna\ndeploying\n", "")
-    assert other.returncode == LOCK_BUSY
+    assert other.returncode == ExitCode.LOCK_BUSY
     holder.communicate()
     assert holder.returncode == 0
     assert list((tmp_path / "work").iterdir()) == []
@@ -169,7 +173,7 @@ def test_a_script_whose_owner_is_gone_does_nothing(shell: Shell, tmp_path: Path)
     for _ in range(2):
         late = shell.start(JOIN + f"touch '{tmp_path}/ran'", tmp_path, claim)
         late.communicate()
-        assert late.returncode == LOCK_BUSY
+        assert late.returncode == ExitCode.LOCK_BUSY
         assert not (tmp_path / "ran").exists()
         verdict(shell.hold(tmp_path))  # takes the lock of the dead, and its claim away
 

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from shells import Run
 
+from recam_deploy.camera.exit_codes import ExitCode
 from recam_deploy.errors import CameraError
-from recam_deploy.ssh import scripts
+from recam_deploy.ssh.command import RemoteCommand
+from recam_deploy.ssh.scripts import load
+from recam_deploy.ssh.session import CommandSession, parse_introduction
 
 
 def sha(data: bytes) -> str:
@@ -22,9 +25,9 @@ def sha(data: bytes) -> str:
 def test_a_program_is_installed_executable(run: Run, tmp_path: Path) -> None:
     staged, target = tmp_path / "staged", tmp_path / "program"
     staged.write_bytes(b"#!")
-    assert run(scripts.INSTALL_PROGRAM, staged, target, sha(b"other")).returncode == 65
+    assert run(load("install_program"), staged, target, sha(b"other")).returncode == 65
     assert not target.exists()
-    assert run(scripts.INSTALL_PROGRAM, staged, target, sha(b"#!")).returncode == 0
+    assert run(load("install_program"), staged, target, sha(b"#!")).returncode == 0
     assert target.stat().st_mode & 0o777 == 0o755
 
 
@@ -32,25 +35,25 @@ def test_a_new_run_removes_older_ones_and_refuses_to_share(run: Run, tmp_path: P
     old = tmp_path / ".recam-run-old"
     old.mkdir()
     new = tmp_path / ".recam-run-new"
-    assert run(scripts.NEW_RUN, tmp_path, new).returncode == 0
+    assert run(load("new_run"), tmp_path, new).returncode == 0
     assert [p.name for p in tmp_path.iterdir()] == [".recam-run-new"]
     assert new.stat().st_mode & 0o777 == 0o700
     other = tmp_path / "kept"
     other.mkdir()
-    assert run(scripts.NEW_RUN, tmp_path, other).returncode != 0
+    assert run(load("new_run"), tmp_path, other).returncode != 0
 
 
 def test_hashes_are_told_also_of_files_with_odd_names(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "a \\ b\n"
     path.write_bytes(b"x")
-    assert run(scripts.SHA256, path).stdout == f"{sha(b'x')}\n"
-    assert run(scripts.SHA256, tmp_path / "none").stdout == "absent\n"
+    assert run(load("sha256"), path).stdout == f"{sha(b'x')}\n"
+    assert run(load("sha256"), tmp_path / "none").stdout == "absent\n"
 
 
 def test_hashes_are_told_without_sha256sum_too(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 3_000_000)
-    assert run("command() { return 1; }\n" + scripts.SHA256, path).stdout == (
+    assert run("command() { return 1; }\n" + load("sha256"), path).stdout == (
         f"{sha(path.read_bytes())}\n"
     )
 
@@ -59,21 +62,22 @@ def test_ending_a_process_ends_its_group(run: Run) -> None:
     sleep = str(shutil.which("sleep"))
     process = subprocess.Popen([sleep, "300"], start_new_session=True)
     try:
-        assert run(scripts.END, str(process.pid)).returncode == 0
+        assert run(load("end_process"), str(process.pid)).returncode == 0
         assert process.wait(5) != 0
-        assert run(scripts.END, str(process.pid)).returncode == 0
+        assert run(load("end_process"), str(process.pid)).returncode == 0
     finally:
         process.kill()
 
 
 def test_the_first_command_tells_who_we_are_and_then_does_its_work(run: Run) -> None:
     done = run(
-        scripts.INTRODUCE, "TOKEN", "5", "sh", "-c", 'cat; echo "$1"', "sh", "a b", data="in"
+        load("introduce"), "TOKEN", "5", "sh", "-c", 'cat; echo "$1"', "sh", "a b", data="in"
     )
     line, _, rest = done.stdout.partition("\n")
-    user, limit = scripts.parse_introduction(line, "TOKEN")
+    user, limit = parse_introduction(line, "TOKEN")
     assert (user, rest) == (os.getuid(), "ina b\n")
-    assert scripts.limited(limit, 2.4)[-1:] in ((), ("2",))
+    words = CommandSession(RemoteCommand.of("x"), seconds=2.4, limit=limit).limited().words
+    assert words in (("x",), (*limit, "2", "x"))
 
 
 @pytest.mark.parametrize(
@@ -85,9 +89,9 @@ def test_the_first_command_tells_who_we_are_and_then_does_its_work(run: Run) -> 
     ],
 )
 def test_each_form_of_timeout_is_found(run: Run, timeout: str, limit: tuple[str, ...]) -> None:
-    done = run(f"{timeout}\n{scripts.INTRODUCE}", "T", "5", "echo", "a  b")
+    done = run(timeout + "\n" + load("introduce"), "T", "5", "echo", "a  b")
     line, _, rest = done.stdout.partition("\n")
-    assert (scripts.parse_introduction(line, "T")[1], rest) == (limit, "a  b\n")
+    assert (parse_introduction(line, "T")[1], rest) == (limit, "a  b\n")
 
 
 @pytest.mark.parametrize(
@@ -105,13 +109,13 @@ def test_each_form_of_timeout_is_found(run: Run, timeout: str, limit: tuple[str,
 )
 def test_a_shell_that_says_something_else_is_no_camera(said: str) -> None:
     with pytest.raises(CameraError, match="plain command"):
-        scripts.parse_introduction(said, "T")
+        parse_introduction(said, "T")
 
 
 def keep(run: Run, folder: Path, name: str, data: bytes, limit: int = 20) -> int:
     staged = folder.parent / "staged"
     staged.write_bytes(data)
-    return run(scripts.KEEP, folder, staged, name, sha(data), str(limit)).returncode
+    return run(load("keep_flows"), folder, staged, name, sha(data), str(limit)).returncode
 
 
 def test_flows_are_kept_for_their_owner_only_and_the_last_ones_stay(
@@ -133,10 +137,26 @@ def test_damaged_flows_are_not_kept_and_nothing_is_written_through_a_link(
     folder, elsewhere = tmp_path / "flows", tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / "staged").write_bytes(b"cut o")
-    done = run(scripts.KEEP, folder, tmp_path / "staged", "0001-a.json", sha(b"cut off"), "20")
-    assert done.returncode == scripts.INSTALL_DAMAGED
+    done = run(
+        load("keep_flows"), folder, tmp_path / "staged", "0001-a.json", sha(b"cut off"), "20"
+    )
+    assert done.returncode == ExitCode.INSTALL_DAMAGED
     assert not folder.exists()
     assert not (tmp_path / "staged").exists()
     folder.symlink_to(elsewhere)
-    assert keep(run, folder, "0001-a.json", b"x") == scripts.INSTALL_IN_THE_WAY
+    assert keep(run, folder, "0001-a.json", b"x") == ExitCode.INSTALL_IN_THE_WAY
     assert not list(elsewhere.iterdir())
+
+
+def test_a_record_names_no_address_of_the_network(run: Run, tmp_path: Path) -> None:
+    zeros, linked = "0" * 32, "80FE00000000000022222222FEFF2222"
+    kept = ["00000000:0016", "0100007F:075B", f"{zeros}:0016", f"{zeros[8:]}01000000:1F90"]
+    kept.append(f"{zeros[16:]}FFFF00000100007F:2711")
+    found = [*kept, "012AA8C0:0035", f"{linked}:0035"]
+    lines = [f"0: {local} 00000000:0000 0A 0" for local in found]
+    table = "\n".join([*lines, "9: 012AA8C0:0016 022AA8C0:C001 01 0"])
+    script = f"cat() {{ echo '{table}'; }}\n" + load("record")
+    printed = run(script, "nonce", tmp_path, tmp_path, "").stdout
+    expected = " ".join([*kept, "other:0035", "other:0035"])
+    assert f"nonce listening={expected} \n" in printed
+    assert printed.endswith("nonce end=yes\n")

@@ -44,6 +44,8 @@ class Supervisor:
         call = handler.path.rpartition("/")[2]
         if call == "getModelFile":
             return reply(handler, self.model)
+        if call == "queryDeviceInfo":
+            return _answer(handler, 0, {"deviceName": "", "osName": "", "osVersion": "0.2.4"})
         if call == "getModelInfo":
             return _answer(handler, 0, {"model_info": self.info})
         assert call == "uploadModel"
@@ -94,10 +96,10 @@ def _form(content_type: str, body: bytes) -> dict[str, bytes]:
 @pytest.fixture(params=[CHUNK // 2, CHUNK * 2 + 7], ids=["small", "large"])
 def artifact(request: pytest.FixtureRequest, tmp_path: Path) -> Artifact:
     path = tmp_path / "m.cvimodel"
-    path.write_bytes(bytes(range(256)) * (request.param // 256) + b"end")
+    path.write_bytes(b"CviModel" + bytes(range(256)) * (request.param // 256) + b"end")
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    return Artifact(path, None, "m", digest, len(content), "cv181x", ("a", "b"))
+    return Artifact(path, None, "m", digest, len(content), "cv181x", ("a", "b"), "yolo11-detect")
 
 
 @pytest.fixture(params=[True, False], ids=["in pieces", "at once"])
@@ -151,7 +153,7 @@ def test_a_flipped_byte_is_found_and_the_model_before_put_back(
 ) -> None:
     server, camera = supervisor
     server.damage = True
-    with pytest.raises(DeploymentError, match="active before is in place again"):
+    with pytest.raises(DeploymentError, match="the model before is active again"):
         deploy(camera, artifact)
     assert (server.model, server.info) == (OLD, OLD_INFO)
 
@@ -161,20 +163,33 @@ def test_other_names_beside_the_model_before_are_told(
 ) -> None:
     server, camera = supervisor
     server.damage = server.drops_names = True
-    with pytest.raises(DeploymentError, match="could not be put back"):
+    with pytest.raises(DeploymentError, match="could not be restored"):
         deploy(camera, artifact)
 
 
-def test_an_artifact_that_vanished_is_an_error_of_the_input(
+def test_what_was_planned_is_sent_though_the_file_changes_meanwhile(
     supervisor: tuple[Supervisor, CameraSettings], artifact: Artifact
 ) -> None:
     server, camera = supervisor
+    planned = artifact.cvimodel.read_bytes()
     with CameraApi(camera) as api:
         paths = CameraPaths.from_settings(camera)
         plan = plan_http_deployment(artifact, api, paths, SilentProgress())
-        artifact.cvimodel.unlink()
-        with pytest.raises(InputError, match="cannot be read"):
-            apply_http(plan, api, SilentProgress())
+        artifact.cvimodel.write_bytes(b"CviModel of another conversion")
+        apply_http(plan, api, SilentProgress())
+    assert server.model == planned
+
+
+@pytest.mark.parametrize(("change", "complaint"), [("gone", "cannot be read"), ("new", "changed")])
+def test_an_artifact_whose_file_is_another_is_an_error_of_the_input(
+    supervisor: tuple[Supervisor, CameraSettings], artifact: Artifact, change: str, complaint: str
+) -> None:
+    server, camera = supervisor
+    artifact.cvimodel.unlink()
+    if change == "new":
+        artifact.cvimodel.write_bytes(b"CviModel of another conversion")
+    with CameraApi(camera) as api, pytest.raises(InputError, match=complaint):
+        plan_http_deployment(artifact, api, CameraPaths.from_settings(camera), SilentProgress())
     assert server.uploads == []
 
 

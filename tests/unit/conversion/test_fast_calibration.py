@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import onnx
 import pytest
@@ -17,7 +18,8 @@ from recam_deploy.conversion.convert import Converter, Thresholds
 from recam_deploy.conversion.options import ConversionOptions
 from recam_deploy.conversion.plan import ConversionPlan, plan_conversion
 from recam_deploy.progress import SilentProgress, Step
-from recam_deploy.step_cache import StepResult
+from recam_deploy.step_cache import StepCache, StepResult
+from recam_deploy.toolchain import Compiler
 
 
 @dataclass
@@ -46,6 +48,12 @@ class NoCompiler:
     version = "1.7"
 
 
+def converter_of(plan: ConversionPlan, cache: Path, heard: Heard) -> Converter:
+    compiler = cast(Compiler, NoCompiler())
+    steps = StepCache(cache / "steps", heard)
+    return Converter(plan, onnx.ModelProto(), compiler, steps, cache, heard)
+
+
 def test_the_compilers_own_calibrator_takes_over_and_the_plan_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,7 +67,7 @@ def test_the_compilers_own_calibrator_takes_over_and_the_plan_says_so(
         return "done"
 
     monkeypatch.setattr(Converter, "_run", run)
-    converter = Converter(planned(), onnx.ModelProto(), NoCompiler(), tmp_path, heard)  # type: ignore[arg-type]
+    converter = converter_of(planned(), tmp_path, heard)
     assert str(converter.run(tmp_path / "m.cvimodel", Thresholds(0, 0))) == "done"
     assert heard.lines == [
         "calibrating with the compiler's own calibrator: no values are known for x"
@@ -77,7 +85,7 @@ def test_the_table_is_kept_as_the_step_that_was_planned(
 ) -> None:
     monkeypatch.setattr(convert, "fast_table", lambda *_: "x 1 -1 1\n")
     plan = planned()
-    converter = Converter(plan, onnx.ModelProto(), NoCompiler(), tmp_path, Heard())  # type: ignore[arg-type]
+    converter = converter_of(plan, tmp_path, Heard())
     done = StepResult("transform", tmp_path, 1.0, cached=False)
     assert plan.calibrate is not None
     made = converter._calibrate(plan.calibrate, done, done)

@@ -56,6 +56,7 @@ OTHERS: dict[type, dict[str, Any]] = {
     },
     DeployOptions: {
         "op_divide": True,
+        "int8_outputs": True,
         "tolerance": (0.5, 0.5),
         "compare_all": True,
         "excepts": ("x",),

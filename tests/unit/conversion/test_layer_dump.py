@@ -12,7 +12,9 @@ import pytest
 from cvimodels import write_cvimodel
 
 from recam_deploy.artifact import Artifact, load_artifact
-from recam_deploy.conversion.layer_dump import compile_apart
+from recam_deploy.conversion.commands import deploy_command
+from recam_deploy.conversion.layer_dump import compile_layer_dump
+from recam_deploy.conversion.options import CheckPicture, DeployOptions
 from recam_deploy.progress import SilentProgress
 from recam_deploy.step_cache import StepCache
 from recam_deploy.toolchain import Call
@@ -47,11 +49,17 @@ class NoCompiler:
         raise CalledError(*map(str, words))
 
 
+def write_tables(folder: Path) -> None:
+    """The files that the compiler's input is checked by, of a network without tensors."""
+    (folder / "network.mlir").write_text("")
+    (folder / "calibration_table").write_text("a 1 -1 1\n")
+
+
 def made(tmp_path: Path, **provenance: Any) -> Artifact:
     """An artifact whose conversion is in the cache, with these changes to its manifest."""
     cache = StepCache(tmp_path / "steps")
     for name, key in KEYS.items():
-        cache.run(name, key, lambda folder: None)
+        cache.run(name, key, write_tables)
     steps = [{"name": name, "key": key} for name, key in KEYS.items()]
     document = {"steps": steps, "commands": [COMMAND], **provenance}
     bare = load_artifact(write_cvimodel(tmp_path / "m.cvimodel"))
@@ -61,7 +69,7 @@ def made(tmp_path: Path, **provenance: Any) -> Artifact:
 def asked(artifact: Artifact, cache_dir: Path) -> list[str]:
     """The words with which the compiler would be started."""
     with pytest.raises(CalledError) as called:
-        compile_apart(artifact, NoCompiler(), cache_dir, SilentProgress())
+        compile_layer_dump(artifact, NoCompiler(), cache_dir, SilentProgress())
     return list(called.value.args)
 
 
@@ -75,11 +83,9 @@ def test_the_manifests_own_command_is_run_with_a_tensor_each(tmp_path: Path) -> 
     [
         "--test_input test_input.jpg --excepts /a/b,c --compare_all",
         "--model ../out.cvimodel",
-        "--model_version 'x; touch CANARY'",
-        "--disable_layer_group --addr_mode '$(touch CANARY)'",
     ],
 )
-def test_checks_and_what_is_unknown_are_left_out(tmp_path: Path, more: str) -> None:
+def test_checks_and_the_file_name_are_left_out(tmp_path: Path, more: str) -> None:
     words = asked(made(tmp_path, commands=[f"{COMMAND} {more}"]), tmp_path)
     assert words[3:] == [*OPTIONS.split(), *OWN]
 
@@ -90,6 +96,9 @@ def test_checks_and_what_is_unknown_are_left_out(tmp_path: Path, more: str) -> N
         {"commands": [COMMAND + " --quantize_table 'x; touch CANARY'"]},
         {"commands": [COMMAND + " --chip '$(touch CANARY)'"]},
         {"commands": [COMMAND + " --chip"]},
+        {"commands": [COMMAND + " --quant_weights"]},
+        {"commands": [COMMAND + " --model_version 'x; touch CANARY'"]},
+        {"commands": [COMMAND + " --disable_layer_group --addr_mode '$(touch CANARY)'"]},
         {"commands": [COMMAND.replace("network.mlir", "../network.mlir")]},
         {"commands": ["model_deploy.py"]},
         {"commands": ["model_deploy.py 'unclosed"]},
@@ -104,4 +113,22 @@ def test_checks_and_what_is_unknown_are_left_out(tmp_path: Path, more: str) -> N
 )
 def test_anything_else_is_not_compiled(tmp_path: Path, provenance: dict[str, Any]) -> None:
     artifact = made(tmp_path, **provenance)
-    assert compile_apart(artifact, NoCompiler(), tmp_path, SilentProgress()) is None
+    assert compile_layer_dump(artifact, NoCompiler(), tmp_path, SilentProgress()) is None
+
+
+@pytest.mark.parametrize("quantization", ["int8", "mixed", "bf16"])
+def test_no_option_that_changes_the_network_is_lost(tmp_path: Path, quantization: str) -> None:
+    """With every option of a compilation set, all words but those of its checks are kept."""
+    options = DeployOptions(
+        op_divide=True,
+        int8_outputs=True,
+        compare_all=True,
+        excepts=("x",),
+        skip_validation=True,
+    )
+    assert all(vars(options).values()), "an option is not set here"
+    plain = deploy_command(quantization, options, None)
+    checked = deploy_command(quantization, options, CheckPicture(Path("a.jpg"), "aa"))
+    wanted = list(plain.arguments[: plain.arguments.index("--model")])
+    words = asked(made(tmp_path, commands=[checked.display()]), tmp_path)
+    assert words[3:] == [*wanted, *OWN]

@@ -389,9 +389,9 @@ def test_a_plan_names_the_files_that_no_tool_makes() -> None:
     assert list(fast.own_files) == ["network.onnx", "calibration_table"]
     assert list(planned(quantization="bf16").own_files) == ["network.onnx"]
     given = planned(quantization="mixed", quantize_table="a BF16\n").own_files
-    assert "given" in given["quantize_table"]
+    assert "user" in given["quantize_table"]
     ours = planned(quantization="mixed", search=SearchOptions()).own_files
-    assert "recam finds" in ours["quantize_table"]
+    assert "recam ranks" in ours["quantize_table"]
     theirs = planned(quantization="mixed", search=SearchOptions(by_compiler=True)).own_files
     assert "quantize_table" not in theirs
     assert "head" in planned(POSE, quantization="mixed").own_files["quantize_table"]

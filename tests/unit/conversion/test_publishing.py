@@ -22,6 +22,7 @@ from recam_deploy.conversion.plan import ConversionPlan, plan_conversion
 from recam_deploy.conversion.verification import Verification
 from recam_deploy.detection.match import Agreement
 from recam_deploy.progress import SilentProgress
+from recam_deploy.step_cache import StepCache
 from recam_deploy.toolchain import Compiler
 
 THRESHOLDS = Thresholds(0.9, 0.75)
@@ -47,8 +48,9 @@ class Workshop:
 
     def __init__(self, folder: Path, plan: ConversionPlan) -> None:
         compiler = cast(Compiler, NoCompiler())
+        cache = folder / "cache"
         self.converter = Converter(
-            plan, onnx.ModelProto(), compiler, folder / "cache", SilentProgress()
+            plan, onnx.ModelProto(), compiler, StepCache(cache / "steps"), cache, SilentProgress()
         )
         self.made = folder / "made.cvimodel"
         self.output = folder / "out" / "m.cvimodel"

@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from camera_facts import FACTS, FOLDER
 from cvimodels import cvimodel_bytes, yolo11_tensors
 
 from recam_deploy.camera.web_api import DeviceInfo
 from recam_deploy.cvimodel import Tensor
 from recam_deploy.doctor import camera, machine, model, network, node_red
-from recam_deploy.doctor.camera_facts import CameraFacts, parse, parse_ion
 from recam_deploy.doctor.check import Check
 from recam_deploy.errors import AuthenticationError, CameraError
 from recam_deploy.flows.client import NodeRedFacts
 from recam_deploy.ports import Port
+from recam_deploy.settings import CameraSettings
 from recam_deploy.toolchain import HostFacts
 
 MACHINE = machine.MachineFacts(
@@ -29,20 +30,8 @@ MACHINE = machine.MachineFacts(
     free=10**11,
 )
 NOW = 1_750_000_000
-CAMERA = CameraFacts(
-    uid=1000,
-    firmware="",
-    clock=NOW,
-    memory=10**8,
-    disk=10**10,
-    free=10**9,
-    mount="/userdata",
-    missing=(),
-    runner="present",
-    has_runtime=True,
-    model="0" * 64,
-    info="{}",
-)
+CAMERA = dataclasses.replace(FACTS, runner_runs=True, runner_sha256="c" * 64)
+SETTINGS = CameraSettings(host="cam")
 WEB = camera.WebFacts(DeviceInfo("a", "reCamera", "0.2.4"), {"sscmaNode": 0, "nodeRed": 0})
 MODEL = cvimodel_bytes(*yolo11_tensors(classes=3))
 THREE = '{"classes": ["a", "b", "c"]}'
@@ -121,6 +110,30 @@ def test_the_network(facts: network.NetworkFacts, found: dict[str, str]) -> None
     assert statuses(network.judge(facts)) == found
 
 
+def test_a_broker_that_is_closed_is_no_fault_while_the_preview_can_be_read() -> None:
+    facts = dataclasses.replace(way(mqtt=Port.refused), preview=True)
+    assert statuses(network.judge(facts)) == {}
+    assert "preview" in only(network.judge(facts), "network.mqtt").fact
+
+
+@pytest.mark.parametrize(
+    ("enabled", "seen", "remedy"),
+    [
+        (None, "refused", "may be switched off"),
+        (False, "switched off on the camera", "http://cam/#/security"),
+        (True, "refused, though the camera says", "firewall"),
+    ],
+)
+def test_what_the_camera_says_of_its_ssh_comes_before_any_guess(
+    enabled: bool | None, seen: str, remedy: str
+) -> None:
+    facts = dataclasses.replace(way(ssh=Port.refused), ssh_enabled=enabled)
+    check = only(network.judge(facts), "network.ssh")
+    assert check.status.value == "fail"
+    assert seen in check.fact
+    assert remedy in check.remedy
+
+
 def test_where_nothing_answers_the_cable_is_named() -> None:
     silent = dict.fromkeys(("ssh", "http", "node_red", "mqtt"), Port.silent)
     assert "cable" in only(network.judge(way(**silent)), "network.ssh").remedy
@@ -134,21 +147,20 @@ def test_where_nothing_answers_the_cable_is_named() -> None:
         ({"clock": 3600}, {"clock": "warn"}),
         ({"clock": NOW + 10 * 86400}, {"clock": "warn"}),
         ({"clock": 10**15}, {"clock": "warn"}),
-        (
-            {"clock": None, "free": None, "memory": None},
-            dict.fromkeys(("clock", "space", "memory"), "warn"),
-        ),
-        ({"free": 10**7}, {"space": "fail"}),
-        ({"free": 10**8}, {"space": "warn"}),
-        ({"memory": 10**6}, {"memory": "warn"}),
+        ({"clock": None}, {"clock": "warn"}),
+        ({"models": dataclasses.replace(FOLDER, free=10**7)}, {"space": "fail"}),
+        ({"models": dataclasses.replace(FOLDER, free=10**8, size=None)}, {"space": "warn"}),
+        ({"ram_bytes": 10**6}, {"memory": "warn"}),
         ({"missing": ("mv",)}, {"tools": "fail"}),
-        ({"runner": "unusable"}, {"runner": "warn"}),
+        ({"models": dataclasses.replace(FOLDER, is_link=True)}, {"folders": "fail"}),
+        ({"runner_runs": False}, {"runner": "warn"}),
+        ({"runner_runs": False, "runner_sha256": None}, {"runner": "warn"}),
         ({"has_runtime": False}, {"libraries": "fail"}),
     ],
 )
 def test_the_camera(changes: dict[str, Any], found: dict[str, str]) -> None:
     facts = dataclasses.replace(CAMERA, **changes)
-    assert statuses(camera.judge(WEB, facts, 60 << 20, NOW)) == found
+    assert statuses(camera.judge(WEB, facts, 60 << 20, SETTINGS, NOW)) == found
 
 
 @pytest.mark.parametrize(
@@ -156,7 +168,7 @@ def test_the_camera(changes: dict[str, Any], found: dict[str, str]) -> None:
     [
         (WEB, "", None, {}),
         (WEB, "", 30 << 20, {"ion": "warn"}),
-        (camera.WebFacts(None, {}), "0.2.4", None, {"services": "warn"}),
+        (camera.WebFacts(None, {}), "Welcome to reCamera 0.2.4 \\n", None, {"services": "warn"}),
         (camera.WebFacts(None, {}), "", None, {"services": "warn", "firmware": "warn"}),
         (
             camera.WebFacts(DeviceInfo("", "", "0.1.4"), {"nodeRed": 0}),
@@ -176,35 +188,13 @@ def test_firmware_services_and_memory_for_models(
     web: camera.WebFacts, issue: str, ion: int | None, found: dict[str, str]
 ) -> None:
     facts = dataclasses.replace(CAMERA, firmware=issue)
-    assert statuses(camera.judge(web, facts, ion, NOW)) == found
+    assert statuses(camera.judge(web, facts, ion, SETTINGS, NOW)) == found
 
 
-def test_the_facts_are_read_between_whatever_else_is_printed() -> None:
-    facts = parse(
-        "Welcome\nN uid=0\nX uid=7\nN issue=Welcome to reCamera 0.2.1 \\n\nN clock=12\n"
-        "N disk=100 50 /user data\nN missing= scp mv\nN runner=unusable\nN runtime=absent\n"
-        f"N model={'a' * 64}\nN info=present\n{{}}\nN end=no\nN end=yes\n",
-        "N",
-    )
-    assert (facts.uid, facts.firmware, facts.clock, facts.memory) == (0, "0.2.1", 12, None)
-    assert (facts.disk, facts.free, facts.mount) == (102400, 51200, "/user data")
-    assert (facts.missing, facts.runner, facts.has_runtime) == (("scp", "mv"), "unusable", False)
-    assert facts.model == "a" * 64
-    with pytest.raises(CameraError, match="not whole"):
-        parse("N uid=0\nN info=present\n{", "N")
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("62914560\n", 62914560),
-        ("[0] carveout heap size:78643200 bytes, used:41254912 bytes usage rate:53%,", 78643200),
-        ("", None),
-        ("-1", None),
-    ],
-)
-def test_the_size_of_the_memory_for_models(text: str, size: int | None) -> None:
-    assert parse_ion(text) == size
+def test_facts_that_cannot_be_read_are_one_failure() -> None:
+    checks = camera.judge(WEB, CameraError("no facts", "Look."), None, SETTINGS, NOW)
+    assert statuses(checks) == {"facts": "fail"}
+    assert only(checks, "camera.facts").fact == "no facts"
 
 
 def model_node(**fields: Any) -> dict[str, Any]:
@@ -244,6 +234,25 @@ def test_the_model(
     facts: model.ModelFacts | None, flow: list[dict[str, Any]] | None, found: dict[str, str]
 ) -> None:
     assert statuses(model.judge(facts, flow)) == found
+
+
+@pytest.mark.parametrize(
+    ("outputs", "least"),
+    [
+        ([(1, width, grid, grid) for grid in (8, 4, 2) for width in (4, 3)], "0.2.3"),
+        ([(1, width, grid, grid) for grid in (8, 4, 2) for width in (4, 1, 51)], "0.2.5"),
+        ([(1, width, grid, grid) for grid in (8, 4, 2) for width in (64, 3)], "0.1.5"),
+    ],
+)
+def test_a_model_that_only_newer_firmware_decodes(
+    outputs: list[tuple[int, ...]], least: str
+) -> None:
+    image = Tensor("i", (1, 64, 64, 3), "uint8", 1.0, "RGB_PACKED")
+    maps = [Tensor(f"o{i}", shape, "float32", 1.0, "") for i, shape in enumerate(outputs)]
+    facts = model.ModelFacts(cvimodel_bytes([image], maps), THREE)
+    for version in ("0.1.5", "0.2.2", "0.2.3", "0.2.4", "0.2.5", ""):
+        check = only(model.judge(facts, None, version), "model.family")
+        assert check.status == ("fail" if version and version < least else "ok")
 
 
 FlowFacts = node_red.FlowFacts

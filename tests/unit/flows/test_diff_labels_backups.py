@@ -151,7 +151,7 @@ def test_a_backup_that_was_changed_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_backups_the_next_step_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FlowError, match="no flows of this camera") as caught:
+    with pytest.raises(FlowError, match="no backup of this camera's flows") as caught:
         kept(tmp_path).read()
     assert "recam flow pull" in caught.value.hint
     with pytest.raises(FlowError, match="no backup 'x'"):

@@ -80,7 +80,7 @@ def test_a_file_is_refused_by_its_size_before_it_is_read(tmp_path: Path) -> None
     path = tmp_path / "flow.json"
     with path.open("wb") as file:
         file.truncate(SIZE_LIMIT + 1)
-    with pytest.raises(FlowError, match="takes at most"):
+    with pytest.raises(FlowError, match="accepts at most"):
         read_document(path)
 
 

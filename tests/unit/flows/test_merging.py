@@ -210,10 +210,10 @@ def test_destinations_can_be_switched_in_a_flow_that_is_there() -> None:
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
-    ("preview", {"line": "0,0,1,1"}, "counts nothing"),
-    ("counting", {"line": "0,0,1"}, "cannot be used"),
-    ("counting", {"line": "0,0,0,0"}, "cannot be used"),
-    ("counting", {"line": "0,0,0,101"}, "cannot be used"),
+    ("preview", {"line": "0,0,1,1"}, "does not count"),
+    ("counting", {"line": "0,0,1"}, "is invalid"),
+    ("counting", {"line": "0,0,0,0"}, "is invalid"),
+    ("counting", {"line": "0,0,0,101"}, "is invalid"),
     ("preview", {"send_to": ("mqtt",)}, "sends nothing to mqtt"),
     ("detections", {"mqtt_topic": "a/#"}, "MQTT topic"),
     ("detections", {"http_url": "ftp://x"}, "HTTP address"),
@@ -226,3 +226,27 @@ def test_parameters_that_do_not_suit_are_refused(
 ) -> None:
     with pytest.raises(FlowError, match=problem):
         template(name, **told)
+
+
+def test_a_capture_node_joins_the_one_that_is_there() -> None:
+    """The editor of the camera's nodes takes a second one away when it opens the flows."""
+    own = {"id": "own", "type": "capture", "z": "tab-one", "client": CLIENT, "interval": "5"}
+    flows = [*own_flows(), {**own, "captureMode": "periodic", "wires": []}]
+    addition = fill("mine", tuple(_capturing()), SHAPES)
+    merged = merge(flows, addition)
+    assert [n["id"] for n in merged if n["type"] == "capture"] == ["own"]
+    assert node(merged, "own") == flows[-1]
+    assert "own" in node(merged, CAMERA)["wires"][0]
+    with pytest.raises(FlowError, match="more than one capture node"):
+        check_own([*_capturing(), {**_capturing()[-1], "id": "second"}], "mine")
+
+
+def _capturing() -> Flows:
+    """A user's flow: a camera whose pictures are captured when a message asks for one."""
+    place = {"z": "mine", "client": "client", "x": 100, "y": 100}
+    return [
+        {"id": "mine", "type": "tab", "label": "Mine"},
+        {"id": "client", "type": "sscma"},
+        {"id": "eye", "type": "camera", **place, "wires": [["shot"]]},
+        {"id": "shot", "type": "capture", **place, "captureMode": "trigger", "wires": []},
+    ]

@@ -152,11 +152,11 @@ def odd_report(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("effect", "error", "said"),
     [
-        (leaves(0.01), ExportError, "computes something else"),
-        (not_a_number, ExportError, "computes something else"),
+        (leaves(0.01), ExportError, "is not equivalent"),
+        (not_a_number, ExportError, "is not equivalent"),
         (refuse, UnsupportedModelError, "the layer X is unknown"),
-        (no_model, ExportError, "left no model"),
-        (link, ExportError, "left no model"),
+        (no_model, ExportError, "wrote no model"),
+        (link, ExportError, "wrote no model"),
         (no_numbers, ExportError, "results cannot be read"),
         (odd_report, ExportError, "some reason"),
         (lambda folder: None, ExportError, "some reason"),

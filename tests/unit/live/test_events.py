@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recam_deploy.detection.types import Detection
-from recam_deploy.live.events import LiveEvent, Message, NodeReply, Timings, parse_message
+from recam_deploy.live.events import LiveEvent, LiveTimings, Message, NodeReply, parse_message
 
 INVOKE: dict[str, Any] = {
     "type": 1,
@@ -42,7 +42,7 @@ def test_boxes_become_corners_in_pixels_of_the_picture() -> None:
             Detection(5, "bus", 0.93, (20, 320, 780, 800)),
             Detection(0, "person", 0.41, (75, 160, 125, 240)),
         ),
-        Timings(5, 60, 3),
+        LiveTimings(5, 60, 3),
     )
 
 

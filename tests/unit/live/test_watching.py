@@ -9,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from recam_deploy.cli.main import app
+from recam_deploy.cli.watch import live_lines
 from recam_deploy.errors import LiveError
-from recam_deploy.live.events import LiveEvent, Message, NodeReply, Timings
-from recam_deploy.live.watching import Collector, LiveReport, collect, wait_until_made
+from recam_deploy.live.events import LiveEvent, LiveTimings, Message, NodeReply
+from recam_deploy.live.watching import Collector, LiveReport, collect, wait_until_created
 from recam_deploy.progress import SilentProgress
 
 
@@ -32,7 +33,7 @@ class Script:
 
 
 def seen(count: int) -> LiveEvent:
-    return LiveEvent(count, (640, 480), (), Timings(1, count, 3))
+    return LiveEvent(count, (640, 480), (), LiveTimings(1, count, 3))
 
 
 @pytest.mark.parametrize(("wanted", "told"), [(2, False), (5, True)])
@@ -55,7 +56,7 @@ FAILED = NodeReply("create", 6, "Model not supported")
 def test_so_many_events_are_enough() -> None:
     report = collect(Script(map(seen, range(9))), count=3, seconds=None, first_within=1)
     assert [event.count for event in report.events] == [0, 1, 2]
-    assert report.timings == Timings(1, 1, 3)
+    assert report.timings == LiveTimings(1, 1, 3)
 
 
 def test_silence_is_an_error_with_a_next_step() -> None:
@@ -87,22 +88,46 @@ def test_an_error_of_a_node_ends_the_wait_in_its_words() -> None:
     with pytest.raises(LiveError, match="Model not supported"):
         collect(Script([FAILED, seen(1)]), count=1, seconds=None, first_within=1)
     with pytest.raises(LiveError, match="Model not supported"):
-        wait_until_made(Script([FAILED]), {"model"}, 1, SilentProgress())
+        wait_until_created(Script([FAILED]), {"model"}, 1, SilentProgress())
 
 
 def test_events_of_the_old_model_do_not_make_the_new_one_ready() -> None:
-    assert not wait_until_made(Script([seen(1), seen(2)]), {"model"}, 0.1, SilentProgress())
-    assert wait_until_made(Script([seen(1), MADE]), {"model"}, 0.1, SilentProgress())
+    assert not wait_until_created(Script([seen(1), seen(2)]), {"model"}, 0.1, SilentProgress())
+    assert wait_until_created(Script([seen(1), MADE]), {"model"}, 0.1, SilentProgress())
 
 
 def test_other_nodes_are_not_waited_for() -> None:
-    assert not wait_until_made(Script([MADE], "other"), {"model"}, 0.1, SilentProgress())
-    assert wait_until_made(Script([FAILED], "other"), set(), 0.1, SilentProgress())
+    assert not wait_until_created(Script([MADE], "other"), {"model"}, 0.1, SilentProgress())
+    assert wait_until_created(Script([FAILED], "other"), set(), 0.1, SilentProgress())
 
 
 def test_the_speed_is_told_from_the_second_picture_on() -> None:
     assert LiveReport((seen(1),), 1, 0.0).fps is None
     assert LiveReport((seen(1), seen(2), seen(3)), 3, 0.5).fps == 4
+
+
+@pytest.mark.parametrize(
+    ("pictures_a_second", "milliseconds", "own"),
+    [(9.8, 50, 20), (9.8, 100, None), (9.8, 120, None), (6.0, 50, None), (25.0, 20, 50)],
+)
+def test_the_camera_s_limit_is_told_apart_from_the_model_s_speed(
+    pictures_a_second: float, milliseconds: float, own: float | None
+) -> None:
+    event = LiveEvent(1, (640, 480), (), LiveTimings(10, milliseconds - 15, 5))
+    report = LiveReport((event,) * 50, 50, 49 / pictures_a_second)
+    assert report.unlimited_fps == own
+    said = [line for line in live_lines(report) if "at most" in line]
+    assert len(said) == (own is not None)
+    if own:
+        assert "10 results a second" in said[0]
+        assert said[0].endswith(f"{own:.0f} a second")
+
+
+def test_nothing_is_said_of_a_speed_that_is_not_known() -> None:
+    event = LiveEvent(1, (640, 480), (), None)
+    assert LiveReport((event, event), 2, 0.1).unlimited_fps is None
+    nothing = LiveEvent(1, (640, 480), (), LiveTimings(0, 0, 0))
+    assert LiveReport((nothing, nothing), 2, 0.1).unlimited_fps is None
 
 
 def test_a_long_watch_keeps_the_last_pictures_and_counts_all() -> None:

@@ -12,12 +12,12 @@ from recam_deploy.network.float_model import Array, FloatModel
 POINTS = np.array([-40, -12.5, -3.1, -0.04, 0, 0.04, 1.0, 5.7, 11.9, 12.5, 40, 140], np.float32)
 
 
-def looked_up(function: str) -> Array:
+def table_lookup(function: str) -> Array:
     """What the nodes compute at POINTS."""
     builder = Builder()
     builder.node("Identity", ["images"], "x")
     model = builder.model({"y": [1, 1, 1, len(POINTS)]}, inputs={"images": [1, 1, 1, len(POINTS)]})
-    model.graph.node.extend(Bf16Writer(model.graph).looked_up(function, "x", "y"))
+    model.graph.node.extend(Bf16Writer(model.graph).table_lookup(function, "x", "y"))
     found = FloatModel(model.SerializeToString(), as_written=True).run(POINTS.reshape(1, 1, 1, -1))
     return found[0].ravel()
 
@@ -48,14 +48,14 @@ def test_nodes_round_as_the_numbers_do() -> None:
 
 @pytest.mark.parametrize("function", ["silu", "sigmoid"])
 def test_functions_are_straight_pieces(function: str) -> None:
-    found = looked_up(function)
+    found = table_lookup(function)
     assert found.tolist() == pytest.approx([by_hand(function, float(x)) for x in POINTS], rel=1e-6)
 
 
 def test_tables_come_near_their_functions_and_go_on_beyond_their_ends() -> None:
     sigmoid = 1 / (1 + np.exp(-POINTS.astype(np.float64)))
-    assert looked_up("sigmoid") == pytest.approx(sigmoid, abs=0.004)
-    silu = looked_up("silu")
+    assert table_lookup("sigmoid") == pytest.approx(sigmoid, abs=0.004)
+    silu = table_lookup("silu")
     assert silu == pytest.approx(POINTS * sigmoid, rel=0.01, abs=0.01)
     assert silu[-1] > 138
     assert silu[4] == 0

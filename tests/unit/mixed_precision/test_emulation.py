@@ -128,7 +128,7 @@ def test_a_cast_is_counted_where_int8_and_bf16_meet() -> None:
 def test_only_what_lies_behind_a_tensor_is_computed_anew() -> None:
     network = branches()
     values = {"base": np.maximum(IMAGE, 0), "images": IMAGE}
-    behind = {source.tensor: network.behind(source, values) for source in network.sources}
+    behind = {source.tensor: network.affected_part(source, values) for source in network.sources}
     assert [o.name for o in behind["narrow"].graph.output] == ["narrow"]
     assert behind["narrow"].graph.node[0].op_type == "Mul"
     assert [i.name for i in behind["narrow"].graph.input] == ["base"]
@@ -149,7 +149,7 @@ def test_one_tensor_alone_in_int8_differs_by_half_a_level(tensor: str) -> None:
     found = FloatModel(inside.SerializeToString(), as_written=True).run(IMAGE)
     values = {"images": IMAGE, **dict(zip(names, found, strict=True))}
     (source,) = (s for s in network.sources if s.tensor == tensor)
-    changed = network.behind(source, values)
+    changed = network.affected_part(source, values)
     runtime = Runtime(changed.SerializeToString(), as_written=True)
     (result,) = runtime.run({name: values[name] for name in runtime.inputs})
     difference = np.abs(result - values["output0"]).max()

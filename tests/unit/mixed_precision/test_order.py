@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recam_deploy.mixed_precision.order import cosine_of, hardest, keep_order, noise_between
+from recam_deploy.mixed_precision.order import cosine_of, noise_between, rank_layers, worst_pictures
 from recam_deploy.network.float_model import cosine
 
 # A chain of six layers: the first source is the input, the others what each layer makes.
@@ -13,7 +13,7 @@ CHAIN = [{0}, {0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 5}, {5}]
 
 
 def order(noise: list[float], sizes: list[int] | None = None, **more: set[int]) -> tuple[int, ...]:
-    return keep_order(np.array(noise)[:, None], CHAIN, sizes or [1] * 6, **more)
+    return rank_layers(np.array(noise)[:, None], CHAIN, sizes or [1] * 6, **more)
 
 
 def test_noise_and_cosine_are_two_words_for_the_same() -> None:
@@ -57,10 +57,10 @@ def test_every_layer_has_its_place_and_the_given_ones_the_first() -> None:
 def test_the_worst_output_decides() -> None:
     """The first layer's errors reach an output that is good, the second's one that is not."""
     noise = np.array([[3.0, 0], [0, 2.0], [0, 10.0]])
-    touched = [{0}, {1}, {2}]
-    assert keep_order(noise, touched, [1, 1, 1]) == (2, 0, 1)
-    assert keep_order(noise[:2], touched[:2], [1, 1]) == (0, 1)
-    summed = keep_order(np.array([[3.0, 0], [0, 2.5], [0, 2.5]]), touched, [1, 1, 1])
+    source_layers = [{0}, {1}, {2}]
+    assert rank_layers(noise, source_layers, [1, 1, 1]) == (2, 0, 1)
+    assert rank_layers(noise[:2], source_layers[:2], [1, 1]) == (0, 1)
+    summed = rank_layers(np.array([[3.0, 0], [0, 2.5], [0, 2.5]]), source_layers, [1, 1, 1])
     assert summed[0] in (1, 2)
 
 
@@ -71,6 +71,6 @@ def test_pictures_are_chosen_by_their_share_of_any_outputs_errors() -> None:
     found[0][0] += 1
     found[1][0] += 20
     found[3][1] += 0.4
-    assert hardest(expected, found, 1) == (3,)
-    assert hardest(expected, found, 2) == (1, 3)
-    assert hardest(expected, found, 9) == (0, 1, 2, 3)
+    assert worst_pictures(expected, found, 1) == (3,)
+    assert worst_pictures(expected, found, 2) == (1, 3)
+    assert worst_pictures(expected, found, 9) == (0, 1, 2, 3)

@@ -21,13 +21,19 @@ def saved(model: onnx.ModelProto, folder: Path) -> Path:
 INTERLEAVED = tuple(f"head{stride}_{kind}" for stride in (8, 16, 32) for kind in ("box", "cls"))
 
 
-@pytest.mark.parametrize("style", ["yolo11", "yolov8", "cut"])
-@pytest.mark.parametrize("classes", [1, 2, 4, 7, 64, 80, 365])
+# Without the decoding nothing tells 64 class channels from 64 box channels.
+@pytest.mark.parametrize(
+    ("style", "classes"),
+    [
+        (style, classes)
+        for style in ("yolo11", "yolov8", "cut")
+        for classes in (1, 2, 4, 7, 64, 80, 365)
+        if (style, classes) != ("cut", 64)
+    ],
+)
 def test_heads_are_ordered_box_then_class_from_stride_8_to_32(
     tmp_path: Path, style: str, classes: int
 ) -> None:
-    if style == "cut" and classes == 64:
-        pytest.skip("without the decoding nothing tells 64 class channels from 64 box channels")
     network, _ = read_network(saved(detector(classes, style=style), tmp_path))
     assert network.cut_at == INTERLEAVED
     assert network.classes == classes

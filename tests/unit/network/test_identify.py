@@ -182,5 +182,5 @@ def test_any_network_with_one_picture_is_taken_raw(tmp_path: Path) -> None:
 def test_the_cameras_families_fix_the_preprocessing(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     onnx.save(classifier(3), path)
-    with pytest.raises(InputError, match="fix the preprocessing"):
+    with pytest.raises(InputError, match="fixed preprocessing"):
         read_network(path, (), Preprocessing(pixel_format="bgr"))

@@ -101,7 +101,7 @@ def test_names_are_never_guessed(tmp_path: Path) -> None:
     path = saved(detector(3, names={}), tmp_path)
     with pytest.raises(InputError, match="no class names") as caught:
         read_network(path)
-    assert "3 lines" in caught.value.hint
+    assert "Give 3 names" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["{0: 'a', 2: 'b'}", "{0: 1}", "{0: 'a'", "__import__('os')", "7"])

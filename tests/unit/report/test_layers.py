@@ -14,6 +14,7 @@ import onnx
 import pytest
 from onnx_models import Builder
 
+from recam_deploy.cvimodel.values import Value, read_tensor
 from recam_deploy.detection.match import Pairing
 from recam_deploy.errors import InputError
 from recam_deploy.network.float_model import FloatModel, normalized
@@ -21,7 +22,6 @@ from recam_deploy.network.model import Network, Preprocessing
 from recam_deploy.progress import Progress, SilentProgress
 from recam_deploy.report.html import render
 from recam_deploy.report.layers import LayerError, LayerErrors, LayerMeter
-from recam_deploy.toolchain.simulator import Value, read_tensor
 
 from .comparisons import HOSTILE, Reader, compared, comparison
 
@@ -80,7 +80,7 @@ def network() -> Network:
 
 def measured(errors: dict[str, float], dtype: str = "int8", pictures: int = 1) -> LayerErrors:
     tpu = Tpu(errors, dtype)
-    meter = LayerMeter(tpu, MODEL, pictures, apart=True, quantize_table="x_Conv BF16\n\n")
+    meter = LayerMeter(tpu, MODEL, pictures, complete=True, quantize_table="x_Conv BF16\n\n")
     for image in (IMAGE, 255 - IMAGE):
         (found,) = tpu.run_layers(MODEL, [image], SilentProgress())
         outputs = [found[name].array for name in ("out_Reshape", "d_Conv") if name in found]

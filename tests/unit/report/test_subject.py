@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx
 import pytest
-from cvimodels import write_cvimodel
+from cvimodels import cvimodel_bytes, int8_tensors, write_cvimodel
 from onnx_models import detector
 from typer.testing import CliRunner
 
@@ -89,6 +89,20 @@ def test_both_models_are_read(artifact: Artifact, model: Path) -> None:
     assert subject.ion_bytes > 0
 
 
+@pytest.mark.parametrize(("class_scale", "accepted"), [(0.5, True), (0.25, False)])
+def test_int8_outputs_are_compared_where_the_camera_reads_them_right(
+    artifact: Artifact, model: Path, class_scale: float, accepted: bool
+) -> None:
+    inputs, outputs = int8_tensors(0.5, class_scale)
+    artifact.cvimodel.write_bytes(cvimodel_bytes(inputs, outputs))
+    again = made_from(load_artifact(artifact.cvimodel), None)
+    if accepted:
+        assert read_subject(again, model).artifact == again
+        return
+    with pytest.raises(InputError, match=r"scale of the classes at stride 8 is 0.25, not 0.5"):
+        read_subject(again, model)
+
+
 def test_models_that_do_not_fit_together_are_refused(artifact: Artifact, model: Path) -> None:
     onnx.save(detector(classes=2), model)
     with pytest.raises(InputError, match="cannot be compared"):
@@ -143,7 +157,7 @@ def test_a_raw_network_of_unknown_preprocessing_is_refused(
 BAD = [
     (["m.cvimodel", "--images", "none"], "not a folder"),
     (["m.cvimodel", "--images", "empty"], "holds no pictures"),
-    (["m.cvimodel", "--images", "pictures"], "nothing says which"),
+    (["m.cvimodel", "--images", "pictures"], "no manifest names the ONNX model"),
     (["m.cvimodel", "--images", "pictures", "--report", "a.png"], ".html"),
     (["m.cvimodel", "--images", "pictures", "--report", "no/a.html"], "folder no"),
     (["m.cvimodel", "--images", "pictures", "--report", "dir.html"], "is a folder"),

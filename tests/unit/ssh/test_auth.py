@@ -10,8 +10,14 @@ from planted import WRONG, secret
 from pydantic import SecretStr
 
 from recam_deploy.errors import AuthenticationError, SettingsError
-from recam_deploy.ssh.auth import Keys, LockedKeyError, Login, OnePrompt, UnusableKeyError
-from recam_deploy.ssh.session import PasswordOnce
+from recam_deploy.ssh.auth import (
+    Keys,
+    LockedKeyError,
+    OnePrompt,
+    PasswordOnce,
+    SshLogin,
+    UnusableKeyError,
+)
 
 RIGHT = secret("the right password")
 
@@ -30,7 +36,7 @@ class Door:
         self.tried: list[str] = []
 
     @property
-    def hung_up(self) -> bool:
+    def closed_by_server(self) -> bool:
         return len(self.tried) >= self._patience
 
     def methods(self) -> tuple[str, ...]:
@@ -45,8 +51,8 @@ class Door:
         return () if password.get_secret_value() == self._password else None
 
 
-def login(password: str | None = None) -> Login[str]:
-    return Login("cam", "me", PasswordOnce(SecretStr(password) if password else None))
+def login(password: str | None = None) -> SshLogin[str]:
+    return SshLogin("cam", "me", PasswordOnce(SecretStr(password) if password else None))
 
 
 def test_keys_are_tried_until_one_leads_in() -> None:
@@ -97,7 +103,7 @@ def test_a_server_for_keys_only_is_named_as_such_and_no_password_asked_for() -> 
     def ask() -> SecretStr:
         raise AssertionError("asked")
 
-    entry: Login[str] = Login("cam", "me", PasswordOnce(ask))
+    entry: SshLogin[str] = SshLogin("cam", "me", PasswordOnce(ask))
     door = Door("publickey", "hostbased")
     entry.with_keys(door, ["one"])
     with pytest.raises(AuthenticationError, match="only publickey, hostbased: 1 key") as caught:

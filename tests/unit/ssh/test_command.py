@@ -50,7 +50,7 @@ def test_a_script_gets_its_arguments_and_not_their_meaning(word: str) -> None:
 
 @pytest.mark.parametrize("word", ["a\0b", "half of a character: \ud800"])
 def test_what_no_command_line_can_hold_is_refused(word: str) -> None:
-    with pytest.raises(InputError, match="holds what no name can"):
+    with pytest.raises(InputError, match="holds a character that no name can"):
         RemoteCommand.of("echo", word).render()
 
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from planted import secret
 from pydantic import SecretStr
 
 from recam_deploy.errors import CameraError, SudoError
-from recam_deploy.ssh.channel import pump
+from recam_deploy.ssh.auth import PasswordOnce
 from recam_deploy.ssh.command import RemoteCommand
-from recam_deploy.ssh.session import (
-    CommandSession,
-    PasswordOnce,
-    ProbeSession,
-    Result,
-    SudoMarks,
-    SudoSession,
-    TransferMonitor,
-    conclude,
-)
+from recam_deploy.ssh.session import CommandSession, ProbeSession, Result, TransferMonitor
+from recam_deploy.ssh.sudo import SudoMarks, SudoSession
 
 MARKS = SudoMarks(prompt="PROMPT:", passed="PASSED;")
 COMMAND = RemoteCommand.of("tool", "argument")
@@ -26,9 +20,13 @@ COMMAND = RemoteCommand.of("tool", "argument")
 
 def started(session: CommandSession) -> CommandSession:
     """`session` after the program has told its process id."""
-    tag = session.announced(COMMAND).words[4]
-    session.feed(stderr=f"{tag}4711;".encode())
+    session.feed(stderr=f"{tag_of(session)}4711;".encode())
     return session
+
+
+def tag_of(session: CommandSession) -> str:
+    """Return the word that goes before the process id, from the line for the camera's shell."""
+    return shlex.split(session.line().decode())[4]
 
 
 PASSWORD = secret("a password for sudo")
@@ -36,28 +34,28 @@ SECRET = SecretStr(PASSWORD)
 
 
 def sudo(word: SecretStr | None = SECRET, data: bytes = b"") -> SudoSession:
-    session = SudoSession(MARKS, PasswordOnce(word), data, timeout=60)
+    session = SudoSession(COMMAND, "me", PasswordOnce(word), data, seconds=60, marks=MARKS)
     started(session)
     return session
 
 
 def test_the_process_id_is_taken_out_of_what_was_printed() -> None:
-    session = CommandSession(timeout=9)
-    tag = session.announced(COMMAND).words[4]
+    session = CommandSession(COMMAND, seconds=9)
+    tag = tag_of(session)
     for byte in f"motd\n{tag}4711;after":
         session.feed(stderr=byte.encode())
     assert session.pid == 4711
-    assert session.result(COMMAND, 0).stderr == "motd\nafter"
+    assert session.result(0).stderr == "motd\nafter"
 
 
 def test_what_is_said_before_the_program_starts_is_not_lost() -> None:
-    session = CommandSession(timeout=9)
+    session = CommandSession(COMMAND, seconds=9)
     session.feed(stderr=b"sh: not allowed\n")
-    assert session.result(COMMAND, 1).stderr == "sh: not allowed\n"
+    assert session.result(1).stderr == "sh: not allowed\n"
 
 
 def test_stdin_is_sent_and_closed() -> None:
-    session = CommandSession(b"data", timeout=9)
+    session = CommandSession(COMMAND, b"data", seconds=9)
     session.mark_sent(3)
     assert (session.pending, session.stdin_finished) == (b"a", False)
     session.mark_sent(1)
@@ -65,7 +63,7 @@ def test_stdin_is_sent_and_closed() -> None:
 
 
 def test_input_that_is_made_as_it_goes_out_is_sent_to_its_end() -> None:
-    session = CommandSession(iter([b"one", b"two"]), timeout=9)
+    session = CommandSession(COMMAND, iter([b"one", b"two"]), seconds=9)
     session.mark_sent(len(session.pending))
     assert (session.pending, session.stdin_finished) == (b"two", False)
     session.mark_sent(3)
@@ -79,7 +77,9 @@ def test_where_a_watch_has_enough_the_input_ends() -> None:
         received.append((count, seconds))
         return len(received) == 2
 
-    session = CommandSession(b"abcdef", timeout=9, monitor=TransferMonitor(should_stop=enough))
+    session = CommandSession(
+        COMMAND, b"abcdef", seconds=9, monitor=TransferMonitor(should_stop=enough)
+    )
     session.mark_sent(2, 0.5)
     assert session.pending == b"cdef"
     session.mark_sent(2, 0.25)
@@ -88,13 +88,13 @@ def test_where_a_watch_has_enough_the_input_ends() -> None:
 
 def introduced(first: ProbeSession, stdout: bytes) -> Result:
     """What comes of `stdout`, in which TOKEN stands for the word that the line begins with."""
-    token = first.limited(COMMAND, (), 5).words[4]
+    token = first.limited().words[4]
     first.feed(stdout=stdout.replace(b"TOKEN", token.encode()))
-    return first.result(COMMAND, 0)
+    return first.result(0)
 
 
 def test_the_first_command_tells_of_the_camera_before_its_own_output() -> None:
-    first = ProbeSession(timeout=9)
+    first = ProbeSession(COMMAND, seconds=9)
     result = introduced(first, b"TOKEN 1000 plain\nits own\n\xff")
     assert (result.data, result.stdout) == (b"its own\n\xff", "its own\n\\xff")
     assert first.abilities == (1000, ("timeout",))
@@ -102,17 +102,17 @@ def test_the_first_command_tells_of_the_camera_before_its_own_output() -> None:
 
 @pytest.mark.parametrize("said", [b"", b"Welcome!\nTOKEN 1000 kill\n", b"TOKEN 1000\n"])
 def test_a_camera_that_says_something_else_first_is_refused(said: bytes) -> None:
-    with pytest.raises(CameraError, match="does not answer a plain command"):
-        introduced(ProbeSession(timeout=9), said)
+    with pytest.raises(CameraError, match="answered a plain command with"):
+        introduced(ProbeSession(COMMAND, seconds=9), said)
 
 
 def test_a_first_command_that_takes_too_long_is_told_as_that() -> None:
     with pytest.raises(CameraError, match="did not finish within 5 s"):
-        conclude(ProbeSession(timeout=9), COMMAND, None, 5, check=True)
+        ProbeSession(COMMAND, seconds=5).conclude(None, check=True)
 
 
 def test_output_without_end_is_refused() -> None:
-    session = started(CommandSession(timeout=9, monitor=TransferMonitor(output_limit=10)))
+    session = started(CommandSession(COMMAND, seconds=9, monitor=TransferMonitor(output_limit=10)))
     session.feed(stdout=b"12345", stderr=b"12345")
     with pytest.raises(CameraError, match="more than"):
         session.feed(stdout=b"6")
@@ -136,16 +136,16 @@ def test_the_programs_input_follows_only_after_sudo_let_us_through() -> None:
     assert session.pending == b"input"
     session.mark_sent(5)
     assert session.stdin_finished
-    result = session.result(COMMAND, 0)
+    result = session.result(0)
     assert (result.stdout, result.stderr) == ("out", "err")
-    assert session.refusal("me") is None
+    assert session.conclude(0, check=True).ok
 
 
 def test_a_sudo_that_asks_for_nothing_never_gets_the_password() -> None:
     def ask() -> SecretStr:
         raise AssertionError("asked")
 
-    session = SudoSession(MARKS, ask, b"input", timeout=60)
+    session = SudoSession(COMMAND, "me", ask, b"input", seconds=60, marks=MARKS)
     started(session)
     session.feed(stderr=b"PASSED;")
     assert session.pending == b"input"
@@ -157,8 +157,7 @@ def test_a_second_question_is_answered_with_the_end_of_input() -> None:
     session.mark_sent(len(session.pending))
     session.feed(stderr=b"Sorry, try again.\nPROMPT:")
     assert (session.pending, session.stdin_finished) == (b"", True)
-    refusal = session.refusal("me")
-    assert refusal is not None
+    refusal = session.refusal()
     assert "refused the password of me" in refusal.message
 
 
@@ -172,8 +171,7 @@ def test_without_a_password_sudo_gets_the_end_of_input() -> None:
     session = sudo(None)
     session.feed(stderr=b"PROMPT:")
     assert (session.pending, session.stdin_finished) == (b"", True)
-    refusal = session.refusal("me")
-    assert refusal is not None
+    refusal = session.refusal()
     assert "none was given" in refusal.message
 
 
@@ -183,14 +181,13 @@ def test_without_a_password_sudo_gets_the_end_of_input() -> None:
         (b"me is not in the sudoers file.\n", "not in the sudoers file"),
         (b"sh: sudo: not found\n", "has no sudo"),
         (b"timeout: failed to run command 'sudo': No such file or directory\n", "has no sudo"),
-        (b"", "said nothing"),
+        (b"", "printed nothing"),
     ],
 )
 def test_other_refusals_are_told_in_sudos_words(said: bytes, message: str) -> None:
     session = sudo()
     session.feed(stderr=said)
-    refusal = session.refusal("me")
-    assert refusal is not None
+    refusal = session.refusal()
     assert message in refusal.message
 
 
@@ -215,14 +212,14 @@ def test_a_password_is_asked_for_once_even_when_there_is_none() -> None:
 def test_a_program_that_was_ended_for_its_time_is_no_failure_of_its_own(
     status: int | None,
 ) -> None:
-    session = CommandSession(timeout=9)
+    session = CommandSession(COMMAND, seconds=5)
     session.started -= 5
     with pytest.raises(CameraError, match="did not finish within 5 s"):
-        conclude(session, COMMAND, status, 5, check=True)
+        session.conclude(status, check=True)
 
 
 def test_the_same_status_before_that_is_its_own() -> None:
-    assert conclude(CommandSession(timeout=9), COMMAND, 143, 5, check=False).exit_status == 143
+    assert CommandSession(COMMAND, seconds=5).conclude(143, check=False).exit_status == 143
 
 
 def test_the_tail_prefers_stderr_and_skips_empty_lines() -> None:
@@ -315,10 +312,9 @@ def test_a_closed_window_is_waited_for_in_send_and_is_not_the_links_fault(
         return False
 
     monkeypatch.setattr("select.select", select)
-    assert pump(
-        channel,
-        started(CommandSession(b"data", timeout=9, monitor=TransferMonitor(should_stop=enough))),
-    )
+    monitor = TransferMonitor(should_stop=enough)
+    session = started(CommandSession(COMMAND, b"data", seconds=9, monitor=monitor))
+    assert session.pump(channel)
     assert (channel.got, channel.waits, held_up) == (b"data", 2, [0.0])
 
 
@@ -327,6 +323,6 @@ def test_output_that_comes_with_the_end_is_never_lost(
     looks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("select.select", lambda *_: ([], [], []))
-    session = started(CommandSession(timeout=9))
-    assert pump(LateChannel(looks), session)
-    assert session.result(RemoteCommand.of("x"), 0).stdout == "late"
+    session = started(CommandSession(COMMAND, seconds=9))
+    assert session.pump(LateChannel(looks))
+    assert session.result(0).stdout == "late"

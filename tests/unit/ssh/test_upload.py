@@ -1,4 +1,4 @@
-"""In which parts a file is brought, and when the rest of it is packed."""
+"""Upload in chunks, and compress the rest of a file on a slow link."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ import random
 import pytest
 
 from recam_deploy.ssh.session import Result
-from recam_deploy.ssh.upload import PACKING_PAYS_BELOW, Chunk, upload
+from recam_deploy.ssh.upload import COMPRESS_BELOW, Chunk, upload
 
 PIECE = 32768
-SLOW = PIECE / PACKING_PAYS_BELOW * 1.1
-FAST = PIECE / PACKING_PAYS_BELOW * 0.9
+SLOW = PIECE / COMPRESS_BELOW * 1.1
+FAST = PIECE / COMPRESS_BELOW * 0.9
 MODEL = bytes(random.Random(1).choices(range(16), k=3_000_000))
 NOISE = random.Random(2).randbytes(3_000_000)
 
 
 class Camera:
-    """Takes what comes in, each piece held up for so many seconds, and remembers the parts."""
+    """Accepts chunks, delays each 32 KiB by so many seconds, and records the chunks."""
 
     def __init__(self, seconds: float, *, says: str = "gzip\n", there: bytes = b"") -> None:
         self._seconds = seconds
         self._says = says
         self.file = there
         self.parts: list[tuple[int, bool]] = []
-        self.came_in = 0
-        self.told: list[float] = []
+        self.received = 0
+        self.reported: list[float] = []
 
     def write(self, chunk: Chunk) -> Result:
         assert chunk.offset == len(self.file)
-        self.parts.append((chunk.offset, chunk.packed))
+        self.parts.append((chunk.offset, chunk.compressed))
         came = b""
         data = chunk.input if isinstance(chunk.input, bytes) else b"".join(chunk.input)
         for start in range(0, len(data), PIECE):
@@ -38,8 +38,8 @@ class Camera:
             chunk.monitor.on_sent(len(came))
             if chunk.monitor.should_stop(len(data[start : start + PIECE]), self._seconds):
                 break
-        self.came_in += len(came)
-        self.file += gzip.decompress(came) if chunk.packed else came
+        self.received += len(came)
+        self.file += gzip.decompress(came) if chunk.compressed else came
         return Result("", 0, self._says, "", 0.0)
 
     def update(
@@ -48,27 +48,27 @@ class Camera:
         assert done is not None
         assert total is not None
         assert done <= total
-        self.told.append(done)
+        self.reported.append(done)
 
 
-def brought(camera: Camera, data: bytes) -> None:
+def uploaded(camera: Camera, data: bytes) -> None:
     upload(data, len(camera.file), camera.write, "uploading", camera)
     assert camera.file == data
-    assert camera.told == sorted(camera.told)
-    assert camera.told[-1:] in ([], [len(data)])
+    assert camera.reported == sorted(camera.reported)
+    assert camera.reported[-1:] in ([], [len(data)])
 
 
-def test_over_a_fast_link_a_file_goes_as_it_is_in_one_part() -> None:
+def test_over_a_fast_link_a_file_is_sent_uncompressed_in_one_chunk() -> None:
     camera = Camera(FAST)
-    brought(camera, MODEL)
-    assert (camera.parts, camera.came_in) == ([(0, False)], len(MODEL))
+    uploaded(camera, MODEL)
+    assert (camera.parts, camera.received) == ([(0, False)], len(MODEL))
 
 
-def test_over_a_slow_link_the_rest_is_packed() -> None:
+def test_over_a_slow_link_the_rest_is_compressed() -> None:
     camera = Camera(SLOW)
-    brought(camera, MODEL)
+    uploaded(camera, MODEL)
     assert camera.parts == [(0, False), (256 * 1024, True)]
-    assert camera.came_in < 0.7 * len(MODEL)
+    assert camera.received < 0.7 * len(MODEL)
 
 
 def test_a_link_that_becomes_slow_is_found_too() -> None:
@@ -85,29 +85,29 @@ def test_a_link_that_becomes_slow_is_found_too() -> None:
 
     upload(MODEL, 0, slower, "uploading")
     assert camera.file == MODEL
-    assert [packed for _, packed in camera.parts] == [False, True]
+    assert [compressed for _, compressed in camera.parts] == [False, True]
 
 
-def test_what_does_not_pack_is_not_packed() -> None:
+def test_incompressible_data_is_not_compressed() -> None:
     camera = Camera(SLOW)
-    brought(camera, NOISE)
+    uploaded(camera, NOISE)
     assert camera.parts == [(0, False)]
 
 
-def test_a_camera_without_gunzip_gets_the_rest_as_it_is() -> None:
+def test_a_camera_without_gunzip_gets_the_rest_uncompressed() -> None:
     camera = Camera(SLOW, says="")
-    brought(camera, MODEL)
+    uploaded(camera, MODEL)
     assert camera.parts == [(0, False), (256 * 1024, False)]
 
 
 @pytest.mark.parametrize("size", [0, 1, 256 * 1024, 700_000])
-def test_for_little_no_second_part_is_begun(size: int) -> None:
+def test_a_short_rest_gets_no_second_chunk(size: int) -> None:
     camera = Camera(SLOW)
-    brought(camera, MODEL[:size])
+    uploaded(camera, MODEL[:size])
     assert camera.parts == [(0, False)]
 
 
-def test_an_interrupted_file_is_gone_on_with_in_the_same_way() -> None:
+def test_a_resumed_upload_is_compressed_in_the_same_way() -> None:
     camera = Camera(SLOW, there=MODEL[:1_000_000])
-    brought(camera, MODEL)
+    uploaded(camera, MODEL)
     assert camera.parts == [(1_000_000, False), (1_000_000 + 256 * 1024, True)]

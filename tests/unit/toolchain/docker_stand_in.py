@@ -84,7 +84,8 @@ def install(home: Path) -> StandIn:
     for name in ("bin", "images", "containers"):
         (home / name).mkdir(parents=True)
     program = home / "bin" / "docker"
-    words = shlex.join((sys.executable, str(Path(__file__).resolve())))
+    # Without site-packages, which it does not need: it starts twice as fast.
+    words = shlex.join((sys.executable, "-IS", str(Path(__file__).resolve())))
     program.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
     program.chmod(0o755)
     stand_in = StandIn(home)

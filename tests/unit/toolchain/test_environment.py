@@ -15,7 +15,7 @@ from recam_deploy.toolchain import environment
 from recam_deploy.toolchain.environment import ensure, find, remove, status
 from recam_deploy.toolchain.host import HostFacts
 from recam_deploy.toolchain.installation import START_CHECK
-from recam_deploy.toolchain.layout import BUNDLED_LIBRARIES, MANIFEST, Toolchain, toolchain_root
+from recam_deploy.toolchain.local import BUNDLED_LIBRARIES, MANIFEST, Toolchain, toolchain_root
 
 from .fakes import FakeRun, Recorder, answer, captured, completed
 

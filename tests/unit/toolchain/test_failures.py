@@ -18,7 +18,7 @@ LOG = Path("/my models/2-tool.log")
     ("name", "cause", "remedy"),
     [
         ("operator", "cannot translate these operators: 'Asinh'", "Export"),
-        ("damaged_onnx", "damaged or is none", "Export the model again"),
+        ("damaged_onnx", "damaged or is not", "Export the model again"),
         ("ir_version", "IR version 10", "opset 17 and IR version 8"),
         ("opset", "opset above 19", "opset 17"),
         ("no_pictures", "has no pictures", "jpg"),
@@ -33,7 +33,7 @@ LOG = Path("/my models/2-tool.log")
         ("missing_table", "the calibration table is missing", "Calibrate"),
         ("foreign_weights", "the weights file lacks w2", "empty work folder"),
         ("wrong_chip", "does not know the chip cv999x", "cv181x"),
-        ("wrote_nothing", "the file m9.mlir is not there", "work folder"),
+        ("wrote_nothing", "the file m9.mlir does not exist", "work folder"),
     ],
 )
 def test_a_known_failure_has_its_cause_and_a_remedy(name: str, cause: str, remedy: str) -> None:
@@ -63,7 +63,7 @@ def test_a_fault_of_the_compiler_itself_is_told_apart(name: str, cause: str) -> 
 @pytest.mark.parametrize("code", [-9, 137])
 def test_a_kill_without_a_word_is_known_by_its_exit_code(code: int) -> None:
     error = explain("run_calibration", code, "", LOG)
-    assert "want of memory" in error.message
+    assert "memory ran out" in error.message
 
 
 @pytest.mark.parametrize("code", [-11, 139])
@@ -90,7 +90,7 @@ def test_an_unknown_failure_shows_its_last_lines_that_say_something() -> None:
 
 
 def test_silence_is_said_to_be_silence() -> None:
-    assert "exit code 5 without a word" in explain("model_tool", 5, "\n", LOG).message
+    assert "exit code 5 and printed nothing" in explain("model_tool", 5, "\n", LOG).message
 
 
 def test_stack_dumps_are_left_out() -> None:

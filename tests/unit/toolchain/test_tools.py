@@ -10,7 +10,7 @@ import pytest
 
 from recam_deploy.errors import CompilationError, InputError, ProcessError, ToolchainError
 from recam_deploy.process import Completed
-from recam_deploy.toolchain.layout import Toolchain
+from recam_deploy.toolchain.local import Toolchain
 from recam_deploy.toolchain.tools import ToolCommand, ToolProgress, ToolResult, run_tool
 
 from .fakes import FakeRun, Recorder, captured, completed
@@ -133,7 +133,7 @@ def test_an_empty_output_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_a_table_cut_short_is_a_failure(tmp_path: Path) -> None:
-    with pytest.raises(CompilationError, match="left table not whole"):
+    with pytest.raises(CompilationError, match="wrote an incomplete table"):
         go(tmp_path, CALIBRATE, writing(tmp_path, {"table": TABLE[:-12]}))
 
 
@@ -156,7 +156,7 @@ def test_an_mlir_that_is_not_whole_is_a_failure(tmp_path: Path, case: str) -> No
         files[weights.name] = data[:100] + bytes([data[100] ^ 0xFF]) + data[101:]
     else:
         files["m.mlir"] = MLIR[: MLIR.index("return")]
-    with pytest.raises(CompilationError, match=r"left m\.mlir not whole"):
+    with pytest.raises(CompilationError, match=r"wrote an incomplete m\.mlir"):
         go(tmp_path, TRANSFORM, writing(tmp_path, files))
 
 

@@ -82,7 +82,11 @@ def test_downloads_are_told_with_sizes() -> None:
             "no space left",
             "RECAM_CACHE_DIR",
         ),
-        ("error: Hash mismatch for `numpy==1.24.3`", "not the one that was pinned", "index"),
+        (
+            "error: Hash mismatch for `numpy==1.24.3`",
+            "hash of a downloaded package is wrong",
+            "index",
+        ),
         (
             "  x No solution found when resolving dependencies:\n  Because there is no version of "
             "tpu-mlir==1.7",

@@ -62,9 +62,26 @@ def mqtt_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def node_red(mqtt_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def websockets() -> dict[str, int]:
+    """The ports at which the browser finds the camera's video and the model's results."""
+    return {"video_port": free_port(), "preview_port": free_port()}
+
+
+@pytest.fixture(scope="session")
+def node_red(
+    mqtt_port: int, websockets: dict[str, int], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
     """One Node-RED for many tests, in a folder whose name has a space."""
-    running = Running(tmp_path_factory.mktemp("virtual camera"), mqtt_port)
+    running = Running(tmp_path_factory.mktemp("virtual camera"), mqtt_port, **websockets)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def older(mqtt_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One with the nodes that the camera had before firmware 0.2.1."""
+    folder = tmp_path_factory.mktemp("older camera")
+    running = Running(folder, mqtt_port, nodes_version="0.2.7")
     yield running
     running.stop()
 

@@ -9,6 +9,7 @@ import queue
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import Any
 
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
 
 HEADERS = {
     "Accept": "application/json",
@@ -115,6 +118,38 @@ class Service:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+
+
+class Socket:
+    """Stands in the place of one of the camera's websockets, at a port of its own."""
+
+    def __init__(self, port: int) -> None:
+        self._open: set[ServerConnection] = set()
+        self._server = serve(self._serve, "127.0.0.1", port, compression=None)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def _serve(self, connection: ServerConnection) -> None:
+        self._open.add(connection)
+        try:
+            for _ in connection:
+                pass
+        finally:
+            self._open.discard(connection)
+
+    @property
+    def readers(self) -> int:
+        """How many browsers read it now."""
+        return len(self._open)
+
+    def send(self, message: bytes) -> None:
+        for connection in list(self._open):
+            with contextlib.suppress(ConnectionClosed):
+                connection.send(message)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        for connection in list(self._open):
+            connection.close()
 
 
 class RefusedError(Exception):

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from planted import issued, lawful, secret
 from virtual.layout import SetupError
-from virtual.nodered.settings import STAND_INS, Login, nodes_package
+from virtual.nodered.settings import STAND_INS, Login, nodes_packages
 
 from recam_deploy.settings import load_settings
 
@@ -50,10 +50,10 @@ def test_a_new_camera_holds_a_flow_whose_model_runs_and_no_preview(
 
 def test_the_cameras_node_types_and_its_version_are_there(node_red: Running) -> None:
     types = node_red.admin.types()
-    for kind in ("sscma", "camera", "model", "preview", "stream", "save"):
+    for kind in ("sscma", "camera", "model", "preview", "stream", "save", "capture"):
         assert types[kind]["enabled"], kind
         assert "err" not in types[kind], kind
-    assert node_red.admin.ask("/settings")["version"].startswith("4.0.")
+    assert node_red.admin.ask("/settings")["version"] == "4.1.0"
 
 
 def test_flows_are_stopped_and_started_as_on_the_camera(node_red: Running) -> None:
@@ -158,7 +158,7 @@ def test_it_ends_with_the_camera_however_that_ends(mqtt_port: int, tmp_path: Pat
 
 def test_a_folder_without_the_nodes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="holds no package with the nodes"):
-        nodes_package(tmp_path)
+        nodes_packages(tmp_path)
 
 
 def test_a_clone_of_the_nodes_repository_is_used_in_place_of_the_stand_ins(
@@ -167,8 +167,10 @@ def test_a_clone_of_the_nodes_repository_is_used_in_place_of_the_stand_ins(
     """The clone here holds the stand-ins under another name: it shows which were loaded."""
     clone = tmp_path / "clone"
     package = clone / "node-red-contrib-sscma"
-    shutil.copytree(STAND_INS, package)
+    shutil.copytree(STAND_INS / "common", clone / "common")
+    shutil.copytree(STAND_INS / "0.3.6", package)
     description = json.loads((package / "package.json").read_text())
+    description["node-red"]["nodes"]["sscma"] = "../common/sscma.js"
     (package / "package.json").write_text(json.dumps({**description, "name": package.name}))
     running = start(tmp_path / "camera", nodes=clone)
     assert running.admin.types()["model"]["module"] == package.name

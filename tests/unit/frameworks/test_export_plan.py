@@ -50,5 +50,5 @@ def test_what_was_refused_is_not_planned(tmp_path: Path) -> None:
 
 
 def test_a_size_for_a_model_that_has_its_own_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModelError, match="says itself how large"):
+    with pytest.raises(UnsupportedModelError, match="is fixed in the file"):
         planned(write_caffe(tmp_path), (32, 32))

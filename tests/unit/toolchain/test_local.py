@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from planted import secret
 
-from recam_deploy.toolchain import layout
-from recam_deploy.toolchain.layout import Toolchain, lock_digest, lock_path, toolchain_root
+from recam_deploy.toolchain import local
+from recam_deploy.toolchain.local import Toolchain, lock_digest, lock_path, toolchain_root
 
 SECRET = secret("a password in the environment")
 ROOT = Path("/cache/toolchain/x")
@@ -33,10 +33,10 @@ def test_another_lock_or_layout_is_another_folder(
     before = toolchain_root(tmp_path)
     assert before.name.startswith("tpu_mlir-1.7-")
     assert before.name.endswith(lock_digest()[:12])
-    monkeypatch.setattr(layout, "LAYOUT_VERSION", layout.LAYOUT_VERSION + 1)
+    monkeypatch.setattr(local, "LAYOUT_VERSION", local.LAYOUT_VERSION + 1)
     assert toolchain_root(tmp_path) != before
     monkeypatch.undo()
-    monkeypatch.setattr(layout, "requirements_lock", lambda: b"other")
+    monkeypatch.setattr(local, "requirements_lock", lambda: b"other")
     assert toolchain_root(tmp_path) != before
 
 
@@ -90,4 +90,4 @@ def test_the_simulator_needs_one_folder_only() -> None:
 
 def test_glibc_is_never_taken_from_the_wheel() -> None:
     glibc = re.compile(r"^(libc|libm|libpthread|libdl|librt|libgcc_s|ld-linux.*|libpython.*)\.so")
-    assert not [name for name in layout.BUNDLED_LIBRARIES if glibc.match(name)]
+    assert not [name for name in local.BUNDLED_LIBRARIES if glibc.match(name)]
