@@ -181,7 +181,7 @@ def test_a_new_push_ends_the_old_nodes_first(node_red: Running, service: Service
     service.forget()
     node_red.admin.push(live_boxes(tscore="0.7"), "nodes")
     assert service.asked("destroy").node == MODEL
-    assert service.asked("create").data["config"]["tscore"] == 0.7
+    assert service.asked("create", MODEL).data["config"]["tscore"] == 0.7
     assert service.requests.empty()  # the camera went on undisturbed
 
 

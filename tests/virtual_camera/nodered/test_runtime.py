@@ -40,9 +40,11 @@ def test_a_new_camera_holds_a_flow_whose_model_runs_and_no_preview(
     assert kinds.count("camera") == kinds.count("model") == kinds.count("sscma") == 1
     assert "preview" not in kinds
     assert service.asked("clear").node == ""
-    created = service.asked("create")
+    # Other Node-REDs of this run may use the same broker.
+    ids = {node["type"]: node["id"] for node in document["flows"]}
+    created = service.asked("create", ids["camera"])
     assert created.data["type"] == "camera"
-    model = service.asked("create")
+    model = service.asked("create", ids["model"])
     assert (model.data["type"], model.data["dependencies"]) == ("model", [created.node])
     assert model.data["config"]["uri"] == ""
     assert model.data["config"]["debug"] is False
