@@ -10,6 +10,7 @@ from ..artifact import sha256_of
 from ..calibrator.collecting import in_parallel
 from ..detection.pictures import list_pictures, read_picture
 from ..errors import InputError
+from ..folders import expanded
 from ..progress import Progress
 
 DEFAULT_IMAGES = 100
@@ -57,7 +58,7 @@ def read_data_list(path: Path, images: int | None) -> CalibrationSet:
             f"the list {path} cannot be read: {error}",
             "Give a text file with the path of one picture on each line.",
         ) from error
-    named = [Path(line.strip()).expanduser() for line in lines if line.strip()]
+    named = [expanded(Path(line.strip())) for line in lines if line.strip()]
     if not named:
         raise InputError(
             f"the list {path} names no pictures", "Write the path of one picture on each line."

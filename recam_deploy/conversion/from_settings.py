@@ -10,6 +10,7 @@ from pathlib import Path
 from ..artifact import sha256_of
 from ..detection.pictures import read_picture
 from ..errors import InputError
+from ..folders import expanded
 from ..mixed_precision.options import DEFAULT_EXPECTED_COS, DEFAULT_MIN_LAYER_COS, SearchOptions
 from ..network.model import Network, Preprocessing
 from ..settings import ConvertSettings
@@ -51,14 +52,14 @@ def read_pictures(convert: ConvertSettings) -> CalibrationSet:
     Raises InputError when neither is named, and as `read_calibration_set`.
     """
     if convert.data_list:
-        return read_data_list(convert.data_list.expanduser(), convert.images)
+        return read_data_list(expanded(convert.data_list), convert.images)
     if convert.dataset is None:
         raise InputError(
             "no calibration pictures are named",
             "Give a folder of 50 to 200 pictures like those the camera will see: "
             "--calibration FOLDER.",
         )
-    return read_calibration_set(convert.dataset.expanduser(), convert.images)
+    return read_calibration_set(expanded(convert.dataset), convert.images)
 
 
 def read_options(
@@ -136,7 +137,7 @@ def _check_picture(convert: ConvertSettings, pictures: CalibrationSet) -> CheckP
     """Read the picture for the compiler's own checks, by default the first; None without checks."""
     if convert.test_input is None and not convert.paranoid:
         return None
-    path = (convert.test_input or pictures.paths[0]).expanduser()
+    path = expanded(convert.test_input or pictures.paths[0])
     read_picture(path)
     return CheckPicture(path, sha256_of(path))
 
@@ -145,7 +146,7 @@ def _read_calibration_table(path: Path | None) -> str | None:
     """Read an existing calibration table; the step that uses it compares it with the network."""
     if path is None:
         return None
-    path = path.expanduser()
+    path = expanded(path)
     if not path.is_file():
         raise InputError(f"{path} does not exist", "Give a calibration table.")
     read_calibration_table(path)
@@ -157,7 +158,7 @@ def _read_quantize_table(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        text = path.expanduser().read_text(encoding="utf-8-sig")
+        text = expanded(path).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}", "Give a text file.") from error
     lines = [line.split() for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pydantic import SecretStr
 
 from ..errors import CameraError, HostKeyError, RecamError, SudoError
+from ..folders import expanded
 from ..settings import CameraSettings, default_known_hosts
 from ..ssh.auth import PasswordAnswer
 from ..ssh.command import RemoteCommand
@@ -46,7 +47,7 @@ def look(
 
     A password is used once.
     """
-    path = (camera.known_hosts or default_known_hosts()).expanduser()
+    path = expanded(camera.known_hosts or default_known_hosts())
     ask = _RecordingPassword(password)
     keys: tuple[str, ...] = ()
     try:

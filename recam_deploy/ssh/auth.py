@@ -6,6 +6,7 @@ network; `transport` implements it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -13,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from pydantic import SecretStr
 
 from ..errors import AuthenticationError, SettingsError
+from ..folders import NoHomeError, expanded, home
 from ..redaction import keep_secret
 
 _KeyT_contra = TypeVar("_KeyT_contra", contravariant=True)
@@ -89,12 +91,10 @@ class Keys(Generic[_KeyT]):
 
     def __iter__(self) -> Iterator[_KeyT]:
         if self._named:
-            yield from self._read(self._named.expanduser(), required=True)
+            yield from self._read(expanded(self._named), required=True)
         yield from self._agent()
-        for name in ("id_ed25519", "id_ecdsa", "id_rsa"):
-            path = Path.home() / ".ssh" / name
-            if path.is_file():
-                yield from self._read(path, required=False)
+        for path in _usual_files():
+            yield from self._read(path, required=False)
 
     def _read(self, path: Path, required: bool) -> list[_KeyT]:
         try:
@@ -108,6 +108,15 @@ class Keys(Generic[_KeyT]):
                     "Name a private key in OpenSSH or PEM format (camera.key).",
                 ) from error
         return []
+
+
+def _usual_files() -> Iterator[Path]:
+    """List the key files in the user's home, which not every user has."""
+    with contextlib.suppress(NoHomeError):
+        for name in ("id_ed25519", "id_ecdsa", "id_rsa"):
+            path = home() / ".ssh" / name
+            if path.is_file():
+                yield path
 
 
 class SshLogin(Generic[_KeyT]):

@@ -20,6 +20,7 @@ from paramiko.transport import ServiceRequestingTransport
 from pydantic import SecretStr
 
 from ..errors import ConnectionFailedError
+from ..folders import expanded
 from ..settings import CameraSettings, default_known_hosts
 from .auth import LockedKeyError, OnePrompt, UnusableKeyError
 from .known_hosts import Confirm, HostKey, KnownHosts, preferred_types, verify
@@ -41,7 +42,7 @@ def open_transport(camera: CameraSettings, accept: bool, confirm: Confirm | None
     HostKeyError.
     """
     host, port = str(camera.host), camera.port
-    known = KnownHosts.read((camera.known_hosts or default_known_hosts()).expanduser())
+    known = KnownHosts.read(expanded(camera.known_hosts or default_known_hosts()))
     silence("paramiko")
     link = open_socket(host, port, camera.timeout)
     try:
