@@ -70,7 +70,7 @@ class Camera:
             "port": port,
             **options,
         }
-        self.settings = load_settings(camera=name).with_flags(camera=flags)
+        self.settings = load_settings(camera=name, flags=flags)
         self.accept_host_key = accept_host_key
         self.interaction = interaction or NoInteraction()
         if not self.settings.camera.host:

@@ -251,15 +251,18 @@ def default_flow_backups() -> Path:
 
 
 def load_settings(
-    environment: Mapping[str, str] | None = None, camera: str | None = None
+    environment: Mapping[str, str] | None = None,
+    camera: str | None = None,
+    flags: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Read the settings file, if any, and the environment.
+    """Read the settings file, if any, and the environment; `flags` override the camera's.
 
     `camera` names one of the file's cameras, as `--camera` does, and overrides RECAM_CAMERA. The
     table of a camera named so overrides the environment, which may be meant for another one.
 
     Raises SettingsError for a named file that is missing, is not TOML, or holds an unknown key, a
-    value of the wrong type, or a refused secret; and for an unknown camera.
+    value of the wrong type, or a refused secret; for an unknown camera, and for a flag's value that
+    is out of range.
     """
     environment = os.environ if environment is None else environment
     path = find_file(environment)
@@ -283,8 +286,10 @@ def load_settings(
     loose = _section(GeneralSettings, "", general, path, environment)
     profiles.refuse_secrets(tables, file, insisted=loose.secrets_in_file)
     for field in profiles.SECRETS:
-        keep_secret(getattr(sections["camera"], field))
-    return Settings(**sections, general=loose, file=path, profile=profile)
+        if secret := getattr(sections["camera"], field):
+            keep_secret(secret)
+    loaded = Settings(**sections, general=loose, file=path, profile=profile)
+    return loaded.with_flags(camera=flags) if flags else loaded
 
 
 def _sets_field(variable: str, fields: Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from ..progress import Step
 from ..settings import CameraSettings
 from .auth import Keys, PasswordAnswer, PasswordOnce, SshLogin
 from .background import BackgroundProcess
-from .command import RemoteCommand, load, to_wire
+from .command import RemoteCommand, to_wire
 from .download import fetch
 from .known_hosts import Confirm
 from .session import (
@@ -40,7 +40,6 @@ from .transport import (
     ParamikoBackend,
     agent_keys,
     load_key,
-    open_transport,
 )
 from .upload import Chunk, upload
 
@@ -68,23 +67,21 @@ def connect(
         )
     began = time.monotonic()
     logger.debug("connecting to %s port %d", camera.host, camera.port)
-    transport = open_transport(camera, accept_host_key, confirm)
+    backend = ParamikoBackend(camera, accept_host_key, confirm)
     try:
-        backend = ParamikoBackend(transport, camera.user)
         login: SshLogin[Key] = SshLogin(camera.host, camera.user, PasswordOnce(password))
         keys = Keys(camera.key, load_key, agent_keys)
         if not login.with_keys(backend, keys):
-            if not transport.is_active():
+            if not backend.transport.is_active():
                 # Each refused key counts as a failure, and servers disconnect after a few.
-                transport = open_transport(camera, accept_host_key, confirm)
-                backend = ParamikoBackend(transport, camera.user)
+                backend = ParamikoBackend(camera, accept_host_key, confirm)
             login.with_password(backend, keys.notes)
     except BaseException:
-        transport.close()
+        backend.transport.close()
         raise
-    transport.set_keepalive(5)
+    backend.transport.set_keepalive(5)
     logger.info("logged in as %s, %.3f s", camera.user, time.monotonic() - began)
-    return Connection(transport, camera, login)
+    return Connection(backend.transport, camera, login)
 
 
 class Connection:
@@ -224,7 +221,7 @@ class Connection:
         def write(chunk: Chunk) -> Result:
             words = (path, f"{mode:o}", str(chunk.offset), chunk.form)
             return self.run(
-                RemoteCommand.script(load("store"), *words),
+                RemoteCommand.script("store", *words),
                 stdin=chunk.input,
                 timeout=chunk.seconds,
                 monitor=chunk.monitor,
@@ -248,7 +245,7 @@ class Connection:
 
     def sha256(self, path: PurePosixPath) -> str | None:
         """Hash a file on the camera: its sha256 in hex; None where there is no such file."""
-        output = self.run(RemoteCommand.script(load("sha256"), path), timeout=60).stdout.strip()
+        output = self.run(RemoteCommand.script("sha256", path), timeout=60).stdout.strip()
         return None if output == "absent" else output
 
     def exists(self, path: PurePosixPath) -> bool:
@@ -287,7 +284,7 @@ class Connection:
             status = self._run_once(session)
             ended = "timed out and was ended" if status is None else f"exit code {status}"
             if status is None:
-                end = RemoteCommand.script(load("end_process"), str(session.pid or ""))
+                end = RemoteCommand.script("end_process", str(session.pid or ""))
                 ending = CommandSession(end, seconds=0, monitor=TransferMonitor(session.doing))
                 if self._run_once(ending) is None:
                     raise connection_lost(session.doing, "the camera does not answer")

@@ -114,18 +114,19 @@ class ParamikoBackend:
     each attempt, which asyncssh's server treats as a protocol error.
     """
 
-    def __init__(self, transport: Transport, user: str) -> None:
-        self._transport = transport
-        self._user = user
+    def __init__(self, camera: CameraSettings, accept: bool, confirm: Confirm | None) -> None:
+        """Connect as `open_transport` does, and raise what it raises."""
+        self.transport = open_transport(camera, accept, confirm)
+        self._user = camera.user
 
     @property
     def closed_by_server(self) -> bool:
-        return not self._transport.is_active()
+        return not self.transport.is_active()
 
     def methods(self) -> tuple[str, ...]:
         try:
             self._request_service()
-            return tuple(self._transport.auth_none(self._user))
+            return tuple(self.transport.auth_none(self._user))
         except paramiko.BadAuthenticationType as error:
             return tuple(error.allowed_types)
         except paramiko.AuthenticationException:
@@ -138,7 +139,7 @@ class ParamikoBackend:
 
         def ask() -> None:
             with contextlib.suppress(*BROKEN):  # `closed_by_server` shows it
-                self._transport.ensure_session()
+                self.transport.ensure_session()
 
         thread = threading.Thread(target=ask, daemon=True)
         thread.start()
@@ -151,7 +152,7 @@ class ParamikoBackend:
     def try_key(self, key: Key) -> tuple[str, ...] | None:
         name = f"{key.get_name()} {getattr(key, 'fingerprint', '')}".strip()
         try:
-            left = tuple(self._transport.auth_publickey(self._user, key))
+            left = tuple(self.transport.auth_publickey(self._user, key))
             logger.debug("the key %s is accepted", name)
             return left
         except BROKEN as error:
@@ -163,8 +164,8 @@ class ParamikoBackend:
         try:
             if method == "password":
                 plain = password.get_secret_value()
-                return tuple(self._transport.auth_password(self._user, plain, fallback=False))
-            return tuple(self._transport.auth_interactive(self._user, OnePrompt(password)))
+                return tuple(self.transport.auth_password(self._user, plain, fallback=False))
+            return tuple(self.transport.auth_interactive(self._user, OnePrompt(password)))
         except (paramiko.AuthenticationException, ValueError) as error:
             if "transport shut down" in str(error):
                 # The server gave no verdict on the password.

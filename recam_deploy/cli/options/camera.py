@@ -107,8 +107,8 @@ class PlaceFlags:
     host: Host = None
     profile: Profile = None
 
-    def settings(self, *, needed: bool = True) -> Settings:
-        """Load the settings of that camera; these flags override them.
+    def settings(self, login: NodeRedFlags | None = None, *, needed: bool = True) -> Settings:
+        """Load the settings of that camera; these flags, and those of `login`, override them.
 
         Raises SettingsError for wrong settings, and when no camera is named although one is
         `needed`.
@@ -116,7 +116,9 @@ class PlaceFlags:
         from ...settings import CameraSettings, load_settings
 
         flags = {name: v for name, v in vars(self).items() if name in CameraSettings.model_fields}
-        settings = load_settings(camera=self.profile).with_flags(camera=flags)
+        if login:
+            flags["node_red_user"] = login.nodered_user
+        settings = load_settings(camera=self.profile, flags=flags)
         if needed and not settings.camera.host:
             raise SettingsError(
                 "no camera is named",
@@ -142,10 +144,6 @@ class NodeRedFlags:
 
     nodered_user: NoderedUser = None
     nodered_token: NoderedToken = False
-
-    def merge_flags(self, settings: Settings) -> Settings:
-        """Return the settings with these flags overriding them."""
-        return settings.with_flags(camera={"node_red_user": self.nodered_user})
 
 
 class NodeRedCommand(TyperCommand):
