@@ -70,7 +70,6 @@ def prepare_conversion(
     quantization = choose_quantization(network, convert.quantize, options.quantize_table)
     if options.deploy.int8_outputs:
         check_int8_outputs(network, quantization)
-    target = output_path(model, output, quantization)
     plan = plan_conversion(
         network,
         pictures,
@@ -78,7 +77,7 @@ def prepare_conversion(
         quantization=quantization,
         tpu_mlir=TPU_MLIR_VERSION,
     )
-    return PreparedConversion(plan, graph, target, export)
+    return PreparedConversion(plan, graph, output_path(model, output, quantization), export)
 
 
 def run_conversion(
@@ -89,7 +88,8 @@ def run_conversion(
     The pictures are decoded first, unless an earlier run did so. Raises InputError, ToolchainError,
     CompilationError or VerificationError.
     """
-    plan, cache = prepared.plan, step_cache(settings, progress)
+    plan, cache_dir = prepared.plan, settings.cache_dir
+    cache = StepCache(cache_dir / "steps", progress)
     reading = plan.calibrate or plan.verify
     if cache.find(reading.key) is None:
         check_pictures(plan.calibration.paths, progress)
@@ -100,7 +100,7 @@ def run_conversion(
         prepared.graph,
         compiler,
         cache,
-        settings.cache_dir,
+        cache_dir,
         progress,
         origin=export.origin if export else None,
     )
