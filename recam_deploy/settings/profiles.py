@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
+from .camera import CameraSettings, overlay, with_host
 from .file import SettingsFile, nearest
-from .hosts import overlay, with_host
 
 VARIABLE = "RECAM_CAMERA"
 SECRETS = ("password", "node_red_password", "node_red_token")
@@ -25,12 +25,15 @@ SECRETS = ("password", "node_red_password", "node_red_token")
 
 @dataclass(frozen=True)
 class CameraTables:
-    """The file's `[camera]` without its sub-tables, and these by the names of the cameras."""
+    """The file's `[camera]` without its sub-tables, and these by the names of the cameras.
 
-    common: Any
+    Each host's text is taken apart.
+    """
+
+    common: Mapping[str, Any]
     cameras: Mapping[str, Mapping[str, Any]]
 
-    def table(self, name: str | None, path: Path | None = None) -> Any:
+    def table(self, name: str | None, path: Path | None = None) -> Mapping[str, Any]:
         """Return the file's settings of one camera; those of `[camera]` for None.
 
         Raises SettingsError, which names the nearest camera, for an unknown one.
@@ -41,24 +44,24 @@ class CameraTables:
             raise _unknown(name, self.cameras, path)
         return overlay(self.common, self.cameras[name])
 
-    def with_hosts(self) -> CameraTables:
-        """Return the tables with each host's text taken apart. Raises SettingsError."""
-        cameras = {
-            name: with_host(table, functools.partial("{}.{}".format, f"camera.{name}"))
-            for name, table in self.cameras.items()
-        }
-        return CameraTables(with_host(self.common, "camera.{}".format), cameras)
 
+def split(table: Mapping[str, Any]) -> CameraTables:
+    """Separate the cameras in a `[camera]` table from its settings.
 
-def split(table: Any, fields: Container[str]) -> CameraTables:
-    """Separate the cameras in a `[camera]` table from its settings, whose names are `fields`."""
-    if not isinstance(table, dict):
-        return CameraTables(table, {})
+    Raises SettingsError for a host's text that is no address.
+    """
+    fields = CameraSettings.model_fields
     cameras = {
         key: value for key, value in table.items() if isinstance(value, dict) and key not in fields
     }
     common = {key: value for key, value in table.items() if key not in cameras}
-    return CameraTables(common, cameras)
+    return CameraTables(
+        with_host(common, "camera.{}".format),
+        {
+            name: with_host(values, functools.partial("{}.{}".format, f"camera.{name}"))
+            for name, values in cameras.items()
+        },
+    )
 
 
 def refuse_secrets(tables: CameraTables, file: SettingsFile, *, insisted: bool) -> None:
