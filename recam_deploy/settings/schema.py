@@ -231,16 +231,20 @@ def load_settings(
     general = {key: value for key, value in file.document.items() if key not in Settings.tables}
     loose = _section(GeneralSettings, "", general, path, environment)
     profile = camera or environment.get(profiles.VARIABLE) or None
-    tables = profiles.split(_table(file.document, "camera", path))
-    profiles.refuse_secrets(tables, file, insisted=loose.secrets_in_file)
-    secrets = profiles.own_secrets(profile, tables.cameras, environment)
-    document = {**file.document, "camera": tables.table(profile, path)}
-    cameras = {f"camera.{name}": tables.table(name) for name in tables.cameras}
-    for name, values in {"camera": tables.common, **cameras}.items():
+    chosen = profiles.choose(
+        _table(file.document, "camera", path),
+        file,
+        environment,
+        profile,
+        insisted=loose.secrets_in_file,
+    )
+    for name, values in chosen.tables.items():
         _check_file(CameraSettings, name, values, path)
-    overridden = tables.cameras.get(camera, {}) if camera else {}
+    document = {**file.document, "camera": chosen.values}
+    overridden = chosen.own if camera else {}
     left = {key: value for key, value in environment.items() if not _sets_field(key, overridden)}
-    left |= {CameraSettings.prefix + field.upper(): secret for field, secret in secrets.items()}
+    for field, value in chosen.secrets.items():
+        left[CameraSettings.prefix + field.upper()] = value
     sections: dict[str, Any] = {
         name: _section(cls, name, _table(document, name, path), path, left)
         for name, cls in Settings.tables.items()

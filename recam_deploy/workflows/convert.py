@@ -93,7 +93,7 @@ def run_conversion(
     reading = plan.calibrate or plan.verify
     if cache.find(reading.key) is None:
         check_pictures(plan.calibration.paths, progress)
-    compiler = find_compiler(settings, progress)
+    compiler = find_compiler(settings.general.toolchain, cache_dir, progress)
     export = prepared.export
     converter = Converter(
         plan,
@@ -126,10 +126,10 @@ def copy_result(result: ConversionResult, step: str, file: str, target: Path) ->
         copy_atomically(folder / file, target)
 
 
-def find_compiler(settings: Settings, progress: Progress) -> Compiler:
-    """Find the compiler that the settings name; install it if needed. Raises ToolchainError."""
-    install = ensure_docker if settings.general.toolchain == "docker" else ensure
-    return install(settings.cache_dir, progress)
+def find_compiler(toolchain: str, cache_dir: Path, progress: Progress) -> Compiler:
+    """Find the compiler, "local" or in "docker"; install it if needed. Raises ToolchainError."""
+    install = ensure_docker if toolchain == "docker" else ensure
+    return install(cache_dir, progress)
 
 
 def step_cache(settings: Settings, progress: Progress | None = None) -> StepCache:

@@ -47,13 +47,15 @@ def verify(
     """
     target = _report_path(report, artifact.cvimodel)
     pictures = list_pictures(images)
-    exported = exported_folders(settings.cache_dir / "steps")
+    cache_dir = settings.cache_dir
+    exported = exported_folders(cache_dir / "steps")
     float_model = find_float_model(artifact, model, (artifact.cvimodel.parent, Path(), *exported))
     subject = read_subject(artifact, float_model)
-    simulator = Simulator(find_compiler(settings, interaction), settings.cache_dir / "tmp")
+    compiler = find_compiler(settings.general.toolchain, cache_dir, interaction)
+    simulator = Simulator(compiler, cache_dir / "tmp")
     meter = None
     if layer_images:
-        meter = _meter(artifact, simulator, settings.cache_dir, interaction, layer_images)
+        meter = _meter(artifact, simulator, cache_dir, interaction, layer_images)
     comparison = compare(subject, pictures, simulator, interaction, limit, meter)
     write_atomically(target, render(comparison).encode())
     if comparison.detects and not comparison.agreement.reference:
