@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import onnx
 
+from ..class_names import refuse_other_count, shown_names
 from ..errors import InputError, UnsupportedModelError
 from .folding import fold, needs_folding
 from .identify import Identity, identify, identify_raw
@@ -47,6 +48,8 @@ def read_network(
         )
     loaded = _load(path, output_names, input_shape, check=_check_side)
     network, model = _understood(loaded, identify, preprocessing)
+    if labels:
+        refuse_other_count(labels, network.classes, _own_names(model), path.name)
     names = labels or labels_in_metadata(model)
     if not names:
         raise InputError(
@@ -55,8 +58,9 @@ def read_network(
         )
     if len(names) != network.classes:
         raise InputError(
-            f"{len(names)} class names are given, and the model has {network.classes} classes",
-            "Give one name a line with --labels FILE, in class order.",
+            f"{path.name} holds {len(names)} class names ({shown_names(names)}), and it has "
+            f"{network.classes} classes",
+            f"Give {network.classes} names with --labels FILE, in class order.",
         )
     return replace(network, labels=names), model
 
@@ -113,6 +117,14 @@ class _Loaded:
 
 _Identify: TypeAlias = Callable[[onnx.ModelProto, NetworkInput], Identity]
 _CONTRADICTION = "has shapes that contradict each other"
+
+
+def _own_names(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Return the names in the model's metadata; empty where there are none that can be read."""
+    try:
+        return labels_in_metadata(model)
+    except InputError:
+        return ()
 
 
 def _load(
