@@ -12,6 +12,7 @@ import numpy as np
 
 from ..artifact import sha256_of
 from ..calibrator.collecting import in_parallel
+from ..detection.picture_faults import REFUSED
 from ..detection.pictures import read_thumbnail
 from ..errors import InputError
 from ..picture_sets import (
@@ -179,6 +180,4 @@ def _digest(path: Path) -> str | InputError:
     try:
         return sha256_of(path)
     except OSError as error:
-        return InputError(
-            f"{path} cannot be read as a picture: {error.strerror}", "Replace or remove this file."
-        )
+        return InputError(f"{path}{REFUSED}: {error.strerror}", "Replace or remove this file.")

@@ -9,6 +9,9 @@ from pathlib import Path
 from ..errors import InputError
 from .heif import AVIF_HINT, HEIC_HINT, avif_is_read, heic_is_read
 
+REFUSED = " cannot be read as a picture"
+"""What stands between the file's name and the cause."""
+
 _HINT = "Replace or remove this file."
 _CONVERT = "Save it as a JPEG or PNG picture."
 _UNPACK = "Unpack it, and give the folder of pictures."
@@ -135,4 +138,4 @@ def _hint_for(error: OSError) -> str:
 
 
 def _refusal(path: Path, reason: str, hint: str) -> InputError:
-    return InputError(f"{path} cannot be read as a picture: {reason}", hint)
+    return InputError(f"{path}{REFUSED}: {reason}", hint)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..detection.picture_faults import REFUSED
 from ..errors import InputError
 from .found import FoundPictures
 from .likeness import Thumbnail, doubts
@@ -141,9 +142,10 @@ def _none_readable(found: FoundPictures, errors: Sequence[InputError]) -> InputE
 
 def _problems(found: FoundPictures, errors: Sequence[InputError]) -> Iterator[str]:
     if errors:
-        named = "; ".join(error.message for error in errors[:_NAMED])
+        messages = (error.message.replace(REFUSED, "") for error in errors[:_NAMED])
+        named = "; ".join(messages)
         more = f"; and {len(errors) - _NAMED:,} more" if len(errors) > _NAMED else ""
-        yield f"{len(errors):,} unreadable pictures were passed over: {named}{more}"
+        yield f"{len(errors):,} unreadable pictures were passed over. {named}{more}"
     left_out = noteworthy(found.passed_over)
     if left_out:
         hint = hint_for(left_out)
@@ -151,7 +153,5 @@ def _problems(found: FoundPictures, errors: Sequence[InputError]) -> Iterator[st
 
 
 def _few(count: int) -> str:
-    return (
-        f"there are only {count} calibration pictures; INT8 is measured better on 50 to 200 like "
-        "those the camera will see"
-    )
+    counted = f"{count} calibration pictures" if count > 1 else "one calibration picture"
+    return f"only {counted}; INT8 is measured better on 50 to 200 like those the camera will see"

@@ -53,7 +53,7 @@ def doubts(thumbnails: Sequence[Thumbnail]) -> tuple[str, ...]:
         )
     elif distinct < _MANY * count:
         found.append(
-            f"of {count} calibration pictures only {distinct} differ from one another; use "
-            "pictures of different scenes, not the frames of one"
+            f"{count - distinct} of {count} calibration pictures are nearly the same as another; "
+            "use pictures of different scenes, not the frames of one"
         )
     return tuple(found)
