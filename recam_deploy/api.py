@@ -280,7 +280,9 @@ def _prepare(
     from .workflows.export import as_onnx
 
     source = as_onnx(settings, interaction, Path(model), _path(weights), trust=trust)
-    return prepare_conversion(settings, source.onnx, _path(output), _path(labels), source.export)
+    return prepare_conversion(
+        settings, source.onnx, _path(output), _path(labels), source.export, interaction
+    )
 
 
 def _convert_settings(

@@ -71,7 +71,7 @@ def up(
         return
     source = as_onnx(settings, terminal, model, foreign.weights, trust=foreign.trust_model)
     conversion = prepare_conversion(
-        settings, source.onnx, model_output, flags.labels, source.export
+        settings, source.onnx, model_output, flags.labels, source.export, terminal
     )
     if dry_run:
         plan = plan_up(
