@@ -10,6 +10,7 @@ from ..artifact import sha256_of
 from ..calibrator.collecting import in_parallel
 from ..detection.pictures import list_pictures, read_picture
 from ..errors import InputError
+from ..files import read_text
 from ..progress import Progress
 
 DEFAULT_IMAGES = 100
@@ -50,13 +51,7 @@ def read_data_list(path: Path, images: int | None) -> CalibrationSet:
     Relative paths start at the current folder. Raises InputError when the list cannot be read or
     is empty, and as `read_calibration_set`.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"the list {path} cannot be read: {error}",
-            "Give a text file with the path of one picture on each line.",
-        ) from error
+    lines = read_text(path, "a list of pictures").splitlines()
     named = [Path(line.strip()).expanduser() for line in lines if line.strip()]
     if not named:
         raise InputError(
