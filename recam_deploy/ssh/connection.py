@@ -19,13 +19,12 @@ from ..progress import Step
 from ..settings import CameraSettings
 from .auth import Keys, PasswordAnswer, PasswordOnce, SshLogin
 from .background import BackgroundProcess
-from .command import RemoteCommand, to_wire
+from .command import RemoteCommand, load, to_wire
 from .download import fetch
-from .files import SHORT_SECONDS, RemoteFiles
 from .known_hosts import Confirm
-from .scripts import load
 from .session import (
     GRACE_SECONDS,
+    SHORT_SECONDS,
     CommandSession,
     Input,
     ProbeSession,
@@ -33,17 +32,17 @@ from .session import (
     TransferMonitor,
 )
 from .sudo import SudoSession
-from .tcp import STALL_SECONDS, connection_lost, silence
+from .tcp import STALL_SECONDS, connection_lost, reason_of
 from .transport import (
     BROKEN,
     BaseTransport,
     Key,
     ParamikoBackend,
     agent_keys,
-    as_connection_failed,
     load_key,
     open_transport,
 )
+from .upload import Chunk, upload
 
 logger = logging.getLogger(__name__)
 
@@ -67,18 +66,19 @@ def connect(
         raise SettingsError(
             "no camera is named", "Give --host, for example --host 192.168.42.1 over USB."
         )
-    silence("paramiko")
     began = time.monotonic()
     logger.debug("connecting to %s port %d", camera.host, camera.port)
-    login: SshLogin[Key] = SshLogin(camera.host, camera.user, PasswordOnce(password))
-    keys = Keys(camera.key, load_key, agent_keys)
     transport = open_transport(camera, accept_host_key, confirm)
     try:
-        if not login.with_keys(ParamikoBackend(transport, camera.user), keys):
+        backend = ParamikoBackend(transport, camera.user)
+        login: SshLogin[Key] = SshLogin(camera.host, camera.user, PasswordOnce(password))
+        keys = Keys(camera.key, load_key, agent_keys)
+        if not login.with_keys(backend, keys):
             if not transport.is_active():
                 # Each refused key counts as a failure, and servers disconnect after a few.
                 transport = open_transport(camera, accept_host_key, confirm)
-            login.with_password(ParamikoBackend(transport, camera.user), keys.notes)
+                backend = ParamikoBackend(transport, camera.user)
+            login.with_password(backend, keys.notes)
     except BaseException:
         transport.close()
         raise
@@ -87,7 +87,7 @@ def connect(
     return Connection(transport, camera, login)
 
 
-class Connection(RemoteFiles):
+class Connection:
     """An SSH login on a camera; a context manager that closes it.
 
     Every method raises ConnectionFailedError when the connection is lost, and CameraError when a
@@ -103,6 +103,12 @@ class Connection(RemoteFiles):
         self._password = login.password
         self.auth_methods = login.offered
         self._known_abilities: tuple[int, tuple[str, ...]] | None = None  # until the first command
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def host(self) -> str:
@@ -179,15 +185,18 @@ class Connection(RemoteFiles):
 
         It then has GRACE_SECONDS to end by itself before its channel is closed.
         """
-        with as_connection_failed(f"running {command.name}"):
+        line, described = to_wire(command.render()), command.described()
+        try:
             channel = self._transport.open_session(timeout=SHORT_SECONDS)
             channel.settimeout(STALL_SECONDS)
             try:
-                channel.exec_command(to_wire(command.render()))
+                channel.exec_command(line)
             except BaseException:
                 channel.close()
                 raise
-        logger.info("%s: runs in the background", command.described())
+        except BROKEN as error:
+            raise connection_lost(f"running {command.name}", reason_of(error)) from error
+        logger.info("%s: runs in the background", described)
         began = time.monotonic()
         try:
             yield BackgroundProcess(channel)
@@ -200,14 +209,60 @@ class Connection(RemoteFiles):
             status = channel.recv_exit_status() if channel.exit_status_ready() else "none"
             channel.close()
             spent = time.monotonic() - began
-            logger.info("%s: exit code %s, %.3f s", command.described(), status, spent)
+            logger.info("%s: exit code %s, %.3f s", described, status, spent)
+
+    def upload(
+        self, data: bytes, path: PurePosixPath, *, mode: int = 0o644, step: Step | None = None
+    ) -> int:
+        """Write `data` to the file `path`, replacing it; return the number of bytes.
+
+        `step` shows the bytes sent. Raises CameraError with the camera's own message (such as "No
+        space left on device") when it cannot store them; the file is removed then. A lost
+        connection leaves a part of it, so check its hash afterwards.
+        """
+
+        def write(chunk: Chunk) -> Result:
+            words = (path, f"{mode:o}", str(chunk.offset), chunk.form)
+            return self.run(
+                RemoteCommand.script(load("store"), *words),
+                stdin=chunk.input,
+                timeout=chunk.seconds,
+                monitor=chunk.monitor,
+            )
+
+        upload(data, 0, write, f"uploading {path.name}", step)
+        return len(data)
 
     def download(
         self, path: PurePosixPath, local: Path, *, limit: int, step: Step | None = None
     ) -> int:
-        """Download a file over scp; see `RemoteFiles.download`."""
-        with as_connection_failed(f"downloading {path.name}"):
+        """Download the file `path` to `local`, replacing it in one step; return its size in bytes.
+
+        Raises CameraError when it does not exist or is larger than `limit` bytes; `local` stays as
+        it was then. The caller checks its contents.
+        """
+        try:
             return fetch(self._transport, path, local, limit, step)
+        except BROKEN as error:
+            raise connection_lost(f"downloading {path.name}", reason_of(error)) from error
+
+    def sha256(self, path: PurePosixPath) -> str | None:
+        """Hash a file on the camera: its sha256 in hex; None where there is no such file."""
+        output = self.run(RemoteCommand.script(load("sha256"), path), timeout=60).stdout.strip()
+        return None if output == "absent" else output
+
+    def exists(self, path: PurePosixPath) -> bool:
+        """Return whether a file or folder of that name exists."""
+        return self.run(RemoteCommand.of("test", "-e", path), check=False).ok
+
+    def remove(self, *paths: PurePosixPath) -> None:
+        """Remove files and folders, and ignore those that do not exist."""
+        if paths:
+            self.run(RemoteCommand.of("rm", "-rf", "--", *paths))
+
+    def make_dir(self, path: PurePosixPath) -> None:
+        """Make a folder and its parents; do nothing when it exists."""
+        self.run(RemoteCommand.of("mkdir", "-p", "--", path))
 
     @property
     def uid(self) -> int:
@@ -225,14 +280,16 @@ class Connection(RemoteFiles):
 
         The connection counts as lost when the camera does not even end a program that overran.
         """
-        logger.debug("%s started", session.described())
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s started", session.described())
         ended = "failed"
         try:
-            status = self._run_once(session, session.doing)
+            status = self._run_once(session)
             ended = "timed out and was ended" if status is None else f"exit code {status}"
             if status is None:
                 end = RemoteCommand.script(load("end_process"), str(session.pid or ""))
-                if self._run_once(CommandSession(end, seconds=0), session.doing) is None:
+                ending = CommandSession(end, seconds=0, monitor=TransferMonitor(session.doing))
+                if self._run_once(ending) is None:
                     raise connection_lost(session.doing, "the camera does not answer")
         except BaseException as error:
             ended = f"failed: {error or type(error).__name__}"
@@ -243,9 +300,9 @@ class Connection(RemoteFiles):
             session.log(ended)
         return session.conclude(status, check=check)
 
-    def _run_once(self, session: CommandSession, doing: str) -> int | None:
+    def _run_once(self, session: CommandSession) -> int | None:
         """Run a session once; return its exit status, -1 for a signal, None for a time-out."""
-        with as_connection_failed(doing):
+        try:
             channel = self._transport.open_session(timeout=min(session.timeout, SHORT_SECONDS))
             try:
                 channel.exec_command(session.line())
@@ -253,6 +310,8 @@ class Connection(RemoteFiles):
                 status = channel.exit_status
             finally:
                 channel.close()
+        except BROKEN as error:
+            raise connection_lost(session.doing, reason_of(error)) from error
         if finished and status == -1 and not self._transport.is_active():
-            raise connection_lost(doing)
+            raise connection_lost(session.doing)
         return status if finished else None

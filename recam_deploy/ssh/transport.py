@@ -1,6 +1,6 @@
 """Open an SSH transport, check its host key, and log in: the only module that imports paramiko.
 
-Whatever paramiko raises for a lost connection becomes ConnectionFailedError.
+Whatever paramiko raises for a lost connection (BROKEN) becomes ConnectionFailedError.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from pydantic import SecretStr
 from ..errors import ConnectionFailedError
 from ..settings import CameraSettings, default_known_hosts
 from .auth import LockedKeyError, OnePrompt, UnusableKeyError
-from .files import SHORT_SECONDS
 from .known_hosts import Confirm, HostKey, KnownHosts, preferred_types, verify
-from .tcp import connection_lost, open_socket, reason_of
+from .session import SHORT_SECONDS
+from .tcp import connection_lost, open_socket, reason_of, silence
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ def open_transport(camera: CameraSettings, accept: bool, confirm: Confirm | None
     """
     host, port = str(camera.host), camera.port
     known = KnownHosts.read((camera.known_hosts or default_known_hosts()).expanduser())
+    silence("paramiko")
     link = open_socket(host, port, camera.timeout)
     try:
         transport = Transport(link)
@@ -122,14 +123,15 @@ class ParamikoBackend:
         return not self._transport.is_active()
 
     def methods(self) -> tuple[str, ...]:
-        with as_connection_failed("logging in"):
+        try:
             self._request_service()
-            try:
-                return tuple(self._transport.auth_none(self._user))
-            except paramiko.BadAuthenticationType as error:
-                return tuple(error.allowed_types)
-            except paramiko.AuthenticationException:
-                return ("publickey", "password")
+            return tuple(self._transport.auth_none(self._user))
+        except paramiko.BadAuthenticationType as error:
+            return tuple(error.allowed_types)
+        except paramiko.AuthenticationException:
+            return ("publickey", "password")
+        except BROKEN as error:
+            raise connection_lost("logging in", reason_of(error)) from error
 
     def _request_service(self) -> None:
         """Request the login service, with a time limit, which the library does not have."""
@@ -159,13 +161,10 @@ class ParamikoBackend:
     def try_password(self, method: str, password: SecretStr) -> tuple[str, ...] | None:
         logger.debug("logging in by %s", method)
         try:
-            with as_connection_failed("logging in"):
-                if method == "password":
-                    plain = password.get_secret_value()
-                    left = self._transport.auth_password(self._user, plain, fallback=False)
-                else:
-                    left = self._transport.auth_interactive(self._user, OnePrompt(password))
-                return tuple(left)
+            if method == "password":
+                plain = password.get_secret_value()
+                return tuple(self._transport.auth_password(self._user, plain, fallback=False))
+            return tuple(self._transport.auth_interactive(self._user, OnePrompt(password)))
         except (paramiko.AuthenticationException, ValueError) as error:
             if "transport shut down" in str(error):
                 # The server gave no verdict on the password.
@@ -173,6 +172,8 @@ class ParamikoBackend:
                     "logging in", "the server closed it during the password check"
                 ) from error
             return None
+        except BROKEN as error:
+            raise connection_lost("logging in", reason_of(error)) from error
 
 
 def load_key(path: Path) -> Key:
@@ -193,14 +194,3 @@ def agent_keys() -> Iterator[Key]:
         return  # SSH_AUTH_SOCK names an agent that is gone
     with contextlib.closing(agent):
         yield from agent.get_keys()
-
-
-@contextlib.contextmanager
-def as_connection_failed(doing: str) -> Iterator[None]:
-    """Raise ConnectionFailedError for what paramiko raises when a connection ends."""
-    try:
-        yield
-    except paramiko.AuthenticationException:
-        raise
-    except BROKEN as error:
-        raise connection_lost(doing, reason_of(error)) from error
