@@ -211,7 +211,7 @@ def push_flow(
     connection = workflow.LazyConnection(settings, person, accept_host_key=camera.accept_host_key)
     with connection, workflow.node_red(settings, person) as client:
         target = workflow.wanted_flow(
-            settings, choice, connection, artifact=model, tscore=tscore, tiou=tiou
+            settings, choice, connection, client, artifact=model, tscore=tscore, tiou=tiou
         )
         pushed = workflow.push_and_wait(
             settings, person, client, target, connection, approve=lambda _: None, restart=True

@@ -26,7 +26,7 @@ from ..errors import (
 from ..flows.backups import Backups, content
 from ..flows.client import NodeRed, NodeRedLogin
 from ..flows.document import FlowDocument, Node
-from ..flows.merge import ACTIVE_MODEL, merge
+from ..flows.merge import ACTIVE_MODEL
 from ..flows.push import (
     PushPlan,
     PushResult,
@@ -37,6 +37,8 @@ from ..flows.push import (
     service_nodes,
     wait_until_up,
 )
+from ..flows.record import EMPTY
+from ..flows.target import MergeTarget
 from ..flows.templates import (
     Addition,
     ModelChoice,
@@ -215,16 +217,20 @@ def wanted_flow(
     settings: Settings,
     choice: FlowChoice,
     connection: LazyConnection,
+    client: NodeRed | None = None,
     *,
     artifact: Artifact | None = None,
     labels: tuple[str, ...] = (),
     tscore: float | None = None,
     tiou: float | None = None,
 ) -> Target:
-    """Return the target that merges a flow for the camera's active model. Raises FlowError."""
+    """Return the target that merges a flow for the camera's active model. Raises FlowError.
+
+    Reads from Node-RED what was pushed before; without a `client`, that is taken as nothing.
+    """
     model = choose_model(settings, artifact, connection.get, tscore, tiou)
     addition = choice.addition(replace(model, labels=labels) if labels else model)
-    return lambda nodes: merge(nodes, addition)
+    return MergeTarget(addition, client.recorded() if client else EMPTY)
 
 
 def plan_flow(client: NodeRed, target: Target, *, check: bool = False) -> PushPlan:

@@ -29,8 +29,8 @@ from ..errors import (
 from ..flows.client import NodeRed
 from ..flows.diff import compare
 from ..flows.document import Node
-from ..flows.merge import merge
 from ..flows.push import PushResult, push, wait_until_up
+from ..flows.target import MergeTarget
 from ..flows.templates import ModelChoice
 from ..live.mqtt import MqttSource
 from ..live.watching import LiveReport, collect, open_source
@@ -107,7 +107,7 @@ def go_live(
         ):
             pushed = push(
                 client,
-                lambda nodes: merge(nodes, addition),
+                MergeTarget(addition, client.recorded()),
                 interaction,
                 approve=lambda _: None,
                 keep=connection.keep,
