@@ -214,7 +214,13 @@ def push_flow(
             settings, choice, connection, client, artifact=model, tscore=tscore, tiou=tiou
         )
         pushed = workflow.push_and_wait(
-            settings, person, client, target, connection, approve=lambda _: None, restart=True
+            settings,
+            person,
+            client,
+            target,
+            connection,
+            approve=workflow.warn_of_overwriting(person),
+            restart=True,
         )
     if pushed.problem:
         raise pushed.problem

@@ -228,9 +228,22 @@ def wanted_flow(
 
     Reads from Node-RED what was pushed before; without a `client`, that is taken as nothing.
     """
-    model = choose_model(settings, artifact, connection.get, tscore, tiou)
+    if artifact is None and not any(node["type"] == "model" for node in choice.nodes):
+        model = ModelChoice()
+    else:
+        model = choose_model(settings, artifact, connection.get, tscore, tiou)
     addition = choice.addition(replace(model, labels=labels) if labels else model)
     return MergeTarget(addition, client.recorded() if client else EMPTY)
+
+
+def warn_of_overwriting(interaction: Interaction) -> Callable[[PushPlan], None]:
+    """Return an `approve` for `push` that allows all, and warns of changes on the camera."""
+
+    def approve(plan: PushPlan) -> None:
+        for one in plan.overwritten:
+            interaction.warn(one.line)
+
+    return approve
 
 
 def plan_flow(client: NodeRed, target: Target, *, check: bool = False) -> PushPlan:

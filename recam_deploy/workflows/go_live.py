@@ -42,6 +42,7 @@ from .flows import (
     model_uri,
     node_red,
     service_messages,
+    warn_of_overwriting,
 )
 
 _FIRST_SECONDS = 60.0
@@ -109,7 +110,7 @@ def go_live(
                 client,
                 MergeTarget(addition, client.recorded()),
                 interaction,
-                approve=lambda _: None,
+                approve=warn_of_overwriting(interaction),
                 keep=connection.keep,
                 restart=True,
             )

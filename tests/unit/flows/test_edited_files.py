@@ -194,8 +194,9 @@ def test_what_the_rest_needs_stays_though_it_left_the_file() -> None:
     ]
     camera.flows = (*camera.flows, *theirs)
     other_tab: Node = {"id": "t2", "type": "tab", "label": "other"}
-    moved = [node | {"z": "t2"} if node["id"] == "i1" else node for node in file()]
-    camera.push([other_tab, *(n for n in moved if n["id"] in ("i1", "f1", "d1"))])
+    moved: Flows = [node | {"z": "t2"} if node["id"] == "i1" else node for node in file()]
+    rest: Flows = [node for node in moved if node["id"] in ("i1", "f1", "d1")]
+    camera.push([other_tab, *rest])
     left = {node["id"] for node in camera.flows}
     assert {"b1", "t1", "p1"} <= left
     assert "m1" not in left
