@@ -211,10 +211,16 @@ def push_flow(
     connection = workflow.LazyConnection(settings, person, accept_host_key=camera.accept_host_key)
     with connection, workflow.node_red(settings, person) as client:
         target = workflow.wanted_flow(
-            settings, choice, connection, artifact=model, tscore=tscore, tiou=tiou
+            settings, choice, connection, client, artifact=model, tscore=tscore, tiou=tiou
         )
         pushed = workflow.push_and_wait(
-            settings, person, client, target, connection, approve=lambda _: None, restart=True
+            settings,
+            person,
+            client,
+            target,
+            connection,
+            approve=workflow.warn_of_overwriting(person),
+            restart=True,
         )
     if pushed.problem:
         raise pushed.problem
