@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -193,6 +194,27 @@ def agent_keys() -> Iterator[Key]:
         return  # SSH_AUTH_SOCK names an agent that is gone
     with contextlib.closing(agent):
         yield from agent.get_keys()
+
+
+class _Config(paramiko.SSHConfig):
+    """An ssh config whose tokens (`%h`) stay as they are: `ssh.config` replaces them.
+
+    paramiko replaces `~` in the middle of a word too, and looks up our own name in the DNS.
+    """
+
+    TOKENS_BY_CONFIG_KEY: ClassVar[dict[str, list[str]]] = {}
+
+
+def look_up_options(lines: list[str], alias: str) -> dict[str, str | list[str] | None]:
+    """Return the options for a host from the lines of an ssh config; the first value counts.
+
+    The keys are in lower case. IdentityFile has a list, `ProxyCommand none` None. Raises ValueError
+    with the reason when the config cannot be used.
+    """
+    try:
+        return dict(_Config.from_text("\n".join(lines)).lookup(alias))
+    except (paramiko.SSHException, KeyError, OSError, TypeError) as error:
+        raise ValueError(reason_of(error)) from error
 
 
 @contextlib.contextmanager
