@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .class_names import refuse_other_count
 from .cvimodel import ModelFile, read_file
+from .cvimodel.classes import class_count
 from .errors import InputError
 from .files import write_atomically
 
@@ -107,7 +109,8 @@ def load_artifact(path: Path, labels: tuple[str, ...] = ()) -> Artifact:
     A cvimodel with a manifest beside it is read through that manifest. `labels`, when given,
     replace those of the manifest. The cvimodel's header is always checked.
 
-    Raises InputError when `path` is none of these, is damaged, or does not match its manifest.
+    Raises InputError when `path` is none of these, is damaged, or does not match its manifest, and
+    when `labels` are not as many as the model's classes.
     """
     if not path.exists():
         raise InputError(
@@ -122,7 +125,17 @@ def load_artifact(path: Path, labels: tuple[str, ...] = ()) -> Artifact:
     else:
         beside = path.with_suffix(".json")
         artifact = _from_manifest(beside) if _describes(beside, path) else _bare(path)
-    return dataclasses.replace(artifact, labels=labels) if labels else artifact
+    return _renamed(artifact, labels) if labels else artifact
+
+
+def _renamed(artifact: Artifact, labels: tuple[str, ...]) -> Artifact:
+    """Replace the class names. Raises InputError when the model has another number of classes."""
+    layout = artifact.read().layout
+    count = None if artifact.family == "raw" else class_count(layout)
+    # What looks like a pose model may be a detector: `camera.checks` explains that.
+    if count is not None and "pose" not in str(layout.family):
+        refuse_other_count(labels, count, artifact.labels, artifact.cvimodel.name)
+    return dataclasses.replace(artifact, labels=labels)
 
 
 def _manifest_in(folder: Path) -> Path:

@@ -14,9 +14,8 @@ from typing import Any
 
 from ..errors import CameraError, InputError, RecamError
 from ..progress import Progress
-from ..ssh.command import RemoteCommand
+from ..ssh.command import RemoteCommand, load
 from ..ssh.connection import Connection
-from ..ssh.scripts import load
 from .deployment import Deployment, apply
 from .deployment_plan import DeploymentPlan, plan_rollback, recorded_id
 from .facts import INFO_LIMIT, CameraFacts, KeptModel, gather_facts

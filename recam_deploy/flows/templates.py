@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FlowError
+from ..files import stem_of
 from ..resources import resource
 from .document import Node, check_own, read_document
 from .labels import as_classes
+from .shapes import complete
 
 
 class TemplateName(str, Enum):
@@ -102,8 +104,11 @@ def load_template(name: str) -> tuple[Node, ...]:
 
 
 def load_flow_file(path: Path) -> tuple[Node, ...]:
-    """Read the nodes of a user's file, and check them as a whole. Raises FlowError."""
-    nodes = read_document(path)
+    """Read the nodes of a user's file, and check them as a whole. Raises FlowError.
+
+    Nodes that lie on no tab of the file get one of the file's name.
+    """
+    nodes = complete(read_document(path), stem_of(path))
     check_own(nodes, str(path))
     return nodes
 

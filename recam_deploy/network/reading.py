@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from onnx.external_data_helper import uses_external_data
 
 from ..artifact import sha256_of
+from ..class_names import refuse_other_count, shown_names
 from ..errors import InputError, UnsupportedModelError
 from .identify import Identity, identify, identify_raw
 from .labels import labels_in_metadata
@@ -46,6 +47,8 @@ def read_network(
         )
     model, network_input = _load(path, output_names, input_shape, check=_check_side)
     found = identify(model, network_input)
+    if labels:
+        refuse_other_count(labels, found.classes, _own_names(model), path.name)
     names = labels or labels_in_metadata(model)
     if not names:
         raise InputError(
@@ -54,8 +57,9 @@ def read_network(
         )
     if len(names) != found.classes:
         raise InputError(
-            f"{len(names)} class names are given, and the model has {found.classes} classes",
-            "Give one name a line with --labels FILE, in class order.",
+            f"{path.name} holds {len(names)} class names ({shown_names(names)}), and it has "
+            f"{found.classes} classes",
+            f"Give {found.classes} names with --labels FILE, in class order.",
         )
     return _network(path, model, network_input, found, names, preprocessing), model
 
@@ -75,6 +79,14 @@ def read_raw_network(
     model, network_input = _load(path, output_names, input_shape)
     found = identify_raw(model, network_input)
     return _network(path, model, network_input, found, labels, preprocessing), model
+
+
+def _own_names(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Return the names in the model's metadata; empty where there are none that can be read."""
+    try:
+        return labels_in_metadata(model)
+    except InputError:
+        return ()
 
 
 def _load(

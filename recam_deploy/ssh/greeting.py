@@ -26,7 +26,8 @@ class Link(Protocol):
 class GreetedLink:
     """A link that begins with the server's greeting; the lines before it are left out.
 
-    `problem` says why there was none, once reading has failed. The greeting may take `seconds`.
+    The greeting may take `seconds`. Once reading has failed, `problem` says why there was none, and
+    `too_slow` that the time was up.
     """
 
     def __init__(self, link: Link, seconds: float) -> None:
@@ -36,6 +37,7 @@ class GreetedLink:
         self._buffer = bytearray()
         self._skipped = 0
         self._greeted = False
+        self._closed = False
         self.too_slow = False
         self.problem = ""
 
@@ -63,6 +65,7 @@ class GreetedLink:
 
     def close(self) -> None:
         """Close the link."""
+        self._closed = True  # by this name paramiko looks for it
         self._link.close()
 
     def _wait(self) -> None:

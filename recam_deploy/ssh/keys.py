@@ -53,7 +53,7 @@ class Keys(Generic[_KeyT]):
         camera: CameraSettings,
         load: Callable[[Path], Iterable[_KeyT]],
         agent: Callable[[], Iterable[_KeyT]],
-        identity: Callable[[_KeyT], Hashable] = lambda key: key,  # type: ignore[assignment]
+        identity: Callable[[_KeyT], Hashable] = lambda key: key,
     ) -> None:
         self._camera = camera
         self._load = load

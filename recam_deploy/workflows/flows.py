@@ -15,6 +15,7 @@ from ..camera.facts import gather_facts
 from ..camera.flow_backups import keep_flows
 from ..camera.paths import CameraPaths
 from ..camera.web_api import ActiveInfo, CameraApi
+from ..class_names import refuse_other_count
 from ..errors import (
     AuthenticationError,
     CameraApiError,
@@ -223,6 +224,8 @@ def wanted_flow(
 ) -> Target:
     """Return the target that merges a flow for the camera's active model. Raises FlowError."""
     model = choose_model(settings, artifact, connection.get, tscore, tiou)
+    if labels and model.labels:
+        refuse_other_count(labels, len(model.labels), model.labels, "the camera's active model")
     addition = choice.addition(replace(model, labels=labels) if labels else model)
     return lambda nodes: merge(nodes, addition)
 

@@ -113,7 +113,9 @@ def test_names_that_cannot_be_understood_are_refused(tmp_path: Path, text: str) 
 
 
 def test_too_few_names_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="2 class names are given, and the model has 3"):
+    with pytest.raises(
+        InputError, match=r"2 class names are given \(a, b\), and model\.onnx has 3 classes"
+    ):
         read_network(saved(detector(3), tmp_path), ("a", "b"))
 
 
