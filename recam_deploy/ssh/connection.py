@@ -129,6 +129,11 @@ def _jump(camera: CameraSettings, accept: bool, confirm: Confirm | None) -> Conn
     reached = last.with_ssh(dataclasses.replace(last.ssh, jumps=tuple(before)))
     try:
         return connect(reached, accept_host_key=accept, confirm=confirm)
+    except ConnectionFailedError as error:
+        raise ConnectionFailedError(
+            f"the jump host of {camera.ssh.alias}: {error.message}",
+            f"Try it alone: ssh {last.user}@{last.ssh.alias} -p {last.port}",
+        ) from error
     except AuthenticationError as error:
         raise AuthenticationError(
             f"the jump host {error.message}",
