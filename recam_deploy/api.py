@@ -20,6 +20,7 @@ from .flows.push import PushResult
 from .interaction import Interaction, NoInteraction
 from .settings import Settings, load_settings
 from .workflows import WAIT_SECONDS
+from .workflows.connect import with_ssh_config
 from .workflows.deploy import (
     check_deployable,
     deploy_artifact,
@@ -70,7 +71,7 @@ class Camera:
             "port": port,
             **options,
         }
-        self.settings = load_settings(camera=name).with_flags(camera=flags)
+        self.settings = with_ssh_config(load_settings(camera=name).with_flags(camera=flags))
         self.accept_host_key = accept_host_key
         self.interaction = interaction or NoInteraction()
         if not self.settings.camera.host:

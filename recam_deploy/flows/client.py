@@ -103,7 +103,7 @@ class NodeRed:
         `ask` is called at most once, when Node-RED needs a login and the settings have none.
         """
         return cls(
-            str(camera.host),
+            camera.direct_host,
             camera.node_red_port,
             NodeRedLogin.from_settings(camera),
             timeout=camera.timeout,

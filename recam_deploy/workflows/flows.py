@@ -294,7 +294,7 @@ def service_messages(settings: Settings) -> Iterator[MqttSource | None]:
     """Receive the service's messages from now on; yield None when the broker cannot be used."""
     camera = settings.camera
     try:
-        source = MqttSource(str(camera.host), camera.mqtt_port, timeout=camera.timeout)
+        source = MqttSource(camera.direct_host, camera.mqtt_port, timeout=camera.timeout)
     except ConnectionFailedError:
         yield None
         return
