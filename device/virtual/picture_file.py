@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -137,4 +137,6 @@ def _reason(path: Path, error: Exception) -> str:
         return "HEIC and videos are not read: convert it, or pip install 'recam-deploy[heic]'"
     if isinstance(error, PictureError | Image.DecompressionBombError):
         return str(error)
-    return f"it is no picture, or damaged ({str(error)[:100].replace(str(path), 'it')})"
+    if isinstance(error, UnidentifiedImageError):
+        return "it is no picture, or damaged"
+    return f"it is damaged ({str(error)[:100]})"

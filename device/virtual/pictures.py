@@ -115,6 +115,8 @@ class Pictures:
 
 def _picture_files(folder: Path) -> list[Path]:
     """The picture files of a folder and those below it, by name. Raises SetupError without any."""
+    if folder.is_file():  # one picture
+        return [folder]
     known, found, others = endings(), [], 0
     seen: set[tuple[int, int]] = set()
     try:
