@@ -67,19 +67,34 @@ class _TextLoader(yaml.BaseLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+def parse_yaml(data: bytes | str, file: Path) -> Any:
+    """Parse YAML to lists, dictionaries and text; `file` is where it was read.
+
+    Raises InputError when it is no YAML.
+    """
+    try:
+        return _TextLoader(data).get_single_data()
+    # PyYAML promises YAMLError, and lets others pass: RecursionError, ValueError, AttributeError.
+    except Exception as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: Exception) -> InputError:
+    return InputError(
+        f"{file} cannot be read as YAML: {_reason(error)}",
+        "Correct the file, and save it as UTF-8.",
+    )
+
+
 def _entries(file: Path) -> dict[Any, Any]:
     try:
         with file.open("rb") as stream:
             data = stream.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
             raise ValueError("it is too large for a data set's description")
-        entries = _TextLoader(data).get_single_data()
-    # PyYAML promises YAMLError, and lets others pass: RecursionError, ValueError, AttributeError.
-    except Exception as error:
-        raise InputError(
-            f"{file} cannot be read as YAML: {_reason(error)}",
-            "Correct the file, and save it as UTF-8.",
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(file, error) from error
+    entries = parse_yaml(data, file)
     if not isinstance(entries, dict):
         raise InputError(
             f"{file} is not a data set's description",

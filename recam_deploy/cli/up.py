@@ -101,7 +101,7 @@ def _plan_document(plan: UpPlan) -> dict[str, Any]:
     return {
         "conversion": {**planned_document(plan.conversion), "finished": plan.finished is not None},
         "deployment": plan.deployment and plan.deployment.as_json(),
-        "flow": plan.flow and plan.flow.changes.as_json(),
+        "flow": plan.flow and plan.flow.as_json(),
     }
 
 

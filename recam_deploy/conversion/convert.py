@@ -11,17 +11,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 
 from .. import cvimodel
 from ..artifact import Artifact, write_manifest
 from ..calibrator.calibrate import NotCalibratedError
-from ..errors import InputError, VerificationError
+from ..errors import VerificationError
 from ..files import copy_atomically
 from ..mixed_precision.search import search_layers
-from ..network.float_model import largest_difference
-from ..network.prepare import output_scales, prepare
+from ..network.prepare import prepare
 from ..picture_sets import Choice, spread
 from ..progress import Progress
 from ..step_cache import StepCache, StepResult
@@ -43,6 +41,7 @@ from .finished import artifact_of
 from .int8_outputs import share_thresholds
 from .layout_check import check_layout
 from .plan import ConversionPlan, PlannedStep, with_stock_calibrator
+from .preparation_check import check_prepared
 from .verification import Verification, verify
 from .work_folder import (
     copy_files,
@@ -54,7 +53,6 @@ from .work_folder import (
     write,
 )
 
-MAX_LOWERING_DIFFERENCE = 1e-4
 _VERIFICATION_FILE = "verification.json"
 _KEPT_LOGS = 20
 
@@ -181,26 +179,11 @@ class Converter:
     def _prepare(self, folder: Path) -> None:
         """Cut at the heads, lower, and check on noise that the outputs did not change.
 
-        Raises InputError when they differ by more than MAX_LOWERING_DIFFERENCE.
+        Raises InputError when they did.
         """
-        network = self._plan.network
         with self._progress.step("Cutting and lowering the ONNX model"):
-            prepared = prepare(self._model, network)
-            image = network.input
-            noise = np.random.default_rng(0).random((1, 3, image.height, image.width), np.float32)
-            difference = largest_difference(
-                self._model,
-                prepared,
-                network.cut_at,
-                noise,
-                output_scales(network),
-                channels_last=image.channels_last,
-            )
-        if difference > MAX_LOWERING_DIFFERENCE:
-            raise InputError(
-                f"lowering the model to opset 17 changed its outputs by {difference:.2g}",
-                "Export the model with opset=17, and please report the model.",
-            )
+            prepared = prepare(self._model, self._plan.network)
+            check_prepared(self._model, prepared, self._plan.network)
         onnx.save(prepared, folder / ONNX_FILE)
 
     def _tool(self, step: PlannedStep, before: list[StepResult]) -> StepResult:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import InputError
-from ..network.lowering import TARGET_IR, TARGET_OPSET
+from ..network.lowering import TARGET_IR
 from ..network.model import Network
+from ..network.rewrites import TARGET_OPSET
 from ..step_cache import step_key
 from ..toolchain import ToolCommand
 from .calibration import CalibrationSet
@@ -176,6 +177,7 @@ class _Steps:
             "input": network.input.shape,
             "cut": network.cut_at,
             "to": [TARGET_IR, TARGET_OPSET],
+            **({"normalised": network.normalised} if network.normalised else {}),
         }
         return PlannedStep("prepare", step_key("prepare", _PREPARE, inputs))
 
