@@ -20,6 +20,7 @@ from ..errors import VerificationError
 from ..files import copy_atomically
 from ..mixed_precision.search import search_layers
 from ..network.prepare import prepare
+from ..picture_sets import Choice, spread
 from ..progress import Progress
 from ..step_cache import StepCache, StepResult
 from ..toolchain import Compiler, run_tool
@@ -47,6 +48,7 @@ from .work_folder import (
     finish_search,
     keep_only,
     link_pictures,
+    put_picture,
     tail_table,
     write,
 )
@@ -68,12 +70,16 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """A checked artifact, the steps that made it, and its agreement with the float model."""
+    """A checked artifact, the steps that made it, and its agreement with the float model.
+
+    `pictures` says how the pictures for calibration were chosen.
+    """
 
     artifact: Artifact
     steps: tuple[StepResult, ...]
     verification: Verification
     passed: bool
+    pictures: Choice | None = None
 
     @property
     def timings(self) -> dict[str, dict[str, float | bool]]:
@@ -166,6 +172,7 @@ class Converter:
             steps=(prepared, *made, compiled, verified),
             verification=verification,
             passed=verification.passed(thresholds.min_cosine, thresholds.min_matched),
+            pictures=self._plan.calibration.choice,
         )
         return self._publish(result, output, thresholds)
 
@@ -227,7 +234,7 @@ class Converter:
                 self._plan.network,
                 table,
                 prepared.folder / ONNX_FILE,
-                self._plan.calibration.paths[: options.images],
+                spread(self._plan.calibration.paths, options.images),
                 options,
                 self._progress,
             )
@@ -258,13 +265,13 @@ class Converter:
         """Put the user's files that a step's tool reads into `folder`; return the paths."""
         plan, options = self._plan, self._plan.options
         given = set()
-        if step in ("calibrate", "search"):
+        if step == "calibrate":
             given |= link_pictures(plan.calibration.paths, folder)
+        if step == "search" and options.search:
+            given |= link_pictures(spread(plan.calibration.paths, options.search.images), folder)
         picture = options.transform.test_input
         if step in ("transform", "compile") and picture:
-            link = folder / CHECK_PICTURE_FILE
-            link.symlink_to(picture.path.absolute())
-            given.add(link)
+            given.add(put_picture(picture.path, folder / CHECK_PICTURE_FILE))
         needs_table = step in ("search", "compile") and plan.quantization != BF16
         if needs_table and options.calibration.table is not None:
             given.add(write(folder / TABLE_FILE, options.calibration.table))
