@@ -87,6 +87,12 @@ class _Commands(LazyGroup):
             _SETUP,
             "Find problems of this machine and the camera, and say how to fix them.",
         ),
+        Entry(
+            "forget-host",
+            "forget_host:forget_host",
+            _SETUP,
+            "Forget a camera's host key, when it was reset, updated or exchanged.",
+        ),
         Entry("discover", "discover:discover", _SETUP, "Find the cameras near this machine."),
         Entry(
             "virtual",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -108,8 +109,8 @@ class PlaceFlags:
     host: Host = None
     profile: Profile = None
 
-    def settings(self, *, needed: bool = True) -> Settings:
-        """Load the settings of that camera; these flags override them.
+    def settings(self, more: Mapping[str, Any] | None = None, *, needed: bool = True) -> Settings:
+        """Load the settings of that camera; these flags, and `more`, override them.
 
         Raises SettingsError for wrong settings, and when no camera is named although one is
         `needed`.
@@ -118,6 +119,7 @@ class PlaceFlags:
         from ...workflows.connect import with_ssh_config
 
         flags = {name: v for name, v in vars(self).items() if name in CameraSettings.model_fields}
+        flags |= more or {}
         settings = load_settings(camera=self.profile).with_flags(camera=flags)
         if needed and not settings.camera.host:
             raise SettingsError(
