@@ -212,10 +212,16 @@ def push_flow(
     connection = workflow.LazyConnection(settings, person, accept_host_key=camera.accept_host_key)
     with connection, workflow.node_red(settings, person) as client:
         target = workflow.wanted_flow(
-            settings, choice, connection, artifact=model, tscore=tscore, tiou=tiou
+            settings, choice, connection, client, artifact=model, tscore=tscore, tiou=tiou
         )
         pushed = workflow.push_and_wait(
-            settings, person, client, target, connection, approve=lambda _: None, restart=True
+            settings,
+            person,
+            client,
+            target,
+            connection,
+            approve=workflow.warn_of_overwriting(person),
+            restart=True,
         )
     if pushed.problem:
         raise pushed.problem
@@ -281,7 +287,9 @@ def _prepare(
     from .workflows.export import as_onnx
 
     source = as_onnx(settings, interaction, Path(model), _path(weights), trust=trust)
-    return prepare_conversion(settings, source.onnx, _path(output), _path(labels), source.export)
+    return prepare_conversion(
+        settings, source.onnx, _path(output), _path(labels), source.export, interaction
+    )
 
 
 def _convert_settings(

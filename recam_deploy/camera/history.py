@@ -6,12 +6,12 @@ an interrupted run or another program's changes.
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from ..documents import parse_json
 from ..errors import CameraError, InputError, RecamError
 from ..progress import Progress
 from ..ssh.command import RemoteCommand, load
@@ -143,8 +143,8 @@ def _active_entry(facts: CameraFacts) -> HistoryEntry | None:
 def _name_and_labels(info: str) -> tuple[str, tuple[str, ...]]:
     """Read the name and the labels from a `model.json`; both empty where it is invalid."""
     try:
-        document = json.loads(info)
-    except (ValueError, RecursionError):
+        document = parse_json(info)
+    except ValueError:
         return "", ()
     if not isinstance(document, dict):
         return "", ()
@@ -156,7 +156,7 @@ def _name_and_labels(info: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _recorded_by(record: str) -> str:
-    by = json.loads(record).get("by")
+    by = parse_json(record).get("by")
     return "".join(c for c in by if c.isprintable()) if isinstance(by, str) else ""
 
 
