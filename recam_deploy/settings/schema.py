@@ -198,6 +198,8 @@ class Settings(BaseModel):
             else:
                 given = dict(section) | given
             changed[table] = _validated(type(section), table, given, "the command line")
+            if table == "camera" and flags.get("host") is None:
+                changed[table] = changed[table].with_ssh(section.ssh)
         return self.model_copy(update=changed)
 
 
