@@ -15,8 +15,9 @@ from typing import Any
 from .class_names import refuse_other_count
 from .cvimodel import ModelFile, read_file
 from .cvimodel.classes import class_count
+from .documents import parse_json
 from .errors import InputError
-from .files import write_atomically
+from .files import read_text, write_atomically
 
 MANIFEST_FORMAT = 1
 _MOST_PIXELS = 65535  # of a side, as in a JPEG
@@ -153,9 +154,10 @@ def _manifest_in(folder: Path) -> Path:
 
 
 def _read_json(path: Path) -> Any:
+    text = read_text(path, "a manifest")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         raise InputError(
             f"{path} is not a readable manifest: {error}", "Run `recam convert` again."
         ) from error

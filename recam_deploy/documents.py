@@ -1,5 +1,7 @@
 """Parse JSON and TOML that others wrote: whatever is wrong with it is one ValueError.
 
+For zip archives, `ZIP_ERRORS` is what reading one may raise.
+
 The parsers of the standard library also raise RecursionError, and accept what JSON does not have
 (NaN, Infinity), numbers that no float holds, and keys that stand twice.
 """
@@ -7,14 +9,36 @@ The parsers of the standard library also raise RecursionError, and accept what J
 from __future__ import annotations
 
 import json
+import lzma
 import math
+import struct
 import sys
+import zipfile
+import zlib
 from typing import Any
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    OSError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    SyntaxError,  # numpy's, for the header of an array
+    RuntimeError,  # zipfile's, for encrypted entries; with RecursionError and NotImplementedError
+)
+"""What zipfile, and numpy on it, raise for a damaged or hostile archive."""
 
 _DEPTH = 100  # what handles a value later, such as json.dumps, calls itself for each level
 _DIGITS = 40

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError
 
+from .address import for_url
 from .errors import CameraApiError, ConnectionFailedError, InterruptedExchangeError
 
 logger = logging.getLogger(__name__)
@@ -65,12 +67,13 @@ class HttpService:
     """
 
     def __init__(self, host: str, port: int, what: str, *, timeout: float, hint: str) -> None:
-        self._base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._base = f"http://{for_url(host)}:{port}"
         self._where = f"{what} ({host} port {port})"
         self._timeout = timeout
         self._hint = hint
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.mount("http://", _HostAdapter(host))
 
     @property
     def where(self) -> str:
@@ -108,7 +111,9 @@ class HttpService:
         size = len(body or b"") + sum(len(part.content) for part in form)
         logger.debug("%s started, %d bytes out", what, size)
         try:
-            reply = _within(seconds + _GRACE_SECONDS, send, self._too_slow(seconds))
+            reply = _within(seconds + _GRACE_SECONDS, send)
+            if reply is None:
+                raise self._too_slow(seconds)
         except Exception as error:
             logger.info("%s failed after %.3f s: %s", what, time.monotonic() - began, error)
             raise
@@ -208,6 +213,21 @@ class HttpService:
         )
 
 
+class _HostAdapter(HTTPAdapter):
+    """Connects to `host`, whose IPv6 scope (`%usb0`) no URL carries through requests."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self._host = f"[{host}]" if ":" in host else host
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:
+        """Return what requests would, with this host."""
+        parts, tls = super().build_connection_pool_key_attributes(request, verify, cert)
+        return {**parts, "host": self._host}, tls
+
+
 def _without_secrets(url: str) -> str:
     """Return a URL without its user and without its query: either may hold a secret."""
     head, mark, _ = url.partition("?")
@@ -231,8 +251,8 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(cause).split())[:200] or type(cause).__name__
 
 
-def _within(seconds: float, act: Callable[[], _T], late: Exception) -> _T:
-    """Return or raise what `act` does; raise `late` when it takes longer than `seconds`.
+def _within(seconds: float, act: Callable[[], _T]) -> _T | None:
+    """Return or raise what `act` does; return None when it takes longer than `seconds`.
 
     A socket's own timeout starts again with each byte: a peer that sends one now and then would
     block for ever.
@@ -251,6 +271,4 @@ def _within(seconds: float, act: Callable[[], _T], late: Exception) -> _T:
     thread.join(seconds)
     if failure:
         raise failure[0]
-    if not result:
-        raise late
-    return result[0]
+    return result[0] if result else None

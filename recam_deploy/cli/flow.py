@@ -14,6 +14,7 @@ from .options.flow import BackupName, FlowFlags, Yes
 from .options.groups import grouped
 
 if TYPE_CHECKING:
+    from ..flows.client import NodeRed
     from ..flows.push import PushPlan, PushResult, Target
     from ..settings import Settings
     from ..terminal import Terminal
@@ -38,9 +39,7 @@ def show(camera: PlaceFlags, login: NodeRedFlags, as_json: AsJson = False) -> No
     from ..workflows.flows import node_red
 
     terminal = Terminal(as_json=as_json)
-    with node_red(
-        login.merge_flags(camera.settings()), terminal, ask_token=login.nodered_token
-    ) as client:
+    with node_red(camera.settings(login), terminal, ask_token=login.nodered_token) as client:
         document = client.read()
     lines = []
     for home in [n for n in document.nodes if n["type"] in ("tab", "subflow")]:
@@ -77,9 +76,7 @@ def pull(
         raise InputError(f"{output} exists already", "Choose another name, or add --force.")
     if not output.absolute().parent.is_dir():
         raise InputError(f"the folder {output.parent} does not exist", "Create it first.")
-    with node_red(
-        login.merge_flags(camera.settings()), terminal, ask_token=login.nodered_token
-    ) as client:
+    with node_red(camera.settings(login), terminal, ask_token=login.nodered_token) as client:
         document = client.read()
     write_atomically(output, content(document), 0o600)
     terminal.result(
@@ -113,11 +110,11 @@ def diff(
             "Leave --template, --flow and their options out.",
         )
     terminal = Terminal(as_json=as_json)
-    settings = login.merge_flags(camera.settings())
+    settings = camera.settings(login)
     connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)
     with connection, node_red(settings, terminal, ask_token=login.nodered_token) as client:
         if backup is None:
-            plan = plan_flow(client, _target(settings, connection, wanted))
+            plan = plan_flow(client, _target(settings, connection, client, wanted))
         else:
             _, kept = Backups.from_settings(settings.camera).read(backup)
             plan = plan_flow(client, lambda _: kept.nodes)
@@ -148,10 +145,10 @@ def push_flow(
     from .flow_lines import approval
 
     terminal = Terminal(as_json=as_json)
-    settings = login.merge_flags(camera.settings())
+    settings = camera.settings(login)
     connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)
     with connection, node_red(settings, terminal, ask_token=login.nodered_token) as client:
-        target = _target(settings, connection, wanted)
+        target = _target(settings, connection, client, wanted)
         if dry_run:
             _print_plan(terminal, plan_flow(client, target, check=True))
             return
@@ -208,7 +205,7 @@ def restore(
     from .flow_lines import approval
 
     terminal = Terminal(as_json=as_json)
-    settings = login.merge_flags(camera.settings())
+    settings = camera.settings(login)
     path, kept = Backups.from_settings(settings.camera).read(backup)
     terminal.say(f"Restoring {path}")
     connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)
@@ -229,7 +226,9 @@ def restore(
     _print_pushed(terminal, pushed, {"restored": str(path)})
 
 
-def _target(settings: Settings, connection: LazyConnection, wanted: FlowFlags) -> Target:
+def _target(
+    settings: Settings, connection: LazyConnection, client: NodeRed, wanted: FlowFlags
+) -> Target:
     """Read the template or file that the flags name, and merge it for the active model."""
     from ..artifact import load_artifact
     from ..class_names import read_labels
@@ -241,6 +240,7 @@ def _target(settings: Settings, connection: LazyConnection, wanted: FlowFlags) -
         settings,
         choice,
         connection,
+        client,
         artifact=load_artifact(wanted.model, labels) if wanted.model else None,
         labels=labels,
         tscore=wanted.tscore,
@@ -251,7 +251,7 @@ def _target(settings: Settings, connection: LazyConnection, wanted: FlowFlags) -
 def _print_plan(terminal: Terminal, plan: PushPlan) -> None:
     from .flow_lines import plan_lines
 
-    terminal.result(plan.changes.as_json(), plan_lines(plan))
+    terminal.result(plan.as_json(), plan_lines(plan))
 
 
 def _print_pushed(
