@@ -17,6 +17,7 @@ from .cvimodel import ModelFile, read_file
 from .cvimodel.classes import class_count
 from .documents import parse_json
 from .errors import InputError
+from .file_kinds import JSON, TEXT, refuse_foreign
 from .files import read_text, write_atomically
 
 MANIFEST_FORMAT = 1
@@ -158,6 +159,7 @@ def _read_json(path: Path) -> Any:
     try:
         return parse_json(text)
     except ValueError as error:
+        refuse_foreign(path, "a manifest", JSON, TEXT)
         raise InputError(
             f"{path} is not a readable manifest: {error}", "Run `recam convert` again."
         ) from error

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import InputError
+from ..file_kinds import ONNX, PYTORCH, TFLITE, foreign_hint, recognise_foreign
 from .flatbuffer import ERRORS, Buffer, Table
 from .model import (
     DTYPE_BYTES,
@@ -101,9 +102,7 @@ def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
-                raise InputError(
-                    f"{path} is not a cvimodel", "Convert an ONNX model with `recam convert`."
-                )
+                raise _foreign(path)
             size = os.fstat(file.fileno()).st_size
             if size > _MOST_BYTES:
                 raise InputError(
@@ -114,6 +113,14 @@ def _read(path: Path) -> bytes:
         raise InputError(
             f"{path} cannot be read: {error.strerror or error}", "Check the path."
         ) from error
+
+
+def _foreign(path: Path) -> InputError:
+    kind = recognise_foreign(path)
+    if kind in (None, ONNX, PYTORCH, TFLITE):
+        what = f": it is {kind}" if kind else ""
+        return InputError(f"{path} is not a cvimodel{what}", "Convert it with `recam convert`.")
+    return InputError(f"{path} is not a cvimodel: it is {kind}", foreign_hint(str(kind)))
 
 
 def _header(data: bytes, path: Path) -> Header:
