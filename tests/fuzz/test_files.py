@@ -9,6 +9,14 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 from malformed import damaged, documents, fuzz, scalars
+from picture_readers import (
+    DATA_YAML,
+    LIST,
+    PICTURES,
+    read_metadata,
+    read_pictures,
+    read_sets,
+)
 from readers import (
     DESCRIPTION,
     FLOW,
@@ -84,6 +92,24 @@ def test_tables_and_lists(rig: Rig, data: bytes) -> None:
 @given(documents({"files": {"a": "0"}}))
 def test_the_record_of_a_finished_step(rig: Rig, data: bytes) -> None:
     read_record(rig, data)
+
+
+@fuzz
+@given(st.one_of(*(damaged(picture) for picture in PICTURES)))
+def test_a_picture(rig: Rig, data: bytes) -> None:
+    read_pictures(rig, data)
+
+
+@fuzz
+@given(st.one_of(*(damaged(picture) for picture in PICTURES)))
+def test_a_pictures_metadata(rig: Rig, data: bytes) -> None:
+    read_metadata(rig, data)
+
+
+@fuzz
+@given(damaged(DATA_YAML) | damaged(LIST))
+def test_what_names_pictures(rig: Rig, data: bytes) -> None:
+    read_sets(rig, data)
 
 
 _tables = st.sampled_from(("camera", "camera.porch", "convert", "discover", "", "camera.camera"))

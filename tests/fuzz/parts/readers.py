@@ -12,6 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvimodels import DATA, PARTS, cvimodel_bytes, description, seal, yolo11_tensors
+from picture_readers import (
+    DATA_YAML,
+    LIST,
+    PICTURES,
+    read_metadata,
+    read_pictures,
+    read_sets,
+)
 from rig import Rig, nothing_but_refusals
 from text_readers import LABELS, TABLE, read_names, read_record, read_tables
 
@@ -282,6 +290,9 @@ READERS = {
     "flow": Reader(read_flow, _json(FLOW, {"flows": FLOW, "rev": "1"})),
     "manifest": Reader(read_manifest, _json(MANIFEST)),
     "names": Reader(read_names, LABELS),
+    "pictures": Reader(read_pictures, PICTURES),
+    "metadata": Reader(read_metadata, PICTURES),
+    "sets": Reader(read_sets, (DATA_YAML, LIST)),
     "tables": Reader(read_tables, (TABLE, b"a BF16\nb INT8\n", b"a.jpg\nb.png\n")),
     "record": Reader(read_record, _json({"files": {"a": "0"}}, {"files": {}})),
     "settings": Reader(read_settings, (SETTINGS,)),
