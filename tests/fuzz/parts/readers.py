@@ -188,7 +188,7 @@ _FOLDER = "".join(
 FACTS = (
     "motd\nN machine=riscv64\nN device=Cvitek\nN firmware=reCamera 0.2.4\nN clock=1700000000\n"
     "N uid=1000\nN has_timeout=yes\nN has_sha256sum=yes\nN has_python3=no\nN has_sudo=yes\n"
-    "N sudo_is_free=no\nN missing= cp\nN ram_kib=1000\nN ion_total=\n"
+    "N missing= cp\nN ram_kib=1000\nN ion_total=\n"
     f"N ion_reserved=0000000003c00000\n{_FOLDER}N active_sha256={'0' * 64}\nN active_bytes=4\n"
     "N active_is_folder=no\nN info_sha256=absent\nN runner_sha256=unreadable\nN runner_runs=no\n"
     f"N has_library=yes\nN kept= 00000002-bbbbbbbbbbbb:{'b' * 64}\nN record={{}}\nN pending=\n"
