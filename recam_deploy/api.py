@@ -71,7 +71,7 @@ class Camera:
             "port": port,
             **options,
         }
-        self.settings = with_ssh_config(load_settings(camera=name).with_flags(camera=flags))
+        self.settings = with_ssh_config(load_settings(camera=name, flags=flags))
         self.accept_host_key = accept_host_key
         self.interaction = interaction or NoInteraction()
         if not self.settings.camera.host:

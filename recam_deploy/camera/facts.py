@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass
 
 from ..errors import CameraError
-from ..ssh.command import RemoteCommand, load
+from ..ssh.command import RemoteCommand
 from ..ssh.connection import Connection
 from .paths import CameraPaths
 
@@ -111,14 +111,10 @@ class CameraFacts:
 def gather_facts(connection: Connection, paths: CameraPaths) -> CameraFacts:
     """Run `facts.sh` and parse its output. Raises CameraError when that is not complete."""
     nonce = f"recam-{secrets.token_hex(8)}"
-    command = RemoteCommand.script(
-        load("facts"),
-        nonce,
-        *(paths.models, paths.work, paths.history),
-        *(paths.runner, paths.library_path, _RUNTIME),
-        str(INFO_LIMIT),
-        paths.system_prefix,
-    )
+    folders = (paths.models, paths.work, paths.history)
+    libraries = (paths.library_path, _RUNTIME)
+    words = (nonce, *folders, paths.runner, *libraries, str(INFO_LIMIT), paths.system_prefix)
+    command = RemoteCommand.script("facts", *words)
     return parse_facts(connection.run(command, timeout=60, check=False).stdout, nonce)
 
 
@@ -191,7 +187,7 @@ def look_at_ion(connection: Connection, paths: CameraPaths) -> int | None:
     Needs sudo, unlike `gather_facts`. Raises SudoError, CameraError.
     """
     nonce = f"recam-{secrets.token_hex(8)}"
-    command = RemoteCommand.script(load("ion"), nonce, paths.system_prefix)
+    command = RemoteCommand.script("ion", nonce, paths.system_prefix)
     output = connection.sudo(command, check=False).stdout
     return parse_ion(output.partition(f"{nonce} ")[2])
 

@@ -50,7 +50,7 @@ def forget_host(
     from ..workflows.forget_host import forget_host as workflow
 
     terminal = Terminal(as_json=as_json)
-    place = PlaceFlags(host, camera).settings({"port": port, "known_hosts": known_hosts})
+    place = PlaceFlags(host, camera).settings(more={"port": port, "known_hosts": known_hosts})
     found = workflow(place.camera, dry_run=dry_run)
     terminal.result(found.as_json(), _lines(found))
 

@@ -15,6 +15,8 @@ from ..network.reading import read_as_written
 MAX_DIFFERENCE = 1e-4
 MAX_WIDENED_DIFFERENCE = 2e-2
 """Where the file computes in half precision, which has 11 bits."""
+_OLDEST_RUN = 7
+"""onnxruntime runs no older opset, so what such a file computes cannot be compared."""
 
 
 def check_prepared(model: onnx.ModelProto, prepared: onnx.ModelProto, network: Network) -> None:
@@ -25,7 +27,7 @@ def check_prepared(model: onnx.ModelProto, prepared: onnx.ModelProto, network: N
     image = network.input
     noise = np.random.default_rng(0).random((1, 3, image.height, image.width), np.float32)
     _compare(model, prepared, network, noise, MAX_DIFFERENCE)
-    if network.normalised:
+    if network.normalised and network.opset >= _OLDEST_RUN:
         written = read_as_written(network.path, image.shape)
         named = {name for node in written.graph.node for name in node.output}
         # A tensor inside a function or a branch has a name of recam's.

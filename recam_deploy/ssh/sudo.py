@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from ..errors import SudoError, SudoPasswordNeededError
 from .auth import PasswordAnswer
-from .command import RemoteCommand, load, to_wire
+from .command import RemoteCommand, to_wire
 from .session import (
     GRACE_SECONDS,
     OUTPUT_LIMIT,
@@ -40,7 +40,7 @@ class SudoMarks:
 
         `-S` makes sudo read the password from stdin. The prompt has no `%`, which sudo expands.
         """
-        announce = RemoteCommand.script(load("announce"), self.passed, *command.words)
+        announce = RemoteCommand.script("announce", self.passed, *command.words)
         return announce.under("sudo", "-S", "-p", self.prompt, "--")
 
 

@@ -109,8 +109,14 @@ class PlaceFlags:
     host: Host = None
     profile: Profile = None
 
-    def settings(self, more: Mapping[str, Any] | None = None, *, needed: bool = True) -> Settings:
-        """Load the settings of that camera; these flags, and `more`, override them.
+    def settings(
+        self,
+        login: NodeRedFlags | None = None,
+        more: Mapping[str, Any] | None = None,
+        *,
+        needed: bool = True,
+    ) -> Settings:
+        """Load the settings of that camera; these flags, those of `login`, and `more` override.
 
         Raises SettingsError for wrong settings, and when no camera is named although one is
         `needed`.
@@ -120,7 +126,9 @@ class PlaceFlags:
 
         flags = {name: v for name, v in vars(self).items() if name in CameraSettings.model_fields}
         flags |= more or {}
-        settings = load_settings(camera=self.profile).with_flags(camera=flags)
+        if login:
+            flags["node_red_user"] = login.nodered_user
+        settings = load_settings(camera=self.profile, flags=flags)
         if needed and not settings.camera.host:
             raise SettingsError(
                 "no camera is named",
@@ -146,10 +154,6 @@ class NodeRedFlags:
 
     nodered_user: NoderedUser = None
     nodered_token: NoderedToken = False
-
-    def merge_flags(self, settings: Settings) -> Settings:
-        """Return the settings with these flags overriding them."""
-        return settings.with_flags(camera={"node_red_user": self.nodered_user})
 
 
 class NodeRedCommand(TyperCommand):
