@@ -140,7 +140,7 @@ class _Commands(TyperGroup):
             "forget-host",
             "forget_host:forget_host",
             _SETUP,
-            "Forget a camera's host key, when it was reset, updated or exchanged.",
+            "Forget the host key of a camera that was reset, updated or exchanged.",
         ),
         _Entry("discover", "discover:discover", _SETUP, "Find the cameras near this machine."),
         _Entry(
