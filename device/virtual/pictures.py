@@ -1,4 +1,4 @@
-"""What the camera sees: the pictures of a folder, one after the other, for ever.
+"""Show the camera the pictures of a folder, one after the other, for ever.
 
 Pictures only: a video would need a decoder, which no light dependency brings.
 """
@@ -87,7 +87,7 @@ class Pictures:
         self._last: tuple[Path, NDArray[np.uint8]] | None = None
 
     def now(self) -> NDArray[np.uint8]:
-        """The picture shown at this moment; black when it cannot be read."""
+        """Return the picture shown at this moment; black when it cannot be read."""
         index = int((time.monotonic() - self._began) / self._hold) % len(self._files)
         file = self._files[index]
         if self._last is None or self._last[0] != file:
