@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -12,11 +13,14 @@ from onnx.external_data_helper import uses_external_data
 
 from ..artifact import sha256_of
 from ..errors import InputError, UnsupportedModelError
-from .identify import Identity, identify, identify_raw
+from .decode_check import check_decoding
+from .identify import identify, identify_raw
+from .identity import Identity
 from .labels import labels_in_metadata
 from .model import YOLO_PREPROCESSING, Network, NetworkInput, Preprocessing
 from .naming import make_names_plain
 from .overrides import end_at, set_input_shape
+from .unranked import unranked
 
 _EXPORT = "With Ultralytics: model.export(format='onnx', imgsz=640, dynamic=False)."
 
@@ -44,8 +48,11 @@ def read_network(
             "Leave --mean, --scale, --pixel-format, resize_dims and keep_aspect_ratio out, or "
             "convert with --family raw.",
         )
-    model, network_input = _load(path, output_names, input_shape, check=_check_side)
+    model, network_input, whole = _load(
+        path, output_names, input_shape, check=_check_side, adapt=unranked
+    )
     found = identify(model, network_input)
+    decoding = check_decoding(whole, network_input, found)
     names = labels or labels_in_metadata(model)
     if not names:
         raise InputError(
@@ -57,7 +64,8 @@ def read_network(
             f"{len(names)} class names are given, and the model has {found.classes} classes",
             "Give one name a line with --labels FILE, in class order.",
         )
-    return _network(path, model, network_input, found, names, preprocessing), model
+    described = _network(path, model, network_input, found, names, preprocessing)
+    return replace(described, decoding=decoding), model
 
 
 def read_raw_network(
@@ -72,7 +80,7 @@ def read_raw_network(
 
     Raises InputError and UnsupportedModelError as `read_network`, except for a family's rules.
     """
-    model, network_input = _load(path, output_names, input_shape)
+    model, network_input, _ = _load(path, output_names, input_shape)
     found = identify_raw(model, network_input)
     return _network(path, model, network_input, found, labels, preprocessing), model
 
@@ -82,12 +90,17 @@ def _load(
     output_names: tuple[str, ...],
     input_shape: tuple[int, ...],
     check: Callable[[NetworkInput], None] = lambda image: None,
-) -> tuple[onnx.ModelProto, NetworkInput]:
-    """Load the model, infer its shapes and apply the overrides; return it and its input.
+    adapt: Callable[[onnx.ModelProto, NetworkInput, Sequence[str]], onnx.ModelProto] = (
+        lambda model, image, ends: model
+    ),
+) -> tuple[onnx.ModelProto, NetworkInput, onnx.ModelProto]:
+    """Load the model, infer its shapes and apply the overrides.
+
+    Return it, its input, and the model before the output cut.
 
     Tensors are renamed where the compiler needs that; `output_names` are the file's own names.
     `check` gets the input before the shapes are inferred: a wrong input size explains more than
-    shapes that contradict each other.
+    shapes that contradict each other. `adapt` changes the whole model where its family needs that.
     """
     model = load_onnx(path)
     plain = make_names_plain(model)
@@ -96,8 +109,9 @@ def _load(
         set_input_shape(model, input_shape)
     network_input = _input_of(model)
     check(network_input)
-    model = _with_shapes(model, path)
-    return (end_at(model, network_input.name, ends) if ends else model), network_input
+    whole = adapt(_with_shapes(model, path), network_input, ends)
+    model = end_at(whole, network_input.name, ends) if ends else whole
+    return model, network_input, whole
 
 
 def _network(
@@ -121,6 +135,7 @@ def _network(
         labels=labels,
         heads=found.heads,
         float_tail=found.float_tail,
+        assignment=found.assignment,
         preprocessing=preprocessing,
     )
 
