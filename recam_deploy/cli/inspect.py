@@ -317,6 +317,8 @@ def _print_onnx(terminal: Terminal, model: OnnxModel) -> None:
         "labels": [],
         "input": None,
         "heads": [],
+        "assignment": "",
+        "decoding": None,
         "refusal": {"reason": refusal.message, "hint": refusal.hint} if refusal else None,
     }
     if network:
@@ -329,6 +331,8 @@ def _print_onnx(terminal: Terminal, model: OnnxModel) -> None:
                 "width": network.input.width,
             },
             "heads": [dataclasses.asdict(head) for head in network.heads],
+            "assignment": network.assignment,
+            "decoding": network.decoding.as_json(),
         }
     terminal.result(document)
 
@@ -360,6 +364,8 @@ def _onnx_rows(model: OnnxModel) -> list[tuple[_Cell, ...]]:
         cuts = ["would accept it, and cut it at these outputs, in this order:", *network.cut_at]
         rows += [
             ("family", network.family),
+            *([("heads", network.assignment)] if network.assignment else []),
+            ("decoding", str(network.decoding)),
             ("input", f"{network.input.name}, {network.input.width}×{network.input.height} RGB"),
             *_side_advice(network.input.width),
             ("classes", f"{len(labels)}: {', '.join(labels[:_MOST_NAMES])}{more}"),

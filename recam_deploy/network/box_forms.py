@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -57,13 +57,22 @@ def form_of(found: Boxes, corners: Boxes, side: int) -> BoxForm | None:
 
     `corners` are in pixels of a square input of `side`.
     """
+    for form, wanted, scale in _forms(corners, side):
+        if same(found * np.float32(scale), wanted):
+            return form
+    return None
+
+
+def arrangements(corners: Boxes, side: int) -> Iterator[tuple[Boxes, float]]:
+    """Yield `corners` in each known order, with what turns given boxes into pixels."""
+    yield from ((wanted, scale) for _, wanted, scale in _forms(corners, side))
+
+
+def _forms(corners: Boxes, side: int) -> Iterator[tuple[BoxForm, Boxes, float]]:
     for clipped, fractions in itertools.product((False, True), (False, True)):
         wanted = np.clip(corners, 0, side) if clipped else corners
-        pixels = found * side if fractions else found
         for order, arrange in _ORDERS.items():
-            if same(pixels, arrange(wanted)):
-                return BoxForm(order, fractions, clipped)
-    return None
+            yield BoxForm(order, fractions, clipped), arrange(wanted), side if fractions else 1
 
 
 def centres(corners: Boxes) -> Boxes:

@@ -8,6 +8,8 @@ here: by the operators that the export has after its heads, and by the camera's 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx
 
 from ..errors import InputError, UnsupportedModelError
@@ -22,7 +24,7 @@ from .decode_rules import (
     difference_of,
 )
 from .graph import Graph
-from .heads import last_by_stride
+from .heads import PLAIN_BOX_CHANNELS, last_by_stride
 from .identity import Identity
 from .model import (
     CLASSIFY,
@@ -31,18 +33,28 @@ from .model import (
     YOLO11_SEG,
     YOLOV5_DETECT,
     DecodingCheck,
+    Head,
     NetworkInput,
 )
 from .own_decoding import Array, CellTensor, cell_tensors
+from .own_rows import rows_found
 from .sample_picture import run_on_sample
 
 _RAW_NETWORK = "a raw network's outputs are not decoded"
 _ENDS_AT_HEADS = "the file ends before its boxes are decoded"
 _UNKNOWN = "what the file does after its heads could not be followed"
 
+_MIXING = ("MatMul", "Gemm", "Einsum", "Conv", "ConvTranspose")
+"""Operators that make new values of several others."""
+
 _HINT = (
     "Convert it with --family raw; the camera's Node-RED does not show its results. The camera "
     "decodes YOLO11, YOLOv8, YOLOv6 and YOLO26 detectors."
+)
+
+_RTMDET = (
+    "RTMDet, FCOS, NanoDet and their like cannot be shown: the camera knows RTMDet by outputs of "
+    "three dimensions, and the compiler gives every output four."
 )
 
 
@@ -70,9 +82,9 @@ def _check_detector(model: onnx.ModelProto, image: NetworkInput, found: Identity
     sides = graph.shapes[heads[0].box][1]
     widths = frozenset({4, sides, classes, 4 + classes, 5 + classes, sides + classes})
     tensors = cell_tensors(graph, heads, widths)
-    own = {name for head in heads for name in (head.box, head.logits)}
-    if {tensor.name for tensor in tensors} <= own:
-        return DecodingCheck(_ENDS_AT_HEADS if own <= set(graph.outputs) else _UNKNOWN)
+    own = [name for head in heads for name in (head.box, head.logits)]
+    if set(own) <= set(graph.outputs):
+        return DecodingCheck(_ENDS_AT_HEADS)
     arrays = run_on_sample(model, image, [*own, *(tensor.name for tensor in tensors)])
     readings = [
         Reading.of(arrays[head.box], arrays[head.logits], head.stride, image.width)
@@ -86,10 +98,40 @@ def _check_detector(model: onnx.ModelProto, image: NetworkInput, found: Identity
             raise _refusal(tensor, arrays[tensor.name], reading, box == OTHER)
         boxes.add(box)
         scores.add(score)
-    if DECODED not in boxes:
+    if DECODED not in scores and _mixed_later(graph, heads):
+        raise UnsupportedModelError(
+            "the model computes its scores by further layers after its class tensors, as "
+            "YOLO-World does; the camera takes these tensors themselves for scores",
+            _HINT,
+        )
+    if DECODED in boxes:
+        return DecodingCheck("" if scores & {DECODED, RAW_VALUES} else _UNKNOWN)
+    whole = Reading.joined(readings)
+    return _check_list(model, image, graph, whole, {tensor.name for tensor in tensors})
+
+
+def _mixed_later(graph: Graph, heads: Sequence[Head]) -> bool:
+    return any(graph.leads_to(head.logits, op) for head in heads for op in _MIXING)
+
+
+def _check_list(
+    model: onnx.ModelProto, image: NetworkInput, graph: Graph, whole: Reading, last: set[str]
+) -> DecodingCheck:
+    """Check the outputs of a model without a tensor of all decoded boxes."""
+    after = graph.computed_from(last)
+    lists = [name for name in graph.outputs if name in after]
+    if not lists:
         return DecodingCheck(_ENDS_AT_HEADS)
-    if not scores & {DECODED, RAW_VALUES}:
+    outputs = run_on_sample(model, image, lists)
+    found = rows_found(outputs.values(), whole.corners, whole.side)
+    if found is None:
         return DecodingCheck(_UNKNOWN)
+    if not found:
+        raise UnsupportedModelError(
+            "the camera would show this model's boxes in wrong places: those of its own list of "
+            "detections are not among the camera's",
+            _HINT,
+        )
     return DecodingCheck("")
 
 
@@ -111,10 +153,11 @@ def _refusal(
             _HINT,
         )
     reason = next(filter(None, (difference_of(rows, reading) for rows in tensor.rows(array))), "")
+    like = "YOLO26" if reading.box.shape[1] == PLAIN_BOX_CHANNELS else "YOLO11"
     return UnsupportedModelError(
-        "the camera would show this model's boxes in wrong places: its heads have the shapes of a "
-        f"YOLO detector, but its own decoding gives other boxes ({reason or 'of no known form'})",
-        _HINT,
+        f"the camera would show this model's boxes in wrong places: its heads have {like}'s "
+        f"shapes, but its own decoding gives other boxes ({reason or 'of no known form'})",
+        f"{_HINT} {_RTMDET}" if like == "YOLO26" else _HINT,
     )
 
 
