@@ -20,6 +20,8 @@ from .labels import labels_in_metadata
 from .model import YOLO_PREPROCESSING, Network, NetworkInput, Preprocessing
 from .naming import make_names_plain
 from .overrides import end_at, set_input_shape
+from .plain_input import PlainInput, plain_input, raw_input
+from .quantized import without_quantization
 from .unranked import unranked
 
 _EXPORT = "With Ultralytics: model.export(format='onnx', imgsz=640, dynamic=False)."
@@ -49,7 +51,7 @@ def read_network(
             "convert with --family raw.",
         )
     model, network_input, whole = _load(
-        path, output_names, input_shape, check=_check_side, adapt=unranked
+        path, output_names, input_shape, plain_input, check=_check_side, adapt=unranked
     )
     found = identify(model, network_input)
     decoding = check_decoding(whole, network_input, found)
@@ -80,7 +82,9 @@ def read_raw_network(
 
     Raises InputError and UnsupportedModelError as `read_network`, except for a family's rules.
     """
-    model, network_input, _ = _load(path, output_names, input_shape)
+    model, network_input, _ = _load(
+        path, output_names, input_shape, lambda loaded: raw_input(loaded, preprocessing)
+    )
     found = identify_raw(model, network_input)
     return _network(path, model, network_input, found, labels, preprocessing), model
 
@@ -89,6 +93,7 @@ def _load(
     path: Path,
     output_names: tuple[str, ...],
     input_shape: tuple[int, ...],
+    ready: Callable[[onnx.ModelProto], PlainInput],
     check: Callable[[NetworkInput], None] = lambda image: None,
     adapt: Callable[[onnx.ModelProto, NetworkInput, Sequence[str]], onnx.ModelProto] = (
         lambda model, image, ends: model
@@ -100,9 +105,10 @@ def _load(
 
     Tensors are renamed where the compiler needs that; `output_names` are the file's own names.
     `check` gets the input before the shapes are inferred: a wrong input size explains more than
-    shapes that contradict each other. `adapt` changes the whole model where its family needs that.
+    shapes that contradict each other. `ready` makes its
+    input plain, `adapt` changes the whole model where its family needs that.
     """
-    model = load_onnx(path)
+    model = ready(without_quantization(load_onnx(path))).model
     plain = make_names_plain(model)
     ends = tuple(plain.get(name, name) for name in output_names)
     if input_shape:
