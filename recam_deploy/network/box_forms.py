@@ -15,9 +15,8 @@ Boxes: TypeAlias = npt.NDArray[np.float32]
 CORNERS = "corners"
 CENTRES = "centre and size"
 
-_PIXELS = 0.05
 _SHARE = 1e-5
-"""How far boxes may differ by rounding: in pixels, and as a share of its largest number."""
+"""How far a box may differ by rounding, as a share of its largest number."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ class BoxForm:
         return f"{self.order} in {unit}"
 
 
-def same(found: Boxes, wanted: Boxes) -> bool:
-    """Say whether two lists of boxes [n, k] in pixels are equal but for rounding.
+def same(found: Boxes, wanted: Boxes, tolerance: Boxes) -> bool:
+    """Say whether two lists of boxes [n, k] are equal within `tolerance` [n, 1] and rounding.
 
     Boxes with values that are not finite do not count.
     """
@@ -49,16 +48,16 @@ def same(found: Boxes, wanted: Boxes) -> bool:
         return False
     largest = np.abs(wanted[finite]).max(axis=1)
     difference = np.abs(found[finite] - wanted[finite]).max(axis=1)
-    return bool((difference <= _PIXELS + _SHARE * largest).all())
+    return bool((difference <= tolerance[finite, 0] + _SHARE * largest).all())
 
 
-def form_of(found: Boxes, corners: Boxes, side: int) -> BoxForm | None:
+def form_of(found: Boxes, corners: Boxes, side: int, tolerance: Boxes) -> BoxForm | None:
     """Return the form in which `found` [n, 4] holds the boxes `corners` [n, 4]; None for others.
 
-    `corners` are in pixels of a square input of `side`.
+    `corners` and `tolerance` [n, 1] are in pixels of a square input of `side`.
     """
     for form, wanted, scale in _forms(corners, side):
-        if same(found * np.float32(scale), wanted):
+        if same(found * np.float32(scale), wanted, tolerance):
             return form
     return None
 

@@ -87,6 +87,23 @@ class Reading:
         near, far = points - distances[:, :2], points + distances[:, 2:]
         return np.concatenate([near, far], axis=1) * self.strides
 
+    @property
+    def tolerance(self) -> Array:
+        """Return by how many pixels a box [n, 1] may differ: a tenth of its cell.
+
+        What is not the camera's rule differs by more. A weight that was stored in eight bits, such
+        as the DFL's, differs by less.
+        """
+        tenth: Array = self.strides * np.float32(0.1)
+        return tenth
+
+    def form(
+        self, found: Array, distances: Array | None = None, offset: float = 0.5
+    ) -> BoxForm | None:
+        """Return the form in which `found` [n, 4] holds these boxes; None for others."""
+        corners = self.corners_from(self.distances if distances is None else distances, offset)
+        return form_of(found, corners, self.side, self.tolerance)
+
     def verdict(
         self, rows: Array, classes: int, of_boxes: bool, of_scores: bool
     ) -> tuple[Verdict, Verdict]:
@@ -124,9 +141,9 @@ class Reading:
 
     def _boxes(self, found: Array) -> Verdict:
         plain = (self.box, self.distances, self.distances * self.strides)
-        if any(same(found, values) for values in plain):
+        if any(same(found, values, self.tolerance / self.strides) for values in plain):
             return RAW_VALUES
-        if found.shape[1] == _SIDES and form_of(found, self.corners, self.side):
+        if found.shape[1] == _SIDES and self.form(found):
             return DECODED
         return OTHER
 
@@ -151,8 +168,9 @@ def difference_of(rows: Array, reading: Reading) -> str:
     found = rows[:, :_SIDES]
     for (change, apply), offset in itertools.product(_CHANGES.items(), (0.5, 0.0)):
         with np.errstate(over="ignore"):
-            corners = reading.corners_from(apply(reading.distances), offset)
-        if form_of(found, corners, reading.side) or same(found, apply(reading.distances)):
+            changed = apply(reading.distances)
+            form = reading.form(found, changed, offset)
+        if form or same(found, changed, reading.tolerance / reading.strides):
             reasons = [change] if change else []
             if not offset:
                 reasons.append("distances are measured from a cell's corner, not its centre")
@@ -199,8 +217,7 @@ def check_rows(
 def row_form(rows: Array, parts: Sequence[Sequence[Array]], side: int) -> BoxForm | None:
     """Return the form of the boxes in `rows` [N, n], from each scale's three last convolutions."""
     for box, logits, _ in _arrangements(parts):
-        form = form_of(rows[:, :_SIDES], Reading.of_scales(box, logits, side).corners, side)
-        if form:
+        if form := Reading.of_scales(box, logits, side).form(rows[:, :_SIDES]):
             return form
     return None
 
@@ -219,7 +236,7 @@ def _arrangements(parts: Sequence[Sequence[Array]]) -> Iterator[list[list[Array]
 def _problem_with(rows: Array, reading: Reading, rest: Array, points: bool) -> str:
     """Say what the camera would misread in `rows`; "" for nothing."""
     classes = reading.logits.shape[1]
-    form = form_of(rows[:, :_SIDES], reading.corners, reading.side)
+    form = reading.form(rows[:, :_SIDES])
     if form is None:
         return "boxes are not those of its heads"
     if form != BoxForm(CENTRES):
@@ -230,7 +247,9 @@ def _problem_with(rows: Array, reading: Reading, rest: Array, points: bool) -> s
     last = rows[:, _SIDES + classes :]
     if not points:
         return "" if _alike(last, rest) else "mask weights are not those of its heads"
-    known = any(same(last, _key_points(rest, reading, *rule)) for rule in _KEY_POINTS)
+    known = any(
+        same(last, _key_points(rest, reading, *rule), reading.tolerance) for rule in _KEY_POINTS
+    )
     return "" if known else "key points are not in pixels"
 
 

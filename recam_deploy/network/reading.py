@@ -12,10 +12,11 @@ from google.protobuf.message import DecodeError
 from onnx.external_data_helper import uses_external_data
 
 from ..artifact import sha256_of
-from ..errors import InputError, UnsupportedModelError
+from ..errors import InputError
 from .decode_check import check_decoding
 from .identify import identify, identify_raw
 from .identity import Identity
+from .input_image import check_family_image, image_of
 from .labels import labels_in_metadata
 from .model import YOLO_PREPROCESSING, Network, NetworkInput, Preprocessing
 from .naming import make_names_plain
@@ -51,7 +52,7 @@ def read_network(
             "convert with --family raw.",
         )
     model, network_input, whole = _load(
-        path, output_names, input_shape, plain_input, check=_check_side, adapt=unranked
+        path, output_names, input_shape, plain_input, check=check_family_image, adapt=unranked
     )
     found = identify(model, network_input)
     decoding = check_decoding(whole, network_input, found)
@@ -113,7 +114,7 @@ def _load(
     ends = tuple(plain.get(name, name) for name in output_names)
     if input_shape:
         set_input_shape(model, input_shape)
-    network_input = _input_of(model)
+    network_input = image_of(model)
     check(network_input)
     whole = adapt(_with_shapes(model, path), network_input, ends)
     model = end_at(whole, network_input.name, ends) if ends else whole
@@ -207,68 +208,6 @@ def _not_onnx(path: Path) -> InputError:
 def opset_of(model: onnx.ModelProto) -> int:
     """Return the version of ONNX's own operator set that the model uses; 0 when it uses none."""
     return max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
-
-
-def _input_of(model: onnx.ModelProto) -> NetworkInput:
-    """Find the one input that is not a constant, and check that it is one image of fixed size.
-
-    Raises UnsupportedModelError for anything else.
-    """
-    constants = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in constants]
-    if len(inputs) != 1:
-        names = ", ".join(value.name for value in inputs) or "none"
-        raise UnsupportedModelError(
-            f"the model has {len(inputs)} inputs ({names}); the camera feeds exactly one image",
-            "Export the model with the image as its only input.",
-        )
-    tensor = inputs[0].type.tensor_type
-    dims = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
-    shown = "×".join(
-        str(d) if d else (p.dim_param or "?") for d, p in zip(dims, tensor.shape.dim, strict=True)
-    )
-    if any(not dim for dim in dims):
-        raise UnsupportedModelError(
-            f"the input shape {shown} is dynamic; the compiler needs fixed sizes",
-            f"Fix it with --input-shape 1,3,640,640, or export with a fixed size. {_EXPORT}",
-        )
-    if tensor.elem_type != onnx.TensorProto.FLOAT:
-        kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
-        raise UnsupportedModelError(
-            f"the input is {kind}; a float32 model is needed",
-            "Export without half precision or quantization: recam quantizes the model.",
-        )
-    return _image_input(inputs[0].name, [dim or 0 for dim in dims], shown)
-
-
-def _image_input(name: str, dims: list[int], shown: str) -> NetworkInput:
-    if len(dims) == 4 and dims[0] == 1 and dims[3] == 3 != dims[1]:
-        return NetworkInput(name, dims[1], dims[2], channels_last=True)
-    if len(dims) != 4 or dims[0] != 1 or dims[1] != 3:
-        raise UnsupportedModelError(
-            f"the input shape {shown} is not one RGB image (1×3×H×W)",
-            f"Export with batch size 1 and three channels. {_EXPORT}",
-        )
-    return NetworkInput(name, dims[2], dims[3])
-
-
-def _check_side(image: NetworkInput) -> None:
-    if image.channels_last:
-        raise UnsupportedModelError(
-            "the input has its channels last (1×H×W×3); the camera's families need them first",
-            "Export with the channels first, or convert with --family raw.",
-        )
-    if image.height != image.width:
-        raise UnsupportedModelError(
-            f"the input is {image.width}×{image.height}; the camera needs a square one",
-            "Export with a square size, for instance imgsz=640 or imgsz=320.",
-        )
-    if image.width % 32:
-        raise UnsupportedModelError(
-            f"the input side {image.width} is not a multiple of 32, which the camera needs",
-            f"Export with imgsz={max(64, round(image.width / 64) * 64)}: of multiples of 64 the "
-            "camera's rows need no padding.",
-        )
 
 
 def _with_shapes(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
