@@ -25,11 +25,9 @@ from ..errors import (
     LockedError,
 )
 from ..progress import Progress
-from ..ssh.command import RemoteCommand, Word
+from ..ssh.command import RemoteCommand, Word, load
 from ..ssh.connection import Connection
-from ..ssh.files import SHORT_SECONDS
-from ..ssh.scripts import load
-from ..ssh.session import Input, Result, TransferMonitor
+from ..ssh.session import SHORT_SECONDS, Input, Result, TransferMonitor
 from ..ssh.upload import Chunk, upload
 from .deployment_plan import DeploymentPlan, kept_folder
 from .exit_codes import ExitCode

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..artifact import Artifact
 from ..cvimodel import ModelFile
+from ..documents import parse_json
 from .checks import (
     needs_root,
     refuse_full,
@@ -294,8 +295,8 @@ def _half_switched(facts: CameraFacts) -> bool:
 
 def _parsed(record: str) -> dict[str, Any]:
     try:
-        found = json.loads(record)
-    except (ValueError, RecursionError):
+        found = parse_json(record)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -12,9 +12,8 @@ import secrets
 from dataclasses import dataclass
 
 from ..errors import CameraError
-from ..ssh.command import RemoteCommand
+from ..ssh.command import RemoteCommand, load
 from ..ssh.connection import Connection
-from ..ssh.scripts import load
 from .paths import CameraPaths
 
 logger = logging.getLogger(__name__)

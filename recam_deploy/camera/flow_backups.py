@@ -9,9 +9,8 @@ import hashlib
 from pathlib import PurePosixPath
 
 from ..errors import CameraError
-from ..ssh.command import RemoteCommand
+from ..ssh.command import RemoteCommand, load
 from ..ssh.connection import Connection
-from ..ssh.scripts import load
 from .facts import CameraFacts
 from .paths import CameraPaths
 from .workdir import make_work_folder

@@ -24,9 +24,8 @@ from pathlib import PurePosixPath
 from ..errors import CameraError, LockedError
 from ..progress import Progress
 from ..ssh.background import BackgroundProcess
-from ..ssh.command import RemoteCommand, Script, Word
+from ..ssh.command import RemoteCommand, Script, Word, load
 from ..ssh.connection import Connection
-from ..ssh.scripts import load
 from .workdir import make_with_sudo, refused_link
 
 _REASON_LIMIT = 200

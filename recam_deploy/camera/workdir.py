@@ -6,9 +6,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..errors import CameraError
-from ..ssh.command import RemoteCommand
+from ..ssh.command import RemoteCommand, load
 from ..ssh.connection import Connection
-from ..ssh.scripts import load
 
 if TYPE_CHECKING:
     from .facts import CameraFacts

@@ -319,6 +319,7 @@ def _print_onnx(terminal: Terminal, model: OnnxModel) -> None:
         "heads": [],
         "assignment": "",
         "decoding": None,
+        "normalised": [],
         "refusal": {"reason": refusal.message, "hint": refusal.hint} if refusal else None,
     }
     if network:
@@ -333,6 +334,7 @@ def _print_onnx(terminal: Terminal, model: OnnxModel) -> None:
             "heads": [dataclasses.asdict(head) for head in network.heads],
             "assignment": network.assignment,
             "decoding": network.decoding.as_json(),
+            "normalised": list(network.normalised),
         }
     terminal.result(document)
 
@@ -366,6 +368,7 @@ def _onnx_rows(model: OnnxModel) -> list[tuple[_Cell, ...]]:
             ("family", network.family),
             *([("heads", network.assignment)] if network.assignment else []),
             ("decoding", str(network.decoding)),
+            *([("changed", list(network.normalised))] if network.normalised else []),
             ("input", f"{network.input.name}, {network.input.width}×{network.input.height} RGB"),
             *_side_advice(network.input.width),
             ("classes", f"{len(labels)}: {', '.join(labels[:_MOST_NAMES])}{more}"),

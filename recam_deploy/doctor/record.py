@@ -23,9 +23,8 @@ from ..errors import CameraError
 from ..files import write_atomically
 from ..flows.client import NodeRedFacts
 from ..redaction import redact
-from ..ssh.command import RemoteCommand, Script
+from ..ssh.command import RemoteCommand, Script, load
 from ..ssh.connection import Connection
-from ..ssh.scripts import load
 from ..version import __version__
 
 _SECONDS = 60

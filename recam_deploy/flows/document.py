@@ -6,6 +6,7 @@ it is sent. Nodes are plain dicts, which keep all their fields.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FlowError
-
-Node = dict[str, Any]
+from ..files import read_text
+from .shapes import Node as Node
+from .shapes import is_made, node_list
 
 SIZE_LIMIT = 5_000_000  # Node-RED's own limit on a request, `apiMaxLength` in its settings.js
 _DEPTH_LIMIT = 60
 _NAME_LIMIT = 100  # characters in a message
+_FENCED = re.compile(r"\s*```[a-z]*\n(.*)\n```\s*", re.DOTALL)  # copied from a forum's post
 _ID = re.compile(r"[^\x00-\x20\x7f]{1,128}")
 # Properties of every JavaScript object; as ids they break Node-RED's lookups.
 _RESERVED = frozenset({"__proto__", "constructor", "hasOwnProperty", "toString", "valueOf"})
@@ -69,38 +72,53 @@ def targets(node: Node) -> Iterator[str]:
 
 
 def read_document(path: Path) -> tuple[Node, ...]:
-    """Read a flow file: a list of nodes, or an object with such a list as `flows`.
+    """Read a flow file in any form that `shapes.node_list` takes; a byte order mark is skipped.
 
     Raises FlowError when it cannot be read or is malformed.
     """
-    try:
-        size = path.stat().st_size
-        if size > SIZE_LIMIT:
+    with contextlib.suppress(OSError):
+        if (size := path.stat().st_size) > SIZE_LIMIT:
             raise FlowError(
                 f"{path} has {size} bytes; Node-RED accepts at most {SIZE_LIMIT}",
                 "Export only the flows that are needed.",
             )
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise FlowError(
-            f"{path} cannot be read: {reason}", "Give a flow file that Node-RED exported."
-        ) from error
+    text = read_text(path, "a flow", error=FlowError)
+    _refuse_other_content(path, text)
     return parse_document(text, str(path))
+
+
+def _refuse_other_content(path: Path, text: str) -> None:
+    """Raise FlowError for what people save in place of a flow."""
+    start = text.lstrip()[:200].lower()
+    if not start:
+        raise FlowError(f"{path} is empty", "Export the flow again in Node-RED's editor.")
+    if start.startswith("<"):
+        raise FlowError(
+            f"{path} is a web page, not a flow",
+            "Download the file itself: on GitHub, use the button `Raw`.",
+        )
+    if start.startswith("version https://git-lfs"):
+        raise FlowError(
+            f"{path} is a Git LFS pointer, not the file itself", "Run `git lfs pull` there."
+        )
 
 
 def parse_document(text: str, where: str) -> tuple[Node, ...]:
     """Parse nodes from JSON text. Raises FlowError, which names `where` and the first error."""
+    fenced = _FENCED.fullmatch(text)
     try:
         value = json.loads(
-            text, parse_constant=_refuse_constant, parse_float=_number, parse_int=_number
+            fenced[1] if fenced else text,
+            parse_constant=_refuse_constant,
+            parse_float=_number,
+            parse_int=_number,
         )
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise FlowError(
             f"{where} is not JSON: {reason}", "Export the flow again in Node-RED's editor."
         ) from error
-    return checked_nodes(value.get("flows") if isinstance(value, dict) else value, where)
+    return checked_nodes(node_list(value), where)
 
 
 def checked_nodes(value: Any, where: str) -> tuple[Node, ...]:
@@ -125,7 +143,7 @@ def checked_nodes(value: Any, where: str) -> tuple[Node, ...]:
 def check_own(nodes: Sequence[Node], where: str) -> None:
     """Check a flow to be added as a whole: unique ids, wires to its nodes, one camera.
 
-    Raises FlowError.
+    Selected nodes may be wired to others, which were left out. Raises FlowError.
     """
     if not nodes:
         raise _malformed(where, "it has no nodes")
@@ -134,8 +152,9 @@ def check_own(nodes: Sequence[Node], where: str) -> None:
         if node["id"] in kinds:
             raise _malformed(where, f"the id {node['id']!r} occurs twice")
         kinds[node["id"]] = node["type"]
+    selected = {node["id"] for node in nodes if is_made(node, selected=True)}
     for node in nodes:
-        for target in targets(node):
+        for target in () if node.get("z") in selected else targets(node):
             if target not in kinds:
                 raise _malformed(
                     where, f"{described(node)} is wired to {target!r}, which is missing"

@@ -11,13 +11,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from ..errors import FlowError
+from ..files import stem_of
 from ..resources import resource
 from .document import Node, check_own, read_document
 from .labels import as_classes
+from .shapes import complete
 
 
 class TemplateName(str, Enum):
@@ -84,12 +86,29 @@ class Parameters:
 class Addition:
     """The nodes to add, and the required fields of some, by node id.
 
-    `name` is the template's name or the file's path.
+    `name` is the template's name or the file's path. `unfilled` are the nodes before values were
+    set in them, if there are such.
     """
 
     name: str
     nodes: tuple[Node, ...]
     required: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unfilled: tuple[Node, ...] = ()
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the user's file, whose nodes the camera gets as they are in the file."""
+        return self.name not in TEMPLATES
+
+    @property
+    def origin(self) -> str:
+        """The name under which its nodes are recorded: the template's, or the file's."""
+        return PurePath(self.name).name if self.own else self.name
+
+    @property
+    def source(self) -> tuple[Node, ...]:
+        """The nodes as the template or the file has them."""
+        return self.unfilled or self.nodes
 
     def only(self, kind: str) -> Node | None:
         """Return the first node of a kind; None without one."""
@@ -102,8 +121,11 @@ def load_template(name: str) -> tuple[Node, ...]:
 
 
 def load_flow_file(path: Path) -> tuple[Node, ...]:
-    """Read the nodes of a user's file, and check them as a whole. Raises FlowError."""
-    nodes = read_document(path)
+    """Read the nodes of a user's file, and check them as a whole. Raises FlowError.
+
+    Nodes that lie on no tab of the file get one of the file's name.
+    """
+    nodes = complete(read_document(path), stem_of(path))
     check_own(nodes, str(path))
     return nodes
 
@@ -125,7 +147,7 @@ def fill(
     _set_line(name, nodes, parameters, required)
     _set_senders(name, nodes, parameters, required)
     filled = tuple(_with(node, required.get(node["id"], {})) for node in nodes)
-    return Addition(name, filled, required)
+    return Addition(name, filled, required, nodes)
 
 
 def _features(node: Node) -> dict[str, Any]:

@@ -110,6 +110,7 @@ class Network:
     scores in one tensor, for which one INT8 scale is too coarse. `heads` are a detector's;
     `assignment` says for YOLO26, which is trained with two sets of them, which set they are:
     ONE_TO_ONE, ONE_TO_MANY, or "" where the file does not tell.
+    `normalised` are the steps that brought the file's model to the form that recam reads, if any.
     """
 
     path: Path
@@ -127,6 +128,7 @@ class Network:
     preprocessing: Preprocessing = Preprocessing()
     assignment: str = ""
     decoding: DecodingCheck = DecodingCheck()
+    normalised: tuple[str, ...] = ()
 
     @property
     def picture_size(self) -> tuple[int, int]:

@@ -7,35 +7,33 @@ cannot be told from a graph, nor can a size that the model changes itself: those
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ..errors import InputError, UnsupportedModelError
 from .input_chain import InputChain, input_chain
 from .model import Preprocessing
+from .runtime import Array
 
 _BYTES = 255.0
 
 
-@dataclass(frozen=True)
-class PlainInput:
-    """A model with a plain input, and what was changed for that, in words."""
-
-    model: onnx.ModelProto
-    steps: tuple[str, ...] = ()
+Changed: TypeAlias = tuple[onnx.ModelProto, tuple[str, ...]]
+"""A model, and the names of the steps that changed it."""
 
 
-def plain_input(model: onnx.ModelProto) -> PlainInput:
+def plain_input(model: onnx.ModelProto) -> Changed:
     """Return a model of the camera's families with a plain input.
 
     Raises UnsupportedModelError where the model swaps colours or changes the picture's size itself.
     """
     chain = input_chain(model)
     if chain is None:
-        return PlainInput(model)
+        return model, ()
     if chain.resized:
         raise UnsupportedModelError(
             "the model resizes its picture itself, in its first layers; the camera does that, and "
@@ -51,18 +49,18 @@ def plain_input(model: onnx.ModelProto) -> PlainInput:
         )
     steps = _steps(chain)
     if not steps:
-        return PlainInput(model)
-    return PlainInput(_rewritten(model, chain, _BYTES if chain.of_pixels else 1.0), steps)
+        return model, ()
+    return _rewritten(model, chain, _BYTES if chain.of_pixels else 1.0), steps
 
 
-def raw_input(model: onnx.ModelProto, preprocessing: Preprocessing) -> PlainInput:
+def raw_input(model: onnx.ModelProto, preprocessing: Preprocessing) -> Changed:
     """Return a raw model whose input is float, where a cast follows integers at once.
 
     Raises InputError where the model scales bytes itself, and `preprocessing` does so too.
     """
     chain = input_chain(model)
     if chain is None:
-        return PlainInput(model)
+        return model, ()
     if chain.of_pixels and max(preprocessing.scale) < 0.5:
         factor = f"{chain.scale[0]:.4g}" if chain.scaled else "1"
         raise InputError(
@@ -71,11 +69,29 @@ def raw_input(model: onnx.ModelProto, preprocessing: Preprocessing) -> PlainInpu
             "Give --scale 1,1,1 --mean 0,0,0: the model then gets bytes from 0 to 255.",
         )
     if chain.kind == TensorProto.FLOAT or not _cast_first(model, chain):
-        return PlainInput(model)
+        return model, ()
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     _without_cast(changed, chain)
-    return PlainInput(changed, ("cast of the input left out",))
+    return changed, ("cast of the input left out",)
+
+
+def both_inputs(
+    written: onnx.ModelProto, noise: Array, *, raw: bool
+) -> tuple[npt.NDArray[np.generic], Array]:
+    """Return one picture as a file takes it, and as the model does that was made plain.
+
+    `noise` is float32 [1, 3, H, W] from 0 to 1. A raw network keeps its own scaling.
+    """
+    chain = input_chain(written)
+    if chain is None:
+        return noise, noise
+    pixels = np.rint(noise * np.float32(_BYTES))
+    fractions = pixels / np.float32(_BYTES)
+    values = pixels if chain.of_pixels and chain.nodes else fractions
+    turned = values.transpose(0, 2, 3, 1) if chain.channels_last else values
+    given = turned.astype(helper.tensor_dtype_to_np_dtype(chain.kind))
+    return given, (values if raw else fractions)
 
 
 def _steps(chain: InputChain) -> tuple[str, ...]:

@@ -26,13 +26,14 @@ _LIKE = ("Quantize", "Dequantize", "QLinear", "FakeQuant", "QGemm", "MatMulNBits
 TensorRT)."""
 
 
-def without_quantization(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model with quantized weights as float ones; one without any is returned as it is.
+def without_quantization(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """Return the model with quantized weights as float ones, and the names of the steps taken.
 
-    Raises UnsupportedModelError for a model that quantizes more than its weights.
+    A model without any is returned as it is. Raises UnsupportedModelError for a model that
+    quantizes more than its weights.
     """
     if not any(_is_quantization(node) for node in model.graph.node):
-        return model
+        return model, ()
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     _Weights(changed.graph).restore()
@@ -41,7 +42,7 @@ def without_quantization(model: onnx.ModelProto) -> onnx.ModelProto:
         raise UnsupportedModelError(
             f"the model is already quantized: {_describe(left)}", _FLOAT_MODEL
         )
-    return changed
+    return changed, ("quantized weights made float",)
 
 
 _FLOAT_MODEL = (

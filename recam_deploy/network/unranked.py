@@ -25,6 +25,8 @@ from .own_decoding import values_of
 from .pixel_rows import MASK_CHANNELS
 from .sample_picture import run_on_sample
 
+UNRANKED = "rows taken before they are ranked"
+"""The step that is named in a network's `normalised`."""
 _RANKING = ("TopK", "NonMaxSuppression")
 
 

@@ -8,6 +8,7 @@ password of `[camera.porch]`.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 
 from ..errors import SettingsError
 from .file import SettingsFile, nearest
+from .hosts import overlay, with_host
 
 VARIABLE = "RECAM_CAMERA"
 SECRETS = ("password", "node_red_password", "node_red_token")
@@ -37,7 +39,15 @@ class CameraTables:
             return self.common
         if name not in self.cameras:
             raise _unknown(name, self.cameras, path)
-        return {**self.common, **self.cameras[name]}
+        return overlay(self.common, self.cameras[name])
+
+    def with_hosts(self) -> CameraTables:
+        """Return the tables with each host's text taken apart. Raises SettingsError."""
+        cameras = {
+            name: with_host(table, functools.partial("{}.{}".format, f"camera.{name}"))
+            for name, table in self.cameras.items()
+        }
+        return CameraTables(with_host(self.common, "camera.{}".format), cameras)
 
 
 def split(table: Any, fields: Container[str]) -> CameraTables:

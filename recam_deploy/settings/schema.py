@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from platformdirs import user_cache_path, user_config_path, user_data_path
@@ -20,66 +20,18 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveInt,
-    SecretStr,
     ValidationError,
 )
 
+from ..address import Address, parse_address
 from ..errors import SettingsError
 from ..redaction import keep_secret
 from . import profiles
+from .camera import CameraSettings, Section
 from .file import FILE_NAME, SettingsFile, find_file, nearest, read_file
+from .hosts import ADDRESS, overlay, with_host
 
 __all__ = ["FILE_NAME", "CameraSettings", "ConvertSettings", "Settings", "load_settings"]
-
-
-class _Section(BaseModel):
-    """One table of the file; its environment variables begin with `prefix`."""
-
-    # Otherwise pydantic's errors show the value, which may be a secret.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    prefix: ClassVar[str]
-
-
-class CameraSettings(_Section):
-    """The camera's address, paths and ports; the defaults are those of reCamera's OS.
-
-    Times are in seconds.
-    """
-
-    prefix: ClassVar[str] = "RECAM_"
-
-    host: str | None = None
-    port: int = Field(default=22, ge=1, le=65535)
-    user: str = "recamera"
-    password: SecretStr | None = None
-    keyring: bool = False
-    key: Path | None = None
-    models: PurePosixPath = PurePosixPath("/userdata/Models")
-    work: PurePosixPath = PurePosixPath("/userdata/recam")
-    runner: PurePosixPath = PurePosixPath("/home/recamera/sscma-model")
-    library_path: str = (
-        "/lib:/usr/lib:/usr/lib64:/mnt/system/lib:/mnt/system/usr/lib:/mnt/system/usr/lib/3rd"
-    )
-    system: PurePosixPath = PurePosixPath("/")
-    history: int = Field(default=3, ge=0, le=50)
-    known_hosts: Path | None = None
-    flow_backups: Path | None = None
-    timeout: float = Field(default=15.0, gt=0)
-    run_timeout: float = Field(default=120.0, gt=0)
-    http_port: int = Field(default=80, ge=1, le=65535)
-    mqtt_port: int = Field(default=1883, ge=1, le=65535)
-    node_red_port: int = Field(default=1880, ge=1, le=65535)
-    preview_port: int = Field(default=8090, ge=1, le=65535)
-    node_red_user: str | None = None
-    node_red_password: SecretStr | None = None
-    node_red_token: SecretStr | None = None
-
-    @property
-    def editor(self) -> str:
-        """The URL of the camera's Node-RED editor."""
-        host = str(self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.node_red_port}"
 
 
 def _split(value: Any) -> Any:
@@ -100,6 +52,12 @@ def _square(value: Any) -> Any:
     return sides * 2 if isinstance(sides, list) and len(sides) == 1 else sides
 
 
+def _host_alone(value: Any) -> Any:
+    """Return the plain host of an address."""
+    return parse_address(value).host if isinstance(value, str) else value
+
+
+_PlainHost = Annotated[str, BeforeValidator(_host_alone)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 # The compiler's scripts paste these into a command line for a shell.
@@ -112,7 +70,7 @@ _Size = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_square)]
 _Shapes = Annotated[tuple[tuple[PositiveInt, ...]], BeforeValidator(_nested)]
 
 
-class ConvertSettings(_Section):
+class ConvertSettings(Section):
     """The settings of a conversion, and the least agreement with the float model.
 
     Names are those of the compiler's tools where there is one; README.md here explains each.
@@ -175,7 +133,7 @@ class ConvertSettings(_Section):
     op_divide: bool = False
 
 
-class DiscoverSettings(_Section):
+class DiscoverSettings(Section):
     """The fixed addresses that `recam discover` checks ("" for none), and its times in seconds.
 
     `interface` is the address of the network interface to use for mDNS; None for all.
@@ -183,14 +141,14 @@ class DiscoverSettings(_Section):
 
     prefix: ClassVar[str] = "RECAM_DISCOVER_"
 
-    usb: str = "192.168.42.1"
-    access_point: str = "192.168.16.1"
+    usb: _PlainHost = "192.168.42.1"
+    access_point: _PlainHost = "192.168.16.1"
     interface: str | None = None
     seconds: float = Field(default=3.0, gt=0, le=60)
     connect_timeout: float = Field(default=1.0, gt=0, le=30)
 
 
-class GeneralSettings(_Section):
+class GeneralSettings(Section):
     """The settings outside of any table."""
 
     prefix: ClassVar[str] = "RECAM_"
@@ -214,7 +172,7 @@ class Settings(BaseModel):
     file: Path | None
     profile: str | None = None
 
-    tables: ClassVar[Mapping[str, type[_Section]]] = {
+    tables: ClassVar[Mapping[str, type[Section]]] = {
         "camera": CameraSettings,
         "convert": ConvertSettings,
         "discover": DiscoverSettings,
@@ -234,9 +192,12 @@ class Settings(BaseModel):
         for table, flags in tables.items():
             section = getattr(self, table)
             given = {name: value for name, value in flags.items() if value is not None}
-            changed[table] = _validated(
-                type(section), table, dict(section) | given, "the command line"
-            )
+            if table == "camera":
+                given = with_host(given, lambda field: f"--{field}")
+                given = overlay(section.given, given)
+            else:
+                given = dict(section) | given
+            changed[table] = _validated(type(section), table, given, "the command line")
         return self.model_copy(update=changed)
 
 
@@ -268,6 +229,7 @@ def load_settings(
     profile = camera or environment.get(profiles.VARIABLE) or None
     tables = profiles.split(document.get("camera", {}), CameraSettings.model_fields)
     _from_file(CameraSettings, "camera", tables.common, path)
+    tables = tables.with_hosts()
     for name in tables.cameras:
         _from_file(CameraSettings, f"camera.{name}", tables.table(name), path)
     document = {**document, "camera": tables.table(profile, path)}
@@ -293,7 +255,7 @@ def _sets_field(variable: str, fields: Mapping[str, Any]) -> bool:
     return any(name == CameraSettings.prefix + field.upper() for field in fields)
 
 
-_S = TypeVar("_S", bound=_Section)
+_S = TypeVar("_S", bound=Section)
 
 
 def _section(
@@ -303,19 +265,26 @@ def _section(
     found = {field: _variable(cls, field, environment) for field in cls.model_fields}
     variables = {field: name for field, name in found.items() if name}
     given = {field: environment[name] for field, name in variables.items()}
-    return _validated(cls, table, dict(from_file) | given, variables)
+    if isinstance(from_file, CameraSettings):
+        given = with_host(given, lambda field: variables[field])
+        given = overlay(from_file.given, given)
+    else:
+        given = dict(from_file) | given
+    return _validated(cls, table, given, variables)
 
 
 def _from_file(cls: type[_S], table: str, values: Any, path: Path | None) -> _S:
     if not isinstance(values, dict):
         raise SettingsError(f"`{table}` in {path} must be a table", f"Write it as [{table}].")
     for key in values:
-        if key not in cls.model_fields:
+        if key not in cls.model_fields and not isinstance(values[key], Address):
             raise _unknown_key(table, key, str(path))
+    if issubclass(cls, CameraSettings):
+        values = with_host(values, lambda field: f"{table}.{field}")
     return _validated(cls, table, values, str(path))
 
 
-def _variable(cls: type[_Section], field: str, environment: Mapping[str, str]) -> str | None:
+def _variable(cls: type[Section], field: str, environment: Mapping[str, str]) -> str | None:
     """Find the variable that sets a field; Node-RED's may begin with RECAM_NODERED_."""
     name = cls.prefix + field.upper()
     spelled = (name, name.replace("NODE_RED", "NODERED"))
@@ -330,9 +299,12 @@ def _validated(
     Raises SettingsError for an invalid value.
     """
     try:
-        return cls(**values)
+        section = cls(**values)
     except ValidationError as error:
         raise _invalid(error, table, where) from error
+    if isinstance(section, CameraSettings) and ADDRESS in values:
+        section.remember(values[ADDRESS])
+    return section
 
 
 def _unknown_key(table: str, key: str, where: str) -> SettingsError:

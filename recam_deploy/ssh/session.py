@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ..errors import CameraError
-from .command import RemoteCommand, to_wire
-from .scripts import load
+from .command import RemoteCommand, load, to_wire
 
 logger = logging.getLogger(__name__)
 
 OUTPUT_LIMIT = 4 << 20  # bytes of stdout and stderr together that are kept
+SHORT_SECONDS = 30.0  # for commands that only read or rename
 GRACE_SECONDS = 6.0  # for the camera's own `timeout` to act before we close the channel
 TAIL_LIMIT = 600  # characters of a program's last lines in a message
 _CHUNK = 32768  # the most that servers take in one packet
@@ -59,7 +59,6 @@ class TooMuchOutputError(CameraError):
 class Result:
     """A command's exit status, output and duration in seconds; -1 for a signal."""
 
-    command: str
     exit_status: int
     stdout: str
     stderr: str
@@ -130,7 +129,7 @@ class CommandSession:
         self._stdout = bytearray()
         self._stderr = bytearray()
         self._tag = f"recam-pid-{secrets.token_hex(8)}="
-        self._tag_pattern = re.compile(re.escape(to_wire(self._tag)) + rb"(\d{1,9});")
+        self._tag_pattern = re.compile(self._tag.encode() + rb"(\d{1,9});")
         self._untagged = b""
 
     @property
@@ -292,7 +291,6 @@ class CommandSession:
     def result(self, exit_status: int) -> Result:
         """Build the result from the collected output."""
         return Result(
-            self.command.render(),
             exit_status,
             text_of(self._stdout),
             text_of(self._stderr if self.pid else self._untagged),

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from ..errors import SudoError, SudoPasswordNeededError
 from .auth import PasswordAnswer
-from .command import RemoteCommand, to_wire
-from .scripts import load
+from .command import RemoteCommand, load, to_wire
 from .session import (
     GRACE_SECONDS,
     OUTPUT_LIMIT,

@@ -15,13 +15,14 @@ from readers import (
     MANIFEST,
     SETTINGS,
     WHOLE,
-    Rig,
     read_cvimodel,
     read_description,
     read_flow,
     read_manifest,
     read_settings,
 )
+from rig import Rig
+from text_readers import LABELS, TABLE, read_names, read_record, read_tables
 
 from recam_deploy.settings import CameraSettings
 
@@ -55,6 +56,34 @@ def manifest(**changes: Any) -> bytes:
 @given(documents(MANIFEST))
 def test_a_manifest(rig: Rig, text: bytes) -> None:
     read_manifest(rig, text)
+
+
+_CATEGORIES = {"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]}
+
+
+@fuzz
+@example(b"names: " + b"[" * 5000)
+@example(b"[" * 100_000)
+@given(
+    st.sampled_from(LABELS).flatmap(damaged)
+    | documents(_CATEGORIES)
+    | documents({"names": {"0": "a", "1": "b"}, "nc": 2})
+    | st.text(alphabet="ab01:,;'\"[]{}#-= \t\n\ufeff").map(str.encode)
+)
+def test_class_names(rig: Rig, data: bytes) -> None:
+    read_names(rig, data)
+
+
+@fuzz
+@given(damaged(TABLE) | damaged(b"a BF16\nb INT8\n"))
+def test_tables_and_lists(rig: Rig, data: bytes) -> None:
+    read_tables(rig, data)
+
+
+@fuzz
+@given(documents({"files": {"a": "0"}}))
+def test_the_record_of_a_finished_step(rig: Rig, data: bytes) -> None:
+    read_record(rig, data)
 
 
 _tables = st.sampled_from(("camera", "camera.porch", "convert", "discover", "", "camera.camera"))

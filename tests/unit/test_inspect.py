@@ -176,6 +176,7 @@ def test_an_onnx_document_keeps_the_contract(tmp_path: Path) -> None:
         "ir_version",
         "kind",
         "labels",
+        "normalised",
         "opset",
         "refusal",
     ]

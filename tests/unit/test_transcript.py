@@ -20,8 +20,7 @@ from recam_deploy.cli.main import app
 from recam_deploy.errors import CameraError
 from recam_deploy.process import run
 from recam_deploy.redaction import keep_secret, redact
-from recam_deploy.ssh.command import RemoteCommand
-from recam_deploy.ssh.scripts import load
+from recam_deploy.ssh.command import RemoteCommand, load
 from recam_deploy.transcript import transcript
 
 LINE = re.compile(

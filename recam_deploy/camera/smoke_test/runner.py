@@ -26,9 +26,8 @@ from ...errors import (
     UnknownToRunnerError,
 )
 from ...progress import Progress
-from ...ssh.command import RemoteCommand
+from ...ssh.command import RemoteCommand, load
 from ...ssh.connection import Connection
-from ...ssh.scripts import load
 from ...ssh.session import Result
 from ..checks import decoded_family
 from ..deployment import TrialResult

@@ -86,7 +86,8 @@ def test_weights_that_are_stored_in_fewer_bits_become_float_exactly(
     assert not any("Linear" in node.op_type for node in graph.graph.node)
     image = np.random.default_rng(5).random((1, 3, SIZE, SIZE), np.float32)
     (own,) = FloatModel(model.SerializeToString(), as_written=True).run(image)
-    plain = without_quantization(model)
+    plain, steps = without_quantization(model)
+    assert steps == network.normalised
     (found,) = FloatModel(plain.SerializeToString(), as_written=True).run(image)
     assert np.array_equal(own, found)
 

@@ -223,8 +223,8 @@ def test_the_same_status_before_that_is_its_own() -> None:
 
 
 def test_the_tail_prefers_stderr_and_skips_empty_lines() -> None:
-    assert Result("x", 1, "out\n", "a\n\nb\n", 0).tail() == "a | b"
-    assert Result("x", 1, "out\n", "\n", 0).tail() == "out"
+    assert Result(1, "out\n", "a\n\nb\n", 0).tail() == "a | b"
+    assert Result(1, "out\n", "\n", 0).tail() == "out"
 
 
 class LateChannel:
