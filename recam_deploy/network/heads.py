@@ -22,9 +22,9 @@ PLAIN_BOX_CHANNELS = 4
 """The four sides of a box, each one distance (YOLO26)."""
 
 SUPPORTED = (
-    "This release converts YOLO11 and YOLOv8 models for detection, pose (one class), segmentation "
-    "and classification, and YOLO26 and YOLOv5 for detection, as Ultralytics exports them. Convert "
-    "others with --family raw; the camera's Node-RED does not show their results."
+    "This release converts YOLO11, YOLOv8 and YOLO26 models for detection, pose (one class), "
+    "segmentation and classification, and YOLOv5 and YOLOv6 for detection, as their authors export "
+    "them. Convert others with --family raw; the camera's Node-RED does not show their results."
 )
 
 

@@ -9,7 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
+
+from .constants import Constants
 
 _Values: TypeAlias = npt.NDArray[Any]
 _Triple: TypeAlias = tuple[float, float, float]
@@ -104,6 +106,7 @@ class _Walk:
             "Cast": self._cast,
             "Transpose": self._move,
             "BatchNormalization": self._normalize,
+            "Conv": self._weigh,
             "Gather": self._gather,
             "Slice": self._reverse,
             "Resize": self._resize,
@@ -112,10 +115,7 @@ class _Walk:
         self._axis = 3 if channels_last else 1
         self._graph = model.graph
         self._ends = {value.name for value in model.graph.output}
-        self._constants = {t.name: t for t in model.graph.initializer}
-        for node in model.graph.node:
-            if node.op_type == "Constant" and node.attribute[0].name == "value":
-                self._constants[node.output[0]] = node.attribute[0].t
+        self._constants = Constants(model.graph)
 
     def step(self) -> bool:
         """Go on by one operator; say whether that was possible."""
@@ -167,7 +167,7 @@ class _Walk:
     def _by_channel(self, name: str) -> _Values | None:
         if name not in self._constants:
             return None
-        values = numpy_helper.to_array(self._constants[name]).astype(np.float64)
+        values = self._constants[name].astype(np.float64)
         if values.size == 1:
             return np.full(_CHANNELS, values.ravel()[0])
         sides = [1] * (4 - values.ndim) + list(values.shape)
@@ -178,12 +178,25 @@ class _Walk:
         if self._axis != 1 or not all(name in self._constants for name in node.input[1:5]):
             return False
         weight, bias, mean, variance = (
-            numpy_helper.to_array(self._constants[name]).astype(np.float64)
-            for name in node.input[1:5]
+            self._constants[name].astype(np.float64) for name in node.input[1:5]
         )
         factor = weight / np.sqrt(variance + (_attribute(node, "epsilon") or 1e-5))
         self.scale = self.scale * factor
         self.offset = (self.offset - mean) * factor + bias
+        return True
+
+    def _weigh(self, node: onnx.NodeProto) -> bool:
+        """Apply a convolution of one pixel and one channel each, which some tools scale by."""
+        names = [name for name in node.input[1:] if name]
+        if self._axis != 1 or not all(name in self._constants for name in names):
+            return False
+        weight, *bias = (self._constants[name].astype(np.float64) for name in names)
+        moved = _attribute(node, "pads") not in (None, [0] * 4)
+        strided = _attribute(node, "strides") not in (None, [1, 1])
+        if weight.shape != (_CHANNELS, 1, 1, 1) or moved or strided:
+            return False
+        self.scale = self.scale * weight.ravel()
+        self.offset = self.offset * weight.ravel() + (bias[0] if bias else 0)
         return True
 
     def _gather(self, node: onnx.NodeProto) -> bool:
@@ -220,7 +233,7 @@ class _Walk:
 
     def _ints(self, name: str) -> list[int] | None:
         constant = self._constants.get(name)
-        return None if constant is None else numpy_helper.to_array(constant).ravel().tolist()
+        return None if constant is None else constant.ravel().tolist()
 
 
 def _attribute(node: onnx.NodeProto, name: str) -> Any:

@@ -52,7 +52,8 @@ def pose(
             "and misreads others",
             "Train it with one class.",
         )
-    if points % 3 and box == PLAIN_BOX_CHANNELS:
+    named = any(entry.key == "kpt_shape" for entry in model.metadata_props)
+    if points % 3 and box == PLAIN_BOX_CHANNELS and not named:
         raise UnsupportedModelError(
             "the heads are a box, an objectness and a class tensor, as YOLOX has them; the camera "
             "has no decoder for those" + describe_structure(graph, by_stride),

@@ -16,6 +16,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from ..errors import UnsupportedModelError
+from .constants import Constants
 
 _Values: TypeAlias = npt.NDArray[Any]
 
@@ -76,30 +77,21 @@ class _Weights:
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self._graph = graph
-        self._constants: dict[str, onnx.TensorProto | _Values] = {
-            tensor.name: tensor for tensor in graph.initializer
-        }
-        for node in graph.node:
-            if node.op_type == "Constant" and node.attribute[0].name == "value":
-                self._constants[node.output[0]] = node.attribute[0].t
+        self._given = Constants(graph)
+        self._made: dict[str, _Values] = {}
 
     def _read(self, name: str) -> _Values:
-        constant = self._constants[name]
-        if isinstance(constant, onnx.TensorProto):
-            constant = numpy_helper.to_array(constant)
-        return constant
+        return self._made[name] if name in self._made else self._given[name]
 
     def restore(self) -> None:
         """Replace each node that quantizes or dequantizes constants by its result, in place."""
-        made: dict[str, _Values] = {}
         kept: list[onnx.NodeProto] = []
         for node in self._graph.node:
             values = self._tried(node) if node.op_type in _STORING else None
             if values is None:
                 kept.append(node)
                 continue
-            made[node.output[0]] = values
-            self._constants[node.output[0]] = values
+            self._made[node.output[0]] = values
         used = {name for node in kept for name in node.input}
         used.update(value.name for value in self._graph.output)
         nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
@@ -108,7 +100,9 @@ class _Weights:
             for tensor in self._graph.initializer
             if tensor.name in used
         ]
-        weights += [numpy_helper.from_array(v, name) for name, v in made.items() if name in used]
+        weights += [
+            numpy_helper.from_array(v, name) for name, v in self._made.items() if name in used
+        ]
         del self._graph.node[:], self._graph.initializer[:]
         self._graph.node.extend(nodes)
         self._graph.initializer.extend(weights)
@@ -123,7 +117,7 @@ class _Weights:
     def _result(self, node: onnx.NodeProto) -> _Values | None:
         """Compute the output; None where an input is not constant, or its type is unknown."""
         names = [name for name in node.input if name]
-        if not all(name in self._constants for name in names):
+        if not all(name in self._made or name in self._given for name in names):
             return None
         values, scale, *rest = (self._read(name) for name in names)
         settings = {a.name: helper.get_attribute_value(a) for a in node.attribute}

@@ -192,7 +192,8 @@ def _identified(
     """Identify a model, and check that it can be prepared for the compiler."""
     whole, steps = loaded.model, loaded.steps
     if identify is not identify_raw:
-        whole = unranked(whole, loaded.input, loaded.ends)
+        with explained(loaded.path, _CONTRADICTION):
+            whole = unranked(whole, loaded.input, loaded.ends)
         steps = steps if whole is loaded.model else (*steps, UNRANKED)
     model = whole
     with explained(loaded.path, _CONTRADICTION):
@@ -200,6 +201,8 @@ def _identified(
             model = end_at(model, loaded.input.name, loaded.ends)
     _refuse_constant_outputs(model)
     found = identify(model, loaded.input)
+    with explained(loaded.path, "cannot be decoded on a test picture"):
+        decoding = check_decoding(whole, loaded.input, found)
     network = Network(
         path=loaded.path,
         sha256=digest_of(loaded.path),
@@ -216,7 +219,7 @@ def _identified(
         preprocessing=preprocessing,
         normalised=steps,
         assignment=found.assignment,
-        decoding=check_decoding(whole, loaded.input, found),
+        decoding=decoding,
     )
     with explained(loaded.path, "cannot be prepared for the compiler"):
         prepare(model, network)

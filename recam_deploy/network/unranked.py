@@ -47,7 +47,7 @@ def unranked(
         return model
     made = graph.needed_for(outputs[0])
     parts = [[name for name in by_stride[s] if name in made] for s in STRIDES]
-    width = _row_width(graph, parts)
+    width = 0 if _has_angles(graph, parts) else _row_width(graph, parts)
     cells = sum((image.width // stride) ** 2 for stride in STRIDES)
     if not width or graph.shapes.get(outputs[0]) == (1, width, cells):
         return model
@@ -85,6 +85,12 @@ def _outputs(graph: Graph) -> tuple[str, ...] | None:
     if len(lists) != 1 or len(lists) + len(maps) != len(graph.outputs) or len(maps) > 1:
         return None
     return (*lists, *maps)
+
+
+def _has_angles(graph: Graph, parts: Sequence[Sequence[str]]) -> bool:
+    """Say whether these are the heads of oriented boxes, which `identify` refuses."""
+    narrow = [name for found in parts for name in found if graph.shapes[name][1] == 1]
+    return any(graph.leads_to(name, "Sin") for name in narrow)
 
 
 def _row_width(graph: Graph, parts: Sequence[Sequence[str]]) -> int:

@@ -65,7 +65,7 @@ def test_three_tensors_a_scale_are_refused_as_no_plain_detector(tmp_path: Path) 
     with pytest.raises(UnsupportedModelError, match="not one box and one class tensor") as caught:
         read_network(saved(model, tmp_path))
     assert "64, 3, 32 channels" in caught.value.message
-    assert "YOLO11 and YOLOv8" in caught.value.hint
+    assert "YOLO11, YOLOv8 and YOLO26" in caught.value.hint
 
 
 def test_a_classifier_without_softmax_is_refused_and_its_output_is_named(tmp_path: Path) -> None:

@@ -72,6 +72,20 @@ BYTES: dict[str, tuple[list[Step], dict[str, Any]]] = {
         ],
         {},
     ),
+    "from -1 to 1": (
+        [("Sub", [np.float32(127.5)], {}), ("Mul", [np.float32(1 / 127.5)], {})],
+        {},
+    ),
+    "a convolution of one pixel": (
+        [
+            (
+                "Conv",
+                [np.full((3, 1, 1, 1), 1 / 255, np.float32), np.zeros(3, np.float32)],
+                {"group": 3},
+            )
+        ],
+        {},
+    ),
     "bytes": ([CAST, DIVIDE], {"kind": TensorProto.UINT8}),
     "integers": ([CAST, DIVIDE], {"kind": TensorProto.INT64}),
     "bytes, channels last": ([CAST, DIVIDE, TURN], {"kind": TensorProto.UINT8, "shape": PACKED}),
