@@ -10,6 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from malformed import damaged, documents, fuzz, scalars
 from onnx_reader import SEEDS, random_models, read_onnx
+from picture_readers import (
+    DATA_YAML,
+    LIST,
+    PICTURES,
+    read_metadata,
+    read_pictures,
+    read_sets,
+)
 from readers import (
     DESCRIPTION,
     FLOW,
@@ -88,6 +96,23 @@ def test_the_record_of_a_finished_step(rig: Rig, data: bytes) -> None:
 
 
 @fuzz
+@given(st.one_of(*(damaged(picture) for picture in PICTURES)))
+def test_a_picture(rig: Rig, data: bytes) -> None:
+    read_pictures(rig, data)
+
+
+@fuzz
+@given(st.one_of(*(damaged(picture) for picture in PICTURES)))
+def test_a_pictures_metadata(rig: Rig, data: bytes) -> None:
+    read_metadata(rig, data)
+
+
+@fuzz
+@given(damaged(DATA_YAML) | damaged(LIST))
+def test_what_names_pictures(rig: Rig, data: bytes) -> None:
+    read_sets(rig, data)
+
+
 @given(st.sampled_from(SEEDS).flatmap(damaged))
 def test_a_damaged_onnx_file(rig: Rig, data: bytes) -> None:
     """Case 27, and rows 3 and 5 of what was found by reading."""
