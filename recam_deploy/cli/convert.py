@@ -54,7 +54,7 @@ def convert(
     from ..workflows.export import as_onnx, missing_export
 
     terminal = Terminal(as_json=as_json)
-    settings = foreign.merge_flags(flags.merge_flags(load_settings()))
+    settings = flags.merge_flags(load_settings(), foreign)
     if dry_run and (export := missing_export(settings, terminal, model, foreign.weights)):
         print_missing_export(terminal, export)
         return

@@ -63,7 +63,7 @@ def up(
     from .convert import print_missing_export, warn_of_unchecked_decoding
 
     terminal = Terminal(as_json=as_json)
-    settings = foreign.merge_flags(flags.merge_flags(camera.settings()))
+    settings = flags.merge_flags(camera.settings(), foreign)
     choice = None if no_flow else choose_flow(template and template.value, flow)
     smoke = prepare_smoke_test(settings, image, runner, output)
     if dry_run and (export := missing_export(settings, terminal, model, foreign.weights)):

@@ -167,11 +167,12 @@ class Converter:
         verification = Verification.from_json(
             json.loads((verified.folder / _VERIFICATION_FILE).read_text())
         )
+        passed = verification.passed(thresholds.min_cosine, thresholds.min_matched)
         result = ConversionResult(
             artifact=artifact_of(self._plan, made_file),
             steps=(prepared, *made, compiled, verified),
             verification=verification,
-            passed=verification.passed(thresholds.min_cosine, thresholds.min_matched),
+            passed=passed,
             pictures=self._plan.calibration.choice,
         )
         return self._publish(result, output, thresholds)

@@ -175,9 +175,12 @@ def _understood(
 ) -> tuple[Network, onnx.ModelProto]:
     """Identify a model as it is written or, where that fails, with its constants folded.
 
-    So the compiler gets what it always got of a model that needs no folding. Raises InputError and
+    So the compiler gets what it always got of a model that needs no folding. What was normalised is
+    folded in any case: the bodies of functions compute constants. Raises InputError and
     UnsupportedModelError.
     """
+    if loaded.steps:
+        return _identified(loaded.folded(), identify, preprocessing)
     try:
         return _identified(loaded, identify, preprocessing)
     except InputError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -108,8 +109,14 @@ class PlaceFlags:
     host: Host = None
     profile: Profile = None
 
-    def settings(self, *, needed: bool = True) -> Settings:
-        """Load the settings of that camera; these flags override them.
+    def settings(
+        self,
+        login: NodeRedFlags | None = None,
+        more: Mapping[str, Any] | None = None,
+        *,
+        needed: bool = True,
+    ) -> Settings:
+        """Load the settings of that camera; these flags, those of `login`, and `more` override.
 
         Raises SettingsError for wrong settings, and when no camera is named although one is
         `needed`.
@@ -118,7 +125,10 @@ class PlaceFlags:
         from ...workflows.connect import with_ssh_config
 
         flags = {name: v for name, v in vars(self).items() if name in CameraSettings.model_fields}
-        settings = load_settings(camera=self.profile).with_flags(camera=flags)
+        flags |= more or {}
+        if login:
+            flags["node_red_user"] = login.nodered_user
+        settings = load_settings(camera=self.profile, flags=flags)
         if needed and not settings.camera.host:
             raise SettingsError(
                 "no camera is named",
@@ -144,10 +154,6 @@ class NodeRedFlags:
 
     nodered_user: NoderedUser = None
     nodered_token: NoderedToken = False
-
-    def merge_flags(self, settings: Settings) -> Settings:
-        """Return the settings with these flags overriding them."""
-        return settings.with_flags(camera={"node_red_user": self.nodered_user})
 
 
 class NodeRedCommand(TyperCommand):

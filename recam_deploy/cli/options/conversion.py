@@ -13,6 +13,7 @@ from .common import Labels
 
 if TYPE_CHECKING:
     from ...settings import Settings
+    from .export import ExportFlags
 
 
 class Precision(str, Enum):
@@ -279,14 +280,15 @@ class ConversionFlags:
     min_cosine: MinCosine = None
     min_matched: MinMatched = None
 
-    def merge_flags(self, settings: Settings) -> Settings:
-        """Return the settings with these flags overriding them.
+    def merge_flags(self, settings: Settings, foreign: ExportFlags) -> Settings:
+        """Return the settings with these flags, and those of `foreign`, overriding them.
 
         Raises SettingsError when a value is out of range.
         """
         convert: dict[str, Any] = {
             "dataset": self.calibration,
             "input_shapes": self.input_shape,
+            "imgsz": foreign.imgsz,
             **{
                 name: value.value if isinstance(value, Enum) else value
                 for name, value in vars(self).items()
