@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import FlowError
 from ..files import write_atomically
+from ..folders import expanded
 from ..settings import CameraSettings, default_flow_backups
 from .document import FlowDocument, read_document
 
@@ -60,7 +61,7 @@ class Backups:
     def __init__(self, host: str, port: int, root: Path) -> None:
         plain = re.sub(r"[^A-Za-z0-9.-]", "_", host).strip(".") or "_"
         digest = hashlib.sha256(host.encode()).hexdigest()[:8]
-        self.folder = root.expanduser() / f"{plain[:60]}-{digest}-{port}"
+        self.folder = expanded(root) / f"{plain[:60]}-{digest}-{port}"
 
     def keep(self, document: FlowDocument) -> Path:
         """Write a backup; return its file. The oldest over 50 are removed."""
@@ -107,7 +108,7 @@ class Backups:
         for number, path in kept:
             if name in (path.stem, path.name, str(number), f"{number:04d}"):
                 return path
-        given = Path(name).expanduser()
+        given = expanded(Path(name))
         if given.is_file():
             return given
         raise FlowError(f"there is no backup {name[:80]!r}", "`recam flow backups` lists them.")
