@@ -9,6 +9,7 @@ RECAM_HOST, `[convert] images` is RECAM_CONVERT_IMAGES. `settings.profiles` read
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -41,6 +42,28 @@ class _Section(BaseModel):
     prefix: ClassVar[str]
 
 
+def _root(value: Any) -> Any:
+    """Return a path before those of the Admin API with a slash before and none behind."""
+    text = value.strip().strip("/") if isinstance(value, str) else value
+    if not isinstance(text, str) or not re.fullmatch(r"([A-Za-z0-9._~%-]+(/(?!$))?)*", text):
+        raise ValueError("give a path, such as /admin")
+    if ".." in text.split("/"):
+        raise ValueError("give a path without ..")
+    return f"/{text}" if text else ""
+
+
+def _fingerprint(value: Any) -> Any:
+    """Return a certificate's SHA-256 in 64 lower-case digits, as openssl and browsers show it."""
+    digits = re.sub(r"(?i)sha-?256|fingerprint|[\s:=]", "", str(value)).lower()
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        raise ValueError("give the certificate's SHA-256: 64 hexadecimal digits")
+    return digits
+
+
+_Root = Annotated[str, BeforeValidator(_root)]
+_Fingerprint = Annotated[str, BeforeValidator(_fingerprint)]
+
+
 class CameraSettings(_Section):
     """The camera's address, paths and ports; the defaults are those of reCamera's OS.
 
@@ -71,15 +94,29 @@ class CameraSettings(_Section):
     mqtt_port: int = Field(default=1883, ge=1, le=65535)
     node_red_port: int = Field(default=1880, ge=1, le=65535)
     preview_port: int = Field(default=8090, ge=1, le=65535)
+    node_red_root: _Root = ""
+    node_red_https: bool = False
+    node_red_ca: Path | None = None
+    node_red_fingerprint: _Fingerprint | None = None
+    node_red_timeout: float = Field(default=180.0, gt=0)
     node_red_user: str | None = None
     node_red_password: SecretStr | None = None
     node_red_token: SecretStr | None = None
+    node_red_basic_user: str | None = None
+    node_red_basic_password: SecretStr | None = None
+
+    @property
+    def node_red_tls(self) -> bool:
+        """Whether Node-RED is spoken to over TLS."""
+        return self.node_red_https or bool(self.node_red_ca or self.node_red_fingerprint)
 
     @property
     def editor(self) -> str:
         """The URL of the camera's Node-RED editor."""
         host = str(self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.node_red_port}"
+        scheme = "https" if self.node_red_tls else "http"
+        address = f"[{host}]" if ":" in host else host
+        return f"{scheme}://{address}:{self.node_red_port}{self.node_red_root}"
 
 
 def _split(value: Any) -> Any:

@@ -213,7 +213,7 @@ def test_a_node_that_the_owner_changed_is_named_before_it_is_removed() -> None:
 def test_another_file_of_the_same_name_removes_nothing() -> None:
     camera = Camera()
     camera.push(file())
-    other = [
+    other: Flows = [
         {"id": "t9", "type": "tab", "label": "other"},
         {"id": "m9", "type": "mqtt out", "z": "t9", "broker": "b1", "x": 9, "y": 9, "wires": []},
         file()[-1],
