@@ -28,7 +28,7 @@ from .errors import (
     InterruptedExchangeError,
     RedirectError,
 )
-from .tls import Trust, fingerprint_of, problem_of, speaks_http
+from .tls import Trust, fingerprint_of, problems_of, speaks_http
 
 logger = logging.getLogger(__name__)
 
@@ -312,7 +312,9 @@ class HttpService:
                 f"pin the new one: {_variable(self._settings)}FINGERPRINT={shown}",
             )
         cause = next((e for e in _causes(error) if isinstance(e, SSLCertVerificationError)), None)
-        problem = problem_of(cause, self._host) if cause else f"TLS fails ({_reason(error)})"
+        problem = f"TLS fails ({_reason(error)})"
+        if cause:
+            problem = ", and ".join(problems_of(cause, self._host, self._port, look))
         return CertificateError(
             f"{self._where} is not trusted: {problem}",
             f"Its SHA-256 fingerprint is {shown}. Compare it on the camera (openssl x509 -noout "

@@ -37,7 +37,9 @@ class Trust:
         if self.fingerprint:
             return _unverified()
         try:
-            return ssl.create_default_context(cafile=self.ca and str(self.ca.expanduser()))
+            context = ssl.create_default_context(cafile=self.ca and str(self.ca.expanduser()))
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # the server's own will do
+            return context
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
             raise SettingsError(
@@ -46,8 +48,44 @@ class Trust:
             ) from error
 
 
-def problem_of(error: ssl.SSLCertVerificationError, host: str) -> str:
-    """Say why a certificate was refused."""
+def problems_of(
+    error: ssl.SSLCertVerificationError, host: str, port: int, timeout: float
+) -> list[str]:
+    """Say why a server's certificate was refused: all reasons, of which OpenSSL tells one."""
+    found = [_problem(error, host)]
+    for check_name in (False, True):
+        other = _refused_for(host, port, timeout, check_name=check_name)
+        if other and (reason := _problem(other, host)) not in found:
+            found.append(reason)
+            break
+    return found
+
+
+def _refused_for(
+    host: str, port: int, timeout: float, *, check_name: bool
+) -> ssl.SSLCertVerificationError | None:
+    """Return why the certificate is refused even by one who trusts whoever signed it."""
+    shown = _certificate(host, port, timeout)
+    if shown is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = check_name
+    context.load_verify_locations(cadata=shown)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        with (
+            socket.create_connection((host, port), timeout) as link,
+            context.wrap_socket(link, server_hostname=host),
+        ):
+            return None
+    except ssl.SSLCertVerificationError as error:
+        return error
+    except (OSError, ValueError):
+        return None
+
+
+def _problem(error: ssl.SSLCertVerificationError, host: str) -> str:
+    """Say why a certificate was refused, by OpenSSL's code."""
     code = error.verify_code
     if code == _EXPIRED:
         return "its certificate has expired"
@@ -64,15 +102,20 @@ def problem_of(error: ssl.SSLCertVerificationError, host: str) -> str:
 
 def fingerprint_of(host: str, port: int, timeout: float) -> str | None:
     """Return the SHA-256 of the certificate that a server shows; None where it speaks no TLS."""
+    shown = _certificate(host, port, timeout)
+    return hashlib.sha256(shown).hexdigest() if shown else None
+
+
+def _certificate(host: str, port: int, timeout: float) -> bytes | None:
+    """Return the certificate that a server shows, in DER form, without trusting it."""
     try:
         with (
             socket.create_connection((host, port), timeout) as link,
             _unverified().wrap_socket(link, server_hostname=host) as wrapped,
         ):
-            shown = wrapped.getpeercert(binary_form=True)
+            return wrapped.getpeercert(binary_form=True)
     except (OSError, ValueError):
         return None
-    return hashlib.sha256(shown).hexdigest() if shown else None
 
 
 def speaks_http(host: str, port: int, timeout: float) -> bool:
