@@ -80,8 +80,12 @@ class Backups:
         """List all backups, the newest first."""
         return tuple(_backup(n, path) for n, path in reversed(self._numbered()))
 
+    def newest(self) -> Backup | None:
+        """Return the newest backup that holds any nodes; None without one."""
+        return next((one for one in self.all() if one.nodes), None)
+
     def read(self, name: str | None = None) -> tuple[Path, FlowDocument]:
-        """Read the backup of that name, number or path; by default the newest.
+        """Read the backup of that name, number or path; by default the newest that has nodes.
 
         Raises FlowError when there is none, or its hash differs from its name.
         """
@@ -99,7 +103,8 @@ class Backups:
         kept = self._numbered()
         if name is None:
             if kept:
-                return kept[-1][1]
+                newest = self.newest()
+                return newest.path if newest else kept[-1][1]
             raise FlowError(
                 f"there is no backup of this camera's flows in {self.folder}",
                 "Backups are made by pushing; `recam flow pull` saves the present flows.",

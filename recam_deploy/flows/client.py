@@ -18,7 +18,7 @@ from ..errors import CameraError, ConnectionFailedError, FlowError, NodeRedError
 from ..http import HttpService, Reply
 from ..settings import CameraSettings
 from ..tls import Trust
-from .document import FlowDocument, Node, parse_document
+from .document import NO_FLOWS, FlowDocument, Node, parse_document
 from .login import Credentials
 from .login import NodeRedLogin as NodeRedLogin
 from .patience import Patience
@@ -129,6 +129,8 @@ class NodeRed:
     def read(self) -> FlowDocument:
         """Read the present flows with their revision."""
         reply = self._call("GET", "/flows", _V2)
+        if self._json(reply) is None:  # its flows.json holds JSON that is no flow
+            return FlowDocument((), NO_FLOWS)
         document = self._object(reply)
         rev = document.get("rev")
         if not isinstance(rev, str) or not rev:
@@ -146,7 +148,8 @@ class NodeRed:
         """
         if not rev:
             raise ValueError("a write without a revision would overwrite whatever is there")
-        body = json.dumps({"flows": nodes, "rev": rev}).encode()
+        known = {} if rev == NO_FLOWS else {"rev": rev}
+        body = json.dumps({"flows": nodes, **known}).encode()
         headers = {**_V2, "Node-RED-Deployment-Type": kind}
         reply = self._call("POST", "/flows", headers, body)
         if reply.status == 409:
@@ -160,6 +163,13 @@ class NodeRed:
         """Restart all nodes from the stored flows, which do not change."""
         headers = {**_V2, "Node-RED-Deployment-Type": "reload"}
         self._object(self._call("POST", "/flows", headers, b"{}"))
+
+    def start(self) -> None:
+        """Start the flows, where Node-RED allows that."""
+        body = b'{"state": "start"}'
+        reply = self._request("POST", "/flows/state", _JSON, body)
+        if reply.status != 404:
+            self._accepted(reply)
 
     def facts(self) -> NodeRedFacts:
         """Read its version, and the node types that are installed and enabled."""

@@ -37,12 +37,23 @@ CAMERA_TYPES = frozenset({"sscma", "camera", "model", "stream", "save", "capture
 SINGLE_TYPES = frozenset({"camera", "model", "save", "capture"})
 
 
+NO_FLOWS = "no flows"
+
+
 @dataclass(frozen=True)
 class FlowDocument:
-    """All nodes, in order, and the revision that Node-RED gave them ("" for a file)."""
+    """All nodes, in order, and the revision that Node-RED gave them ("" for a file).
+
+    The revision is NO_FLOWS where Node-RED could not read its flows at all, so that it has none.
+    """
 
     nodes: tuple[Node, ...]
     rev: str = ""
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether Node-RED could not read its flows; it starts nothing then."""
+        return self.rev == NO_FLOWS
 
     @property
     def canonical(self) -> bytes:

@@ -105,6 +105,7 @@ class PushResult:
             **self.changes.as_json(),
             "rev": self.rev,
             "backup": str(self.backup) if self.backup else None,
+            "nodes_before": None if self.before is None else len(self.before),
             "deployment_type": self.kind,
             "restarted": self.restarted,
             "nodes_ready": self.nodes_ready,
@@ -174,8 +175,13 @@ def push(
     Raises FlowConflictError when the flows change again and again meanwhile, FlowError, or what
     `NodeRed` raises. The flows are then unchanged, or changed as planned; the message says which.
     """
-    facts = None if exact else _facts_of_running(node_red, progress)
+    facts = None if exact else node_red.facts()
     document = node_red.read()
+    unreadable = document.unreadable
+    if unreadable:
+        progress.say("Node-RED has no flows: its flows.json holds none that it can read.")
+    elif facts:
+        _check_running(node_red, progress)
     approved, uncertain = b"", None
     for _ in range(1 + _RETRIES):
         plan = plan_push(document, target)
@@ -194,6 +200,8 @@ def push(
         backup = keep(document)
         with progress.step("Pushing the flow"):
             rev = _write(node_red, plan)
+            if unreadable and rev is not None:
+                node_red.start()
         pushed = PushResult(
             rev or "",
             plan.nodes,
@@ -233,15 +241,13 @@ def _recorded(
     return pushed
 
 
-def _facts_of_running(node_red: NodeRed, progress: Progress) -> NodeRedFacts:
-    """Read Node-RED's facts. Raises NodeRedError when its flows are stopped."""
-    facts = node_red.facts()
+def _check_running(node_red: NodeRed, progress: Progress) -> None:
+    """Raise NodeRedError when Node-RED's flows are stopped."""
     if not wait_until_up(node_red, progress, _STARTING_SECONDS):
         raise NodeRedError(
             "the flows of the camera's Node-RED are stopped",
             "Start them in the editor (the menu beside Deploy), then push again.",
         )
-    return facts
 
 
 def wait_until_up(node_red: NodeRed, progress: Progress, seconds: float = 60.0) -> bool:
