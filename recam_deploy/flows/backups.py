@@ -2,7 +2,8 @@
 
 Each is a file `<number>-<short hash>.json` in the camera's folder. The number grows, so the order
 does not depend on a clock. A document equal to the last backup is not written again. Files have
-mode 0600, for a flow may hold passwords.
+mode 0600, for a flow may hold passwords. A file `….credentials` beside it lists the ids of the
+nodes that had credentials, which Node-RED does not give out.
 """
 
 from __future__ import annotations
@@ -68,12 +69,15 @@ class Backups:
         digest = hashlib.sha256(document.canonical).hexdigest()[:12]
         present = self._numbered()
         if present and present[-1][1].stem.endswith(f"-{digest}"):
+            _remember_credentials(present[-1][1], document)
             return present[-1][1]
         number = present[-1][0] + 1 if present else 1
         path = self.folder / f"{number:04d}-{digest}.json"
         write_atomically(path, content(document), 0o600)
         for _, old in present[: max(0, len(present) + 1 - _KEPT)]:
             old.unlink(missing_ok=True)
+            _beside(old).unlink(missing_ok=True)
+        _remember_credentials(path, document)
         return path
 
     def all(self) -> tuple[Backup, ...]:
@@ -85,7 +89,7 @@ class Backups:
         return next((one for one in self.all() if one.nodes), None)
 
     def read(self, name: str | None = None) -> tuple[Path, FlowDocument]:
-        """Read the backup of that name, number or path; by default the newest that has nodes.
+        """Read the backup of that name, number or path; by default the newest.
 
         Raises FlowError when there is none, or its hash differs from its name.
         """
@@ -97,14 +101,13 @@ class Backups:
             raise FlowError(
                 f"the backup {path} was changed: its hash differs", "Choose another backup."
             )
-        return path, document
+        return path, FlowDocument(document.nodes, credentials=_known_credentials(path))
 
     def _find(self, name: str | None) -> Path:
         kept = self._numbered()
         if name is None:
             if kept:
-                newest = self.newest()
-                return newest.path if newest else kept[-1][1]
+                return kept[-1][1]
             raise FlowError(
                 f"there is no backup of this camera's flows in {self.folder}",
                 "Backups are made by pushing; `recam flow pull` saves the present flows.",
@@ -122,6 +125,28 @@ class Backups:
             return []
         found = [(_NAME.fullmatch(path.name), path) for path in self.folder.iterdir()]
         return sorted((int(matched[1]), path) for matched, path in found if matched)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_suffix(".credentials")
+
+
+def _remember_credentials(path: Path, document: FlowDocument) -> None:
+    """Write which nodes had credentials, together with those of the same document before."""
+    if document.credentials is not None:
+        known = document.credentials | (_known_credentials(path) or frozenset())
+        write_atomically(_beside(path), json.dumps(sorted(known)).encode() + b"\n", 0o600)
+
+
+def _known_credentials(path: Path) -> frozenset[str] | None:
+    """Read which nodes had credentials; None for a backup that does not know."""
+    try:
+        value = json.loads(_beside(path).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(value, list):
+        return None
+    return frozenset(item for item in value if isinstance(item, str))
 
 
 def content(document: FlowDocument) -> bytes:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import quote
 
 from ..errors import CameraError, ConnectionFailedError, FlowError, NodeRedError, RedirectError
 from ..http import HttpService, Reply
@@ -190,6 +191,16 @@ class NodeRed:
         known = version if isinstance(version, str) else ""
         logger.info("Node-RED %s, %d node types", known or "of unknown version", len(types))
         return NodeRedFacts(known, frozenset(types), modules)
+
+    def credentials(self, node: Node) -> dict[str, Any] | None:
+        """Read what is set of a node's credentials, not their values; None if that is refused."""
+        path = "/credentials/" + "/".join(quote(node[key], safe="") for key in ("type", "id"))
+        try:
+            reply = self._request("GET", path, _JSON)
+            value = reply.json() if reply.status == 200 else None
+        except (CameraError, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
 
     def recorded(self) -> Record:
         """Read what was pushed before; an empty record where there is none."""

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,12 @@ class FlowDocument:
     """All nodes, in order, and the revision that Node-RED gave them ("" for a file).
 
     The revision is NO_FLOWS where Node-RED could not read its flows at all, so that it has none.
+    `credentials` are the ids of the nodes that have some; None when that is not known.
     """
 
     nodes: tuple[Node, ...]
     rev: str = ""
+    credentials: frozenset[str] | None = field(default=None, compare=False)
 
     @property
     def unreadable(self) -> bool:

@@ -24,6 +24,7 @@ from ..errors import (
 )
 from ..progress import Progress
 from .client import DeploymentType, NodeRed, NodeRedFacts, RevisionConflictError
+from .credentials import with_credentials
 from .diff import Changes, compare
 from .document import FlowDocument, Node, same
 from .missing import check_types
@@ -70,8 +71,8 @@ class PushResult:
     """The result of a push: the present `nodes` and their revision.
 
     `before` are the replaced nodes, which are in the file `backup`; both are None where nothing
-    changed. `overwritten` are changes made on the camera. `restarted`: unchanged flows were
-    restarted. `nodes_ready`: the flows run.
+    changed. `overwritten` are changes made on the camera; `credentials_before` the ids of the
+    nodes that had some. `restarted`: unchanged flows were restarted. `nodes_ready`: the flows run.
     """
 
     rev: str
@@ -83,6 +84,7 @@ class PushResult:
     restarted: bool = False
     nodes_ready: bool = False
     overwritten: tuple[Overwritten, ...] = ()
+    credentials_before: frozenset[str] | None = field(default=None, repr=False)
 
     @property
     def camera_restarted(self) -> bool:
@@ -197,7 +199,8 @@ def push(
         if not plan.changes:
             pushed = _unchanged(node_red, plan, progress, restart=restart)
             return _recorded(node_red, target, pushed, progress)
-        backup = keep(document)
+        had = with_credentials(document.nodes, node_red.credentials)
+        backup = keep(dataclasses.replace(document, credentials=had))
         with progress.step("Pushing the flow"):
             rev = _write(node_red, plan)
             if unreadable and rev is not None:
@@ -210,6 +213,7 @@ def push(
             backup,
             plan.kind,
             overwritten=plan.overwritten,
+            credentials_before=had,
         )
         if rev is None:
             progress.say("The flows may have changed meanwhile; reading them again.")
