@@ -278,8 +278,11 @@ class NodeRed:
         for root in _ROOTS:
             if root != self._root and self._answers_below(root):
                 return NodeRedError(
-                    f"{self._http.where} {problem}; Node-RED answers below {root}",
-                    f'Set camera.node_red_root = "{root}" (RECAM_NODE_RED_ROOT={root}).',
+                    f"{self._http.where} {problem}; Node-RED answers "
+                    f"{f'below {root}' if root else 'without a path'}",
+                    f'Set camera.node_red_root = "{root}" (RECAM_NODE_RED_ROOT={root}).'
+                    if root
+                    else "Take camera.node_red_root out of the settings.",
                 )
         return NodeRedError(
             f"{self._http.where} {problem}",

@@ -17,7 +17,7 @@ _SMALL = "/auth/login"  # needs no login, and reads no flows
 class Patience:
     """Exchanges with one Node-RED, each bounded by `patience` seconds, by default `timeout`.
 
-    `say` is told from time to time that it is waited for.
+    `say` is told that it is waited for, at each doubling of the longest wait.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class Patience:
         self._seconds = max(timeout, patience or timeout)
         self._waits = self._seconds > timeout
         self._answered = False
+        self._told = 0.0
 
     def exchange(
         self, method: str, path: str, headers: dict[str, str], body: bytes | None, least: float
@@ -52,7 +53,8 @@ class Patience:
         alive = self._answered or self._http.answers(_SMALL)
         if not alive and spent >= self._seconds / 2:
             return False
-        if self._say:
+        if self._say and spent >= 2 * self._told:
+            self._told = spent
             state = "is slow" if alive else "took the connection, but says nothing yet"
             self._say(
                 f"Node-RED {state} ({spent:.0f} s). It is waited for, up to {self._seconds:g} s "

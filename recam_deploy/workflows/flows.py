@@ -110,7 +110,7 @@ def node_red(settings: Settings, interaction: Interaction, *, ask_token: bool = 
             )
         token = interaction.ask_secret("Node-RED access token: ").get_secret_value().strip()
         camera = camera.model_copy(update={"node_red_token": SecretStr(token)})
-    return NodeRed.from_settings(camera, ask, interaction.say)
+    return NodeRed.from_settings(camera, ask, interaction.warn)
 
 
 def choose_model(
