@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 _CHUNK = 1 << 16
 JSON_LIMIT = 16 << 20
 _GRACE_SECONDS = 1.0
+# A connection that is kept may be closed by the server at the moment when the next request is sent:
+# a Node-RED that was busy for its five seconds of keep-alive does so.
+_EACH = {"Accept-Encoding": "identity", "Connection": "close"}
 _LOOK_SECONDS = 5.0  # to look at a server that does not answer as it should
 
 
@@ -134,7 +137,7 @@ class HttpService:
         return self._where
 
     def close(self) -> None:
-        """Close idle connections."""
+        """Close what is open."""
         self._session.close()
 
     def exchange(
@@ -204,7 +207,7 @@ class HttpService:
             with self._session.request(
                 method,
                 self._base + path,
-                headers={"Accept-Encoding": "identity", **headers},
+                headers={**_EACH, **headers},
                 data=body,
                 files=[part.as_requests() for part in form] or None,
                 timeout=(min(self._timeout, seconds), seconds),
