@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .class_names import refuse_other_count
 from .cvimodel import ModelFile, read_file
+from .cvimodel.classes import class_count
+from .documents import parse_json
 from .errors import InputError
-from .files import write_atomically
+from .files import read_text, write_atomically
 
 MANIFEST_FORMAT = 1
 _MOST_PIXELS = 65535  # of a side, as in a JPEG
@@ -107,7 +110,8 @@ def load_artifact(path: Path, labels: tuple[str, ...] = ()) -> Artifact:
     A cvimodel with a manifest beside it is read through that manifest. `labels`, when given,
     replace those of the manifest. The cvimodel's header is always checked.
 
-    Raises InputError when `path` is none of these, is damaged, or does not match its manifest.
+    Raises InputError when `path` is none of these, is damaged, or does not match its manifest, and
+    when `labels` are not as many as the model's classes.
     """
     if not path.exists():
         raise InputError(
@@ -122,7 +126,17 @@ def load_artifact(path: Path, labels: tuple[str, ...] = ()) -> Artifact:
     else:
         beside = path.with_suffix(".json")
         artifact = _from_manifest(beside) if _describes(beside, path) else _bare(path)
-    return dataclasses.replace(artifact, labels=labels) if labels else artifact
+    return _renamed(artifact, labels) if labels else artifact
+
+
+def _renamed(artifact: Artifact, labels: tuple[str, ...]) -> Artifact:
+    """Replace the class names. Raises InputError when the model has another number of classes."""
+    layout = artifact.read().layout
+    count = None if artifact.family == "raw" else class_count(layout)
+    # What looks like a pose model may be a detector: `camera.checks` explains that.
+    if count is not None and "pose" not in str(layout.family):
+        refuse_other_count(labels, count, artifact.labels, artifact.cvimodel.name)
+    return dataclasses.replace(artifact, labels=labels)
 
 
 def _manifest_in(folder: Path) -> Path:
@@ -140,9 +154,10 @@ def _manifest_in(folder: Path) -> Path:
 
 
 def _read_json(path: Path) -> Any:
+    text = read_text(path, "a manifest")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         raise InputError(
             f"{path} is not a readable manifest: {error}", "Run `recam convert` again."
         ) from error

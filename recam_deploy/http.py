@@ -19,16 +19,16 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError
 
+from .address import for_url
 from .deadline import Checks, within
 from .errors import (
     CameraApiError,
     CameraError,
-    CertificateError,
     ConnectionFailedError,
     InterruptedExchangeError,
     RedirectError,
 )
-from .tls import Trust, fingerprint_of, problems_of, speaks_http
+from .tls import Server, Trust, https_hint
 
 logger = logging.getLogger(__name__)
 
@@ -74,16 +74,28 @@ class Part:
 
 
 class _Adapter(HTTPAdapter):
-    """Connections that trust what a `Trust` says."""
+    """Connects to `host`, and trusts what `trust` says.
 
-    def __init__(self, trust: Trust) -> None:
+    No URL carries the scope of an IPv6 address (`%usb0`) through requests.
+    """
+
+    def __init__(self, host: str, trust: Trust | None) -> None:
+        self._host = f"[{host}]" if ":" in host else host
         self._trust = trust
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        options["ssl_context"] = self._trust.context()
-        options["assert_fingerprint"] = self._trust.fingerprint
+        if self._trust:
+            options["ssl_context"] = self._trust.context()
+            options["assert_fingerprint"] = self._trust.fingerprint
         super().init_poolmanager(*args, **options)
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:
+        """Return what requests would, with this host."""
+        parts, tls = super().build_connection_pool_key_attributes(request, verify, cert)
+        return {**parts, "host": self._host}, tls
 
 
 class HttpService:
@@ -109,7 +121,7 @@ class HttpService:
     ) -> None:
         self._host, self._port, self._trust = host, port, trust
         scheme = "https" if trust else "http"
-        self._base = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}{root}"
+        self._base = f"{scheme}://{for_url(host)}:{port}{root}"
         self._where = f"{what} ({host} port {port}{root and f', below {root}'})"
         self._timeout = timeout
         self._hint, self._settings = hint, settings
@@ -118,8 +130,10 @@ class HttpService:
     def _new_session(self) -> requests.Session:
         session = requests.Session()
         session.trust_env = False
+        adapter = _Adapter(self._host, self._trust)
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
         if self._trust:
-            session.mount("https://", _Adapter(self._trust))
             if self._trust.fingerprint:
                 session.verify = False
             elif self._trust.ca:
@@ -277,54 +291,23 @@ class HttpService:
     def _interrupted(self, reason: str, *, silent: bool = False) -> ConnectionFailedError:
         """Return the error for a connection that ended; look whether the port speaks TLS."""
         look = min(self._timeout, _LOOK_SECONDS)
-        if not self._trust and not silent and fingerprint_of(self._host, self._port, look):
+        if not self._trust and not silent and Server(self._host, self._port, look).fingerprint():
             return ConnectionFailedError(
                 f"{self._where} speaks TLS (https) on this port, and was spoken to in plain HTTP",
-                self._tls_hint(),
+                https_hint(self._settings),
             )
         return InterruptedExchangeError(
             f"the connection to {self._where} was lost ({reason})", self._hint
         )
 
-    def _tls_hint(self) -> str:
-        return (
-            f"Set {self._settings}https = true ({_variable(self._settings)}HTTPS=true)."
-            if self._settings
-            else "Check the port: recam speaks plain HTTP with this service."
-        )
-
     def _untrusted(self, error: requests.exceptions.SSLError) -> CameraError:
         """Return the error for a TLS connection that did not come about."""
         look = min(self._timeout, _LOOK_SECONDS)
-        shown = fingerprint_of(self._host, self._port, look)
-        if shown is None:
-            if speaks_http(self._host, self._port, look):
-                return ConnectionFailedError(
-                    f"{self._where} speaks plain HTTP on this port, not TLS (https)",
-                    f"Take {self._settings}https, _ca and _fingerprint out of the settings, or "
-                    f"check {self._settings}port.",
-                )
-            return InterruptedExchangeError(
-                f"no TLS connection to {self._where} can be made ({_reason(error)})", self._hint
-            )
-        if self._trust and self._trust.fingerprint and self._trust.fingerprint != shown:
-            return CertificateError(
-                f"the certificate of {self._where} is not the pinned one: its SHA-256 fingerprint "
-                f"is {shown}",
-                "Someone may be in between, or the certificate was renewed. If it was renewed, "
-                f"pin the new one: {_variable(self._settings)}FINGERPRINT={shown}",
-            )
         cause = next((e for e in _causes(error) if isinstance(e, SSLCertVerificationError)), None)
-        problem = f"TLS fails ({_reason(error)})"
-        if cause:
-            problem = ", and ".join(problems_of(cause, self._host, self._port, look))
-        return CertificateError(
-            f"{self._where} is not trusted: {problem}",
-            f"Its SHA-256 fingerprint is {shown}. Compare it on the camera (openssl x509 -noout "
-            "-fingerprint -sha256 -in its certificate). If it is the same, pin it with "
-            f"{_variable(self._settings)}FINGERPRINT={shown} (setting "
-            f"{self._settings}fingerprint), or name the authority that signed it with "
-            f"{self._settings}ca.",
+        server = Server(self._host, self._port, look, self._where, self._settings)
+        found = server.refusal(self._trust or Trust(), cause, _reason(error))
+        return found or InterruptedExchangeError(
+            f"no TLS connection to {self._where} can be made ({_reason(error)})", self._hint
         )
 
     def answers(self, path: str) -> bool:
@@ -344,11 +327,6 @@ class HttpService:
         if self._settings:
             hint += f" A slow one gets more time with the setting {self._settings}timeout."
         return InterruptedExchangeError(f"{self._where} did not answer within {seconds:g} s", hint)
-
-
-def _variable(settings: str) -> str:
-    """Return the beginning of the environment's names of settings: RECAM_NODE_RED_."""
-    return f"RECAM_{settings.partition('.')[2].upper()}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

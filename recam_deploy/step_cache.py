@@ -21,6 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .artifact import sha256_of
+from .documents import parse_json
 from .errors import CacheBusyError
 from .files import building
 from .progress import Progress, SilentProgress
@@ -188,6 +189,8 @@ class StepCache:
     def _build(folder: Path, build: Callable[[Path], None]) -> None:
         # The caller holds the step's lock, so an unfinished folder is that of a killed run.
         for leftover in (folder, *folder.parent.glob(f".{folder.name}-building-*")):
+            if leftover.is_symlink() or leftover.is_file():
+                leftover.unlink()
             shutil.rmtree(leftover, ignore_errors=True)
         with building(folder) as place:
             build(place)
@@ -198,8 +201,9 @@ class StepCache:
 
 def _is_whole(folder: Path) -> bool:
     try:
-        record = json.loads((folder / _RECORD).read_text())
+        record = parse_json((folder / _RECORD).read_bytes())
         files = record["files"].items()
         return all(sha256_of(folder / name) == digest for name, digest in files)
-    except (OSError, ValueError, KeyError, AttributeError):
+    # A record of another form, such as null or a list, is a damaged one.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import json
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from . import process
+from .documents import parse_json
 from .errors import VirtualCameraError
 from .ports import Port, probe_port
 from .progress import Progress
@@ -89,7 +89,7 @@ class VirtualCamera:
 def running(folder: Path) -> VirtualCamera | None:
     """Return the virtual camera that runs in `folder`; None when there is none."""
     try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        state = parse_json((folder / "state.json").read_bytes())
         camera = VirtualCamera(
             folder=folder,
             pid=int(state["pid"]),
@@ -220,7 +220,7 @@ def reads_fixed_ports(nodes: Path) -> bool:
     """
     for package in (nodes, nodes / "node-red-contrib-sscma"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            document = json.loads((package / "package.json").read_text(encoding="utf-8"))
+            document = parse_json((package / "package.json").read_bytes())
             major, minor = str(document["version"]).split(".")[:2]
             return (int(major), int(minor)) >= _BROWSER_READS
     return False

@@ -6,17 +6,16 @@ an interrupted run or another program's changes.
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from ..documents import parse_json
 from ..errors import CameraError, InputError, RecamError
 from ..progress import Progress
 from ..ssh.command import RemoteCommand
 from ..ssh.connection import Connection
-from ..ssh.scripts import load
 from .deployment import Deployment, apply
 from .deployment_plan import DeploymentPlan, plan_rollback, recorded_id
 from .facts import INFO_LIMIT, CameraFacts, KeptModel, gather_facts
@@ -93,7 +92,7 @@ def read_history(connection: Connection, paths: CameraPaths) -> History:
     """Read the history from the camera. Raises CameraError for an incomplete answer."""
     facts = gather_facts(connection, paths)
     nonce = f"recam-{secrets.token_hex(8)}"
-    command = RemoteCommand.script(load("list_history"), paths.history, nonce, str(INFO_LIMIT))
+    command = RemoteCommand.script("list_history", paths.history, nonce, str(INFO_LIMIT))
     result = connection.run(command, timeout=60, check=False)
     return parse_history(result.stdout, nonce, facts)
 
@@ -144,8 +143,8 @@ def _active_entry(facts: CameraFacts) -> HistoryEntry | None:
 def _name_and_labels(info: str) -> tuple[str, tuple[str, ...]]:
     """Read the name and the labels from a `model.json`; both empty where it is invalid."""
     try:
-        document = json.loads(info)
-    except (ValueError, RecursionError):
+        document = parse_json(info)
+    except ValueError:
         return "", ()
     if not isinstance(document, dict):
         return "", ()
@@ -157,7 +156,7 @@ def _name_and_labels(info: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _recorded_by(record: str) -> str:
-    by = json.loads(record).get("by")
+    by = parse_json(record).get("by")
     return "".join(c for c in by if c.isprintable()) if isinstance(by, str) else ""
 
 

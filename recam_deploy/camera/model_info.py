@@ -11,6 +11,7 @@ import json
 from typing import Any
 
 from ..artifact import Artifact
+from ..documents import parse_json
 
 _SERVICE_PATH = "/userdata/Models/model.cvimodel"
 """The active model, as the camera's own services name it."""
@@ -53,8 +54,8 @@ def info_text(artifact: Artifact) -> str:
 def same_info(text: str | None, wanted: str) -> bool:
     """Return whether the JSON of `text` equals that of `wanted`; False for None."""
     try:
-        return text is not None and bool(json.loads(text) == json.loads(wanted))
-    except (ValueError, RecursionError):
+        return text is not None and bool(parse_json(text) == parse_json(wanted))
+    except ValueError:
         return False
 
 

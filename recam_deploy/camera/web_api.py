@@ -7,10 +7,10 @@ second file and renames it, and checks nothing.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from ..documents import parse_json
 from ..errors import CameraApiError, ConnectionFailedError
 from ..http import HttpService, Part, Reply
 from ..progress import Step
@@ -40,8 +40,8 @@ class ActiveInfo:
     def parse(cls, text: str) -> ActiveInfo:
         """Parse the file's text; invalid JSON has neither name nor classes."""
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
+            value = parse_json(text)
+        except ValueError:
             value = None
         value = value if isinstance(value, dict) else {}
         name, classes = value.get("model_name"), value.get("classes")
@@ -69,7 +69,7 @@ class CameraApi:
 
     def __init__(self, camera: CameraSettings) -> None:
         self._http = HttpService(
-            str(camera.host),
+            camera.direct_host,
             camera.http_port,
             "the camera's web API",
             timeout=camera.timeout,

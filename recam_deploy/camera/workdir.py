@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ..errors import CameraError
 from ..ssh.command import RemoteCommand
 from ..ssh.connection import Connection
-from ..ssh.scripts import load
 
 if TYPE_CHECKING:
     from .facts import CameraFacts
@@ -33,7 +32,7 @@ def make_with_sudo(connection: Connection, folder: PurePosixPath) -> None:
 
     Raises CameraError when that fails, SudoError.
     """
-    command = RemoteCommand.script(load("make_folder"), folder, str(connection.uid))
+    command = RemoteCommand.script("make_folder", folder, str(connection.uid))
     result = connection.sudo(command, check=False)
     if not result.ok:
         raise CameraError(

@@ -63,7 +63,7 @@ def up(
     from .convert import print_missing_export
 
     terminal = Terminal(as_json=as_json)
-    settings = foreign.merge_flags(flags.merge_flags(camera.settings()))
+    settings = flags.merge_flags(camera.settings(), foreign)
     choice = None if no_flow else choose_flow(template and template.value, flow)
     smoke = prepare_smoke_test(settings, image, runner, output)
     if dry_run and (export := missing_export(settings, terminal, model, foreign.weights)):
@@ -71,7 +71,7 @@ def up(
         return
     source = as_onnx(settings, terminal, model, foreign.weights, trust=foreign.trust_model)
     conversion = prepare_conversion(
-        settings, source.onnx, model_output, flags.labels, source.export
+        settings, source.onnx, model_output, flags.labels, source.export, terminal
     )
     if dry_run:
         plan = plan_up(

@@ -10,9 +10,12 @@ from pathlib import Path
 from ..artifact import sha256_of
 from ..detection.pictures import read_picture
 from ..errors import InputError
+from ..files import read_text
 from ..mixed_precision.options import DEFAULT_EXPECTED_COS, DEFAULT_MIN_LAYER_COS, SearchOptions
 from ..network.model import Network, Preprocessing
+from ..progress import Progress
 from ..settings import ConvertSettings
+from ..step_cache import StepCache
 from ..toolchain import read_calibration_table
 from .calibration import CalibrationSet, read_calibration_set, read_data_list
 from .options import (
@@ -45,20 +48,22 @@ def check_channel_format(convert: ConvertSettings, network: Network) -> None:
         )
 
 
-def read_pictures(convert: ConvertSettings) -> CalibrationSet:
-    """Read the calibration pictures of the list `data_list`, else of the folder `dataset`.
+def read_pictures(
+    convert: ConvertSettings, cache: StepCache | None = None, progress: Progress | None = None
+) -> CalibrationSet:
+    """Choose the calibration pictures of the list `data_list`, else of `dataset`, and read them.
 
     Raises InputError when neither is named, and as `read_calibration_set`.
     """
     if convert.data_list:
-        return read_data_list(convert.data_list.expanduser(), convert.images)
+        return read_data_list(convert.data_list.expanduser(), convert.images, cache, progress)
     if convert.dataset is None:
         raise InputError(
             "no calibration pictures are named",
             "Give a folder of 50 to 200 pictures like those the camera will see: "
             "--calibration FOLDER.",
         )
-    return read_calibration_set(convert.dataset.expanduser(), convert.images)
+    return read_calibration_set(convert.dataset.expanduser(), convert.images, cache, progress)
 
 
 def read_options(
@@ -69,10 +74,10 @@ def read_options(
     Raises InputError for a table or picture that cannot be used, and when there are fewer pictures
     than `verify`.
     """
-    if convert.verify > len(pictures.paths):
+    count = len(pictures.pictures)
+    if convert.verify > count:
         raise InputError(
-            f"{convert.verify} pictures are to be verified, and there are only "
-            f"{len(pictures.paths)}",
+            f"{convert.verify} pictures are to be verified, and there are only {count}",
             "Add pictures to the calibration folder, or lower --verify.",
         )
     return ConversionOptions(
@@ -148,18 +153,16 @@ def _read_calibration_table(path: Path | None) -> str | None:
     path = path.expanduser()
     if not path.is_file():
         raise InputError(f"{path} does not exist", "Give a calibration table.")
+    text = read_text(path, "a calibration table")
     read_calibration_table(path)
-    return path.read_text(encoding="utf-8-sig")
+    return text
 
 
 def _read_quantize_table(path: Path | None) -> str | None:
     """Read an existing quantization table: on each line a tensor's name and BF16, F32 or INT8."""
     if path is None:
         return None
-    try:
-        text = path.expanduser().read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}", "Give a text file.") from error
+    text = read_text(path.expanduser(), "a quantization table")
     lines = [line.split() for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
     for words in lines:
         if len(words) != 2 or words[1] not in ("BF16", "F32", "INT8"):

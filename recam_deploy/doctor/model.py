@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from ..camera.firmware import FAMILY_SINCE, LAST_STRICT, numbers_of
 from ..camera.paths import CameraPaths
 from ..camera.web_api import ActiveInfo, CameraApi
 from ..cvimodel.classes import class_count
+from ..documents import parse_json
 from ..errors import CameraError, RecamError
 from ..flows.document import Node
 from ..flows.labels import disagreements
@@ -187,8 +187,8 @@ def _other_info(flow: Sequence[Node] | None) -> Check:
 
 def _json_object(text: str) -> dict[str, Any] | None:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = parse_json(text)
+    except ValueError:
         return None
     return value if isinstance(value, dict) else None
 

@@ -56,7 +56,7 @@ class Backups:
     def from_settings(cls, camera: CameraSettings) -> Backups:
         """Open the backups of the camera in the settings."""
         root = camera.flow_backups or default_flow_backups()
-        return cls(str(camera.host), camera.node_red_port, root)
+        return cls(f"{camera.host}{camera.node_red_root}", camera.node_red_port, root)
 
     def __init__(self, host: str, port: int, root: Path) -> None:
         plain = re.sub(r"[^A-Za-z0-9.-]", "_", host).strip(".") or "_"

@@ -110,7 +110,7 @@ class NodeRed:
         """
         tls = Trust(camera.node_red_ca, camera.node_red_fingerprint)
         return cls(
-            str(camera.host),
+            camera.direct_host,
             camera.node_red_port,
             NodeRedLogin.from_settings(camera),
             timeout=camera.timeout,

@@ -1,9 +1,9 @@
 """Turn the forms in which people keep flows into one list of nodes; pure functions.
 
 Taken are: the editor's export, one node, and the Admin API's answers to `GET /flows` (v1, v2) and
-`GET /flow/:id`. An export of selected nodes names a tab that is not in the file (`z`); the editor
-puts such nodes on the tab that is open. Here they get a tab of the file's name. Source: Node-RED
-4.1.0, packages/node_modules/@node-red/editor-client/src/js/nodes.js (`importNodes`),
+to `GET /flow/:id`. An export of selected nodes names a tab that is not in the file (`z`); the
+editor puts such nodes on the tab that is open. Here they get a tab of the file's name. Source:
+Node-RED 4.1.0, packages/node_modules/@node-red/editor-client/src/js/nodes.js (`importNodes`),
 .../runtime/lib/flows/index.js (`getFlow`).
 """
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import process
+from ..documents import parse_json
 from ..errors import ProcessError, ToolchainError
 from ..installed import Installed, size_of
 from ..progress import Progress, Step
@@ -88,7 +89,7 @@ def find(cache_dir: Path, environment: Environment, run: Run = process.run) -> P
     """Return the interpreter of an installed environment; None when there is none that starts."""
     place = root(cache_dir, environment)
     try:
-        manifest = json.loads((place / _MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_json((place / _MANIFEST).read_bytes())
         if manifest["digest"] != environment.digest:
             return None
         python = place / "env" / _OWN_PYTHON

@@ -8,7 +8,6 @@ import os
 import shutil
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 
 from .. import process
 from ..artifact import sha256_of
+from ..documents import ZIP_ERRORS, parse_json
 from ..errors import ExportError, ProcessError, UnsupportedModelError
 from ..network.float_model import FloatModel, relative_difference
 from ..progress import Progress
@@ -170,7 +170,7 @@ def _read_report(
     """
     try:
         with (work / _REPORT).open("rb") as file:
-            report = json.loads(file.read(_MOST_REPORT_BYTES))
+            report = parse_json(file.read(_MOST_REPORT_BYTES))
         if "error" in report:
             raise UnsupportedModelError(
                 f"{plan.model.path.name} cannot be exported: {report['error']}",
@@ -199,7 +199,7 @@ def _difference(model: Path, expected: Path) -> float | None:
             picture = np.asarray(arrays["input"], np.float32)
             count = len(arrays.files) - 1
             wanted = [np.asarray(arrays[f"output_{i}"], np.float32) for i in range(count)]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except ZIP_ERRORS as error:
         raise ExportError("the exporter's own results cannot be read", _EXPORT_YOURSELF) from error
     found = FloatModel(model).run(picture)
     if [array.size for array in found] != [array.size for array in wanted]:

@@ -8,7 +8,6 @@ are read from the pickle's opcodes; no object is built.
 from __future__ import annotations
 
 import io
-import json
 import pickletools
 import zipfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..documents import ZIP_ERRORS, parse_json
 from ..errors import InputError
 from .model import Refusal
 
@@ -31,16 +31,6 @@ _TO_TORCHSCRIPT = (
 # Packages whose classes hold only numbers; a checkpoint with no other class has no network.
 _PLAIN_MODULES = ("torch", "collections", "numpy", "_codecs", "builtins", "__builtin__", "argparse")
 _STRINGS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"})
-_READING_ERRORS = (
-    zipfile.BadZipFile,
-    OSError,
-    ValueError,
-    KeyError,
-    IndexError,
-    NotImplementedError,
-    RuntimeError,  # zipfile's, for encrypted entries
-    EOFError,
-)
 
 
 @dataclass(frozen=True)
@@ -67,7 +57,7 @@ def read_torch_file(path: Path) -> TorchFile:
             )
         with zipfile.ZipFile(path) as archive:
             return _read_archive(archive)
-    except _READING_ERRORS as error:
+    except ZIP_ERRORS as error:
         raise InputError(
             f"{path} is not a PyTorch file, or is cut short",
             "Copy it again; a PyTorch file is a zip archive that torch.save or torch.jit.save "
@@ -126,7 +116,7 @@ def _config(archive: zipfile.ZipFile, name: str | None) -> dict[str, Any]:
     """Read what Ultralytics adds to its TorchScript archives: task, image size, class names."""
     if name is None:
         return {}
-    config = json.loads(_read(archive, name, _MOST_CONFIG_BYTES))
+    config = parse_json(_read(archive, name, _MOST_CONFIG_BYTES))
     if not isinstance(config, dict):
         return {}
     return {key: config[key] for key in ("task", "imgsz", "names") if key in config}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +11,9 @@ from typing import Any
 
 from platformdirs import user_config_path
 
+from ..documents import parse_toml
 from ..errors import SettingsError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from ..files import decode_text
 
 FILE_NAME = "recam.toml"
 SIZE_LIMIT = 1 << 20
@@ -60,9 +56,10 @@ def read_file(path: Path) -> SettingsFile:
             data = file.read(SIZE_LIMIT + 1)
         if len(data) > SIZE_LIMIT:
             raise ValueError(f"it is larger than {SIZE_LIMIT} bytes")
-        document = tomllib.loads(data.decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        text = decode_text(data, f"{path} cannot be read", path, error=SettingsError)
+        document = parse_toml(text)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(
             f"{path} cannot be read: {reason}", "It must be a TOML file."
         ) from error

@@ -9,9 +9,8 @@ RECAM_HOST, `[convert] images` is RECAM_CONVERT_IMAGES. `settings.profiles` read
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from platformdirs import user_cache_path, user_config_path, user_data_path
@@ -21,102 +20,17 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveInt,
-    SecretStr,
     ValidationError,
 )
 
+from ..address import Address, parse_address
 from ..errors import SettingsError
 from ..redaction import keep_secret
 from . import profiles
+from .camera import ADDRESS, CameraSettings, Section, overlay, with_host
 from .file import FILE_NAME, SettingsFile, find_file, nearest, read_file
 
 __all__ = ["FILE_NAME", "CameraSettings", "ConvertSettings", "Settings", "load_settings"]
-
-
-class _Section(BaseModel):
-    """One table of the file; its environment variables begin with `prefix`."""
-
-    # Otherwise pydantic's errors show the value, which may be a secret.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    prefix: ClassVar[str]
-
-
-def _root(value: Any) -> Any:
-    """Return a path before those of the Admin API with a slash before and none behind."""
-    text = value.strip().strip("/") if isinstance(value, str) else value
-    if not isinstance(text, str) or not re.fullmatch(r"([A-Za-z0-9._~%-]+(/(?!$))?)*", text):
-        raise ValueError("give a path, such as /admin")
-    if ".." in text.split("/"):
-        raise ValueError("give a path without ..")
-    return f"/{text}" if text else ""
-
-
-def _fingerprint(value: Any) -> Any:
-    """Return a certificate's SHA-256 in 64 lower-case digits, as openssl and browsers show it."""
-    digits = re.sub(r"(?i)sha-?256|fingerprint|[\s:=]", "", str(value)).lower()
-    if not re.fullmatch("[0-9a-f]{64}", digits):
-        raise ValueError("give the certificate's SHA-256: 64 hexadecimal digits")
-    return digits
-
-
-_Root = Annotated[str, BeforeValidator(_root)]
-_Fingerprint = Annotated[str, BeforeValidator(_fingerprint)]
-
-
-class CameraSettings(_Section):
-    """The camera's address, paths and ports; the defaults are those of reCamera's OS.
-
-    Times are in seconds.
-    """
-
-    prefix: ClassVar[str] = "RECAM_"
-
-    host: str | None = None
-    port: int = Field(default=22, ge=1, le=65535)
-    user: str = "recamera"
-    password: SecretStr | None = None
-    keyring: bool = False
-    key: Path | None = None
-    models: PurePosixPath = PurePosixPath("/userdata/Models")
-    work: PurePosixPath = PurePosixPath("/userdata/recam")
-    runner: PurePosixPath = PurePosixPath("/home/recamera/sscma-model")
-    library_path: str = (
-        "/lib:/usr/lib:/usr/lib64:/mnt/system/lib:/mnt/system/usr/lib:/mnt/system/usr/lib/3rd"
-    )
-    system: PurePosixPath = PurePosixPath("/")
-    history: int = Field(default=3, ge=0, le=50)
-    known_hosts: Path | None = None
-    flow_backups: Path | None = None
-    timeout: float = Field(default=15.0, gt=0)
-    run_timeout: float = Field(default=120.0, gt=0)
-    http_port: int = Field(default=80, ge=1, le=65535)
-    mqtt_port: int = Field(default=1883, ge=1, le=65535)
-    node_red_port: int = Field(default=1880, ge=1, le=65535)
-    preview_port: int = Field(default=8090, ge=1, le=65535)
-    node_red_root: _Root = ""
-    node_red_https: bool = False
-    node_red_ca: Path | None = None
-    node_red_fingerprint: _Fingerprint | None = None
-    node_red_timeout: float = Field(default=180.0, gt=0)
-    node_red_user: str | None = None
-    node_red_password: SecretStr | None = None
-    node_red_token: SecretStr | None = None
-    node_red_basic_user: str | None = None
-    node_red_basic_password: SecretStr | None = None
-
-    @property
-    def node_red_tls(self) -> bool:
-        """Whether Node-RED is spoken to over TLS."""
-        return self.node_red_https or bool(self.node_red_ca or self.node_red_fingerprint)
-
-    @property
-    def editor(self) -> str:
-        """The URL of the camera's Node-RED editor."""
-        host = str(self.host)
-        scheme = "https" if self.node_red_tls else "http"
-        address = f"[{host}]" if ":" in host else host
-        return f"{scheme}://{address}:{self.node_red_port}{self.node_red_root}"
 
 
 def _split(value: Any) -> Any:
@@ -137,6 +51,12 @@ def _square(value: Any) -> Any:
     return sides * 2 if isinstance(sides, list) and len(sides) == 1 else sides
 
 
+def _host_alone(value: Any) -> Any:
+    """Return the plain host of an address."""
+    return parse_address(value).host if isinstance(value, str) else value
+
+
+_PlainHost = Annotated[str, BeforeValidator(_host_alone)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 # The compiler's scripts paste these into a command line for a shell.
@@ -149,7 +69,7 @@ _Size = Annotated[tuple[PositiveInt, PositiveInt], BeforeValidator(_square)]
 _Shapes = Annotated[tuple[tuple[PositiveInt, ...]], BeforeValidator(_nested)]
 
 
-class ConvertSettings(_Section):
+class ConvertSettings(Section):
     """The settings of a conversion, and the least agreement with the float model.
 
     Names are those of the compiler's tools where there is one; README.md here explains each.
@@ -212,7 +132,7 @@ class ConvertSettings(_Section):
     op_divide: bool = False
 
 
-class DiscoverSettings(_Section):
+class DiscoverSettings(Section):
     """The fixed addresses that `recam discover` checks ("" for none), and its times in seconds.
 
     `interface` is the address of the network interface to use for mDNS; None for all.
@@ -220,14 +140,14 @@ class DiscoverSettings(_Section):
 
     prefix: ClassVar[str] = "RECAM_DISCOVER_"
 
-    usb: str = "192.168.42.1"
-    access_point: str = "192.168.16.1"
+    usb: _PlainHost = "192.168.42.1"
+    access_point: _PlainHost = "192.168.16.1"
     interface: str | None = None
     seconds: float = Field(default=3.0, gt=0, le=60)
     connect_timeout: float = Field(default=1.0, gt=0, le=30)
 
 
-class GeneralSettings(_Section):
+class GeneralSettings(Section):
     """The settings outside of any table."""
 
     prefix: ClassVar[str] = "RECAM_"
@@ -251,7 +171,7 @@ class Settings(BaseModel):
     file: Path | None
     profile: str | None = None
 
-    tables: ClassVar[Mapping[str, type[_Section]]] = {
+    tables: ClassVar[Mapping[str, type[Section]]] = {
         "camera": CameraSettings,
         "convert": ConvertSettings,
         "discover": DiscoverSettings,
@@ -271,9 +191,15 @@ class Settings(BaseModel):
         for table, flags in tables.items():
             section = getattr(self, table)
             given = {name: value for name, value in flags.items() if value is not None}
-            changed[table] = _validated(
-                type(section), table, dict(section) | given, "the command line"
-            )
+            if not given:
+                continue
+            if isinstance(section, CameraSettings):
+                given = overlay(section.given, with_host(given, "--{}".format))
+            else:
+                given = dict(section) | given
+            changed[table] = _validated(type(section), table, given, "the command line")
+            if table == "camera" and flags.get("host") is None:
+                changed[table] = changed[table].with_ssh(section.ssh)
         return self.model_copy(update=changed)
 
 
@@ -288,40 +214,48 @@ def default_flow_backups() -> Path:
 
 
 def load_settings(
-    environment: Mapping[str, str] | None = None, camera: str | None = None
+    environment: Mapping[str, str] | None = None,
+    camera: str | None = None,
+    flags: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Read the settings file, if any, and the environment.
+    """Read the settings file, if any, and the environment; `flags` override the camera's.
 
     `camera` names one of the file's cameras, as `--camera` does, and overrides RECAM_CAMERA. The
     table of a camera named so overrides the environment, which may be meant for another one.
 
     Raises SettingsError for a named file that is missing, is not TOML, or holds an unknown key, a
-    value of the wrong type, or a refused secret; and for an unknown camera.
+    value of the wrong type, or a refused secret; for an unknown camera, and for a flag's value that
+    is out of range.
     """
     environment = os.environ if environment is None else environment
     path = find_file(environment)
     file = read_file(path) if path else SettingsFile()
-    document = file.document
+    general = {key: value for key, value in file.document.items() if key not in Settings.tables}
+    loose = _section(GeneralSettings, "", general, path, environment)
     profile = camera or environment.get(profiles.VARIABLE) or None
-    tables = profiles.split(document.get("camera", {}), CameraSettings.model_fields)
-    _from_file(CameraSettings, "camera", tables.common, path)
-    for name in tables.cameras:
-        _from_file(CameraSettings, f"camera.{name}", tables.table(name), path)
-    document = {**document, "camera": tables.table(profile, path)}
-    overridden = tables.cameras.get(camera, {}) if camera else {}
+    chosen = profiles.choose(
+        _table(file.document, "camera", path),
+        file,
+        environment,
+        profile,
+        insisted=loose.secrets_in_file,
+    )
+    for name, values in chosen.tables.items():
+        _check_file(CameraSettings, name, values, path)
+    document = {**file.document, "camera": chosen.values}
+    overridden = chosen.own if camera else {}
     left = {key: value for key, value in environment.items() if not _sets_field(key, overridden)}
-    for field, secret in profiles.own_secrets(profile, tables.cameras, environment).items():
-        left[CameraSettings.prefix + field.upper()] = secret
-    general = {key: value for key, value in document.items() if key not in Settings.tables}
+    for field, value in chosen.secrets.items():
+        left[CameraSettings.prefix + field.upper()] = value
     sections: dict[str, Any] = {
-        name: _section(cls, name, document.get(name, {}), path, left)
+        name: _section(cls, name, _table(document, name, path), path, left)
         for name, cls in Settings.tables.items()
     }
-    loose = _section(GeneralSettings, "", general, path, environment)
-    profiles.refuse_secrets(tables, file, insisted=loose.secrets_in_file)
     for field in profiles.SECRETS:
-        keep_secret(getattr(sections["camera"], field))
-    return Settings(**sections, general=loose, file=path, profile=profile)
+        if secret := getattr(sections["camera"], field):
+            keep_secret(secret)
+    loaded = Settings(**sections, general=loose, file=path, profile=profile)
+    return loaded.with_flags(camera=flags) if flags else loaded
 
 
 def _sets_field(variable: str, fields: Mapping[str, Any]) -> bool:
@@ -330,29 +264,45 @@ def _sets_field(variable: str, fields: Mapping[str, Any]) -> bool:
     return any(name == CameraSettings.prefix + field.upper() for field in fields)
 
 
-_S = TypeVar("_S", bound=_Section)
+_S = TypeVar("_S", bound=Section)
+
+
+def _table(document: Mapping[str, Any], name: str, path: Path | None) -> Mapping[str, Any]:
+    found = document.get(name, {})
+    if not isinstance(found, Mapping):
+        raise SettingsError(f"`{name}` in {path} must be a table", f"Write it as [{name}].")
+    return found
 
 
 def _section(
-    cls: type[_S], table: str, values: Any, path: Path | None, environment: Mapping[str, str]
+    cls: type[_S],
+    table: str,
+    values: Mapping[str, Any],
+    path: Path | None,
+    environment: Mapping[str, str],
 ) -> _S:
-    from_file = _from_file(cls, table, values, path)
+    _check_file(cls, table, values, path)
     found = {field: _variable(cls, field, environment) for field in cls.model_fields}
     variables = {field: name for field, name in found.items() if name}
     given = {field: environment[name] for field, name in variables.items()}
-    return _validated(cls, table, dict(from_file) | given, variables)
+    if issubclass(cls, CameraSettings):
+        both = overlay(values, with_host(given, variables.__getitem__))
+    else:
+        both = {**values, **given}
+    return _validated(cls, table, both, variables)
 
 
-def _from_file(cls: type[_S], table: str, values: Any, path: Path | None) -> _S:
-    if not isinstance(values, dict):
-        raise SettingsError(f"`{table}` in {path} must be a table", f"Write it as [{table}].")
+def _check_file(
+    cls: type[Section], table: str, values: Mapping[str, Any], path: Path | None
+) -> None:
+    """Raise SettingsError for an unknown key or an invalid value in a table of the file."""
     for key in values:
-        if key not in cls.model_fields:
+        if key not in cls.model_fields and not isinstance(values[key], Address):
             raise _unknown_key(table, key, str(path))
-    return _validated(cls, table, values, str(path))
+    _validated(cls, table, values, str(path))
 
 
-def _variable(cls: type[_Section], field: str, environment: Mapping[str, str]) -> str | None:
+def _variable(cls: type[Section], field: str, environment: Mapping[str, str]) -> str | None:
     """Find the variable that sets a field; Node-RED's may begin with RECAM_NODERED_."""
     name = cls.prefix + field.upper()
     spelled = (name, name.replace("NODE_RED", "NODERED"))
@@ -367,9 +317,12 @@ def _validated(
     Raises SettingsError for an invalid value.
     """
     try:
-        return cls(**values)
+        section = cls(**values)
     except ValidationError as error:
         raise _invalid(error, table, where) from error
+    if isinstance(section, CameraSettings) and ADDRESS in values:
+        section.remember(values[ADDRESS])
+    return section
 
 
 def _unknown_key(table: str, key: str, where: str) -> SettingsError:

@@ -1,4 +1,4 @@
-"""Build commands for the camera's shell, with every argument quoted.
+"""Build commands for the camera's shell, with every argument quoted; load the scripts they run.
 
 Every word of a remote command line goes through `quote`, the only function here that quotes. It
 does not keep a program from reading a word with a leading `-` as an option: callers give absolute
@@ -8,19 +8,28 @@ paths, or `--` where the program knows it.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ..errors import InputError
 from ..redaction import command_text
+from ..resources import resource
 
 Word = str | PurePosixPath
 SCRIPT = "a script of recam"
+_SHARED = ". ./lib.sh\n"
+# The text is sent with each command, so comments would cost time.
+_COMMENT = re.compile(r"^[ \t]*#.*\n", re.MULTILINE)
 
 
 class Script(str):
-    """The text of a shell script, with the name of its file for logs."""
+    """The text of a shell script, with the name of its file for logs.
+
+    Paths and names are given to a script as arguments, never as part of its text.
+    """
 
     __slots__ = ("file_name",)
 
@@ -30,6 +39,24 @@ class Script(str):
         return made
 
     file_name: str
+
+
+@functools.cache
+def load(name: str) -> Script:
+    """Read the script `name` of `device/on_camera/`, which runs in busybox and in coreutils alike.
+
+    The shared functions are inserted and the comments removed. Raises FileNotFoundError when the
+    installation is incomplete.
+    """
+    text = _read(name)
+    if _SHARED in text:
+        text = text.replace(_SHARED, _read("lib"))
+    return Script(text.strip(), f"{name}.sh")
+
+
+def _read(name: str) -> str:
+    path = resource(f"device/on_camera/{name}.sh")
+    return _COMMENT.sub("", path.read_text(encoding="utf-8"))
 
 
 def quote(word: Word) -> str:
@@ -80,8 +107,13 @@ class RemoteCommand:
         return cls(texts, logged=texts)
 
     @classmethod
-    def script(cls, text: str, *arguments: Word) -> RemoteCommand:
-        """Make a command that runs a shell script; its arguments are `$1`, `$2` ...
+    def script(cls, name: str, *arguments: Word) -> RemoteCommand:
+        """Make a command that runs the script `name`, as `load` reads it; see `shell`."""
+        return cls.shell(load(name), *arguments)
+
+    @classmethod
+    def shell(cls, text: str, *arguments: Word) -> RemoteCommand:
+        """Make a command that runs a shell script's text; its arguments are `$1`, `$2` ...
 
         They are never part of its text, so the shell does not parse them.
         """

@@ -7,25 +7,27 @@ ConnectionFailedError.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pydantic import SecretStr
 
-from ..errors import ConnectionFailedError, SettingsError
+from ..errors import AuthenticationError, ConnectionFailedError, SettingsError
 from ..progress import Step
 from ..settings import CameraSettings
-from .auth import Keys, PasswordAnswer, PasswordOnce, SshLogin
+from .auth import PasswordAnswer, PasswordOnce, SshLogin
 from .background import BackgroundProcess
 from .command import RemoteCommand, to_wire
 from .download import fetch
-from .files import SHORT_SECONDS, RemoteFiles
+from .greeting import Link
+from .keys import Keys
 from .known_hosts import Confirm
-from .scripts import load
 from .session import (
     GRACE_SECONDS,
+    SHORT_SECONDS,
     CommandSession,
     Input,
     ProbeSession,
@@ -33,17 +35,20 @@ from .session import (
     TransferMonitor,
 )
 from .sudo import SudoSession
-from .tcp import STALL_SECONDS, connection_lost, silence
+from .tcp import STALL_SECONDS, connection_lost, reason_of
 from .transport import (
     BROKEN,
     BaseTransport,
     Key,
     ParamikoBackend,
+    Transport,
     agent_keys,
-    as_connection_failed,
+    identity,
     load_key,
     open_transport,
+    open_tunnel,
 )
+from .upload import Chunk, upload
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +59,13 @@ def connect(
     password: PasswordAnswer | SecretStr | None = None,
     accept_host_key: bool = False,
     confirm: Confirm | None = None,
+    on_silence: Callable[[], None] | None = None,
 ) -> Connection:
     """Connect and log in: offer the keys of files and agent first, then the password once.
 
     `password` may be a function: it is called at most once, when a password is needed (to log in
-    or, later, for sudo). `confirm` is asked whether to trust an unknown host key.
+    or, later, for sudo). `confirm` is asked whether to trust an unknown host key. `on_silence` is
+    called when the port does not answer for a moment. Jump hosts get keys only.
 
     Raises ConnectionFailedError, HostKeyError (before anything secret is sent), or
     AuthenticationError; SettingsError when no camera is named or the key file cannot be used.
@@ -67,27 +74,75 @@ def connect(
         raise SettingsError(
             "no camera is named", "Give --host, for example --host 192.168.42.1 over USB."
         )
-    silence("paramiko")
     began = time.monotonic()
     logger.debug("connecting to %s port %d", camera.host, camera.port)
-    login: SshLogin[Key] = SshLogin(camera.host, camera.user, PasswordOnce(password))
-    keys = Keys(camera.key, load_key, agent_keys)
-    transport = open_transport(camera, accept_host_key, confirm)
-    try:
-        if not login.with_keys(ParamikoBackend(transport, camera.user), keys):
-            if not transport.is_active():
-                # Each refused key counts as a failure, and servers disconnect after a few.
-                transport = open_transport(camera, accept_host_key, confirm)
-            login.with_password(ParamikoBackend(transport, camera.user), keys.notes)
-    except BaseException:
-        transport.close()
-        raise
+    with contextlib.ExitStack() as stack:
+        jump = _jump(camera, accept_host_key, confirm)
+        if jump:
+            stack.enter_context(jump)
+
+        def open_one() -> Transport:
+            link = jump.tunnel(camera) if jump else None
+            transport = open_transport(camera, accept_host_key, confirm, link, on_silence)
+            stack.callback(transport.close)
+            return transport
+
+        login: SshLogin[Key] = SshLogin(camera.host, camera.user, PasswordOnce(password))
+        transport = _log_in(camera, login, open_one)
+        stack.pop_all()
     transport.set_keepalive(5)
     logger.info("logged in as %s, %.3f s", camera.user, time.monotonic() - began)
-    return Connection(transport, camera, login)
+    return Connection(transport, camera, login, jump)
 
 
-class Connection(RemoteFiles):
+def _log_in(
+    camera: CameraSettings, login: SshLogin[Key], open_one: Callable[[], Transport]
+) -> Transport:
+    """Log in over one connection, or several: servers hang up after a few refused keys."""
+
+    def reopen() -> ParamikoBackend:
+        try:
+            return ParamikoBackend(open_one(), camera.user)
+        except ConnectionFailedError as error:
+            raise login.shut_out(error) from error
+
+    backend = ParamikoBackend(open_one(), camera.user)
+    chosen = Keys(camera, load_key, agent_keys, identity)
+    keys = iter(chosen)
+    while not login.with_keys(backend, keys):
+        if login.may_go_on(backend):
+            backend = reopen()
+            continue
+        if backend.closed_by_server:
+            login.left_untried(sum(1 for _ in keys))
+            backend = reopen()
+        login.with_password(backend, chosen.notes)
+        break
+    return backend.transport
+
+
+def _jump(camera: CameraSettings, accept: bool, confirm: Confirm | None) -> Connection | None:
+    """Log in to the last jump host before a camera, through those before it; None without one."""
+    if not camera.ssh.jumps:
+        return None
+    *before, last = camera.ssh.jumps
+    reached = last.with_ssh(dataclasses.replace(last.ssh, jumps=tuple(before)))
+    try:
+        return connect(reached, accept_host_key=accept, confirm=confirm)
+    except ConnectionFailedError as error:
+        raise ConnectionFailedError(
+            f"the jump host of {camera.ssh.alias}: {error.message}",
+            f"Try it alone: ssh {last.user}@{last.ssh.alias} -p {last.port}",
+        ) from error
+    except AuthenticationError as error:
+        raise AuthenticationError(
+            f"the jump host {error.message}",
+            "recam logs in to a jump host with a key only: add yours to the SSH agent (ssh-add), "
+            "or name it there as IdentityFile in ~/.ssh/config.",
+        ) from error
+
+
+class Connection:
     """An SSH login on a camera; a context manager that closes it.
 
     Every method raises ConnectionFailedError when the connection is lost, and CameraError when a
@@ -96,13 +151,24 @@ class Connection(RemoteFiles):
     """
 
     def __init__(
-        self, transport: BaseTransport, camera: CameraSettings, login: SshLogin[Key]
+        self,
+        transport: BaseTransport,
+        camera: CameraSettings,
+        login: SshLogin[Key],
+        jump: Connection | None = None,
     ) -> None:
         self._transport = transport
+        self._jump = jump
         self._camera = camera
         self._password = login.password
         self.auth_methods = login.offered
         self._known_abilities: tuple[int, tuple[str, ...]] | None = None  # until the first command
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def host(self) -> str:
@@ -119,6 +185,12 @@ class Connection(RemoteFiles):
         if self._transport.is_active():
             logger.info("disconnected from %s", self.host)
         self._transport.close()
+        if self._jump:
+            self._jump.close()
+
+    def tunnel(self, camera: CameraSettings) -> Link:
+        """Connect from this host to a camera's SSH server. Raises ConnectionFailedError."""
+        return open_tunnel(self._transport, camera)
 
     def run(
         self,
@@ -179,15 +251,18 @@ class Connection(RemoteFiles):
 
         It then has GRACE_SECONDS to end by itself before its channel is closed.
         """
-        with as_connection_failed(f"running {command.name}"):
+        line, described = to_wire(command.render()), command.described()
+        try:
             channel = self._transport.open_session(timeout=SHORT_SECONDS)
             channel.settimeout(STALL_SECONDS)
             try:
-                channel.exec_command(to_wire(command.render()))
+                channel.exec_command(line)
             except BaseException:
                 channel.close()
                 raise
-        logger.info("%s: runs in the background", command.described())
+        except BROKEN as error:
+            raise connection_lost(f"running {command.name}", reason_of(error)) from error
+        logger.info("%s: runs in the background", described)
         began = time.monotonic()
         try:
             yield BackgroundProcess(channel)
@@ -200,14 +275,60 @@ class Connection(RemoteFiles):
             status = channel.recv_exit_status() if channel.exit_status_ready() else "none"
             channel.close()
             spent = time.monotonic() - began
-            logger.info("%s: exit code %s, %.3f s", command.described(), status, spent)
+            logger.info("%s: exit code %s, %.3f s", described, status, spent)
+
+    def upload(
+        self, data: bytes, path: PurePosixPath, *, mode: int = 0o644, step: Step | None = None
+    ) -> int:
+        """Write `data` to the file `path`, replacing it; return the number of bytes.
+
+        `step` shows the bytes sent. Raises CameraError with the camera's own message (such as "No
+        space left on device") when it cannot store them; the file is removed then. A lost
+        connection leaves a part of it, so check its hash afterwards.
+        """
+
+        def write(chunk: Chunk) -> Result:
+            words = (path, f"{mode:o}", str(chunk.offset), chunk.form)
+            return self.run(
+                RemoteCommand.script("store", *words),
+                stdin=chunk.input,
+                timeout=chunk.seconds,
+                monitor=chunk.monitor,
+            )
+
+        upload(data, 0, write, f"uploading {path.name}", step)
+        return len(data)
 
     def download(
         self, path: PurePosixPath, local: Path, *, limit: int, step: Step | None = None
     ) -> int:
-        """Download a file over scp; see `RemoteFiles.download`."""
-        with as_connection_failed(f"downloading {path.name}"):
+        """Download the file `path` to `local`, replacing it in one step; return its size in bytes.
+
+        Raises CameraError when it does not exist or is larger than `limit` bytes; `local` stays as
+        it was then. The caller checks its contents.
+        """
+        try:
             return fetch(self._transport, path, local, limit, step)
+        except BROKEN as error:
+            raise connection_lost(f"downloading {path.name}", reason_of(error)) from error
+
+    def sha256(self, path: PurePosixPath) -> str | None:
+        """Hash a file on the camera: its sha256 in hex; None where there is no such file."""
+        output = self.run(RemoteCommand.script("sha256", path), timeout=60).stdout.strip()
+        return None if output == "absent" else output
+
+    def exists(self, path: PurePosixPath) -> bool:
+        """Return whether a file or folder of that name exists."""
+        return self.run(RemoteCommand.of("test", "-e", path), check=False).ok
+
+    def remove(self, *paths: PurePosixPath) -> None:
+        """Remove files and folders, and ignore those that do not exist."""
+        if paths:
+            self.run(RemoteCommand.of("rm", "-rf", "--", *paths))
+
+    def make_dir(self, path: PurePosixPath) -> None:
+        """Make a folder and its parents; do nothing when it exists."""
+        self.run(RemoteCommand.of("mkdir", "-p", "--", path))
 
     @property
     def uid(self) -> int:
@@ -225,14 +346,16 @@ class Connection(RemoteFiles):
 
         The connection counts as lost when the camera does not even end a program that overran.
         """
-        logger.debug("%s started", session.described())
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s started", session.described())
         ended = "failed"
         try:
-            status = self._run_once(session, session.doing)
+            status = self._run_once(session)
             ended = "timed out and was ended" if status is None else f"exit code {status}"
             if status is None:
-                end = RemoteCommand.script(load("end_process"), str(session.pid or ""))
-                if self._run_once(CommandSession(end, seconds=0), session.doing) is None:
+                end = RemoteCommand.script("end_process", str(session.pid or ""))
+                ending = CommandSession(end, seconds=0, monitor=TransferMonitor(session.doing))
+                if self._run_once(ending) is None:
                     raise connection_lost(session.doing, "the camera does not answer")
         except BaseException as error:
             ended = f"failed: {error or type(error).__name__}"
@@ -243,9 +366,9 @@ class Connection(RemoteFiles):
             session.log(ended)
         return session.conclude(status, check=check)
 
-    def _run_once(self, session: CommandSession, doing: str) -> int | None:
+    def _run_once(self, session: CommandSession) -> int | None:
         """Run a session once; return its exit status, -1 for a signal, None for a time-out."""
-        with as_connection_failed(doing):
+        try:
             channel = self._transport.open_session(timeout=min(session.timeout, SHORT_SECONDS))
             try:
                 channel.exec_command(session.line())
@@ -253,6 +376,8 @@ class Connection(RemoteFiles):
                 status = channel.exit_status
             finally:
                 channel.close()
+        except BROKEN as error:
+            raise connection_lost(session.doing, reason_of(error)) from error
         if finished and status == -1 and not self._transport.is_active():
-            raise connection_lost(doing)
+            raise connection_lost(session.doing)
         return status if finished else None

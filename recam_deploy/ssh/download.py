@@ -38,7 +38,7 @@ class Transport(Protocol):
 def fetch(
     transport: Transport, path: PurePosixPath, local: Path, limit: int, step: Step | None
 ) -> int:
-    """Download a file as `RemoteFiles.download` promises.
+    """Download a file as `Connection.download` promises.
 
     It is written beside `local`, and renamed when it is complete. Raises CameraError, and
     ConnectionFailedError or paramiko's exceptions for a lost connection.

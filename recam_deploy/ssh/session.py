@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ..errors import CameraError
+from ..errors import AuthenticationError, CameraError
+from .auth import says_expired
 from .command import RemoteCommand, to_wire
-from .scripts import load
 
 logger = logging.getLogger(__name__)
 
 OUTPUT_LIMIT = 4 << 20  # bytes of stdout and stderr together that are kept
+SHORT_SECONDS = 30.0  # for commands that only read or rename
 GRACE_SECONDS = 6.0  # for the camera's own `timeout` to act before we close the channel
 TAIL_LIMIT = 600  # characters of a program's last lines in a message
 _CHUNK = 32768  # the most that servers take in one packet
@@ -59,7 +60,6 @@ class TooMuchOutputError(CameraError):
 class Result:
     """A command's exit status, output and duration in seconds; -1 for a signal."""
 
-    command: str
     exit_status: int
     stdout: str
     stderr: str
@@ -130,7 +130,7 @@ class CommandSession:
         self._stdout = bytearray()
         self._stderr = bytearray()
         self._tag = f"recam-pid-{secrets.token_hex(8)}="
-        self._tag_pattern = re.compile(re.escape(to_wire(self._tag)) + rb"(\d{1,9});")
+        self._tag_pattern = re.compile(self._tag.encode() + rb"(\d{1,9});")
         self._untagged = b""
 
     @property
@@ -148,7 +148,7 @@ class CommandSession:
 
         It prints its process id on stderr first, so that the program can be ended by it.
         """
-        announced = RemoteCommand.script(load("announce_pid"), self._tag, *self.limited().words)
+        announced = RemoteCommand.script("announce_pid", self._tag, *self.limited().words)
         return to_wire(announced.render())
 
     def limited(self) -> RemoteCommand:
@@ -292,7 +292,6 @@ class CommandSession:
     def result(self, exit_status: int) -> Result:
         """Build the result from the collected output."""
         return Result(
-            self.command.render(),
             exit_status,
             text_of(self._stdout),
             text_of(self._stderr if self.pid else self._untagged),
@@ -329,7 +328,7 @@ class ProbeSession(CommandSession):
     def limited(self) -> RemoteCommand:
         """Return the command behind `introduce.sh`, which applies the time limit."""
         seconds = _whole(self.seconds)
-        return RemoteCommand.script(load("introduce"), self._tag, seconds, *self.command.words)
+        return RemoteCommand.script("introduce", self._tag, seconds, *self.command.words)
 
     def result(self, exit_status: int) -> Result:
         """Build the result without that line. Raises CameraError when the line is another."""
@@ -348,6 +347,12 @@ def parse_introduction(line: str, token: str) -> tuple[int, tuple[str, ...]]:
     what the script prints for `token`.
     """
     words = line.split()
+    if says_expired(line):
+        raise AuthenticationError(
+            "the camera demands a new password: the old one has expired",
+            "Log in once by hand (ssh), set a new one, and give recam that one. The first login to "
+            "the camera's web page changes it too.",
+        )
     if (
         len(words) != 3
         or words[0] != token

@@ -7,7 +7,6 @@ each release of recam. Its tag holds the hash of all that it is built from.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shlex
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import process
+from ..documents import parse_json
 from ..errors import ProcessError, ToolchainError
 from ..progress import Progress, Step
 from .docker import DOCKER, INSIDE, PLATFORM, DockerToolchain, Engine
@@ -165,7 +165,10 @@ class _Client:
         )
         if done.returncode != 0:
             raise docker_error("Docker cannot be used", done)
-        security = json.loads(done.stdout or "null") or []
+        try:
+            security = parse_json(done.stdout or "null") or []
+        except ValueError as error:
+            raise docker_error("Docker cannot be used", done) from error
         return Engine.with_security(security, os.getuid(), os.getgid())
 
     def has(self, image: str) -> bool:

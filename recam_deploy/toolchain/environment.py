@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import process
+from ..documents import parse_json
 from ..errors import ProcessError, ToolchainError
 from ..installed import Installed, size_of
 from ..progress import Progress
@@ -62,7 +62,7 @@ def find(cache_dir: Path, run: Run = process.run) -> Toolchain | None:
 
 def _read_manifest(root: Path) -> dict[str, str] | None:
     try:
-        manifest = json.loads((root / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_json((root / MANIFEST).read_bytes())
     except (OSError, ValueError):
         return None
     if not isinstance(manifest, dict) or manifest.get("lock") != lock_digest():
@@ -85,6 +85,8 @@ def ensure(
     """
     check_host(host)
     _check_path(cache_dir)
+    if found := find(cache_dir, run):
+        return found
     environ = os.environ if environ is None else environ
 
     def make(folder: Path) -> None:

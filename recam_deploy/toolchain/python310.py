@@ -6,7 +6,6 @@ Each candidate is run before it is accepted: a `python3.10` on PATH may be a pye
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .. import process
+from ..documents import parse_json
 from ..errors import ProcessError, ToolchainError
 from ..progress import Progress, Step
 
@@ -99,8 +99,8 @@ def probe(path: Path, run: Run = process.run) -> Interpreter | None:
     except ProcessError:
         return None
     try:
-        facts = json.loads(done.stdout) if done.returncode == 0 else None
-    except json.JSONDecodeError:
+        facts = parse_json(done.stdout) if done.returncode == 0 else None
+    except ValueError:
         return None
     if not isinstance(facts, dict):
         return None

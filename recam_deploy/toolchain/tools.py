@@ -15,6 +15,7 @@ from os import environ as _os_environ
 from pathlib import Path
 
 from .. import process
+from ..documents import ZIP_ERRORS
 from ..errors import CompilationError, ProcessError, RecamError
 from ..progress import Progress, Step
 from .compiler import Compiler
@@ -204,7 +205,7 @@ def check_npz(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
             count = len(archive.namelist())
-    except (OSError, zipfile.BadZipFile) as error:
+    except ZIP_ERRORS as error:
         raise CompilationError(f"{path.name} is missing or damaged") from error
     if damaged is not None or count == 0:
         raise CompilationError(f"{path.name} is damaged or empty")

@@ -13,12 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from ..artifact import Artifact, load_artifact
 from ..camera.checks import (
-    check_artifact,
-    check_read_right,
+    check_before_connecting,
     decoded_family,
-    live_format_warning,
-    live_rows_warning,
-    swapped_scales_warning,
 )
 from ..camera.deployment import Deployment, TrialResult, apply, in_place
 from ..camera.deployment_plan import DeploymentPlan, plan_deployment
@@ -91,11 +87,8 @@ def check_deployable(artifact: Artifact, interaction: Interaction) -> Artifact:
 
     Raises InputError when the camera would refuse or misread it.
     """
-    check_artifact(artifact)
-    check_read_right(artifact)
-    for warns in (live_rows_warning, live_format_warning, swapped_scales_warning):
-        if warning := warns(artifact):
-            interaction.warn(warning)
+    for warning in check_before_connecting(artifact):
+        interaction.warn(warning)
     return artifact
 
 

@@ -15,6 +15,7 @@ from ..camera.facts import gather_facts
 from ..camera.flow_backups import keep_flows
 from ..camera.paths import CameraPaths
 from ..camera.web_api import ActiveInfo, CameraApi
+from ..class_names import refuse_other_count
 from ..errors import (
     AuthenticationError,
     CameraApiError,
@@ -126,9 +127,10 @@ def choose_model(
     is not the active model.
     """
     paths = CameraPaths.from_settings(settings.camera)
+    uri = model_uri(paths)
     text = _active_info(settings, paths, connection)
     active = ActiveInfo.parse(text or "")
-    choice = ModelChoice(model_uri(paths), active.name or None, active.classes, tscore, tiou)
+    choice = ModelChoice(uri, active.name or None, active.classes, tscore, tiou)
     if artifact is None:
         return choice
     if f'"recam-{artifact.sha256[:12]}"' not in (text or ""):
@@ -233,6 +235,8 @@ def wanted_flow(
         model = ModelChoice()
     else:
         model = choose_model(settings, artifact, connection.get, tscore, tiou)
+    if labels and model.labels:
+        refuse_other_count(labels, len(model.labels), model.labels, "the camera's active model")
     addition = choice.addition(replace(model, labels=labels) if labels else model)
     return MergeTarget(addition, client.recorded() if client else EMPTY)
 
@@ -310,7 +314,7 @@ def service_messages(settings: Settings) -> Iterator[MqttSource | None]:
     """Receive the service's messages from now on; yield None when the broker cannot be used."""
     camera = settings.camera
     try:
-        source = MqttSource(str(camera.host), camera.mqtt_port, timeout=camera.timeout)
+        source = MqttSource(camera.direct_host, camera.mqtt_port, timeout=camera.timeout)
     except ConnectionFailedError:
         yield None
         return

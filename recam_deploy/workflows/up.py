@@ -56,6 +56,8 @@ def run_up(
     when a step before going live fails; a later problem is in the result.
     """
     started = time.monotonic()
+    if flow:
+        _ = settings.camera.direct_host  # refused before the conversion, not after it
     with open_camera(settings, interaction, accept_host_key=accept_host_key) as camera:
         converted = run_conversion(settings, interaction, conversion)
         seconds = {"convert": time.monotonic() - started}

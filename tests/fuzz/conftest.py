@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from answering import Server
 from hypothesis import HealthCheck, settings
-from readers import Rig
+from rig import Rig
 
 settings.register_profile(
     "fuzz",

@@ -63,7 +63,8 @@ def _fuzz(name: str, scratch: Path, seconds: int, corpus: Path | None, found: Pa
     import atheris
 
     with atheris.instrument_imports(include=["recam_deploy"]):
-        from readers import READERS, Rig
+        from readers import READERS
+        from rig import Rig
     from answering import Server
 
     reader = READERS[name]

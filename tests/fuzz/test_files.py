@@ -9,19 +9,28 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 from malformed import damaged, documents, fuzz, scalars
+from picture_readers import (
+    DATA_YAML,
+    LIST,
+    PICTURES,
+    read_metadata,
+    read_pictures,
+    read_sets,
+)
 from readers import (
     DESCRIPTION,
     FLOW,
     MANIFEST,
     SETTINGS,
     WHOLE,
-    Rig,
     read_cvimodel,
     read_description,
     read_flow,
     read_manifest,
     read_settings,
 )
+from rig import Rig
+from text_readers import LABELS, TABLE, read_names, read_record, read_tables
 
 from recam_deploy.settings import CameraSettings
 
@@ -55,6 +64,52 @@ def manifest(**changes: Any) -> bytes:
 @given(documents(MANIFEST))
 def test_a_manifest(rig: Rig, text: bytes) -> None:
     read_manifest(rig, text)
+
+
+_CATEGORIES = {"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]}
+
+
+@fuzz
+@example(b"names: " + b"[" * 5000)
+@example(b"[" * 100_000)
+@given(
+    st.sampled_from(LABELS).flatmap(damaged)
+    | documents(_CATEGORIES)
+    | documents({"names": {"0": "a", "1": "b"}, "nc": 2})
+    | st.text(alphabet="ab01:,;'\"[]{}#-= \t\n\ufeff").map(str.encode)
+)
+def test_class_names(rig: Rig, data: bytes) -> None:
+    read_names(rig, data)
+
+
+@fuzz
+@given(damaged(TABLE) | damaged(b"a BF16\nb INT8\n"))
+def test_tables_and_lists(rig: Rig, data: bytes) -> None:
+    read_tables(rig, data)
+
+
+@fuzz
+@given(documents({"files": {"a": "0"}}))
+def test_the_record_of_a_finished_step(rig: Rig, data: bytes) -> None:
+    read_record(rig, data)
+
+
+@fuzz
+@given(st.one_of(*(damaged(picture) for picture in PICTURES)))
+def test_a_picture(rig: Rig, data: bytes) -> None:
+    read_pictures(rig, data)
+
+
+@fuzz
+@given(st.one_of(*(damaged(picture) for picture in PICTURES)))
+def test_a_pictures_metadata(rig: Rig, data: bytes) -> None:
+    read_metadata(rig, data)
+
+
+@fuzz
+@given(damaged(DATA_YAML) | damaged(LIST))
+def test_what_names_pictures(rig: Rig, data: bytes) -> None:
+    read_sets(rig, data)
 
 
 _tables = st.sampled_from(("camera", "camera.porch", "convert", "discover", "", "camera.camera"))

@@ -15,7 +15,6 @@ from readers import (
     ION,
     NODES,
     PRINTED,
-    Rig,
     answered,
     read_event,
     read_facts,
@@ -25,6 +24,7 @@ from readers import (
     read_reply,
     read_web_api,
 )
+from rig import Rig
 
 from recam_deploy.live.events import MESSAGE_LIMIT, parse_message
 

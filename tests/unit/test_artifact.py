@@ -38,7 +38,13 @@ def test_it_reads_back_as_it_was_written(artifact: Artifact, tmp_path: Path) -> 
 
 
 def test_given_labels_replace_those_of_the_manifest(artifact: Artifact) -> None:
-    assert load_artifact(artifact.cvimodel, ("x",)).labels == ("x",)
+    assert load_artifact(artifact.cvimodel, ("x", "y", "z")).labels == ("x", "y", "z")
+
+
+def test_case_51_given_labels_must_be_as_many_as_the_classes(artifact: Artifact) -> None:
+    for path in (artifact.cvimodel, artifact.cvimodel.with_suffix(".json")):
+        with pytest.raises(InputError, match=r"2 class names .*\(x, y\).*3 classes \(disc, box"):
+            load_artifact(path, ("x", "y"))
 
 
 def test_a_bare_cvimodel_numbers_its_classes(artifact: Artifact, tmp_path: Path) -> None:

@@ -110,6 +110,40 @@ def test_unreadable_files_are_refused(tmp_path: Path) -> None:
         load_settings({"RECAM_SETTINGS": str(tmp_path / "none.toml")})
 
 
+def test_case_13_a_settings_file_may_begin_as_windows_editors_begin_it(tmp_path: Path) -> None:
+    path = tmp_path / "recam.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + b'[camera]\r\nhost = "cam"\r\n')
+    assert load_settings({"RECAM_SETTINGS": str(path)}).camera.host == "cam"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [("utf-16", "UTF-16"), ("utf-16-le", "UTF-16LE"), ("cp1252", "Windows-1252")],
+)
+def test_case_13_a_settings_file_in_another_encoding_names_it(
+    tmp_path: Path, encoding: str, shown: str
+) -> None:
+    path = tmp_path / "recam.toml"
+    path.write_bytes('[camera]\nuser = "Müller"\n'.encode(encoding))
+    with pytest.raises(SettingsError, match=f"not UTF-8, it seems to be {shown}"):
+        load_settings({"RECAM_SETTINGS": str(path)})
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a = " + "[" * 20_000, "nested too deeply"),
+        ("a = " + "[" * 200 + "]" * 200, "nested too deeply"),
+        ("a = " + "9" * 5000, "too many digits"),
+        ("a = 1\na = 2\n", "overwrite"),
+    ],
+)
+def test_foreign_toml_is_refused_in_one_line(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason) as refused:
+        load_settings(write(tmp_path, text))
+    assert "\n" not in refused.value.message
+
+
 def test_a_password_is_never_shown(tmp_path: Path) -> None:
     settings = load_settings({"RECAM_PASSWORD": SECRET})
     assert SECRET not in repr(settings)

@@ -81,6 +81,35 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
     assert not cache.run("s", "s-1", Builds()).cached
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        "null",
+        "[]",
+        "3",
+        '"x"',
+        '{"files": 3}',
+        '{"files": {"result": 3}}',
+        '{"files": {"a\\u0000b": "x"}}',
+        "[" * 100_000,
+        '{"files": ' + "9" * 5000 + "}",
+        "NaN",
+    ],
+)
+def test_row_15_a_record_of_another_form_is_a_damaged_one(tmp_path: Path, record: str) -> None:
+    cache, build = StepCache(tmp_path), Builds()
+    folder = cache.run("s", "s-1", build).folder
+    (folder / "step.json").write_text(record)
+    assert cache.find("s-1") is None
+    assert not cache.run("s", "s-1", build).cached
+    assert cache.run("s", "s-1", build).cached
+
+
+def test_row_15_a_file_in_the_place_of_a_step_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "s-1").write_text("not a folder")
+    assert not StepCache(tmp_path).run("s", "s-1", Builds()).cached
+
+
 @pytest.mark.parametrize("damage", ["change", "remove", "record", "no record"])
 def test_a_damaged_step_is_built_again(tmp_path: Path, damage: str) -> None:
     cache, build = StepCache(tmp_path), Builds()

@@ -5,9 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cvimodels import write_cvimodel
+from networks import a_network
 
+from recam_deploy.artifact import load_artifact, write_manifest
+from recam_deploy.conversion.calibration import CalibrationSet
+from recam_deploy.conversion.from_settings import read_options
 from recam_deploy.errors import InputError
 from recam_deploy.files import read_text
+from recam_deploy.settings import ConvertSettings
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
@@ -63,3 +69,24 @@ def test_what_cannot_be_read_names_the_file_and_the_reason(tmp_path: Path) -> No
     (tmp_path / "big.txt").write_bytes(b"a" * 11)
     with pytest.raises(InputError, match="larger than 10 bytes"):
         read_text(tmp_path / "big.txt", "class names", limit=10)
+
+
+@pytest.mark.parametrize("name", ["quantize_table", "calibration_table"])
+def test_case_13_a_table_in_utf_16_names_its_encoding(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "table.txt"
+    path.write_bytes("a BF16\r\n".encode("utf-16"))
+    settings = ConvertSettings.model_validate({name: path})
+    with pytest.raises(InputError, match="seems to be UTF-16"):
+        read_options(settings, a_network(), CalibrationSet(tmp_path, ((tmp_path, ""),)))
+
+
+def test_case_13_a_manifest_may_begin_with_a_mark_or_name_its_encoding(tmp_path: Path) -> None:
+    write_cvimodel(tmp_path / "m.cvimodel")
+    made = write_manifest(load_artifact(tmp_path / "m.cvimodel"), tmp_path / "m.json")
+    manifest = tmp_path / "m.json"
+    text = manifest.read_text()
+    manifest.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert load_artifact(manifest).sha256 == made.sha256
+    manifest.write_bytes(text.encode("utf-16"))
+    with pytest.raises(InputError, match="seems to be UTF-16"):
+        load_artifact(manifest)

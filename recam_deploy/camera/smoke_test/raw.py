@@ -8,7 +8,6 @@ ma_model_detector.cpp), so such a model gets a sheared picture from it, though n
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import tempfile
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from ...cvimodel.values import read_tensor
 from ...detection.draw import draw_detections
 from ...detection.letterbox import Letterbox
 from ...detection.types import Detection
+from ...documents import parse_json
 from ...errors import ModelNotLoadedError, SmokeTestError
 from ...network.decoding import DECODED, decode_family
 from ...resources import resource
@@ -115,7 +115,7 @@ def _report(result: Result) -> dict[str, Any]:
     """Parse the document that `tpu_run.py` prints. Raises SmokeTestError."""
     if result.ok:
         try:
-            report: dict[str, Any] = json.loads(result.stdout)
+            report: dict[str, Any] = parse_json(result.stdout)
             if report["images"][0]["forward_ms"] and report["outputs"]:
                 return report
         except (ValueError, LookupError, TypeError):

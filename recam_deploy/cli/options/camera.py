@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +33,8 @@ Host = Annotated[
     str | None,
     typer.Option(
         help="The camera's name or address, for instance 192.168.42.1 over USB "
-        "or recamera.local. (or RECAM_HOST)",
+        "or recamera.local; user@host:port and the names in ~/.ssh/config work too. "
+        "(or RECAM_HOST)",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -145,23 +147,33 @@ class PlaceFlags:
     host: Host = None
     profile: Profile = None
 
-    def settings(self, *, needed: bool = True) -> Settings:
-        """Load the settings of that camera; these flags override them.
+    def settings(
+        self,
+        login: NodeRedFlags | None = None,
+        more: Mapping[str, Any] | None = None,
+        *,
+        needed: bool = True,
+    ) -> Settings:
+        """Load the settings of that camera; these flags, those of `login`, and `more` override.
 
         Raises SettingsError for wrong settings, and when no camera is named although one is
         `needed`.
         """
         from ...settings import CameraSettings, load_settings
+        from ...workflows.connect import with_ssh_config
 
         flags = {name: v for name, v in vars(self).items() if name in CameraSettings.model_fields}
-        settings = load_settings(camera=self.profile).with_flags(camera=flags)
+        flags |= more or {}
+        if login:
+            flags |= login.settings()
+        settings = load_settings(camera=self.profile, flags=flags)
         if needed and not settings.camera.host:
             raise SettingsError(
                 "no camera is named",
                 "Give --host (192.168.42.1 over USB) or --camera, or set RECAM_HOST; `recam "
                 "discover` finds cameras, and `recam virtual up` starts a virtual one.",
             )
-        return settings
+        return with_ssh_config(settings)
 
 
 @dataclass(frozen=True)
@@ -185,10 +197,10 @@ class NodeRedFlags:
     node_red_ca: NodeRedCa = None
     node_red_fingerprint: NodeRedFingerprint = None
 
-    def merge_flags(self, settings: Settings) -> Settings:
-        """Return the settings with these flags overriding them."""
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of the camera that these flags override."""
         flags = {name: v for name, v in vars(self).items() if name.startswith("node_red_")}
-        return settings.with_flags(camera={"node_red_user": self.nodered_user, **flags})
+        return {"node_red_user": self.nodered_user, **flags}
 
 
 class NodeRedCommand(TyperCommand):

@@ -52,8 +52,9 @@ ArtifactPath = Annotated[
 Labels = Annotated[
     Path | None,
     typer.Option(
-        help="A file of class names, one a line in class order, or a JSON list. "
-        "They replace those of the model."
+        metavar="FILE",
+        help="A file of class names: a data.yaml, a text file with one a line in class order, or "
+        "JSON. They replace those of the model.",
     ),
 ]
 Runner = Annotated[

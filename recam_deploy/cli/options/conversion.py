@@ -13,6 +13,7 @@ from .common import Labels
 
 if TYPE_CHECKING:
     from ...settings import Settings
+    from .export import ExportFlags
 
 
 class Precision(str, Enum):
@@ -66,21 +67,25 @@ Calibration = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="A folder of 50 to 200 pictures like those the camera will see. The value ranges for "
-        "INT8 are measured on them. (or `dataset` in recam.toml)",
+        help="50 to 200 pictures like those the camera will see: a folder, also with subfolders; a "
+        "data set's data.yaml; or a list. The value ranges for INT8 are measured on them. "
+        "(or `dataset` in recam.toml)",
         show_default=False,
     ),
 ]
 DataList = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Instead of --calibration: a text file with a picture's path a line."
+        metavar="FILE",
+        help="Instead of --calibration: a text file with a picture's path a line, relative to this "
+        "folder or to the list.",
     ),
 ]
 Images = Annotated[
     int | None,
     typer.Option(
-        min=1, help="The number of pictures to calibrate with. (default: all, at most 100)"
+        min=1,
+        help="The most pictures to calibrate with, spread over all there are. (default: 100)",
     ),
 ]
 Verify = Annotated[
@@ -275,14 +280,15 @@ class ConversionFlags:
     min_cosine: MinCosine = None
     min_matched: MinMatched = None
 
-    def merge_flags(self, settings: Settings) -> Settings:
-        """Return the settings with these flags overriding them.
+    def merge_flags(self, settings: Settings, foreign: ExportFlags) -> Settings:
+        """Return the settings with these flags, and those of `foreign`, overriding them.
 
         Raises SettingsError when a value is out of range.
         """
         convert: dict[str, Any] = {
             "dataset": self.calibration,
             "input_shapes": self.input_shape,
+            "imgsz": foreign.imgsz,
             **{
                 name: value.value if isinstance(value, Enum) else value
                 for name, value in vars(self).items()

@@ -5,16 +5,23 @@ Bytes are thrown at them by hypothesis in `tests/fuzz/test_*.py`, and by atheris
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from answering import Server
 from cvimodels import DATA, PARTS, cvimodel_bytes, description, seal, yolo11_tensors
+from picture_readers import (
+    DATA_YAML,
+    LIST,
+    PICTURES,
+    read_metadata,
+    read_pictures,
+    read_sets,
+)
+from rig import Rig, nothing_but_refusals
+from text_readers import LABELS, TABLE, read_names, read_record, read_tables
 
 from recam_deploy import cvimodel
 from recam_deploy.artifact import load_artifact
@@ -26,30 +33,11 @@ from recam_deploy.doctor.camera import WebFacts
 from recam_deploy.doctor.camera import judge as judge_camera
 from recam_deploy.doctor.model import ModelFacts
 from recam_deploy.doctor.model import judge as judge_model
-from recam_deploy.errors import RecamError
 from recam_deploy.flows.client import NodeRed, NodeRedLogin
 from recam_deploy.flows.document import check_own, parse_document
 from recam_deploy.http import HttpService
 from recam_deploy.live.events import LiveEvent, parse_message
 from recam_deploy.settings import CameraSettings, load_settings
-
-
-@contextlib.contextmanager
-def nothing_but_refusals() -> Iterator[None]:
-    """What a reader may do with bad input: take it, or raise one of our errors with a message."""
-    try:
-        yield
-    except RecamError as error:
-        assert error.message
-
-
-@dataclass(frozen=True)
-class Rig:
-    """What the readers read from: a folder for files, and a server for replies."""
-
-    folder: Path
-    server: Server
-
 
 _TENSORS = yolo11_tensors()
 DESCRIPTION = description(*_TENSORS, PARTS, {})
@@ -200,7 +188,7 @@ _FOLDER = "".join(
 FACTS = (
     "motd\nN machine=riscv64\nN device=Cvitek\nN firmware=reCamera 0.2.4\nN clock=1700000000\n"
     "N uid=1000\nN has_timeout=yes\nN has_sha256sum=yes\nN has_python3=no\nN has_sudo=yes\n"
-    "N sudo_is_free=no\nN missing= cp\nN ram_kib=1000\nN ion_total=\n"
+    "N missing= cp\nN ram_kib=1000\nN ion_total=\n"
     f"N ion_reserved=0000000003c00000\n{_FOLDER}N active_sha256={'0' * 64}\nN active_bytes=4\n"
     "N active_is_folder=no\nN info_sha256=absent\nN runner_sha256=unreadable\nN runner_runs=no\n"
     f"N has_library=yes\nN kept= 00000002-bbbbbbbbbbbb:{'b' * 64}\nN record={{}}\nN pending=\n"
@@ -301,6 +289,12 @@ READERS = {
     "description": Reader(read_description, (DESCRIPTION,)),
     "flow": Reader(read_flow, _json(FLOW, {"flows": FLOW, "rev": "1"})),
     "manifest": Reader(read_manifest, _json(MANIFEST)),
+    "names": Reader(read_names, LABELS),
+    "pictures": Reader(read_pictures, PICTURES),
+    "metadata": Reader(read_metadata, PICTURES),
+    "sets": Reader(read_sets, (DATA_YAML, LIST)),
+    "tables": Reader(read_tables, (TABLE, b"a BF16\nb INT8\n", b"a.jpg\nb.png\n")),
+    "record": Reader(read_record, _json({"files": {"a": "0"}}, {"files": {}})),
     "settings": Reader(read_settings, (SETTINGS,)),
     "output": Reader(read_output, (PRINTED,)),
     "event": Reader(read_event, _json(EVENT, CREATED)),

@@ -9,7 +9,7 @@ import pytest
 from shells import Run
 
 from recam_deploy.camera.exit_codes import ExitCode
-from recam_deploy.ssh.scripts import load
+from recam_deploy.ssh.command import load
 
 
 def sha(text: str) -> str:

@@ -14,7 +14,7 @@ from shells import Run
 
 from recam_deploy.camera.facts import CameraFacts, parse_facts, parse_ion
 from recam_deploy.errors import CameraError, RecamError
-from recam_deploy.ssh.scripts import load
+from recam_deploy.ssh.command import load
 
 SHA256 = "a" * 64
 # As the script prints it on a camera; N stands for the word that is fresh for each call.
@@ -27,7 +27,6 @@ N has_timeout=yes
 N has_sha256sum=yes
 N has_python3=yes
 N has_sudo=yes
-N sudo_is_free=no
 N missing=
 N ram_kib=90000
 N ion_total=

@@ -13,7 +13,7 @@ import pytest
 from shells import SHELLS
 
 from recam_deploy.camera.exit_codes import ExitCode
-from recam_deploy.ssh.scripts import load
+from recam_deploy.ssh.command import load
 
 HOLD = load("lock_hold")
 JOIN = load("lock_join") + "\n"

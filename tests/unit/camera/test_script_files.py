@@ -16,7 +16,7 @@ from shells import Run
 
 from recam_deploy.camera.exit_codes import ExitCode
 from recam_deploy.resources import resource
-from recam_deploy.ssh.scripts import load
+from recam_deploy.ssh.command import load
 
 FOLDER = resource("device/on_camera")
 FILES = sorted(FOLDER.glob("*.sh"))

@@ -13,8 +13,7 @@ from shells import Run
 
 from recam_deploy.camera.exit_codes import ExitCode
 from recam_deploy.errors import CameraError
-from recam_deploy.ssh.command import RemoteCommand
-from recam_deploy.ssh.scripts import load
+from recam_deploy.ssh.command import RemoteCommand, load
 from recam_deploy.ssh.session import CommandSession, parse_introduction
 
 

@@ -24,7 +24,7 @@ from recam_deploy.camera.web_api import DeviceInfo
 from recam_deploy.doctor import camera
 from recam_deploy.errors import CameraError, SudoError
 from recam_deploy.settings import CameraSettings
-from recam_deploy.ssh.scripts import load
+from recam_deploy.ssh.command import load
 
 SETTINGS = CameraSettings(host="cam")
 WEB = camera.WebFacts(DeviceInfo("a", "reCamera", "0.2.4"), {"sscmaNode": 0, "nodeRed": 0})

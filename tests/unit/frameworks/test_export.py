@@ -149,9 +149,32 @@ def odd_report(folder: Path) -> None:
     (folder / "report.json").write_text("[1]")
 
 
+def nested_report(folder: Path) -> None:
+    """As a model's own code may write it (row 14)."""
+    leaves()(folder)
+    (folder / "report.json").write_text('{"versions": ' + "[" * 60_000 + "]" * 60_000 + "}")
+
+
+def nested_error(folder: Path) -> None:
+    leaves()(folder)
+    (folder / "report.json").write_text('{"error": ' + "[" * 400 + "]" * 400 + ', "hint": ""}')
+
+
+def damaged_numbers(folder: Path) -> None:
+    """An archive whose entry says a compression that does not exist."""
+    leaves()(folder)
+    data = bytearray((folder / "proof.npz").read_bytes())
+    at = data.index(b"PK\x01\x02")
+    data[at + 10 : at + 12] = b"\x63\x00"
+    (folder / "proof.npz").write_bytes(bytes(data))
+
+
 @pytest.mark.parametrize(
     ("effect", "error", "said"),
     [
+        (nested_report, ExportError, "some reason"),
+        (nested_error, ExportError, "some reason"),
+        (damaged_numbers, ExportError, "results cannot be read"),
         (leaves(0.01), ExportError, "is not equivalent"),
         (not_a_number, ExportError, "is not equivalent"),
         (refuse, UnsupportedModelError, "the layer X is unknown"),

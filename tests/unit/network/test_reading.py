@@ -12,7 +12,8 @@ from onnx_models import detector
 from recam_deploy.artifact import sha256_of
 from recam_deploy.class_names import read_labels
 from recam_deploy.errors import InputError, UnsupportedModelError
-from recam_deploy.network.reading import digest_of, read_network
+from recam_deploy.network.onnx_file import digest_of
+from recam_deploy.network.reading import read_network
 
 
 def saved(model: onnx.ModelProto, folder: Path) -> Path:
@@ -113,7 +114,9 @@ def test_names_that_cannot_be_understood_are_refused(tmp_path: Path, text: str) 
 
 
 def test_too_few_names_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="2 class names are given, and the model has 3"):
+    with pytest.raises(
+        InputError, match=r"2 class names are given \(a, b\), and model\.onnx has 3 classes"
+    ):
         read_network(saved(detector(3), tmp_path), ("a", "b"))
 
 

@@ -40,7 +40,7 @@ class Camera:
                 break
         self.received += len(came)
         self.file += gzip.decompress(came) if chunk.compressed else came
-        return Result("", 0, self._says, "", 0.0)
+        return Result(0, self._says, "", 0.0)
 
     def update(
         self, done: float | None = None, total: float | None = None, note: str | None = None
