@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 from malformed import damaged, documents, fuzz, scalars
+from onnx_reader import SEEDS, random_models, read_onnx
 from picture_readers import (
     DATA_YAML,
     LIST,
@@ -110,6 +111,19 @@ def test_a_pictures_metadata(rig: Rig, data: bytes) -> None:
 @given(damaged(DATA_YAML) | damaged(LIST))
 def test_what_names_pictures(rig: Rig, data: bytes) -> None:
     read_sets(rig, data)
+
+
+@given(st.sampled_from(SEEDS).flatmap(damaged))
+def test_a_damaged_onnx_file(rig: Rig, data: bytes) -> None:
+    """Case 27, and rows 3 and 5 of what was found by reading."""
+    read_onnx(rig, data)
+
+
+@fuzz
+@given(random_models())
+def test_an_onnx_graph_of_anything(rig: Rig, data: bytes) -> None:
+    """Cases 11, 12 and 18: operators of all opsets, put together at random."""
+    read_onnx(rig, data)
 
 
 _tables = st.sampled_from(("camera", "camera.porch", "convert", "discover", "", "camera.camera"))

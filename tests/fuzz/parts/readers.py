@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvimodels import DATA, PARTS, cvimodel_bytes, description, seal, yolo11_tensors
+from onnx_reader import SEEDS, read_onnx
 from picture_readers import (
     DATA_YAML,
     LIST,
@@ -295,6 +296,7 @@ READERS = {
     "sets": Reader(read_sets, (DATA_YAML, LIST)),
     "tables": Reader(read_tables, (TABLE, b"a BF16\nb INT8\n", b"a.jpg\nb.png\n")),
     "record": Reader(read_record, _json({"files": {"a": "0"}}, {"files": {}})),
+    "onnx": Reader(read_onnx, SEEDS),
     "settings": Reader(read_settings, (SETTINGS,)),
     "output": Reader(read_output, (PRINTED,)),
     "event": Reader(read_event, _json(EVENT, CREATED)),
