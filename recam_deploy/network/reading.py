@@ -151,6 +151,7 @@ def _load(
     file = model.ir_version, opset_of(model)
     if input_shape:
         set_input_shape(model, input_shape)
+    check_parameters(model.graph)
     steps: tuple[str, ...] = ()
     with explained(path):
         for change in (without_quantization, ready):
@@ -158,7 +159,6 @@ def _load(
             steps += done
     image = image_of(model)
     check(image)
-    check_parameters(model.graph)
     with explained(path):
         model, done = normalise(model)
         steps += done
