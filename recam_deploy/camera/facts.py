@@ -73,10 +73,10 @@ class CameraFacts:
     A hash is None where there is no such file, and "" where the user may not read it. `info` is the
     text of `model.json`, or None. `clock` is in seconds since 1970. `ram_bytes` are available now,
     `ion_bytes` is the TPU's memory in all; `clock` and `ion_bytes` are None where the camera does
-    not report them. `sudo_is_free`: sudo asks for no password. `runner_runs`: the test binary is
-    executable. `has_runtime`: the library that runs models exists. `kept` is oldest first. `record`
-    is the JSON of the last deployment, `pending` that of an interrupted one. `lock` names the
-    lock's holder; `missing` lists the programs that recam needs and the camera lacks.
+    not report them. `runner_runs`: the test binary is executable. `has_runtime`: the library that
+    runs models exists. `kept` is oldest first. `record` is the JSON of the last deployment,
+    `pending` that of an interrupted one. `lock` names the lock's holder; `missing` lists the
+    programs that recam needs and the camera lacks.
     """
 
     machine: str
@@ -88,7 +88,6 @@ class CameraFacts:
     has_sha256sum: bool
     has_python3: bool
     has_sudo: bool
-    sudo_is_free: bool
     missing: tuple[str, ...]
     ram_bytes: int
     ion_bytes: int | None
@@ -145,7 +144,6 @@ def parse_facts(text: str, nonce: str) -> CameraFacts:
         has_sha256sum=facts.flag("has_sha256sum"),
         has_python3=facts.flag("has_python3"),
         has_sudo=facts.flag("has_sudo"),
-        sudo_is_free=facts.flag("sudo_is_free"),
         missing=tuple(facts.words("missing").split()),
         ram_bytes=facts.number("ram_kib") * 1024,
         ion_bytes=facts.ion(),

@@ -136,6 +136,12 @@ class _Commands(TyperGroup):
             _SETUP,
             "Find problems of this machine and the camera, and say how to fix them.",
         ),
+        _Entry(
+            "forget-host",
+            "forget_host:forget_host",
+            _SETUP,
+            "Forget the host key of a camera that was reset, updated or exchanged.",
+        ),
         _Entry("discover", "discover:discover", _SETUP, "Find the cameras near this machine."),
         _Entry(
             "virtual",

@@ -92,6 +92,8 @@ class GreetedLink:
             data = self._link.recv(4096)
         except TimeoutError:
             return
+        except OSError as error:
+            raise self._failed(error.strerror or str(error)) from error
         if not data:
             sent = self._skipped + len(self._buffer)
             raise self._failed(

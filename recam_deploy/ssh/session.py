@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ..errors import CameraError
+from ..errors import AuthenticationError, CameraError
+from .auth import says_expired
 from .command import RemoteCommand, to_wire
 
 logger = logging.getLogger(__name__)
@@ -346,6 +347,12 @@ def parse_introduction(line: str, token: str) -> tuple[int, tuple[str, ...]]:
     what the script prints for `token`.
     """
     words = line.split()
+    if says_expired(line):
+        raise AuthenticationError(
+            "the camera demands a new password: the old one has expired",
+            "Log in once by hand (ssh), set a new one, and give recam that one. The first login to "
+            "the camera's web page changes it too.",
+        )
     if (
         len(words) != 3
         or words[0] != token

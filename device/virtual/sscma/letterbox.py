@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile
+
+from ..picture_file import upright
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,15 +51,16 @@ def read_image(path: Path) -> NDArray[np.uint8] | None:
     """
     try:
         with Image.open(path, formats=FORMATS) as image, _as_much_as_there_is(image):
-            upright = image if image.format == "WEBP" else ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):
-                return _upper_bytes(upright)
-            if upright.mode == "F":
+            image.load()
+            turned = image if image.format == "WEBP" else upright(image)
+            if turned.mode.startswith("I"):
+                return _upper_bytes(turned)
+            if turned.mode == "F":
                 return None
-            if (upright.format or image.format, upright.mode) == ("TIFF", "RGBA"):
-                return _on_black(upright)
-            return np.asarray(upright.convert("RGB"))
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError):
+            if (image.format, turned.mode) == ("TIFF", "RGBA"):
+                return _on_black(turned)
+            return np.asarray(turned.convert("RGB"))
+    except Exception:  # Pillow's readers raise anything for a damaged file
         return None
 
 
