@@ -36,6 +36,12 @@ class SettingsError(RecamError):
     kind = "settings"
 
 
+class UsageError(RecamError):
+    """The command line has a mistake; the exit code is 2."""
+
+    kind = "usage"
+
+
 class InputError(RecamError):
     """A file that the user named cannot be read, or is not valid."""
 

@@ -8,7 +8,7 @@ import typer
 
 from .error_handler import bounded
 from .options.common import AsJson, CvimodelOutput, DryRun
-from .options.conversion import ConversionFlags, Model
+from .options.conversion import ConversionFlags, Model, refuse_useless_for
 from .options.export import ExportFlags
 from .options.groups import grouped
 
@@ -58,6 +58,7 @@ def convert(
         return
     source = as_onnx(settings, terminal, model, foreign.weights, trust=foreign.trust_model)
     prepared = prepare_conversion(settings, source.onnx, output, flags.labels, source.export)
+    refuse_useless_for(prepared, settings)
     if dry_run:
         terminal.result(planned_document(prepared), planned_lines(prepared))
         return

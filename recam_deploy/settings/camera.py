@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     BaseModel,
@@ -15,15 +15,23 @@ from pydantic import (
 )
 
 from ..address import Address, for_url
+from ..bounds import BOUNDS
 from .hosts import ADDRESS, refuse_foreign_port, with_host
 from .ssh_options import SshOptions
+
+
+def bounded(name: str) -> Any:
+    """Return pydantic's field with the bounds of a number; `name` is its key in `BOUNDS`."""
+    return Field(**BOUNDS[name].field)
 
 
 class Section(BaseModel):
     """One table of the file; its environment variables begin with `prefix`."""
 
     # Otherwise pydantic's errors show the value, which may be a secret.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
+    )
 
     prefix: ClassVar[str]
 
@@ -37,7 +45,7 @@ class CameraSettings(Section):
     prefix: ClassVar[str] = "RECAM_"
 
     host: str | None = None
-    port: int = Field(default=22, ge=1, le=65535)
+    port: Annotated[int, bounded("camera.port")] = 22
     user: str = "recamera"
     password: SecretStr | None = None
     keyring: bool = False
@@ -49,15 +57,15 @@ class CameraSettings(Section):
         "/lib:/usr/lib:/usr/lib64:/mnt/system/lib:/mnt/system/usr/lib:/mnt/system/usr/lib/3rd"
     )
     system: PurePosixPath = PurePosixPath("/")
-    history: int = Field(default=3, ge=0, le=50)
+    history: Annotated[int, bounded("camera.history")] = 3
     known_hosts: Path | None = None
     flow_backups: Path | None = None
-    timeout: float = Field(default=15.0, gt=0)
-    run_timeout: float = Field(default=120.0, gt=0)
-    http_port: int = Field(default=80, ge=1, le=65535)
-    mqtt_port: int = Field(default=1883, ge=1, le=65535)
-    node_red_port: int = Field(default=1880, ge=1, le=65535)
-    preview_port: int = Field(default=8090, ge=1, le=65535)
+    timeout: Annotated[float, bounded("camera.timeout")] = 15.0
+    run_timeout: Annotated[float, bounded("camera.run_timeout")] = 120.0
+    http_port: Annotated[int, bounded("camera.http_port")] = 80
+    mqtt_port: Annotated[int, bounded("camera.mqtt_port")] = 1883
+    node_red_port: Annotated[int, bounded("camera.node_red_port")] = 1880
+    preview_port: Annotated[int, bounded("camera.preview_port")] = 8090
     node_red_user: str | None = None
     node_red_password: SecretStr | None = None
     node_red_token: SecretStr | None = None

@@ -27,7 +27,7 @@ from ..address import Address, parse_address
 from ..errors import SettingsError
 from ..redaction import keep_secret
 from . import profiles
-from .camera import CameraSettings, Section
+from .camera import CameraSettings, Section, bounded
 from .file import FILE_NAME, SettingsFile, find_file, nearest, read_file
 from .hosts import ADDRESS, overlay, with_host
 
@@ -81,26 +81,26 @@ class ConvertSettings(Section):
     # Pictures, and our own check.
     dataset: Path | None = None
     data_list: Path | None = None
-    images: int | None = Field(default=None, ge=1)
-    verify: int = Field(default=1, ge=1)
-    min_cosine: float = Field(default=0.9, ge=0, le=1)
-    min_matched: float = Field(default=0.75, ge=0, le=1)
+    images: Annotated[int | None, bounded("convert.images")] = None
+    verify: Annotated[int, bounded("convert.verify")] = 1
+    min_cosine: Annotated[float, bounded("convert.min_cosine")] = 0.9
+    min_matched: Annotated[float, bounded("convert.min_matched")] = 0.75
 
     # Precision.
     quantize: Literal["auto", "int8", "bf16", "f16", "mixed"] = "auto"
     quantize_table: Path | None = None
     calibration_table: Path | None = None
     calibrator: Literal["fast", "stock"] = "fast"
-    tune_num: int = Field(default=5, ge=0)
-    histogram_bin_num: int = Field(default=2048, ge=128)
+    tune_num: Annotated[int, bounded("convert.tune_num")] = 5
+    histogram_bin_num: Annotated[int, bounded("convert.histogram_bin_num")] = 2048
     int8_outputs: bool = False
 
     # The search for mixed precision.
-    expected_cos: float | None = Field(default=None, gt=0, le=1)
+    expected_cos: Annotated[float | None, bounded("convert.expected_cos")] = None
     search: Literal["auto", "recam", "run_qtable"] = "auto"
-    min_layer_cos: float | None = Field(default=None, gt=0, le=1)
-    max_float_layers: int | None = Field(default=None, ge=0)
-    search_images: int = Field(default=10, ge=1)
+    min_layer_cos: Annotated[float | None, bounded("convert.min_layer_cos")] = None
+    max_float_layers: Annotated[int | None, bounded("convert.max_float_layers")] = None
+    search_images: Annotated[int, bounded("convert.search_images")] = 10
     fp_type: Literal["auto", "BF16"] = "auto"
     global_compare_layers: _Tensors = ()
     debug_cmd: str = Field(default="", pattern=r"^[A-Za-z0-9_=;.]*$")
@@ -144,8 +144,8 @@ class DiscoverSettings(Section):
     usb: _PlainHost = "192.168.42.1"
     access_point: _PlainHost = "192.168.16.1"
     interface: str | None = None
-    seconds: float = Field(default=3.0, gt=0, le=60)
-    connect_timeout: float = Field(default=1.0, gt=0, le=30)
+    seconds: Annotated[float, bounded("discover.seconds")] = 3.0
+    connect_timeout: Annotated[float, bounded("discover.connect_timeout")] = 1.0
 
 
 class GeneralSettings(Section):
@@ -155,7 +155,7 @@ class GeneralSettings(Section):
 
     cache_dir: Path = Field(default_factory=lambda: user_cache_path("recam"))
     toolchain: Literal["local", "docker"] = "local"
-    cache_limit_mb: int = Field(default=4000, ge=0)
+    cache_limit_mb: Annotated[int, bounded("general.cache_limit_mb")] = 4000
     secrets_in_file: bool = False
     log: Path | None = None
 

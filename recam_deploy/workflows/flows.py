@@ -64,6 +64,11 @@ class FlowChoice:
     nodes: tuple[Node, ...]
     parameters: Parameters
 
+    @property
+    def has_model_node(self) -> bool:
+        """Whether a model node is among the nodes, which name and thresholds can be set in."""
+        return any(node["type"] == "model" for node in self.nodes)
+
     def addition(self, model: ModelChoice) -> Addition:
         """Set the model and the parameters in the nodes. Raises FlowError."""
         return fill(self.name, self.nodes, model, self.parameters)

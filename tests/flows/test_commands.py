@@ -126,7 +126,9 @@ def test_a_flow_whose_nodes_do_not_come_up_is_an_error_that_says_what_was_done(
 
 def test_a_backup_is_compared_alone(recam: Recam) -> None:
     words = ("flow", "diff", "--backup", "1", "--template", "counting", "--json")
-    assert "--backup" in refused(recam(*words))["message"]
+    done = recam(*words)
+    assert done.exit_code == 2
+    assert "--backup" in json.loads(done.stdout)["error"]["message"]
 
 
 def test_push_backups_and_restore_are_a_round_trip(recam: Recam, runtime: Runtime) -> None:

@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperCommand
 
 from ...errors import SettingsError
+from .effects import NODE_RED, refuse_useless
+from .numbers import number
 
 if TYPE_CHECKING:
     from ...settings import Settings
@@ -21,8 +23,7 @@ _PANEL = "Camera"
 Wait = Annotated[
     float,
     typer.Option(
-        min=0,
-        metavar="SECONDS",
+        **number("wait", "SECONDS"),
         help="How long to wait for another recam that holds the camera's lock.",
         rich_help_panel=_PANEL,
     ),
@@ -50,9 +51,7 @@ Profile = Annotated[
 Port = Annotated[
     int | None,
     typer.Option(
-        min=1,
-        max=65535,
-        metavar="PORT",
+        **number("camera.port", "PORT"),
         help="Its SSH port. (or RECAM_PORT; default: 22)",
         rich_help_panel=_PANEL,
     ),
@@ -144,7 +143,9 @@ class NodeRedFlags:
     nodered_token: NoderedToken = False
 
     def merge_flags(self, settings: Settings) -> Settings:
-        """Return the settings with these flags overriding them."""
+        """Return the settings with these flags overriding them. Raises UsageError."""
+        token = self.nodered_token or settings.camera.node_red_token is not None
+        refuse_useless(NODE_RED, {"token": token})
         return settings.with_flags(camera={"node_red_user": self.nodered_user})
 
 
