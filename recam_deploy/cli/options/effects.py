@@ -128,13 +128,7 @@ CONVERSION = (
         "Leave one of them out.",
     ),
     Rule(
-        ("images",),
-        lambda facts: facts["measures"] or facts["searches"],
-        "with a calibration table, which holds the value ranges already",
-        "Leave --calibration-table (or `calibration_table` in recam.toml) out, or this flag.",
-    ),
-    Rule(
-        ("calibrator", "images"),
+        ("calibrator",),
         lambda facts: facts["int8"],
         "with --quantize bf16, which needs no calibration",
         "Leave one of them out.",
