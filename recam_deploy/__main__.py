@@ -6,6 +6,9 @@ import sys
 def main() -> None:
     """Load and run the command line. Ctrl-C while it loads shows no traceback either."""
     try:
+        from .cli.streams import prepare_streams
+
+        prepare_streams()
         from .cli.main import run
 
         run()

@@ -144,8 +144,7 @@ def _ipv6(text: str, shown: str, *, is_url: bool) -> str:
 def _name(name: str, shown: str) -> str:
     if "." in name[:-1]:
         name = name.removesuffix(".")
-    usable = _NAME.fullmatch(name) and len(name) <= _LONGEST_NAME and ".." not in name
-    if not usable:
+    if not (_NAME.fullmatch(name) and len(name) <= _LONGEST_NAME and _is_idna(name)):
         raise SettingsError(f"{shown} is no name or address of a host", _EXAMPLES)
     if re.fullmatch(r"[0-9.]*\.[0-9.]*", name):
         try:
@@ -156,6 +155,14 @@ def _name(name: str, shown: str) -> str:
                 f"the host {shown} is no IPv4 address", "It has four numbers, each 0 to 255."
             ) from None
     return name
+
+
+def _is_idna(name: str) -> bool:
+    """Return whether the resolver can encode a name: no label is empty or longer than 63."""
+    try:
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _user(login: str, shown: str, *, is_url: bool) -> str:

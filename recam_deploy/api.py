@@ -20,6 +20,7 @@ from .flows.push import PushResult
 from .interaction import Interaction, NoInteraction
 from .settings import Settings, load_settings
 from .workflows import WAIT_SECONDS
+from .workflows.connect import with_ssh_config
 from .workflows.deploy import (
     check_deployable,
     deploy_artifact,
@@ -70,7 +71,7 @@ class Camera:
             "port": port,
             **options,
         }
-        self.settings = load_settings(camera=name).with_flags(camera=flags)
+        self.settings = with_ssh_config(load_settings(camera=name).with_flags(camera=flags))
         self.accept_host_key = accept_host_key
         self.interaction = interaction or NoInteraction()
         if not self.settings.camera.host:
@@ -211,10 +212,16 @@ def push_flow(
     connection = workflow.LazyConnection(settings, person, accept_host_key=camera.accept_host_key)
     with connection, workflow.node_red(settings, person) as client:
         target = workflow.wanted_flow(
-            settings, choice, connection, artifact=model, tscore=tscore, tiou=tiou
+            settings, choice, connection, client, artifact=model, tscore=tscore, tiou=tiou
         )
         pushed = workflow.push_and_wait(
-            settings, person, client, target, connection, approve=lambda _: None, restart=True
+            settings,
+            person,
+            client,
+            target,
+            connection,
+            approve=workflow.warn_of_overwriting(person),
+            restart=True,
         )
     if pushed.problem:
         raise pushed.problem
@@ -280,7 +287,9 @@ def _prepare(
     from .workflows.export import as_onnx
 
     source = as_onnx(settings, interaction, Path(model), _path(weights), trust=trust)
-    return prepare_conversion(settings, source.onnx, _path(output), _path(labels), source.export)
+    return prepare_conversion(
+        settings, source.onnx, _path(output), _path(labels), source.export, interaction
+    )
 
 
 def _convert_settings(

@@ -216,3 +216,7 @@ class ProcessError(RecamError):
     """A program on this machine could not be started, failed, or took too long."""
 
     kind = "process"
+
+
+class LostOutputError(OSError):
+    """stdout can no longer be written: the disk that it leads to is full, for instance."""

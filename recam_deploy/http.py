@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError
 
+from .address import for_url
 from .errors import CameraApiError, ConnectionFailedError, InterruptedExchangeError
 
 logger = logging.getLogger(__name__)
@@ -65,12 +67,13 @@ class HttpService:
     """
 
     def __init__(self, host: str, port: int, what: str, *, timeout: float, hint: str) -> None:
-        self._base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._base = f"http://{for_url(host)}:{port}"
         self._where = f"{what} ({host} port {port})"
         self._timeout = timeout
         self._hint = hint
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.mount("http://", _HostAdapter(host))
 
     @property
     def where(self) -> str:
@@ -206,6 +209,21 @@ class HttpService:
         return InterruptedExchangeError(
             f"{self._where} did not answer within {seconds:g} s", self._hint
         )
+
+
+class _HostAdapter(HTTPAdapter):
+    """Connects to `host`, whose IPv6 scope (`%usb0`) no URL carries through requests."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self._host = f"[{host}]" if ":" in host else host
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:
+        """Return what requests would, with this host."""
+        parts, tls = super().build_connection_pool_key_attributes(request, verify, cert)
+        return {**parts, "host": self._host}, tls
 
 
 def _without_secrets(url: str) -> str:

@@ -10,7 +10,9 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -226,6 +228,63 @@ def _group_gone(pid: int, seconds: float) -> bool:
         step.wait(0.02)
         waited += 0.02
     return False
+
+
+class ConnectedProgram:
+    """A program whose stdin and stdout are the other end of the socket `link`."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], link: socket.socket, errors: IO[bytes]
+    ) -> None:
+        self.link = link
+        self._process = process
+        self._errors = errors
+        self._last_line = ""
+
+    def close(self) -> None:
+        """Close the socket and end the program; do nothing the second time."""
+        if self._errors.closed:
+            return
+        self.link.close()
+        end_group(self._process.pid, 1.0)
+        self._process.wait()
+        self._last_line = self.last_line()
+        self._errors.close()
+
+    def last_line(self) -> str:
+        """Return the last line on its stderr, of at most 300 characters."""
+        if self._errors.closed:
+            return self._last_line
+        self._errors.seek(0)
+        lines = _text(self._errors.read(1 << 16)).split("\n")
+        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+
+
+def start_connected(command: Sequence[str]) -> ConnectedProgram:
+    """Start a program to talk to over a socket. Raises ProcessError when it cannot be started."""
+    words = tuple(command)
+    ours, its = socket.socketpair()
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the program
+    try:
+        process = subprocess.Popen(
+            words,
+            env=_without_secrets(os.environ),
+            stdin=its.fileno(),
+            stdout=its.fileno(),
+            stderr=errors,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        ours.close()
+        errors.close()
+        raise ProcessError(
+            f"{words[0]} could not be started: {getattr(error, 'strerror', None) or error}",
+            "Check that the program is installed and may be executed.",
+        ) from error
+    finally:
+        its.close()
+    logger.info("%s: started as process %d, connected", command_text(words), process.pid)
+    return ConnectedProgram(process, ours, errors)
 
 
 def has_ended(pid: int) -> bool:

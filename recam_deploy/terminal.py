@@ -14,7 +14,7 @@ import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -32,7 +32,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from .errors import RecamError
+from .errors import LostOutputError, RecamError
 from .progress import Step
 from .redaction import keep_secret
 
@@ -65,8 +65,9 @@ class Terminal:
         if self.as_json:
             self._print_json(document)
         else:
-            for line in lines:
-                self._out.print(printable(line), markup=False)
+            with _printing():
+                for line in lines:
+                    self._out.print(printable(line), markup=False)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a table for people; nothing with --json."""
@@ -77,7 +78,8 @@ class Terminal:
             table.add_column(column, overflow="fold")
         for row in rows:
             table.add_row(*(Text(printable(cell)) for cell in row))
-        Console(file=sys.stdout, highlight=False).print(table)
+        with _printing():
+            Console(file=sys.stdout, highlight=False).print(table)
 
     def error(self, error: RecamError) -> None:
         """Print the message and the hint, or with --json the error document."""
@@ -199,8 +201,11 @@ class Terminal:
             yield _LiveScreen(live)
 
     def _print_json(self, document: dict[str, Any]) -> None:
-        sys.stdout.write(_writable(json.dumps(document, indent=2, ensure_ascii=False)) + "\n")
-        sys.stdout.flush()
+        # Other encodings than UTF-8 lack characters, or write them as bytes that no reader expects.
+        text = json.dumps(document, indent=2, ensure_ascii=not _is_utf8(sys.stdout))
+        with _printing():
+            sys.stdout.write(_writable(text) + "\n")
+            sys.stdout.flush()
 
 
 # The newest terminal, which holds the bar that is on the screen.
@@ -264,6 +269,21 @@ def printable(text: str) -> str:
     )
 
 
+@contextmanager
+def _printing() -> Iterator[None]:
+    """Tell failures to write stdout from all others. Raises LostOutputError, or BrokenPipeError."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise LostOutputError(error.errno, error.strerror) from error
+
+
+def _is_utf8(stream: TextIO) -> bool:
+    return (stream.encoding or "utf-8").lower().startswith("utf")
+
+
 def _writable(text: str) -> str:
     """Escape bytes of file names that are not UTF-8, in JSON as in Python: `\\udce9`."""
     return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
@@ -320,7 +340,7 @@ class _Bar:
 
 def _bar(console: Console) -> Progress:
     columns = (
-        SpinnerColumn(),
+        SpinnerColumn("line" if console.options.ascii_only else "dots"),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         _Amount(),

@@ -69,7 +69,7 @@ class CameraApi:
 
     def __init__(self, camera: CameraSettings) -> None:
         self._http = HttpService(
-            str(camera.host),
+            camera.direct_host,
             camera.http_port,
             "the camera's web API",
             timeout=camera.timeout,

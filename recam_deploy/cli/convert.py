@@ -15,6 +15,7 @@ from .options.groups import grouped
 if TYPE_CHECKING:
     from ..conversion.convert import ConversionResult
     from ..frameworks import ExportPlan
+    from ..picture_sets import Choice
     from ..terminal import Terminal
     from ..workflows.convert import PreparedConversion
 
@@ -57,7 +58,9 @@ def convert(
         print_missing_export(terminal, export)
         return
     source = as_onnx(settings, terminal, model, foreign.weights, trust=foreign.trust_model)
-    prepared = prepare_conversion(settings, source.onnx, output, flags.labels, source.export)
+    prepared = prepare_conversion(
+        settings, source.onnx, output, flags.labels, source.export, terminal
+    )
     refuse_useless_for(prepared, settings)
     if dry_run:
         terminal.result(planned_document(prepared), planned_lines(prepared))
@@ -88,12 +91,20 @@ def planned_document(prepared: PreparedConversion) -> dict[str, Any]:
         "calibrator": calibrator_of(plan),
         "commands": _command_lines(prepared),
         "files": plan.own_files,
+        "calibration": _pictures(plan.calibration.choice),
     }
+
+
+def _pictures(choice: Choice | None) -> dict[str, Any] | None:
+    return choice.as_json() if choice else None
 
 
 def planned_lines(prepared: PreparedConversion) -> list[str]:
     """List the command lines of a plan for people, ready to paste into a shell."""
     comments = [f"# {name}: {what}" for name, what in prepared.plan.own_files.items()]
+    choice = prepared.plan.calibration.choice
+    if choice:
+        comments.append(f"# pictures: {choice.told()}")
     return [*comments, *_command_lines(prepared)]
 
 
@@ -144,6 +155,7 @@ def conversion_document(result: ConversionResult) -> dict[str, Any]:
         "outputs": [dataclasses.asdict(output) for output in artifact.outputs],
         "steps": [step.as_json() for step in result.steps],
         "timings": result.timings,
+        "calibration": _pictures(result.pictures),
         "verification": {
             "passed": result.passed,
             "cosine": check["cosine"],
@@ -168,4 +180,6 @@ def conversion_lines(result: ConversionResult) -> list[str]:
         lines[0] = lines[0][:-1] + f", {artifact.family}, {len(artifact.labels)} classes)"
         lines[2] += f", {counts.matched} of {counts.reference} detections matched, "
         lines[2] += f"{counts.extra} extra"
+    if result.pictures:
+        lines.insert(2, f"calibration pictures: {result.pictures.told()}")
     return lines

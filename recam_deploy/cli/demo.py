@@ -134,7 +134,7 @@ def _run(settings: Settings, terminal: Terminal, output: Path, *, live: bool) ->
     picture = min((files / "test").glob("*.jpg"))
     settings = settings.with_flags(convert={"dataset": files / "calibration"})
     conversion = prepare_conversion(
-        settings, files / "shapes.onnx", output / "shapes_int8.cvimodel", None
+        settings, files / "shapes.onnx", output / "shapes_int8.cvimodel", None, None, terminal
     )
     smoke = prepare_smoke_test(settings, picture, None, output / "Out.jpg")
     flow = choose_flow(None, None) if live else None

@@ -5,6 +5,8 @@ Exit codes: 0 done, 1 an expected failure, 2 usage (typer's own), 3 a bug, 130 i
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import errno
 import functools
 import inspect
@@ -21,9 +23,10 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from ..errors import RecamError, UsageError
+from ..errors import LostOutputError, RecamError, UsageError
 from .options.common import LogFile, Verbose
 from .options.effects import note_flags
+from .streams import abandon_streams
 
 logger = logging.getLogger(__name__)
 
@@ -73,15 +76,16 @@ def _bounded(command: Callable[P, R], as_json: bool, /, *args: P.args, **kwargs:
         report_interruption(as_json)
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
-        sys.stderr.close()
+        abandon_streams()
         raise typer.Exit(FAILED) from None
-    except OSError as error:
-        if error.errno not in _SYSTEM_ERRORS:
-            _report_bug(error, as_json)
-        _terminal(as_json).error(_system_error(error))
-        raise typer.Exit(FAILED) from None
+    except LostOutputError:
+        raise  # to `report_lost_output`
     except Exception as error:
-        _report_bug(error, as_json)
+        refused = _system_error(error)
+        if refused is None:
+            _report_bug(error, as_json)
+        _terminal(as_json).error(refused)
+        raise typer.Exit(FAILED) from None
 
 
 def _exit_code(error: RecamError) -> int:
@@ -147,12 +151,25 @@ class _SystemRefusedError(RecamError):
     kind = "system"
 
 
-def _system_error(error: OSError) -> RecamError:
+def _system_error(error: Exception) -> RecamError | None:
+    """Return what the operating system refused as an expected failure; None for a bug."""
+    if isinstance(error, UnicodeEncodeError) and _names_files(error.encoding):
+        # A file name from a settings file, for instance.
+        return _SystemRefusedError(
+            f"this system's encoding {error.encoding} cannot name the file {error.object}",
+            "Set the locale to UTF-8, for instance LC_ALL=C.UTF-8, or rename the file.",
+        )
+    if not isinstance(error, OSError) or error.errno not in _SYSTEM_ERRORS:
+        return None
     where = f"{error.filename}: " if error.filename else ""
     return _SystemRefusedError(
         f"{where}{error.strerror}",
         "Check the path, its permissions and the free space; RECAM_CACHE_DIR names the cache.",
     )
+
+
+def _names_files(encoding: str) -> bool:
+    return codecs.lookup(encoding) == codecs.lookup(sys.getfilesystemencoding())
 
 
 class _InterruptedError(RecamError):
@@ -179,6 +196,17 @@ def report_early_end(end: SystemExit) -> None:
         message = " ".join(text().split())
         command = getattr(getattr(ended_by, "ctx", None), "command_path", "recam")
         _terminal(True).error(UsageError(message, f"See `{command} --help`."))
+
+
+def report_lost_output(error: OSError) -> NoReturn:
+    """Exit where stdout or stderr can no longer be written; say why, unless the reader is gone."""
+    text = f"error: the output cannot be written: {error.strerror or error}\n"
+    if error.errno != errno.EPIPE:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
+    abandon_streams()
+    sys.exit(FAILED)
 
 
 def _wants_json() -> bool:

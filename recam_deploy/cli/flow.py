@@ -15,6 +15,7 @@ from .options.flow import BackupName, FlowFlags, Yes
 from .options.groups import grouped
 
 if TYPE_CHECKING:
+    from ..flows.client import NodeRed
     from ..flows.push import PushPlan, PushResult, Target
     from ..settings import Settings
     from ..terminal import Terminal
@@ -112,7 +113,7 @@ def diff(
     connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)
     with connection, node_red(settings, terminal, ask_token=login.nodered_token) as client:
         if backup is None:
-            plan = plan_flow(client, _target(settings, connection, wanted))
+            plan = plan_flow(client, _target(settings, connection, client, wanted))
         else:
             _, kept = Backups.from_settings(settings.camera).read(backup)
             plan = plan_flow(client, lambda _: kept.nodes)
@@ -146,7 +147,7 @@ def push_flow(
     settings = login.merge_flags(camera.settings())
     connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)
     with connection, node_red(settings, terminal, ask_token=login.nodered_token) as client:
-        target = _target(settings, connection, wanted)
+        target = _target(settings, connection, client, wanted)
         if dry_run:
             _print_plan(terminal, plan_flow(client, target, check=True))
             return
@@ -224,7 +225,9 @@ def restore(
     _print_pushed(terminal, pushed, {"restored": str(path)})
 
 
-def _target(settings: Settings, connection: LazyConnection, wanted: FlowFlags) -> Target:
+def _target(
+    settings: Settings, connection: LazyConnection, client: NodeRed, wanted: FlowFlags
+) -> Target:
     """Read the template or file that the flags name, and merge it for the active model."""
     from ..artifact import load_artifact
     from ..class_names import read_labels
@@ -237,6 +240,7 @@ def _target(settings: Settings, connection: LazyConnection, wanted: FlowFlags) -
         settings,
         choice,
         connection,
+        client,
         artifact=load_artifact(wanted.model, labels) if wanted.model else None,
         labels=labels,
         tscore=wanted.tscore,
@@ -247,7 +251,7 @@ def _target(settings: Settings, connection: LazyConnection, wanted: FlowFlags) -
 def _print_plan(terminal: Terminal, plan: PushPlan) -> None:
     from .flow_lines import plan_lines
 
-    terminal.result(plan.changes.as_json(), plan_lines(plan))
+    terminal.result(plan.as_json(), plan_lines(plan))
 
 
 def _print_pushed(

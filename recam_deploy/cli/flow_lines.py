@@ -23,7 +23,8 @@ def plan_lines(plan: PushPlan) -> list[str]:
         if repeated
         else []
     )
-    return [*plan.changes.lines(), *notes]
+    lost = [f"! {one.line}" for one in plan.overwritten]
+    return [*plan.changes.lines(), *lost, *notes]
 
 
 def approval(terminal: Terminal, *, yes: bool) -> Callable[[PushPlan], None]:

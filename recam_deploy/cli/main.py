@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from ..version import __version__
-from .error_handler import end_on_sigterm, report_early_end
+from .error_handler import end_on_sigterm, report_early_end, report_lost_output
 from .lazy import MARKUP, Entry, LazyGroup
+from .streams import flush_streams
 
 _ALL_STEPS, _STEPS, _SETUP = "All steps", "Single steps", "Setup and diagnosis"
 
@@ -152,7 +153,11 @@ def run() -> None:
     """Run the command that the command line names, and exit."""
     end_on_sigterm()
     try:
-        app(prog_name="recam")
-    except SystemExit as end:
-        report_early_end(end)
-        raise
+        try:
+            app(prog_name="recam")
+        except SystemExit as end:
+            report_early_end(end)
+            flush_streams()
+            raise
+    except OSError as error:  # printing itself failed
+        report_lost_output(error)

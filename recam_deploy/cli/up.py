@@ -71,7 +71,7 @@ def up(
         return
     source = as_onnx(settings, terminal, model, foreign.weights, trust=foreign.trust_model)
     conversion = prepare_conversion(
-        settings, source.onnx, model_output, flags.labels, source.export
+        settings, source.onnx, model_output, flags.labels, source.export, terminal
     )
     refuse_useless_for(conversion, settings)
     if dry_run:
@@ -102,7 +102,7 @@ def _plan_document(plan: UpPlan) -> dict[str, Any]:
     return {
         "conversion": {**planned_document(plan.conversion), "finished": plan.finished is not None},
         "deployment": plan.deployment and plan.deployment.as_json(),
-        "flow": plan.flow and plan.flow.changes.as_json(),
+        "flow": plan.flow and plan.flow.as_json(),
     }
 
 

@@ -12,6 +12,7 @@ from .options.common import ArtifactPath, AsJson, Labels
 from .options.numbers import number
 
 if TYPE_CHECKING:
+    from ..picture_sets import Choice
     from ..report.comparison import Comparison
 
 
@@ -20,7 +21,10 @@ def verify(
     artifact: ArtifactPath,
     images: Annotated[
         Path,
-        typer.Option(help="A folder of pictures to compare both models on.", show_default=False),
+        typer.Option(
+            help="Pictures to compare both models on: a folder, a data.yaml, or a list.",
+            show_default=False,
+        ),
     ],
     model: Annotated[
         Path | None,
@@ -41,7 +45,8 @@ def verify(
     limit: Annotated[
         int,
         typer.Option(
-            **number("verify.limit"), help="The most pictures to compare on, the first by name."
+            **number("verify.limit"),
+            help="The most pictures to compare on, spread over all.",
         ),
     ] = 20,
     layers: Annotated[
@@ -89,24 +94,19 @@ def verify(
         layer_images=layer_images if layers else 0,
     )
     comparison = result.comparison
-    terminal.result(comparison.as_json(result.report), _lines(comparison, result.report))
+    document = {**comparison.as_json(result.report), "pictures": result.pictures.as_json()}
+    terminal.result(document, _lines(comparison, result.report, result.pictures))
 
 
-def _lines(comparison: Comparison, target: Path) -> list[str]:
-    from ..report.text import counted
-
+def _lines(comparison: Comparison, target: Path, choice: Choice) -> list[str]:
     counts = comparison.agreement
     least = min(comparison.outputs, key=lambda output: output.cosine)
-    shown, available = len(comparison.pictures), comparison.available
-    pictures = counted(shown, "picture")
-    if shown < available:
-        pictures = f"{shown} of {available} pictures"
     detections = (
         f"detections: {counts.matched} of {counts.reference} matched, "
         f"{counts.reference - counts.matched} missed, {counts.extra} extra"
     )
     return [
-        f"compared on {pictures}",
+        f"compared on {choice.told()}",
         f"least cosine {least.cosine:.4f} ({least.name})",
         *([detections] if comparison.detects else []),
         *([f"mean mask IoU {comparison.mask_iou:.3f}"] if comparison.mask_iou is not None else []),

@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ..artifact import sha256_of
 from ..calibrator.collecting import in_parallel
-from ..detection.pictures import list_pictures, read_picture
+from ..detection.picture_faults import REFUSED
+from ..detection.pictures import read_thumbnail
 from ..errors import InputError
-from ..files import read_text
-from ..progress import Progress
+from ..picture_sets import (
+    Choice,
+    FoundPictures,
+    Look,
+    Thumbnail,
+    choose,
+    find_pictures,
+    read_picture_list,
+)
+from ..progress import Progress, SilentProgress
+from ..step_cache import StepCache, step_key
 
 DEFAULT_IMAGES = 100
+_READING, _THUMBNAILS_FILE = 1, "thumbnails.json"
 
 
 @dataclass(frozen=True)
 class CalibrationSet:
     """The pictures for calibration in a fixed order, each with the sha256 of its bytes.
 
-    `source` is the folder or the list that they come from.
+    `source` is the folder or the list that they come from, `choice` how they were chosen from it;
+    None where they were not chosen. `reading` is what reading them gave, where the cache does not
+    hold it yet.
     """
 
     source: Path
     pictures: tuple[tuple[Path, str], ...]
+    choice: Choice | None = None
+    reading: Reading | None = None
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -37,57 +56,128 @@ class CalibrationSet:
         return tuple(digest for _, digest in self.pictures)
 
 
-def read_calibration_set(folder: Path, images: int | None) -> CalibrationSet:
-    """Take the first `images` pictures of `folder` by name; for None, at most 100.
+def read_calibration_set(
+    source: Path,
+    images: int | None,
+    cache: StepCache | None = None,
+    progress: Progress | None = None,
+) -> CalibrationSet:
+    """Choose at most `images` pictures, by default 100, spread evenly over those of `source`.
 
-    Raises InputError when the folder is missing or empty, or holds fewer than `images`.
+    `source` is a folder, a data.yaml or a list; see `find_pictures`. All chosen pictures are read,
+    unless `cache` has what reading them gave. Raises InputError when there are no pictures, or none
+    that can be read.
     """
-    return _chosen(folder, list_pictures(folder), images)
+    return _chosen(find_pictures(source), images, cache, progress)
 
 
-def read_data_list(path: Path, images: int | None) -> CalibrationSet:
-    """Take the first `images` pictures of a list, as the compiler's `--data_list`: a path a line.
+def read_data_list(
+    path: Path,
+    images: int | None,
+    cache: StepCache | None = None,
+    progress: Progress | None = None,
+) -> CalibrationSet:
+    """Choose pictures of a list, as the compiler's `--data_list`: a path a line, in its order.
 
-    Relative paths start at the current folder. Raises InputError when the list cannot be read or
-    is empty, and as `read_calibration_set`.
+    Raises InputError when it cannot be read or names a file that is nowhere, and as
+    `read_calibration_set`.
     """
-    lines = read_text(path, "a list of pictures").splitlines()
-    named = [Path(line.strip()).expanduser() for line in lines if line.strip()]
-    if not named:
-        raise InputError(
-            f"the list {path} names no pictures", "Write the path of one picture on each line."
+    return _chosen(read_picture_list(path), images, cache, progress)
+
+
+def choose_pictures(found: FoundPictures, most: int, progress: Progress) -> Choice:
+    """Choose at most `most` of the pictures found, and read them; see `picture_sets.choose`."""
+    return choose(found, most, _Reader(progress).look)
+
+
+def _chosen(
+    found: FoundPictures, images: int | None, cache: StepCache | None, progress: Progress | None
+) -> CalibrationSet:
+    reader = _Reader(progress or SilentProgress(), cache)
+    choice = choose(found, images or DEFAULT_IMAGES, reader.look)
+    pictures = tuple((path, reader.digests[path]) for path in choice.pictures)
+    return CalibrationSet(found.source, pictures, choice, reader.reading())
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The thumbnails of pictures that were read, by the sha256 of their bytes.
+
+    `key` is its key in the step cache: of the pictures that were asked for first, before any was
+    replaced.
+    """
+
+    key: str
+    thumbnails: Mapping[str, Thumbnail]
+
+    def keep(self, cache: StepCache) -> None:
+        """Put it into the cache, so that a conversion whose steps are finished reads no picture."""
+        cache.run("pictures", self.key, self._write)
+
+    @classmethod
+    def find(cls, key: str, cache: StepCache | None) -> Reading | None:
+        """Return what the cache holds; None when it is not there."""
+        folder = cache.find(key) if cache else None
+        if folder is None:
+            return None
+        kept = json.loads((folder / _THUMBNAILS_FILE).read_text())
+        decoded = {digest: base64.b64decode(data) for digest, data in kept.items()}
+        return cls(
+            key, {d: np.frombuffer(data, np.uint8).reshape(16, 16) for d, data in decoded.items()}
         )
-    return _chosen(path, named, images)
+
+    def _write(self, folder: Path) -> None:
+        kept = {d: base64.b64encode(one.tobytes()).decode() for d, one in self.thumbnails.items()}
+        (folder / _THUMBNAILS_FILE).write_text(json.dumps(kept))
 
 
-def _chosen(source: Path, found: Sequence[Path], images: int | None) -> CalibrationSet:
-    if images is not None and len(found) < images:
-        raise InputError(
-            f"{source} holds {len(found)} pictures, and {images} were asked for",
-            f"Add pictures, or lower --images to {len(found)}.",
-        )
-    chosen = found[: images or DEFAULT_IMAGES]
-    return CalibrationSet(source, tuple((path, _digest(path)) for path in chosen))
+class _Reader:
+    """Reads pictures to thumbnails, those alone that the cache does not hold."""
+
+    def __init__(self, progress: Progress, cache: StepCache | None = None) -> None:
+        self.digests: dict[Path, str] = {}
+        self._progress = progress
+        self._cache = cache
+        self._key = ""
+        self._thumbnails: dict[str, Thumbnail] = {}
+        self._read_any = False
+
+    def look(self, paths: Sequence[Path]) -> list[Look]:
+        """Return a thumbnail of each picture, or the error that says why it cannot be read."""
+        digests = list(in_parallel(_digest, paths))
+        self.digests |= {p: d for p, d in zip(paths, digests, strict=True) if isinstance(d, str)}
+        if not self._key:
+            self._key = step_key("pictures", _READING, {"pictures": [str(d) for d in digests]})
+            kept = Reading.find(self._key, self._cache)
+            self._thumbnails = dict(kept.thumbnails) if kept else {}
+        if all(digest in self._thumbnails for digest in digests):
+            return [self._thumbnails[str(digest)] for digest in digests]
+        self._read_any = True
+        with self._progress.step("Reading the pictures", "pictures") as step:
+            found = []
+            for look in in_parallel(self._look, list(zip(paths, digests, strict=True))):
+                found.append(look)
+                step.update(len(found), len(paths))
+        return found
+
+    def reading(self) -> Reading | None:
+        """Return the thumbnails, where any was read."""
+        return Reading(self._key, self._thumbnails) if self._read_any else None
+
+    def _look(self, given: tuple[Path, str | InputError]) -> Look:
+        path, digest = given
+        if isinstance(digest, InputError):
+            return digest
+        if digest not in self._thumbnails:
+            try:
+                self._thumbnails[digest] = read_thumbnail(path)
+            except InputError as error:
+                return error
+        return self._thumbnails[digest]
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path) -> str | InputError:
     try:
         return sha256_of(path)
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be read: {error.strerror}", "Replace or remove this file."
-        ) from error
-
-
-def check_pictures(pictures: Sequence[Path], progress: Progress) -> None:
-    """Decode every picture once, to find a damaged one before the compiler does.
-
-    Raises InputError for the first picture that cannot be read.
-    """
-    with progress.step("Reading the pictures", "pictures") as step:
-        for done, _ in enumerate(in_parallel(_decode, pictures), start=1):
-            step.update(done, len(pictures))
-
-
-def _decode(path: Path) -> None:
-    read_picture(path)
+        return InputError(f"{path}{REFUSED}: {error.strerror}", "Replace or remove this file.")

@@ -11,17 +11,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 
 from .. import cvimodel
 from ..artifact import Artifact, write_manifest
 from ..calibrator.calibrate import NotCalibratedError
-from ..errors import InputError, VerificationError
+from ..errors import VerificationError
 from ..files import copy_atomically
 from ..mixed_precision.search import search_layers
-from ..network.float_model import largest_difference
-from ..network.prepare import output_scales, prepare
+from ..network.prepare import prepare
+from ..picture_sets import Choice, spread
 from ..progress import Progress
 from ..step_cache import StepCache, StepResult
 from ..toolchain import Compiler, run_tool
@@ -42,17 +41,18 @@ from .finished import artifact_of
 from .int8_outputs import share_thresholds
 from .layout_check import check_layout
 from .plan import ConversionPlan, PlannedStep, with_stock_calibrator
+from .preparation_check import check_prepared
 from .verification import Verification, verify
 from .work_folder import (
     copy_files,
     finish_search,
     keep_only,
     link_pictures,
+    put_picture,
     tail_table,
     write,
 )
 
-MAX_LOWERING_DIFFERENCE = 1e-4
 _VERIFICATION_FILE = "verification.json"
 _KEPT_LOGS = 20
 
@@ -70,12 +70,16 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """A checked artifact, the steps that made it, and its agreement with the float model."""
+    """A checked artifact, the steps that made it, and its agreement with the float model.
+
+    `pictures` says how the pictures for calibration were chosen.
+    """
 
     artifact: Artifact
     steps: tuple[StepResult, ...]
     verification: Verification
     passed: bool
+    pictures: Choice | None = None
 
     @property
     def timings(self) -> dict[str, dict[str, float | bool]]:
@@ -168,32 +172,18 @@ class Converter:
             steps=(prepared, *made, compiled, verified),
             verification=verification,
             passed=verification.passed(thresholds.min_cosine, thresholds.min_matched),
+            pictures=self._plan.calibration.choice,
         )
         return self._publish(result, output, thresholds)
 
     def _prepare(self, folder: Path) -> None:
         """Cut at the heads, lower, and check on noise that the outputs did not change.
 
-        Raises InputError when they differ by more than MAX_LOWERING_DIFFERENCE.
+        Raises InputError when they did.
         """
-        network = self._plan.network
         with self._progress.step("Cutting and lowering the ONNX model"):
-            prepared = prepare(self._model, network)
-            image = network.input
-            noise = np.random.default_rng(0).random((1, 3, image.height, image.width), np.float32)
-            difference = largest_difference(
-                self._model,
-                prepared,
-                network.cut_at,
-                noise,
-                output_scales(network),
-                channels_last=image.channels_last,
-            )
-        if difference > MAX_LOWERING_DIFFERENCE:
-            raise InputError(
-                f"lowering the model to opset 17 changed its outputs by {difference:.2g}",
-                "Export the model with opset=17, and please report the model.",
-            )
+            prepared = prepare(self._model, self._plan.network)
+            check_prepared(self._model, prepared, self._plan.network)
         onnx.save(prepared, folder / ONNX_FILE)
 
     def _tool(self, step: PlannedStep, before: list[StepResult]) -> StepResult:
@@ -244,7 +234,7 @@ class Converter:
                 self._plan.network,
                 table,
                 prepared.folder / ONNX_FILE,
-                self._plan.calibration.paths[: options.images],
+                spread(self._plan.calibration.paths, options.images),
                 options,
                 self._progress,
             )
@@ -275,13 +265,13 @@ class Converter:
         """Put the user's files that a step's tool reads into `folder`; return the paths."""
         plan, options = self._plan, self._plan.options
         given = set()
-        if step in ("calibrate", "search"):
+        if step == "calibrate":
             given |= link_pictures(plan.calibration.paths, folder)
+        if step == "search" and options.search:
+            given |= link_pictures(spread(plan.calibration.paths, options.search.images), folder)
         picture = options.transform.test_input
         if step in ("transform", "compile") and picture:
-            link = folder / CHECK_PICTURE_FILE
-            link.symlink_to(picture.path.absolute())
-            given.add(link)
+            given.add(put_picture(picture.path, folder / CHECK_PICTURE_FILE))
         needs_table = step in ("search", "compile") and plan.quantization != BF16
         if needs_table and options.calibration.table is not None:
             given.add(write(folder / TABLE_FILE, options.calibration.table))

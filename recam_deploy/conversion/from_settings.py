@@ -13,7 +13,9 @@ from ..errors import InputError
 from ..files import read_text
 from ..mixed_precision.options import DEFAULT_EXPECTED_COS, DEFAULT_MIN_LAYER_COS, SearchOptions
 from ..network.model import Network, Preprocessing
+from ..progress import Progress
 from ..settings import ConvertSettings
+from ..step_cache import StepCache
 from ..toolchain import read_calibration_table
 from .calibration import CalibrationSet, read_calibration_set, read_data_list
 from .options import (
@@ -46,20 +48,22 @@ def check_channel_format(convert: ConvertSettings, network: Network) -> None:
         )
 
 
-def read_pictures(convert: ConvertSettings) -> CalibrationSet:
-    """Read the calibration pictures of the list `data_list`, else of the folder `dataset`.
+def read_pictures(
+    convert: ConvertSettings, cache: StepCache | None = None, progress: Progress | None = None
+) -> CalibrationSet:
+    """Choose the calibration pictures of the list `data_list`, else of `dataset`, and read them.
 
     Raises InputError when neither is named, and as `read_calibration_set`.
     """
     if convert.data_list:
-        return read_data_list(convert.data_list.expanduser(), convert.images)
+        return read_data_list(convert.data_list.expanduser(), convert.images, cache, progress)
     if convert.dataset is None:
         raise InputError(
             "no calibration pictures are named",
             "Give a folder of 50 to 200 pictures like those the camera will see: "
             "--calibration FOLDER.",
         )
-    return read_calibration_set(convert.dataset.expanduser(), convert.images)
+    return read_calibration_set(convert.dataset.expanduser(), convert.images, cache, progress)
 
 
 def read_options(

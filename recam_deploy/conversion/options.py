@@ -11,6 +11,8 @@ from pathlib import Path
 from ..mixed_precision.options import SearchOptions
 
 FAST, STOCK = "fast", "stock"
+CHECK_CANDIDATES = 16
+"""How many pictures the float model runs on, to find those for the check that show most."""
 
 
 @dataclass(frozen=True)

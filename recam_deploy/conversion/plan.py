@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import InputError
-from ..network.lowering import TARGET_IR, TARGET_OPSET
+from ..network.lowering import TARGET_IR
 from ..network.model import Network
+from ..network.rewrites import TARGET_OPSET
 from ..step_cache import step_key
 from ..toolchain import ToolCommand
 from .calibration import CalibrationSet
@@ -30,7 +31,7 @@ from .commands import (
     search_command,
     transform_command,
 )
-from .options import FAST, STOCK, ConversionOptions
+from .options import CHECK_CANDIDATES, FAST, STOCK, ConversionOptions
 
 # Raise a step's number when recam's own part of it changes its result.
 _CALIBRATE_FAST = 1
@@ -176,6 +177,7 @@ class _Steps:
             "input": network.input.shape,
             "cut": network.cut_at,
             "to": [TARGET_IR, TARGET_OPSET],
+            **({"normalised": network.normalised} if network.normalised else {}),
         }
         return PlannedStep("prepare", step_key("prepare", _PREPARE, inputs))
 
@@ -210,6 +212,7 @@ class _Steps:
             "pictures": self.calibration.digests,
             **self._given_table(),
             "most": options.max_float_layers,
+            **self._spread_over(options.images),
         }
         if options.by_compiler:
             command = search_command(len(self.calibration.pictures), options)
@@ -236,7 +239,12 @@ class _Steps:
         inputs: dict[str, Any] = {"from": compiled.key, "images": self.options.verify_images}
         if not calibrated:
             inputs["pictures"] = self.calibration.digests
+        inputs |= self._spread_over(max(self.options.verify_images, CHECK_CANDIDATES))
         return PlannedStep("verify", step_key("verify", _VERIFY, inputs))
+
+    def _spread_over(self, used: int) -> dict[str, Any]:
+        """Say how `used` of the pictures are chosen, where there are more; once the first were."""
+        return {"chosen": "spread"} if used < len(self.calibration.pictures) else {}
 
     def _given_table(self) -> dict[str, Any]:
         table = self.options.calibration.table

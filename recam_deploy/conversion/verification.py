@@ -18,10 +18,10 @@ from ..detection.types import Detection
 from ..network.decoding import decode_family
 from ..network.float_model import Array, FloatModel, float_input, network_image, output_cosines
 from ..network.model import Network
+from ..picture_sets import spread
 from ..progress import Progress
 from ..toolchain.simulator import Simulator
-
-_CANDIDATES = 16
+from .options import CHECK_CANDIDATES
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def verify(
 ) -> Verification:
     """Compare the prepared float ONNX with the cvimodel in the simulator.
 
-    Of the first pictures, use the `images` with the most detections of the float model: a picture
-    without objects shows little. Raises InputError and SimulatorError.
+    Of at least 16 pictures spread over all, use the `images` with the most detections of the float
+    model: a picture without objects shows little. Raises InputError and SimulatorError.
     """
     samples = _samples(network, FloatModel(prepared), pictures, images, progress)
     on_tpu = simulator.run(cvimodel, [sample.image for sample in samples], progress)
@@ -111,7 +111,7 @@ def verify(
 def _samples(
     network: Network, model: FloatModel, pictures: Sequence[Path], images: int, progress: Progress
 ) -> list[Sample]:
-    candidates = pictures[: max(images, _CANDIDATES)]
+    candidates = spread(pictures, max(images, CHECK_CANDIDATES))
     samples = []
     with progress.step("Running the float model", "images") as step:
         for index, path in enumerate(candidates):

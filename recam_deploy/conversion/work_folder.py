@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..detection.pictures import read_header, read_picture
 from ..errors import CompilationError
 from ..network.model import Network
 from ..toolchain import mlir_tensors
@@ -24,6 +25,13 @@ _KEPT = {
     "search": (QUANTIZE_TABLE_FILE, LOSS_TABLE_FILE),
     "compile": (CVIMODEL_FILE, TABLE_FILE, QUANTIZE_TABLE_FILE),
 }
+_READ_ALIKE = frozenset(
+    (name, mode)
+    for name in ("JPEG", "PNG", "BMP", "WEBP")
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK")
+)
+"""The formats and pixels, as Pillow calls them, that OpenCV reads as `read_picture`."""
+
 _NOT_NEEDED = "no need for mix"
 """run_qtable prints this when INT8 alone is good enough, ends with 0, and writes no table."""
 
@@ -45,7 +53,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def link_pictures(pictures: Sequence[Path], folder: Path) -> set[Path]:
-    """Link the pictures under plain names, and list them in IMAGE_LIST_FILE; return all paths.
+    """Put the pictures there under plain names, listed in IMAGE_LIST_FILE; return all paths.
 
     The compiler's list has no quoting, and a comma in it starts another input. It refuses the
     suffix `.webp`, though its OpenCV reads such pictures.
@@ -53,10 +61,24 @@ def link_pictures(pictures: Sequence[Path], folder: Path) -> set[Path]:
     links = set()
     for index, picture in enumerate(pictures):
         link = folder / f"picture-{index:05}.jpg"
-        link.symlink_to(picture.absolute())
-        links.add(link)
+        links.add(put_picture(picture, link))
     names = "".join(f"{link.name}\n" for link in sorted(links))
     return links | {write(folder / IMAGE_LIST_FILE, names)}
+
+
+def put_picture(picture: Path, target: Path) -> Path:
+    """Link a picture that the compiler's OpenCV reads as recam does, else write it as PNG.
+
+    Return `target`. Raises InputError when the picture cannot be read.
+    """
+    header = read_header(picture)
+    if header and (header.format, header.mode) in _READ_ALIKE:
+        upright = header.orientation == 1 or header.format == "JPEG"  # OpenCV turns these alone
+        if upright:
+            target.symlink_to(picture.absolute())
+            return target
+    read_picture(picture).save(target, "PNG", compress_level=1)
+    return target
 
 
 def tail_table(network: Network, folder: Path) -> str:

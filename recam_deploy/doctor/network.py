@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..address import for_url
 from ..camera.web_api import ssh_enabled
 from ..discovery.mdns import clean_name
 from ..ports import Port, probe_ports
@@ -23,7 +24,7 @@ class NetworkFacts:
     `source` is the address that this machine would send from, None without a route. `ports` holds
     number and state by service. `preview` says that live results can be read without the broker.
     `ssh_enabled` is what the camera says of its SSH server, None where it was not asked or does
-    not say.
+    not say. `way` names the jump host, if there is one; only SSH is tried then.
     """
 
     host: str
@@ -32,6 +33,7 @@ class NetworkFacts:
     ports: Mapping[str, tuple[int, Port]]
     preview: bool = False
     ssh_enabled: bool | None = None
+    way: str = ""
 
     def open(self, service: str) -> bool:
         """Return whether the port of a service is open."""
@@ -41,6 +43,9 @@ class NetworkFacts:
 def look(camera: CameraSettings) -> NetworkFacts:
     """Resolve the name, and connect briefly to each port."""
     host = str(camera.host)
+    if camera.ssh.way:
+        ssh = {"ssh": (camera.port, Port.open)}
+        return NetworkFacts(host, (host,), None, ssh, way=camera.ssh.way)
     addresses = _addresses(host)
     ports = {
         "ssh": camera.port,
@@ -85,6 +90,15 @@ def _source(address: str) -> str | None:
 
 def judge(facts: NetworkFacts) -> list[Check]:
     """Judge name, route and ports; route and ports only when the name has an address."""
+    if facts.way:
+        return [
+            warn(
+                "network.route",
+                f"{facts.host} is reached through {facts.way}: only SSH is checked",
+                "Node-RED, the web API and live results need a direct way, or a tunnel: any "
+                "`recam flow` command shows the `ssh -L` for it.",
+            )
+        ]
     if not facts.addresses:
         return [
             fail(
@@ -169,7 +183,7 @@ def _ssh_words(facts: NetworkFacts, seen: str) -> tuple[str, str]:
         )
     return (
         "switched off on the camera",
-        f"Switch it on: http://{facts.host}/#/security (Settings > Security). "
+        f"Switch it on: http://{for_url(facts.host)}/#/security (Settings > Security). "
         "`recam deploy --via http` needs no SSH.",
     )
 

@@ -10,7 +10,8 @@ from ..errors import AuthenticationError, CameraError, RecamError
 from ..flows.client import NodeRed, NodeRedFacts
 from ..flows.document import Node, described
 from ..flows.merge import ACTIVE_MODEL, running
-from ..flows.push import missing_types, wait_until_up
+from ..flows.missing import listed, missing_nodes, remedy
+from ..flows.push import wait_until_up
 from ..progress import SilentProgress
 from ..settings import CameraSettings
 from .check import Check, fail, ok, warn
@@ -90,16 +91,17 @@ def _version(server: NodeRedFacts) -> Check:
 
 def _types(server: NodeRedFacts, nodes: Sequence[Node]) -> Check:
     needed = [kind for kind in _NEEDED if kind not in server.types]
-    missing = list(dict.fromkeys([*needed, *missing_types(nodes, server.types)]))
+    holders = missing_nodes(nodes, server.types)
+    missing = list(dict.fromkeys([*needed, *(holder.node["type"] for holder in holders)]))
     if missing:
         shown = ", ".join(kind[:40] for kind in missing[:_MOST_NAMED])
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+        where = f"; they are needed by {listed(holders)}" if holders else ""
+        hint = remedy(holders) if holders else "Update the camera's firmware."
         return fail(
             "node_red.types",
-            f"node types are missing: {shown}{more}",
-            "Install or enable them in the editor (menu, Manage palette), remove the nodes that "
-            "need them, or update the camera's firmware. Node-RED does not start flows without "
-            "them.",
+            f"node types are missing: {shown}{more}{where}",
+            f"{hint} Node-RED does not start flows without them.",
         )
     return ok("node_red.types", "all node types that the flows need are installed")
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pydantic import SecretStr
 
 from ..errors import CameraError, HostKeyError, RecamError, SudoError
-from ..settings import CameraSettings, default_known_hosts
+from ..settings import CameraSettings
 from ..ssh.auth import PasswordAnswer
 from ..ssh.command import RemoteCommand
 from ..ssh.connection import Connection, connect
-from ..ssh.known_hosts import KnownHosts
+from ..ssh.known_hosts import known_hosts_files, known_hosts_of
 from .check import Check, fail, ok, warn
 
 _FACTORY_USER = "recamera"
@@ -46,12 +46,12 @@ def look(
 
     A password is used once.
     """
-    path = (camera.known_hosts or default_known_hosts()).expanduser()
+    path = known_hosts_files(camera)[0]
     ask = _RecordingPassword(password)
     keys: tuple[str, ...] = ()
     try:
-        known = KnownHosts.read(path).keys_for(str(camera.host), camera.port)
-        keys = tuple(f"{key.key_type} {key.fingerprint}" for key in known)
+        known, name, port = known_hosts_of(camera)
+        keys = tuple(f"{key.key_type} {key.fingerprint}" for key in known.keys_for(name, port))
         connection = connect(camera, password=ask, accept_host_key=accept_host_key)
     except RecamError as error:
         return SshFacts(camera.user, str(path), keys, ask.was_asked, error=error), None

@@ -27,6 +27,7 @@ from ..http import HttpService, Reply
 from ..redaction import keep_secret
 from ..settings import CameraSettings
 from .document import FlowDocument, Node, parse_document
+from .record import EMPTY, Record
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ DeploymentType = Literal["full", "nodes", "reload"]
 
 _JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 _V2 = {**_JSON, "Node-RED-API-Version": "v2"}
+_RECORD = "/library/local/flows/recam/pushed.json"
 _DEPLOY_SECONDS = 60.0  # stopping the old nodes can take 15 s each (settings.js, nodeCloseTimeout)
 _RESTART_SECONDS = 30.0
 _POLL_SECONDS = 0.5
@@ -101,7 +103,7 @@ class NodeRed:
         `ask` is called at most once, when Node-RED needs a login and the settings have none.
         """
         return cls(
-            str(camera.host),
+            camera.direct_host,
             camera.node_red_port,
             NodeRedLogin.from_settings(camera),
             timeout=camera.timeout,
@@ -168,6 +170,15 @@ class NodeRed:
         known = version if isinstance(version, str) else ""
         logger.info("Node-RED %s, %d node types", known or "of unknown version", len(types))
         return NodeRedFacts(known, frozenset(types), modules)
+
+    def recorded(self) -> Record:
+        """Read what was pushed before; an empty record where there is none."""
+        reply = self._request("GET", _RECORD, _JSON)
+        return Record.parse(reply.body) if reply.status == 200 else EMPTY
+
+    def record(self, record: Record) -> None:
+        """Replace the record of what was pushed."""
+        self._call("POST", _RECORD, _JSON, json.dumps(record.as_json()).encode())
 
     def runs(self) -> bool | None:
         """Return whether the flows run; None where Node-RED does not report it (before 3.0)."""

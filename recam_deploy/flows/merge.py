@@ -1,24 +1,32 @@
 """Merge an addition into the camera's flows; pure functions.
 
 A camera can hold one node of each of SINGLE_TYPES, so existing ones are reused: they stay in place,
-and get only the required fields and the wires that the addition needs. Nothing is removed. Other
-nodes stay as they are, with all fields and copies (the factory flows list some nodes twice).
+and get only the required fields and the wires that the addition needs. Nodes that came from the
+user's file are brought to the file's version; those of a template get what changed in the template
+since. What a push added and its file holds no longer is removed. Other nodes stay as they are, with
+all fields and copies (the factory flows list some nodes twice).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ..errors import FlowError
-from .document import SINGLE_TYPES, Node, described, same, targets
+from .document import SINGLE_TYPES, Node, described, targets
+from .edits import ACTIVE_MODEL as ACTIVE_MODEL
+from .edits import Edits, check_tab, without
+from .record import EMPTY, Record
+from .replace import edits_of, file_version
+from .shapes import is_made
 from .templates import Addition
 
-ACTIVE_MODEL = "/userdata/Models/model.cvimodel"  # what an empty `uri` means
 _ROW = 60  # the height of a row of nodes in the editor, in pixels
 _NEAR = 100
+_FILLED = ("uri", "model", "classes")  # of a model node; "" in a file leaves the choice to a push
 # Free text, in which an id is no reference.
 _TEXTS = frozenset({"type", "name", "label", "info", "func", "initialize", "finalize", "template"})
 
@@ -27,33 +35,109 @@ _TEXTS = frozenset({"type", "name", "label", "info", "func", "initialize", "fina
 class _Mapping:
     """The final id of each node of the addition, by its own id.
 
-    `reused` holds those of nodes that exist already, `ids` those of all nodes. `container` is the
+    `reused` holds those of nodes that exist already, `ids` those of all nodes. `earlier` are the
+    reused ones that came from the addition; the others are the camera's own. `container` is the
     existing tab or subflow that replaces the addition's own `tab`, if any.
     """
 
     reused: Mapping[str, str]
     ids: Mapping[str, str]
+    earlier: frozenset[str]
     tab: str = ""
     container: str = ""
 
+    @cached_property
+    def final(self) -> frozenset[str]:
+        """The final ids of all nodes of the addition."""
+        return frozenset(self.ids.values())
 
-def merge(current: Sequence[Node], addition: Addition) -> tuple[Node, ...]:
+
+def merge(current: Sequence[Node], addition: Addition, record: Record = EMPTY) -> tuple[Node, ...]:
     """Return the camera's flows with the addition; the same nodes when it is there already.
 
-    Raises FlowError when they cannot be merged: several camera or model nodes, one on a disabled
-    tab, or wires between different tabs.
+    `record` is what was pushed before. Raises FlowError when they cannot be merged: several camera
+    or model nodes, one on a disabled tab, wires between different tabs, or a subflow that is
+    missing.
     """
+    gone = record.gone(addition.origin, addition.source)
+    current = without(current, {entry.camera_id for entry in gone})
     mapping = _map(current, addition)
-    edits = _Edits(current)
+    _check_subflows(current, addition)
+    edits = Edits(current)
+    versions = _Versions(current, addition, record, mapping)
     for node in addition.nodes:
-        if node["id"] in mapping.reused:
-            edits.reuse(mapping.reused[node["id"]], node, addition.required.get(node["id"], {}))
+        final = mapping.reused.get(node["id"])
+        if final:
+            edits.change(final, versions.of(node))
+            edits.require(final, node, addition.required.get(node["id"], {}))
     placed = _placed(current, addition, mapping)
     _check_wires(placed, current)
+    by_id = {n["id"]: n for n in placed}
+    known = {*by_id, *(node["id"] for node in current)}
     for node in addition.nodes:
         if node["id"] in mapping.reused:
-            edits.wire(node, mapping, {n["id"]: n for n in placed})
+            for port, ends in enumerate(node.get("wires", ())):
+                for end in ends:
+                    target = mapping.ids.get(end, end)
+                    if target in known:
+                        edits.connect(mapping.reused[node["id"]], port, target, by_id)
     return (*edits.result(), *placed)
+
+
+def final_ids(current: Sequence[Node], addition: Addition) -> Mapping[str, str]:
+    """Return the ids that the addition's nodes have in flows that hold it, by their own ids."""
+    return _map(current, addition).ids
+
+
+class _Versions:
+    """The versions of an addition's nodes, in the ids of the camera."""
+
+    def __init__(
+        self, current: Sequence[Node], addition: Addition, record: Record, mapping: _Mapping
+    ) -> None:
+        self._current, self._addition, self._mapping = current, addition, mapping
+        self._record = record
+        self._source = {node["id"]: node for node in addition.source}
+        self._before = {**record.ids(addition.origin), **mapping.ids}
+
+    def of(self, node: Node) -> Callable[[Node], Node]:
+        """Return what turns the camera's version of a node into the wanted one."""
+        if is_made(node):
+            return lambda theirs: theirs
+        entry = self._record.base(self._addition.origin, node["id"])
+        base = self._renamed(entry.node, self._before) if entry else None
+        ours = self._renamed(self._source[node["id"]], self._mapping.ids)
+        if not self._addition.own or node["id"] not in self._mapping.earlier:
+            return lambda theirs: edits_of(theirs, ours, base)
+        filled = self._addition.required.get(node["id"], {}).keys() | {
+            key for key in _FILLED if node["type"] == "model" and not ours.get(key)
+        }
+        if self._mapping.tab and ours.get("z") == self._mapping.container:
+            filled |= {"x", "y"}  # the file's are those of its own tab
+        ours, base = _bare(ours, filled), base and _bare(base, filled)
+        if node["type"] in SINGLE_TYPES and base is None:
+            base = {"wires": []}  # so that wires are added to it, and none removed
+        return lambda theirs: file_version(theirs, ours, base)
+
+    def _renamed(self, node: Node, ids: Mapping[str, str]) -> Node:
+        return _within_reach(_node_renamed(node, ids, self._mapping), self._mapping, self._current)
+
+
+def _bare(node: Node, fields: Collection[str]) -> Node:
+    return {key: value for key, value in node.items() if key not in fields}
+
+
+def _check_subflows(current: Sequence[Node], addition: Addition) -> None:
+    """Raise FlowError for an instance of a subflow that is nowhere defined."""
+    known = {n["id"] for n in (*current, *addition.nodes) if n["type"] == "subflow"}
+    for node in addition.nodes:
+        kind, _, subflow = node["type"].partition(":")
+        if kind == "subflow" and subflow and subflow not in known:
+            raise FlowError(
+                f"{addition.name} has an instance of the subflow {subflow!r} ({described(node)}), "
+                "whose definition is neither in the file nor on the camera",
+                "Export the flow again together with its subflow.",
+            )
 
 
 def _map(current: Sequence[Node], addition: Addition) -> _Mapping:
@@ -64,7 +148,8 @@ def _map(current: Sequence[Node], addition: Addition) -> _Mapping:
         if node["type"] in SINGLE_TYPES and (found := _existing_single(current, node["type"]))
     }
     tab, container = _containers(addition, singles)
-    reused = _earlier(addition, kinds, tab) | {own: n["id"] for own, n in singles.items()}
+    earlier = _earlier(addition, kinds, tab)
+    reused = earlier | {own: n["id"] for own, n in singles.items()}
     client = _client(current, singles)
     if client:
         reused |= {node["id"]: client for node in addition.nodes if node["type"] == "sscma"}
@@ -72,7 +157,8 @@ def _map(current: Sequence[Node], addition: Addition) -> _Mapping:
     ids = {n["id"]: reused.get(n["id"]) or _own_id(n, kinds, free=True) for n in addition.nodes}
     if tab:
         ids[tab] = container
-    return _Mapping(reused, ids, tab, container)
+    same = {own for own, final in reused.items() if final == own or final == earlier.get(own)}
+    return _Mapping(reused, ids, frozenset(same), tab, container)
 
 
 def _earlier(addition: Addition, kinds: Mapping[str, str], tab: str) -> dict[str, str]:
@@ -80,7 +166,11 @@ def _earlier(addition: Addition, kinds: Mapping[str, str], tab: str) -> dict[str
     found = {}
     for node in addition.nodes:
         own = _own_id(node, kinds)
-        if own in kinds and node["id"] != tab and node["type"] not in SINGLE_TYPES:
+        if node["id"] == tab or node["type"] in SINGLE_TYPES:
+            continue
+        if is_made(node) and kinds.get(node["id"]) == "subflow":
+            found[node["id"]] = node["id"]  # nodes that were selected within a subflow
+        elif own in kinds:
             found[node["id"]] = own
     return found
 
@@ -167,7 +257,8 @@ def _containers(addition: Addition, singles: Mapping[str, Node]) -> tuple[str, s
     for kind in ("model", "camera", "save", "capture"):
         node = addition.only(kind)
         if node and node["id"] in singles and node.get("z"):
-            return node["z"], singles[node["id"]]["z"]
+            container = singles[node["id"]]["z"]
+            return (node["z"] if node["z"] != container else ""), container
     return "", ""
 
 
@@ -186,23 +277,41 @@ def _own_id(node: Node, kinds: Mapping[str, str], *, free: bool = False) -> str:
 def _placed(current: Sequence[Node], addition: Addition, mapping: _Mapping) -> list[Node]:
     """Return the nodes to add, with their final ids, wires and positions."""
     anchor = _offset(current, addition, mapping)
-    taken = [_spot(node) for node in current]
+    taken = _Taken(current, mapping.container)
     placed = []
     for node in addition.nodes:
         if node["id"] in mapping.reused or node["id"] == mapping.tab:
             continue
-        new = {key: _renamed(key, value, mapping.ids) for key, value in node.items()}
-        if node["type"] == "group":
-            new["nodes"] = [
-                mapping.ids.get(inner, inner)
-                for inner in node.get("nodes", ())
-                if inner not in mapping.reused
-            ]
+        new = _within_reach(_node_renamed(node, mapping.ids, mapping), mapping, current)
         if mapping.container and new.get("z") == mapping.container:
-            new = _moved(new, anchor, taken)
-        taken.append(_spot(new))
+            new = taken.moved(new, anchor)
         placed.append(new)
     return placed
+
+
+def _node_renamed(node: Node, ids: Mapping[str, str], mapping: _Mapping) -> Node:
+    """Return a node in the ids of the camera; groups without nodes that are the camera's own."""
+    new = {key: in_ids(key, value, ids) for key, value in node.items()}
+    kind, _, subflow = node["type"].partition(":")
+    if kind == "subflow" and subflow in ids:
+        new["type"] = f"subflow:{ids[subflow]}"
+    if node["type"] == "group":
+        new["nodes"] = [
+            ids.get(inner, inner)
+            for inner in node.get("nodes", ())
+            if inner not in mapping.reused or inner in mapping.earlier
+        ]
+    return new
+
+
+def _within_reach(node: Node, mapping: _Mapping, current: Sequence[Node]) -> Node:
+    """Return a node without wires to nodes that were not exported, unless they are on its tab."""
+    outside = {end for end in targets(node) if end not in mapping.final}
+    if not outside:
+        return node
+    there = {n["id"] for n in current if n["id"] in outside and n.get("z") == node.get("z")}
+    wires = [[e for e in ends if e in mapping.final or e in there] for ends in node["wires"]]
+    return {**node, "wires": wires}
 
 
 def _check_wires(placed: Sequence[Node], current: Sequence[Node]) -> None:
@@ -211,27 +320,19 @@ def _check_wires(placed: Sequence[Node], current: Sequence[Node]) -> None:
     for node in placed:
         for end in targets(node):
             if end in existing:
-                _check_tab(node, existing[end])
+                check_tab(node, existing[end])
 
 
-def _check_tab(node: Node, end: Node) -> None:
-    """Raise FlowError when the two nodes lie on different tabs."""
-    if node.get("z") != end.get("z"):
-        raise FlowError(
-            f"the {described(node)} and the {described(end)} lie on different tabs of "
-            "the camera's flows, so no wire can connect them",
-            "Move them to one tab in Node-RED's editor, then push again.",
-        )
-
-
-def _renamed(key: str, value: Any, ids: Mapping[str, str]) -> Any:
+def in_ids(key: str, value: Any, ids: Mapping[str, str]) -> Any:
     """Replace ids of the addition in a field's value by the final ones."""
     if key in _TEXTS:
         return value
     if isinstance(value, str):
         return ids.get(value, value)
     if isinstance(value, list):
-        return [_renamed("", inner, ids) for inner in value]
+        return [in_ids("", inner, ids) for inner in value]
+    if isinstance(value, dict):
+        return {name: in_ids(name, inner, ids) for name, inner in value.items()}
     return value
 
 
@@ -254,94 +355,36 @@ def _spot(node: Node) -> tuple[str, float, float]:
     return (node.get("z", ""), x, y) if is_placed else ("", 0, 0)  # type: ignore[return-value]
 
 
-def _moved(
-    node: Node, offset: tuple[float, float], taken: Sequence[tuple[str, float, float]]
-) -> Node:
-    """Shift a node by `offset`, then down to the first row where it covers no other."""
-    if "x" not in node or "y" not in node:
-        return node
-    container, x, y = _spot(node)
-    x, y = max(_NEAR, x + offset[0]), max(_ROW, y + offset[1])
-    others = [(a, b) for z, a, b in taken if z == container]
-    while any(abs(a - x) < _NEAR and abs(b - y) < _ROW // 2 for a, b in others):
-        y += _ROW
-    return {**node, "x": x, "y": y}
+class _Taken:
+    """The places of the nodes on one tab, by squares of the size of a node."""
 
+    def __init__(self, nodes: Sequence[Node], container: str) -> None:
+        self._squares: dict[tuple[int, int], list[tuple[float, float]]] = {}
+        for node in nodes:
+            home, x, y = _spot(node)
+            if home and home == container:
+                self._take(x, y)
 
-class _Edits:
-    """The camera's nodes while they are edited; the others stay the same objects."""
+    def moved(self, node: Node, offset: tuple[float, float]) -> Node:
+        """Shift a node by `offset`, then down to the first row where it covers no other."""
+        if "x" not in node or "y" not in node:
+            return node
+        _, x, y = _spot(node)
+        x, y = max(_NEAR, x + offset[0]), max(_ROW, y + offset[1])
+        while self._covered(x, y):
+            y += _ROW
+        self._take(x, y)
+        return {**node, "x": x, "y": y}
 
-    def __init__(self, current: Sequence[Node]) -> None:
-        self._nodes = list(current)
+    def _take(self, x: float, y: float) -> None:
+        self._squares.setdefault((int(x // _NEAR), int(y // _ROW)), []).append((x, y))
 
-    def result(self) -> list[Node]:
-        return self._nodes
-
-    def reuse(self, node_id: str, wanted: Node, required: Mapping[str, Any]) -> None:
-        """Set the required fields of a node and its copies, and enable them."""
-        fields = dict(required)
-        if wanted["type"] in ("camera", "model"):
-            fields["d"] = False
-        for index, node in self._copies(node_id):
-            changed = {k: v for k, v in fields.items() if not _agrees(k, node.get(k), v)}
-            if changed:
-                merged = {**node, **changed}
-                if merged.get("d") is False:
-                    del merged["d"]
-                self._nodes[index] = merged
-
-    def wire(self, wanted: Node, mapping: _Mapping, placed: Mapping[str, Node]) -> None:
-        """Add the wires that a reused node needs."""
-        source = mapping.reused[wanted["id"]]
-        for port, ends in enumerate(wanted.get("wires", ())):
-            for end in ends:
-                self._connect(source, port, mapping.ids[end], placed)
-
-    def _connect(self, source: str, port: int, target: str, placed: Mapping[str, Node]) -> None:
-        if self._leads(source, target):
-            return
-        for index, node in self._copies(source):
-            end = placed.get(target) or next(n for n in self._nodes if n["id"] == target)
-            _check_tab(node, end)
-            wires = [list(ends) for ends in node.get("wires", ())]
-            wires += [[] for _ in range(port + 1 - len(wires))]
-            wires[port].append(target)
-            self._nodes[index] = {**node, "wires": wires}
-
-    def _leads(self, source: str, target: str) -> bool:
-        """Return whether a node is wired to another, directly or through link nodes."""
-        for _, node in self._copies(source):
-            ends = list(targets(node))
-            if target in ends or any(target in self._linked(end) for end in ends):
-                return True
-        return False
-
-    def _linked(self, end: str) -> set[str]:
-        """Return the ids that the nodes behind a `link out` node are wired to."""
-        found: set[str] = set()
-        for node in self._nodes:
-            if node["id"] == end and node["type"] == "link out":
-                links = node.get("links")
-                for other in self._nodes:
-                    if isinstance(links, list) and other["id"] in links:
-                        found.update(targets(other))
-        return found
-
-    def _copies(self, node_id: str) -> list[tuple[int, Node]]:
-        return [(i, node) for i, node in enumerate(self._nodes) if node["id"] == node_id]
-
-
-def _agrees(name: str, given: Any, wanted: Any) -> bool:
-    """Return whether a field has the required meaning: "0.5" is 0.5, no `uri` the active model."""
-    if same(given, wanted):
-        return True
-    if name == "d":
-        return bool(given) == bool(wanted)
-    if name == "uri":
-        return all(value in ("", None, ACTIVE_MODEL) for value in (given, wanted))
-    if name in ("tscore", "tiou"):
-        try:
-            return float(given) == float(wanted)
-        except (TypeError, ValueError):
-            return False
-    return False
+    def _covered(self, x: float, y: float) -> bool:
+        column, row = int(x // _NEAR), int(y // _ROW)
+        near = (
+            spot
+            for i in (column - 1, column, column + 1)
+            for j in (row - 1, row, row + 1)
+            for spot in self._squares.get((i, j), ())
+        )
+        return any(abs(a - x) < _NEAR and abs(b - y) < _ROW // 2 for a, b in near)

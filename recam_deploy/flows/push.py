@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import (
+    CameraError,
     ConnectionFailedError,
     FlowConflictError,
     InterruptedExchangeError,
@@ -24,7 +25,10 @@ from ..errors import (
 from ..progress import Progress
 from .client import DeploymentType, NodeRed, NodeRedFacts, RevisionConflictError
 from .diff import Changes, compare
-from .document import CAMERA_TYPES, CONTAINERS, FlowDocument, Node, same
+from .document import FlowDocument, Node, same
+from .missing import check_types
+from .missing import missing_types as missing_types
+from .target import MergeTarget, Overwritten
 
 _RETRIES = 3
 _STARTING_SECONDS = 10.0  # a Node-RED that answers may still be starting
@@ -38,11 +42,12 @@ Target = Callable[[Sequence[Node]], tuple[Node, ...]]
 
 @dataclass(frozen=True)
 class PushPlan:
-    """The changes that a push makes to a document."""
+    """The changes that a push makes to a document; `overwritten` are changes made on the camera."""
 
     document: FlowDocument
     nodes: tuple[Node, ...]
     changes: Changes
+    overwritten: tuple[Overwritten, ...] = ()
 
     @property
     def kind(self) -> DeploymentType:
@@ -54,13 +59,19 @@ class PushPlan:
         """
         return "full" if self.changes.touches_camera else "nodes"
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the document of `flow diff --json`."""
+        overwritten = [one.as_json() for one in self.overwritten]
+        return {**self.changes.as_json(), "overwritten": overwritten}
+
 
 @dataclass(frozen=True)
 class PushResult:
     """The result of a push: the present `nodes` and their revision.
 
     `before` are the replaced nodes, which are in the file `backup`; both are None where nothing
-    changed. `restarted`: unchanged flows were restarted. `nodes_ready`: the flows run.
+    changed. `overwritten` are changes made on the camera. `restarted`: unchanged flows were
+    restarted. `nodes_ready`: the flows run.
     """
 
     rev: str
@@ -71,6 +82,7 @@ class PushResult:
     kind: DeploymentType | None = None
     restarted: bool = False
     nodes_ready: bool = False
+    overwritten: tuple[Overwritten, ...] = ()
 
     @property
     def camera_restarted(self) -> bool:
@@ -96,13 +108,18 @@ class PushResult:
             "deployment_type": self.kind,
             "restarted": self.restarted,
             "nodes_ready": self.nodes_ready,
+            "overwritten": [one.as_json() for one in self.overwritten],
         }
 
 
 def plan_push(document: FlowDocument, target: Target) -> PushPlan:
     """Compute the changes. Raises FlowError when the document does not allow the target."""
     nodes = target(document.nodes)
-    return PushPlan(document, nodes, compare(document.nodes, nodes))
+    changes = compare(document.nodes, nodes)
+    overwritten: tuple[Overwritten, ...] = ()
+    if isinstance(target, MergeTarget):
+        overwritten = target.overwritten(document.nodes, changes)
+    return PushPlan(document, nodes, changes, overwritten)
 
 
 def preflight(nodes: Sequence[Node], facts: NodeRedFacts) -> None:
@@ -116,22 +133,7 @@ def preflight(nodes: Sequence[Node], facts: NodeRedFacts) -> None:
             f"the camera's Node-RED is version {facts.version}; recam needs 1.0 or newer",
             "Update the camera's firmware.",
         )
-    missing = missing_types(nodes, facts.types)
-    if not missing:
-        return
-    if CAMERA_TYPES & set(missing) or "preview" in missing:
-        hint = (
-            "Update the camera's firmware, or install node-red-contrib-sscma in Node-RED's editor."
-        )
-    else:
-        hint = "Install them in Node-RED's editor (menu, Manage palette), or delete those nodes."
-    raise NodeRedError(f"Node-RED on the camera lacks node types: {', '.join(missing)}", hint)
-
-
-def missing_types(nodes: Sequence[Node], installed: frozenset[str]) -> list[str]:
-    """Return the types of nodes that are not installed, without containers and subflows."""
-    subflows = {f"subflow:{node['id']}" for node in nodes if node["type"] == "subflow"}
-    return sorted({node["type"] for node in nodes} - {*CONTAINERS} - subflows - installed)
+    check_types(nodes, facts.types)
 
 
 def service_nodes(nodes: Sequence[Node]) -> set[str]:
@@ -184,23 +186,51 @@ def push(
             approved = plan.changes.key
         if not plan.changes and uncertain:
             # The write whose answer was lost has succeeded.
-            return dataclasses.replace(uncertain, rev=document.rev, nodes=document.nodes)
+            pushed = dataclasses.replace(uncertain, rev=document.rev, nodes=document.nodes)
+            return _recorded(node_red, target, pushed, progress)
         if not plan.changes:
-            return _unchanged(node_red, plan, progress, restart=restart)
+            pushed = _unchanged(node_red, plan, progress, restart=restart)
+            return _recorded(node_red, target, pushed, progress)
         backup = keep(document)
         with progress.step("Pushing the flow"):
             rev = _write(node_red, plan)
-        pushed = PushResult(rev or "", plan.nodes, plan.changes, document.nodes, backup, plan.kind)
+        pushed = PushResult(
+            rev or "",
+            plan.nodes,
+            plan.changes,
+            document.nodes,
+            backup,
+            plan.kind,
+            overwritten=plan.overwritten,
+        )
         if rev is None:
             progress.say("The flows may have changed meanwhile; reading them again.")
             document, uncertain = node_red.read_when_back(), pushed
             continue
         _check(node_red.read_when_back(), plan, target, rev)
-        return pushed
+        return _recorded(node_red, target, pushed, progress)
     raise FlowConflictError(
         f"the flows on the camera changed {1 + _RETRIES} times before they could be written",
         "Someone else deploys there. Nothing was overwritten; run the command again later.",
     )
+
+
+def _recorded(
+    node_red: NodeRed, target: Target, pushed: PushResult, progress: Progress
+) -> PushResult:
+    """Record what was pushed in Node-RED's library; say so when that is not possible."""
+    if isinstance(target, MergeTarget):
+        before = pushed.nodes if pushed.before is None else pushed.before
+        record = target.record_after(before, pushed.nodes)
+        if record != target.record:
+            try:
+                node_red.record(record)
+            except CameraError as error:
+                progress.say(
+                    f"What was pushed could not be recorded in Node-RED's library "
+                    f"({error.message}). The next push cannot tell what was changed on the camera."
+                )
+    return pushed
 
 
 def _facts_of_running(node_red: NodeRed, progress: Progress) -> NodeRedFacts:

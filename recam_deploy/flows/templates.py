@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from ..errors import FlowError
@@ -86,12 +86,29 @@ class Parameters:
 class Addition:
     """The nodes to add, and the required fields of some, by node id.
 
-    `name` is the template's name or the file's path.
+    `name` is the template's name or the file's path. `unfilled` are the nodes before values were
+    set in them, if there are such.
     """
 
     name: str
     nodes: tuple[Node, ...]
     required: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unfilled: tuple[Node, ...] = ()
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the user's file, whose nodes the camera gets as they are in the file."""
+        return self.name not in TEMPLATES
+
+    @property
+    def origin(self) -> str:
+        """The name under which its nodes are recorded: the template's, or the file's."""
+        return PurePath(self.name).name if self.own else self.name
+
+    @property
+    def source(self) -> tuple[Node, ...]:
+        """The nodes as the template or the file has them."""
+        return self.unfilled or self.nodes
 
     def only(self, kind: str) -> Node | None:
         """Return the first node of a kind; None without one."""
@@ -130,7 +147,7 @@ def fill(
     _set_line(name, nodes, parameters, required)
     _set_senders(name, nodes, parameters, required)
     filled = tuple(_with(node, required.get(node["id"], {})) for node in nodes)
-    return Addition(name, filled, required)
+    return Addition(name, filled, required, nodes)
 
 
 def _features(node: Node) -> dict[str, Any]:

@@ -7,6 +7,7 @@ node/model.cpp, `onCreate`), and sends each event as one text.
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from contextlib import AbstractContextManager, ExitStack
 
@@ -14,6 +15,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
+from ..address import for_url
 from ..errors import ConnectionFailedError
 from .events import MESSAGE_LIMIT, Message, parse_message
 
@@ -30,7 +32,8 @@ class PreviewSource:
     """
 
     def __init__(self, host: str, port: int, *, timeout: float) -> None:
-        self._uri = f"ws://{f'[{host}]' if ':' in host else host}:{port}/"
+        self._uri = f"ws://{for_url(host)}:{port}/"
+        self._server = (host, port)
         self.where = f"the camera's preview socket ({host} port {port})"
         self._timeout = timeout
         self._websocket: Connection | None = None
@@ -106,8 +109,11 @@ class PreviewSource:
 
     def _open(self, seconds: float) -> AbstractContextManager[Connection]:
         logger.info("connecting to %s", self._uri)
+        # Its own way to connect loses an IPv6 address's scope, such as %usb0.
+        link = socket.create_connection(self._server, seconds)
         return connect(
             self._uri,
+            sock=link,
             open_timeout=seconds,
             close_timeout=1,
             max_size=MESSAGE_LIMIT,

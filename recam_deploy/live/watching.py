@@ -123,9 +123,9 @@ def open_source(camera: CameraSettings, *, runs: bool = False) -> LiveSource:
     """Open the MQTT broker, or else the preview socket, which is connected at the first read.
 
     With `runs`, a model node should run already: raises ConnectionFailedError when neither can be
-    reached.
+    reached, or the camera is behind a jump host.
     """
-    host = str(camera.host)
+    host = camera.direct_host
     try:
         return MqttSource(host, camera.mqtt_port, timeout=camera.timeout)
     except ConnectionFailedError as error:

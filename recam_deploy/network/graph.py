@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 
 import onnx
 
+from .subgraphs import reads
+
 
 class Graph:
     """A model's graph.
@@ -21,7 +23,7 @@ class Graph:
         self.producers = {name: node for node in graph.node for name in node.output}
         self.consumers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
         for node in graph.node:
-            for name in node.input:
+            for name in reads(node):
                 self.consumers[name].append(node)
         self.shapes: dict[str, tuple[int, ...]] = {
             value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim)
@@ -46,7 +48,7 @@ class Graph:
             if node.op_type == "Conv" and len(shape) == 4 and shape[2:] in grids:
                 found.append(tensor)
             else:
-                waiting.extend(node.input)
+                waiting.extend(reads(node))
         return found
 
     def needed_for(self, output: str) -> frozenset[str]:
@@ -55,7 +57,7 @@ class Graph:
         waiting = [output]
         while waiting:
             node = self.producers.get(waiting.pop())
-            fresh = [name for name in node.input if name not in found] if node else []
+            fresh = [name for name in reads(node) if name not in found] if node else []
             found.update(fresh)
             waiting.extend(fresh)
         return frozenset(found)

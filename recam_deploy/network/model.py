@@ -79,6 +79,7 @@ class Network:
     and `output_shapes` their shapes in the cvimodel. `float_tail` are the tensors to compute in
     BF16: those between the last convolutions and the outputs of families that mix coordinates and
     scores in one tensor, for which one INT8 scale is too coarse. `heads` are a detector's.
+    `normalised` are the steps that brought the file's model to the form that recam reads, if any.
     """
 
     path: Path
@@ -94,6 +95,7 @@ class Network:
     heads: tuple[Head, ...] = ()
     float_tail: tuple[str, ...] = ()
     preprocessing: Preprocessing = Preprocessing()
+    normalised: tuple[str, ...] = ()
 
     @property
     def picture_size(self) -> tuple[int, int]:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 
 import onnx
 
+from .subgraphs import all_graphs, rename
+
 _FOREIGN = re.compile(r"""[^!-~]+|[#"'\\,`]+""")
 
 
@@ -21,7 +23,7 @@ def make_names_plain(model: onnx.ModelProto) -> dict[str, str]:
 
     Return the new names by the old ones.
     """
-    names = {name for graph in _graphs(model.graph) for name in _named_in(graph) if name}
+    names = {name for graph in all_graphs(model.graph) for name in _named_in(graph) if name}
     renamed: dict[str, str] = {}
     for name in sorted(names):
         plain = _FOREIGN.sub("_", name)
@@ -30,33 +32,14 @@ def make_names_plain(model: onnx.ModelProto) -> dict[str, str]:
             renamed[name] = next(candidate for candidate in free if candidate not in names)
             names.add(renamed[name])
     if renamed:
-        for graph in _graphs(model.graph):
-            _rename(graph, renamed)
+        rename(model.graph, renamed)
     return renamed
-
-
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """Yield a graph, and those inside its operators, which may read its tensors."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node:
-                    yield from _graphs(inner)
 
 
 def _named_in(graph: onnx.GraphProto) -> Iterator[str]:
     yield from (value.name for value in _values(graph))
     for node in graph.node:
         yield from (*node.input, *node.output)
-
-
-def _rename(graph: onnx.GraphProto, renamed: dict[str, str]) -> None:
-    for value in _values(graph):
-        value.name = renamed.get(value.name, value.name)
-    for node in graph.node:
-        node.input[:] = [renamed.get(name, name) for name in node.input]
-        node.output[:] = [renamed.get(name, name) for name in node.output]
 
 
 def _values(graph: onnx.GraphProto) -> Iterator[onnx.ValueInfoProto | onnx.TensorProto]:

@@ -1,25 +1,26 @@
-"""Read an ONNX file, and refuse, with the reason, what the camera cannot run."""
+"""Describe an ONNX model, and refuse, with the reason, what the camera cannot run."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import onnx
-from google.protobuf.message import DecodeError
-from onnx.external_data_helper import uses_external_data
 
-from ..artifact import sha256_of
 from ..class_names import refuse_other_count, shown_names
 from ..errors import InputError, UnsupportedModelError
+from .folding import fold, needs_folding
 from .identify import Identity, identify, identify_raw
 from .labels import labels_in_metadata
 from .model import YOLO_PREPROCESSING, Network, NetworkInput, Preprocessing
 from .naming import make_names_plain
+from .normalising import normalise
+from .onnx_file import EXPORT, digest_of, explained, load_onnx, opset_of
 from .overrides import end_at, set_input_shape
-
-_EXPORT = "With Ultralytics: model.export(format='onnx', imgsz=640, dynamic=False)."
+from .parameters import check_parameters
+from .prepare import prepare
 
 
 def read_network(
@@ -45,23 +46,23 @@ def read_network(
             "Leave --mean, --scale, --pixel-format, resize_dims and keep_aspect_ratio out, or "
             "convert with --family raw.",
         )
-    model, network_input = _load(path, output_names, input_shape, check=_check_side)
-    found = identify(model, network_input)
+    loaded = _load(path, output_names, input_shape, check=_check_side)
+    network, model = _understood(loaded, identify, preprocessing)
     if labels:
-        refuse_other_count(labels, found.classes, _own_names(model), path.name)
+        refuse_other_count(labels, network.classes, _own_names(model), path.name)
     names = labels or labels_in_metadata(model)
     if not names:
         raise InputError(
             f"{path} holds no class names",
-            f"Give {found.classes} names with --labels FILE: one a line, in class order.",
+            f"Give {network.classes} names with --labels FILE: one a line, in class order.",
         )
-    if len(names) != found.classes:
+    if len(names) != network.classes:
         raise InputError(
             f"{path.name} holds {len(names)} class names ({shown_names(names)}), and it has "
-            f"{found.classes} classes",
-            f"Give {found.classes} names with --labels FILE, in class order.",
+            f"{network.classes} classes",
+            f"Give {network.classes} names with --labels FILE, in class order.",
         )
-    return _network(path, model, network_input, found, names, preprocessing), model
+    return replace(network, labels=names), model
 
 
 def read_raw_network(
@@ -76,9 +77,46 @@ def read_raw_network(
 
     Raises InputError and UnsupportedModelError as `read_network`, except for a family's rules.
     """
-    model, network_input = _load(path, output_names, input_shape)
-    found = identify_raw(model, network_input)
-    return _network(path, model, network_input, found, labels, preprocessing), model
+    loaded = _load(path, output_names, input_shape)
+    network, model = _understood(loaded, identify_raw, preprocessing)
+    return replace(network, labels=labels), model
+
+
+def read_as_written(path: Path, input_shape: tuple[int, ...] = ()) -> onnx.ModelProto:
+    """Read the model as its file has it, but for the names and sizes that `read_network` changes.
+
+    Raises InputError as `load_onnx`.
+    """
+    model = load_onnx(path)
+    make_names_plain(model)
+    if input_shape:
+        set_input_shape(model, input_shape)
+    with explained(path):
+        return onnx.shape_inference.infer_shapes(model)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A model that was read, with its shapes inferred, and where it is to end, if not at its end.
+
+    `file` is the model's own IR version and opset, `steps` what was done to it since.
+    """
+
+    path: Path
+    model: onnx.ModelProto
+    input: NetworkInput
+    ends: tuple[str, ...]
+    file: tuple[int, int]
+    steps: tuple[str, ...]
+
+    def folded(self) -> _Loaded:
+        """Return the same with its constants folded."""
+        with explained(self.path, _CONTRADICTION):
+            return replace(self, model=fold(self.model), steps=(*self.steps, "constants folded"))
+
+
+_Identify: TypeAlias = Callable[[onnx.ModelProto, NetworkInput], Identity]
+_CONTRADICTION = "has shapes that contradict each other"
 
 
 def _own_names(model: onnx.ModelProto) -> tuple[str, ...]:
@@ -94,110 +132,87 @@ def _load(
     output_names: tuple[str, ...],
     input_shape: tuple[int, ...],
     check: Callable[[NetworkInput], None] = lambda image: None,
-) -> tuple[onnx.ModelProto, NetworkInput]:
-    """Load the model, infer its shapes and apply the overrides; return it and its input.
+) -> _Loaded:
+    """Load the model, bring it to one form, infer its shapes and apply the overrides.
 
     Tensors are renamed where the compiler needs that; `output_names` are the file's own names.
     `check` gets the input before the shapes are inferred: a wrong input size explains more than
     shapes that contradict each other.
     """
     model = load_onnx(path)
-    plain = make_names_plain(model)
-    ends = tuple(plain.get(name, name) for name in output_names)
+    file = model.ir_version, opset_of(model)
     if input_shape:
         set_input_shape(model, input_shape)
-    network_input = _input_of(model)
-    check(network_input)
-    model = _with_shapes(model, path)
-    return (end_at(model, network_input.name, ends) if ends else model), network_input
+    image = _input_of(model)
+    check(image)
+    check_parameters(model.graph)
+    with explained(path):
+        model, steps = normalise(model)
+    plain = make_names_plain(model)
+    image = replace(image, name=plain.get(image.name, image.name))
+    with explained(path, _CONTRADICTION):
+        shaped = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    ends = tuple(plain.get(name, name) for name in output_names)
+    return _Loaded(path, shaped, image, ends, file, steps)
 
 
-def _network(
-    path: Path,
-    model: onnx.ModelProto,
-    network_input: NetworkInput,
-    found: Identity,
-    labels: tuple[str, ...],
-    preprocessing: Preprocessing,
-) -> Network:
-    return Network(
-        path=path,
-        sha256=digest_of(path),
-        ir_version=model.ir_version,
-        opset=opset_of(model),
+def _understood(
+    loaded: _Loaded, identify: _Identify, preprocessing: Preprocessing
+) -> tuple[Network, onnx.ModelProto]:
+    """Identify a model as it is written or, where that fails, with its constants folded.
+
+    So the compiler gets what it always got of a model that needs no folding. Raises InputError and
+    UnsupportedModelError.
+    """
+    try:
+        return _identified(loaded, identify, preprocessing)
+    except InputError:
+        if not needs_folding(loaded.model.graph):
+            raise
+    return _identified(loaded.folded(), identify, preprocessing)
+
+
+def _identified(
+    loaded: _Loaded, identify: _Identify, preprocessing: Preprocessing
+) -> tuple[Network, onnx.ModelProto]:
+    """Identify a model, and check that it can be prepared for the compiler."""
+    model = loaded.model
+    with explained(loaded.path, _CONTRADICTION):
+        if loaded.ends:
+            model = end_at(model, loaded.input.name, loaded.ends)
+    _refuse_constant_outputs(model)
+    found = identify(model, loaded.input)
+    network = Network(
+        path=loaded.path,
+        sha256=digest_of(loaded.path),
+        ir_version=loaded.file[0],
+        opset=loaded.file[1],
         family=found.family,
-        input=network_input,
+        input=loaded.input,
         cut_at=found.cut_at,
         output_shapes=found.output_shapes,
         classes=found.classes,
-        labels=labels,
+        labels=(),
         heads=found.heads,
         float_tail=found.float_tail,
         preprocessing=preprocessing,
+        normalised=loaded.steps,
     )
+    with explained(loaded.path, "cannot be prepared for the compiler"):
+        prepare(model, network)
+    return network, model
 
 
-def load_onnx(path: Path) -> onnx.ModelProto:
-    """Load and check an ONNX file. Raises InputError when it is missing, damaged or not ONNX."""
-    if not path.is_file():
-        raise InputError(f"{path} does not exist", "Give the path of an ONNX file.")
-    try:
-        model = onnx.load(path)
-    except (DecodeError, ValueError, OSError, onnx.checker.ValidationError) as error:
-        raise _not_onnx(path) from error
-    if not model.graph.node or not model.opset_import:
-        raise _not_onnx(path)
-    try:
-        onnx.checker.check_model(model)
-    except onnx.checker.ValidationError as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"{path} is not a valid ONNX model: {first}", "Export it again from the framework."
-        ) from error
-    return model
-
-
-def digest_of(path: Path) -> str:
-    """Return the sha256 (hex) that identifies an ONNX model.
-
-    It is that of the file, or, where weights are in separate files beside it, that of the hex
-    digests of all files.
-    """
-    files = _weight_files(path)
-    if not files:
-        return sha256_of(path)
-    digests = "".join(sha256_of(file) for file in (path, *files))
-    return hashlib.sha256(digests.encode()).hexdigest()
-
-
-def _weight_files(path: Path) -> list[Path]:
-    """List the separate files with weights of the model at `path`; none for other files."""
-    try:
-        graph = onnx.load(path, load_external_data=False).graph
-    except (DecodeError, ValueError):
-        return []
-    tensors = (*graph.initializer, *(a.t for node in graph.node for a in node.attribute))
-    outside = {
-        entry.value
-        for tensor in tensors
-        if uses_external_data(tensor)
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    files = [path.parent / name for name in sorted(outside)]
-    return [file for file in files if file.is_file()]
-
-
-def _not_onnx(path: Path) -> InputError:
-    return InputError(
-        f"{path} is not an ONNX file, or is cut short",
-        f"Export the model to ONNX first. {_EXPORT}",
-    )
-
-
-def opset_of(model: onnx.ModelProto) -> int:
-    """Return the version of ONNX's own operator set that the model uses; 0 when it uses none."""
-    return max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
+def _refuse_constant_outputs(model: onnx.ModelProto) -> None:
+    """Raise UnsupportedModelError for an output that no operator computes from the picture."""
+    made = {name for node in model.graph.node for name in node.output if node.input}
+    for value in model.graph.output:
+        if value.name not in made:
+            raise UnsupportedModelError(
+                f"the output {value.name} does not depend on the picture: it is a constant, or the "
+                "input itself",
+                "Export the model without it, or name the outputs to keep with --output-names.",
+            )
 
 
 def _input_of(model: onnx.ModelProto) -> NetworkInput:
@@ -221,7 +236,7 @@ def _input_of(model: onnx.ModelProto) -> NetworkInput:
     if any(not dim for dim in dims):
         raise UnsupportedModelError(
             f"the input shape {shown} is dynamic; the compiler needs fixed sizes",
-            f"Fix it with --input-shape 1,3,640,640, or export with a fixed size. {_EXPORT}",
+            f"Fix it with --input-shape 1,3,640,640, or export with a fixed size. {EXPORT}",
         )
     if tensor.elem_type != onnx.TensorProto.FLOAT:
         kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
@@ -238,7 +253,7 @@ def _image_input(name: str, dims: list[int], shown: str) -> NetworkInput:
     if len(dims) != 4 or dims[0] != 1 or dims[1] != 3:
         raise UnsupportedModelError(
             f"the input shape {shown} is not one RGB image (1×3×H×W)",
-            f"Export with batch size 1 and three channels. {_EXPORT}",
+            f"Export with batch size 1 and three channels. {EXPORT}",
         )
     return NetworkInput(name, dims[2], dims[3])
 
@@ -260,14 +275,3 @@ def _check_side(image: NetworkInput) -> None:
             f"Export with imgsz={max(64, round(image.width / 64) * 64)}: of multiples of 64 the "
             "camera's rows need no padding.",
         )
-
-
-def _with_shapes(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
-    try:
-        return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    except onnx.shape_inference.InferenceError as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"the shapes in {path} contradict each other: {first}",
-            "Export it again from the framework.",
-        ) from error

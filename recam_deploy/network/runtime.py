@@ -18,22 +18,12 @@ import numpy.typing as npt
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
 from ..errors import InputError
 
 Array: TypeAlias = npt.NDArray[np.float32]
 
 _FATAL_ONLY = 4
-# onnxruntime's exceptions have no common base class.
-_FAILURES = (
-    failures.Fail,
-    failures.InvalidArgument,
-    failures.InvalidGraph,
-    failures.InvalidProtobuf,
-    failures.NotImplemented,
-    failures.RuntimeException,
-)
 
 
 class Runtime:
@@ -67,9 +57,10 @@ class Runtime:
             self._session: Any = onnxruntime.InferenceSession(
                 source, options, providers=["CPUExecutionProvider"]
             )
-        except _FAILURES as error:
+        except Exception as error:  # They have no common base class, and none is documented.
+            name = source if isinstance(source, str) else "the model"
             raise InputError(
-                f"onnxruntime cannot load the model: {str(error).strip().splitlines()[-1]}",
+                f"onnxruntime cannot load {name}: {_last_line(error)}",
                 "Export it again, with opset=17.",
             ) from error
         self.inputs: tuple[str, ...] = tuple(value.name for value in self._session.get_inputs())
@@ -81,9 +72,14 @@ class Runtime:
         """
         try:
             outputs: list[Array] = self._session.run(None, dict(inputs))
-        except _FAILURES as error:
+        except Exception as error:
             raise InputError(
-                f"onnxruntime cannot run the model: {str(error).strip().splitlines()[-1]}",
+                f"onnxruntime cannot run the model: {_last_line(error)}",
                 "Run the model in onnxruntime alone to see why, and export it again.",
             ) from error
         return outputs
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__

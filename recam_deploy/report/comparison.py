@@ -134,11 +134,13 @@ def compare(
     progress: Progress,
     limit: int,
     meter: LayerMeter | None = None,
+    available: int | None = None,
 ) -> Comparison:
     """Run the float model and the cvimodel on the first `limit` pictures, and compare the results.
 
-    `meter` measures the layers on the first of them. Raises InputError without pictures and for a
-    picture that cannot be read, and SimulatorError when the cvimodel cannot be run.
+    `meter` measures the layers on the first of them. `available` is the number of pictures that
+    they were chosen from, where that is not all of `pictures`. Raises InputError without pictures
+    and for a picture that cannot be read, and SimulatorError when the cvimodel cannot be run.
     """
     if not pictures:
         raise InputError("there are no pictures to compare on", "Give a folder of pictures.")
@@ -161,7 +163,7 @@ def compare(
         for name, shape, total in zip(network.cut_at, network.output_shapes, sums, strict=True)
     )
     layers = meter.result() if meter else None
-    return Comparison(subject, outputs, tuple(compared), len(pictures), layers)
+    return Comparison(subject, outputs, tuple(compared), available or len(pictures), layers)
 
 
 def _run_both(

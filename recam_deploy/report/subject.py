@@ -15,7 +15,8 @@ from ..artifact import Artifact
 from ..conversion.layout_check import check_layout
 from ..errors import InputError, VerificationError
 from ..network.model import RAW, Network, Preprocessing
-from ..network.reading import digest_of, read_network, read_raw_network
+from ..network.onnx_file import digest_of
+from ..network.reading import read_network, read_raw_network
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from .schema import (
     default_known_hosts,
     load_settings,
 )
+from .ssh_options import SshOptions
 
 __all__ = [
     "CameraSettings",
     "ConvertSettings",
     "DiscoverSettings",
     "Settings",
+    "SshOptions",
     "default_flow_backups",
     "default_known_hosts",
     "load_settings",

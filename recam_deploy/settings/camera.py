@@ -16,6 +16,7 @@ from pydantic import (
 
 from ..address import Address, for_url
 from ..bounds import BOUNDS
+from ..errors import ConnectionFailedError
 from .hosts import ADDRESS, refuse_foreign_port, with_host
 from .ssh_options import SshOptions
 
@@ -116,6 +117,25 @@ class CameraSettings(Section):
             "MQTT": self.mqtt_port,
             "the preview": self.preview_port,
         }
+
+    @property
+    def direct_host(self) -> str:
+        """The host for HTTP, MQTT and websockets, which go no way that ssh's config names.
+
+        Raises ConnectionFailedError, with the tunnel that helps, for a camera behind a jump host.
+        """
+        if not self.ssh.way:
+            return str(self.host)
+        pairs = [(2222, self.port), (8080, self.http_port)]
+        pairs += [(port, port) for port in (self.node_red_port, self.mqtt_port, self.preview_port)]
+        tunnels = " ".join(f"-L {here}:127.0.0.1:{there}" for here, there in pairs)
+        raise ConnectionFailedError(
+            f"{self.ssh.alias} is reached through {self.ssh.way}, and Node-RED, the web API and "
+            "live results need a direct way",
+            "Deploying, testing and the history work as they are. For the rest run in another "
+            f"terminal: ssh -N {tunnels} {self.user}@{self.ssh.alias}; then give --host 127.0.0.1 "
+            "--port 2222, with RECAM_HTTP_PORT=8080 set.",
+        )
 
     @property
     def web_page(self) -> str:

@@ -6,14 +6,21 @@ network; `transport` implements it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
 from pydantic import SecretStr
 
-from ..errors import AuthenticationError, SettingsError
+from ..errors import AuthenticationError, ConnectionFailedError
 from ..redaction import keep_secret
+
+MOST_CONNECTIONS = 5  # for keys; servers slow down or refuse a client that fails often
+_NOT_A_PASSWORD = re.compile(
+    r"\b(code|token|otp|totp|pin|passcode|one.?time|verification|2fa|factor|challenge)\b", re.I
+)
+_CHANGE = re.compile(r"\b(new|current|old|retype|re-?enter)\b.*password|password.*\bagain\b", re.I)
+_PROMPT_LIMIT = 100
 
 _KeyT_contra = TypeVar("_KeyT_contra", contravariant=True)
 _KeyT = TypeVar("_KeyT")
@@ -53,61 +60,14 @@ class AuthBackend(Protocol[_KeyT_contra]):
         """Offer one key."""
 
     def try_password(self, method: str, password: SecretStr) -> tuple[str, ...] | None:
-        """Offer the password by one of PASSWORD_METHODS."""
+        """Offer the password by one of PASSWORD_METHODS.
+
+        Raises OtherQuestionError when the server asks for something else.
+        """
 
     @property
     def closed_by_server(self) -> bool:
         """Whether the server has closed the connection."""
-
-
-class LockedKeyError(Exception):
-    """A key file is protected by a passphrase."""
-
-
-class UnusableKeyError(Exception):
-    """A file is no usable private key; the text of the error is the reason."""
-
-
-class Keys(Generic[_KeyT]):
-    """The private keys to offer: the named file's, the agent's, and those in `~/.ssh`.
-
-    `load` reads one file; it raises LockedKeyError or UnusableKeyError. Iterating raises
-    SettingsError when the named file is no usable private key. `notes` are hints about key files
-    with a passphrase.
-    """
-
-    def __init__(
-        self,
-        named: Path | None,
-        load: Callable[[Path], _KeyT],
-        agent: Callable[[], Iterable[_KeyT]],
-    ) -> None:
-        self._named = named
-        self._load = load
-        self._agent = agent
-        self.notes: list[str] = []
-
-    def __iter__(self) -> Iterator[_KeyT]:
-        if self._named:
-            yield from self._read(self._named.expanduser(), required=True)
-        yield from self._agent()
-        for name in ("id_ed25519", "id_ecdsa", "id_rsa"):
-            path = Path.home() / ".ssh" / name
-            if path.is_file():
-                yield from self._read(path, required=False)
-
-    def _read(self, path: Path, required: bool) -> list[_KeyT]:
-        try:
-            return [self._load(path)]
-        except LockedKeyError:
-            self.notes.append(f"{path} has a passphrase: add it to your SSH agent (ssh-add).")
-        except UnusableKeyError as error:
-            if required:
-                raise SettingsError(
-                    f"the key file {path} cannot be used: {error}",
-                    "Name a private key in OpenSSH or PEM format (camera.key).",
-                ) from error
-        return []
 
 
 class SshLogin(Generic[_KeyT]):
@@ -123,15 +83,22 @@ class SshLogin(Generic[_KeyT]):
         self.password = password
         self._methods: tuple[str, ...] = ()
         self._keys_offered = 0
+        self._keys_left = 0
+        self._connections = 0
         self.offered: tuple[str, ...] = ()
 
     def with_keys(self, backend: AuthBackend[_KeyT], keys: Iterable[_KeyT]) -> bool:
-        """Offer every key; return False when the server accepts none of them."""
-        self._methods = self.offered = backend.methods()
+        """Offer key after key until the server accepts one or hangs up; return whether we are in.
+
+        `keys` that are left may be offered over another connection.
+        """
+        self._methods = backend.methods()
+        self.offered = self.offered or self._methods
         if not self._methods:
             return True
         if "publickey" not in self._methods:
             return False
+        self._connections += 1
         for key in keys:
             self._keys_offered += 1
             wanted = backend.try_key(key)
@@ -143,6 +110,26 @@ class SshLogin(Generic[_KeyT]):
                 break
         return not self._methods
 
+    def may_go_on(self, backend: AuthBackend[_KeyT]) -> bool:
+        """Return whether the server hung up over keys, and another connection may be tried."""
+        return (
+            backend.closed_by_server
+            and "publickey" in self._methods
+            and self._connections < MOST_CONNECTIONS
+        )
+
+    def left_untried(self, count: int) -> None:
+        """Record that `count` keys were never offered."""
+        self._keys_left = count
+
+    def shut_out(self, error: ConnectionFailedError) -> AuthenticationError:
+        """Return the error for a server that takes no new connection after refusing keys."""
+        return AuthenticationError(
+            f"{self._host} hung up after {self._keys_offered} refused key(s), and then took no "
+            f"new connection: {error.message}",
+            f"Name the right key with --key. {error.hint}",
+        )
+
     def with_password(self, backend: AuthBackend[_KeyT], notes: Iterable[str] = ()) -> None:
         """Offer the password once.
 
@@ -153,16 +140,24 @@ class SshLogin(Generic[_KeyT]):
         secret = self.password() if method else None
         if secret is None:
             raise self._no_method_left(bool(method), notes)
-        wanted = backend.try_password(method, secret)
+        try:
+            wanted = backend.try_password(method, secret)
+        except OtherQuestionError as error:
+            raise self._asked(error) from error
         if wanted is None:
             raise AuthenticationError(
                 f"{self._host} refused the password of {self._user} (one attempt was made)",
-                "Set RECAM_PASSWORD, or use a key. The first login to the camera's web page "
-                "changes its first password.",
+                " ".join(
+                    [
+                        "Set RECAM_PASSWORD, or use a key. The first login to the camera's web "
+                        "page changes its first password.",
+                        *self._untried(),
+                    ]
+                ),
             )
         if wanted:
             raise AuthenticationError(
-                f"{self._host} wants more than the password: {', '.join(wanted)}",
+                f"{self._host} asks for more than a password: {', '.join(wanted)}",
                 "Log in with a key instead.",
             )
 
@@ -170,28 +165,84 @@ class SshLogin(Generic[_KeyT]):
         accepted = ", ".join(self._methods)
         count = self._keys_offered
         keys = f"{count} key(s) refused" if count else "no key to offer"
+        if self._keys_left:
+            keys += f", {self._keys_left} left untried"
         if takes_password:
             message = f"{self._host} accepts {accepted}: {keys}, and no password was given"
             hint = "Set RECAM_PASSWORD, or run the command on a terminal to be asked."
         else:
             message = f"{self._host} accepts only {accepted}: {keys}"
             hint = "Add your public key to ~/.ssh/authorized_keys there, or set camera.key."
-        return AuthenticationError(message, " ".join([hint, *notes]))
+        return AuthenticationError(message, " ".join([hint, *self._untried(), *notes]))
+
+    def _untried(self) -> list[str]:
+        if not self._keys_left:
+            return []
+        return [
+            f"{self._keys_left} key(s) were left untried, since the server hung up "
+            f"{self._connections} times: --key names the right one."
+        ]
+
+    def _asked(self, error: OtherQuestionError) -> AuthenticationError:
+        if error.changes_password:
+            return password_expired(self._host, self._user)
+        return AuthenticationError(
+            f"{self._host} asks for more than a password: {error}",
+            "Log in with a key instead.",
+        )
+
+
+def password_expired(host: str, user: str) -> AuthenticationError:
+    """Return the error for a server that demands a new password before anything else."""
+    return AuthenticationError(
+        f"{host} demands a new password for {user}: the old one has expired",
+        f"Log in once by hand (ssh {user}@{host}) and set a new one, then give recam that one. "
+        "The first login to the camera's web page changes it too.",
+    )
+
+
+def says_expired(output: str) -> bool:
+    """Return whether a program's output is sshd's or PAM's demand for a new password."""
+    found = re.search(
+        r"password (has )?expired|password change required|required to change your password",
+        output,
+        re.IGNORECASE,
+    )
+    return bool(found)
+
+
+class OtherQuestionError(ValueError):
+    """The server asks for something else than the password; the error's text is its question."""
+
+    def __init__(self, question: str) -> None:
+        printable = "".join(c if c.isprintable() else " " for c in question[:_PROMPT_LIMIT])
+        super().__init__(" ".join(printable.split()) or "an empty question")
+        self.changes_password = bool(_CHANGE.search(question))
 
 
 class OnePrompt:
     """The answer to the one hidden prompt of a keyboard-interactive login.
 
-    Calling it raises ValueError when the server asks anything else, or asks again.
+    Calling it raises OtherQuestionError when the server asks anything else, and ValueError when it
+    asks the same again, which refuses the answer.
     """
 
     def __init__(self, secret: SecretStr) -> None:
         self._secret: SecretStr | None = secret
+        self._answered = ""
 
     def __call__(self, title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
         if not prompts:
             return []
-        secret, self._secret = self._secret, None
-        if secret is None or len(prompts) != 1 or prompts[0][1]:
-            raise ValueError("unexpected questions")
+        if says_expired(f"{title} {instructions}"):
+            raise OtherQuestionError("New password:")
+        other = next((text for text, shown in prompts if shown or _NOT_A_PASSWORD.search(text)), "")
+        if other or len(prompts) > 1:
+            raise OtherQuestionError(other or prompts[1][0])
+        (question, _), secret = prompts[0], self._secret
+        if _CHANGE.search(question) or (secret is None and question != self._answered):
+            raise OtherQuestionError(question)
+        if secret is None:
+            raise ValueError("the same question again")
+        self._secret, self._answered = None, question
         return [secret.get_secret_value()]

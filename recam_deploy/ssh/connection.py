@@ -7,20 +7,23 @@ ConnectionFailedError.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pydantic import SecretStr
 
-from ..errors import ConnectionFailedError, SettingsError
+from ..errors import AuthenticationError, ConnectionFailedError, SettingsError
 from ..progress import Step
 from ..settings import CameraSettings
-from .auth import Keys, PasswordAnswer, PasswordOnce, SshLogin
+from .auth import PasswordAnswer, PasswordOnce, SshLogin
 from .background import BackgroundProcess
 from .command import RemoteCommand, load, to_wire
 from .download import fetch
+from .greeting import Link
+from .keys import Keys
 from .known_hosts import Confirm
 from .session import (
     GRACE_SECONDS,
@@ -38,9 +41,12 @@ from .transport import (
     BaseTransport,
     Key,
     ParamikoBackend,
+    Transport,
     agent_keys,
+    identity,
     load_key,
     open_transport,
+    open_tunnel,
 )
 from .upload import Chunk, upload
 
@@ -53,11 +59,13 @@ def connect(
     password: PasswordAnswer | SecretStr | None = None,
     accept_host_key: bool = False,
     confirm: Confirm | None = None,
+    on_silence: Callable[[], None] | None = None,
 ) -> Connection:
     """Connect and log in: offer the keys of files and agent first, then the password once.
 
     `password` may be a function: it is called at most once, when a password is needed (to log in
-    or, later, for sudo). `confirm` is asked whether to trust an unknown host key.
+    or, later, for sudo). `confirm` is asked whether to trust an unknown host key. `on_silence` is
+    called when the port does not answer for a moment. Jump hosts get keys only.
 
     Raises ConnectionFailedError, HostKeyError (before anything secret is sent), or
     AuthenticationError; SettingsError when no camera is named or the key file cannot be used.
@@ -68,23 +76,70 @@ def connect(
         )
     began = time.monotonic()
     logger.debug("connecting to %s port %d", camera.host, camera.port)
-    transport = open_transport(camera, accept_host_key, confirm)
-    try:
-        backend = ParamikoBackend(transport, camera.user)
+    with contextlib.ExitStack() as stack:
+        jump = _jump(camera, accept_host_key, confirm)
+        if jump:
+            stack.enter_context(jump)
+
+        def open_one() -> Transport:
+            link = jump.tunnel(camera) if jump else None
+            transport = open_transport(camera, accept_host_key, confirm, link, on_silence)
+            stack.callback(transport.close)
+            return transport
+
         login: SshLogin[Key] = SshLogin(camera.host, camera.user, PasswordOnce(password))
-        keys = Keys(camera.key, load_key, agent_keys)
-        if not login.with_keys(backend, keys):
-            if not transport.is_active():
-                # Each refused key counts as a failure, and servers disconnect after a few.
-                transport = open_transport(camera, accept_host_key, confirm)
-                backend = ParamikoBackend(transport, camera.user)
-            login.with_password(backend, keys.notes)
-    except BaseException:
-        transport.close()
-        raise
+        transport = _log_in(camera, login, open_one)
+        stack.pop_all()
     transport.set_keepalive(5)
     logger.info("logged in as %s, %.3f s", camera.user, time.monotonic() - began)
-    return Connection(transport, camera, login)
+    return Connection(transport, camera, login, jump)
+
+
+def _log_in(
+    camera: CameraSettings, login: SshLogin[Key], open_one: Callable[[], Transport]
+) -> Transport:
+    """Log in over one connection, or several: servers hang up after a few refused keys."""
+
+    def reopen() -> ParamikoBackend:
+        try:
+            return ParamikoBackend(open_one(), camera.user)
+        except ConnectionFailedError as error:
+            raise login.shut_out(error) from error
+
+    backend = ParamikoBackend(open_one(), camera.user)
+    chosen = Keys(camera, load_key, agent_keys, identity)
+    keys = iter(chosen)
+    while not login.with_keys(backend, keys):
+        if login.may_go_on(backend):
+            backend = reopen()
+            continue
+        if backend.closed_by_server:
+            login.left_untried(sum(1 for _ in keys))
+            backend = reopen()
+        login.with_password(backend, chosen.notes)
+        break
+    return backend.transport
+
+
+def _jump(camera: CameraSettings, accept: bool, confirm: Confirm | None) -> Connection | None:
+    """Log in to the last jump host before a camera, through those before it; None without one."""
+    if not camera.ssh.jumps:
+        return None
+    *before, last = camera.ssh.jumps
+    reached = last.with_ssh(dataclasses.replace(last.ssh, jumps=tuple(before)))
+    try:
+        return connect(reached, accept_host_key=accept, confirm=confirm)
+    except ConnectionFailedError as error:
+        raise ConnectionFailedError(
+            f"the jump host of {camera.ssh.alias}: {error.message}",
+            f"Try it alone: ssh {last.user}@{last.ssh.alias} -p {last.port}",
+        ) from error
+    except AuthenticationError as error:
+        raise AuthenticationError(
+            f"the jump host {error.message}",
+            "recam logs in to a jump host with a key only: add yours to the SSH agent (ssh-add), "
+            "or name it there as IdentityFile in ~/.ssh/config.",
+        ) from error
 
 
 class Connection:
@@ -96,9 +151,14 @@ class Connection:
     """
 
     def __init__(
-        self, transport: BaseTransport, camera: CameraSettings, login: SshLogin[Key]
+        self,
+        transport: BaseTransport,
+        camera: CameraSettings,
+        login: SshLogin[Key],
+        jump: Connection | None = None,
     ) -> None:
         self._transport = transport
+        self._jump = jump
         self._camera = camera
         self._password = login.password
         self.auth_methods = login.offered
@@ -125,6 +185,12 @@ class Connection:
         if self._transport.is_active():
             logger.info("disconnected from %s", self.host)
         self._transport.close()
+        if self._jump:
+            self._jump.close()
+
+    def tunnel(self, camera: CameraSettings) -> Link:
+        """Connect from this host to a camera's SSH server. Raises ConnectionFailedError."""
+        return open_tunnel(self._transport, camera)
 
     def run(
         self,

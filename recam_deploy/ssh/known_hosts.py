@@ -11,11 +11,15 @@ import binascii
 import hashlib
 import hmac
 import os
+import shlex
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..address import host_and_port
 from ..errors import HostKeyError
+from ..settings import CameraSettings, default_known_hosts
 
 Confirm = Callable[[str, str, str], bool]
 """Asks about an unknown key: host, key type, fingerprint. True means: trust it."""
@@ -42,46 +46,71 @@ class HostKey:
 
 
 @dataclass(frozen=True)
-class _Entry:
+class HostLine:
+    """A line of a known-hosts file: the names that it is for, and the key."""
+
+    text: str
     names: tuple[str, ...]
     key: HostKey
     revoked: bool
 
+    @classmethod
+    def parse(cls, text: str) -> HostLine | None:
+        """Parse a line; return None when it holds no key of a host."""
+        words = text.split()
+        if not words or words[0].startswith("#"):
+            return None
+        marker = words.pop(0) if words[0].startswith("@") else ""
+        if len(words) < 3 or marker not in ("", "@revoked"):
+            return None
+        try:
+            blob = base64.b64decode(words[2], validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        names = tuple(words[0].split(","))
+        return cls(text, names, HostKey(words[1], blob), marker == "@revoked")
+
     def is_for(self, labels: Sequence[str]) -> bool:
+        """Return whether the line names the host with these labels."""
         return any(_matches(name, label) for name in self.names for label in labels)
+
+    def without(self, labels: Sequence[str]) -> str:
+        """Return the line without the host's name; "" when it names no other."""
+        left = [n for n in self.names if not any(_matches(n, label) for label in labels)]
+        return self.text.replace(",".join(self.names), ",".join(left), 1) if left else ""
+
+    def other_ports(self, host: str) -> list[str]:
+        """Return the names under which the line has the same host, with whatever port."""
+        lower = [name.lower() for name in self.names]
+        return [n for n in lower if n == host.lower() or n.startswith(f"[{host.lower()}]:")]
 
 
 @dataclass(frozen=True)
 class KnownHosts:
-    """The entries of one known-hosts file."""
+    """The entries of known-hosts files; a new key is written to the first, `path`.
+
+    `called` is the host as the user writes it, where that is not its name in the files.
+    """
 
     path: Path
-    entries: tuple[_Entry, ...] = ()
+    entries: tuple[HostLine, ...] = ()
+    called: str = ""
 
     @classmethod
-    def read(cls, path: Path) -> KnownHosts:
-        """Read `path`; a file that does not exist has no entries.
+    def read(cls, *paths: Path, called: str = "") -> KnownHosts:
+        """Read `paths`; a file that does not exist has no entries.
 
-        Raises HostKeyError when it exists and cannot be read, since no key could be checked then.
+        Raises HostKeyError when one exists and cannot be read, since no key could be checked then.
         """
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            return cls(path)
-        except OSError as error:
-            raise HostKeyError(
-                f"the known-hosts file {path} cannot be read: {error.strerror or error}",
-                "Correct its permissions, or name another file as camera.known_hosts.",
-            ) from error
-        parsed = (_entry(line) for line in text.splitlines())
-        return cls(path, tuple(entry for entry in parsed if entry))
+        entries = (HostLine.parse(line) for path in paths for line in _lines(path))
+        return cls(paths[0], tuple(entry for entry in entries if entry), called)
 
     def keys_for(self, host: str, port: int) -> tuple[HostKey, ...]:
         """Return the keys that are trusted for a camera."""
         return tuple(e.key for e in self._entries_for(host, port) if not e.revoked)
 
-    def _entries_for(self, host: str, port: int) -> list[_Entry]:
-        labels = [_bracketed(host, port), *([host.lower()] if port == 22 else [])]
+    def _entries_for(self, host: str, port: int) -> list[HostLine]:
+        labels = labels_of(host, port)
         return [entry for entry in self.entries if entry.is_for(labels)]
 
     def trusts(self, host: str, port: int, key: HostKey) -> bool:
@@ -107,11 +136,37 @@ class KnownHosts:
             f"({before.key_type}), offered is {key.fingerprint} ({key.key_type}); "
             "nothing was sent to it",
             "If the camera was reset, or its firmware updated (from 0.2.1 on an update makes new "
-            f"keys), remove the line of {label(host, port)} from {self.path} and connect again: "
-            f"ssh-keygen -R '{label(host, port)}' -f '{self.path}'. Where several cameras use this "
-            "address in turn, give each a file of its own: known_hosts in its table "
-            "[camera.NAME]. Otherwise someone may stand between you and the camera.",
+            f"keys), forget the old key and connect again: {self._forget_command(host, port)}. "
+            "Where several cameras use this address in turn, give each a file of its own: "
+            "known_hosts in its table [camera.NAME]. Otherwise someone may stand between you and "
+            "the camera.",
         )
+
+    def _forget_command(self, host: str, port: int) -> str:
+        words = ["recam", "forget-host", self.called or host_and_port(host.lower(), port)]
+        if self.path != default_known_hosts():
+            words += ["--known-hosts", str(self.path)]
+        return shlex.join(words)
+
+
+def known_hosts_of(camera: CameraSettings) -> tuple[KnownHosts, str, int]:
+    """Read the known-hosts files of a camera; return them with its name and port there.
+
+    The name is the HostKeyAlias, which goes without a port, if `~/.ssh/config` has one. Raises
+    HostKeyError as `KnownHosts.read` does.
+    """
+    alias = camera.ssh.host_key_alias
+    files = known_hosts_files(camera)
+    if alias:
+        return KnownHosts.read(*files, called=camera.ssh.alias), alias, 22
+    return KnownHosts.read(*files), str(camera.host), camera.port
+
+
+def known_hosts_files(camera: CameraSettings) -> tuple[Path, ...]:
+    """Return the camera's known-hosts files: the setting's, those of ssh's config, recam's own."""
+    if camera.known_hosts:
+        return (camera.known_hosts.expanduser(),)
+    return camera.ssh.known_hosts or (default_known_hosts(),)
 
 
 def verify(
@@ -139,7 +194,7 @@ def verify(
 
 
 def remember(path: Path, host: str, port: int, key: HostKey) -> None:
-    """Append `key` to the file at `path`, with mode 0600.
+    """Append `key` to the file at `path`, with mode 0600 unless it is one of ssh's own.
 
     Raises HostKeyError when it cannot be written.
     """
@@ -147,9 +202,10 @@ def remember(path: Path, host: str, port: int, key: HostKey) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(handle, "r+b") as file:
-            if hasattr(os, "fchmod"):
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            if regular and not _is_ssh_own(path) and hasattr(os, "fchmod"):
                 os.fchmod(file.fileno(), 0o600)
-            before = file.read()
+            before = file.read() if regular else b""
             gap = b"" if not before or before.endswith(b"\n") else b"\n"
             file.write(gap + key.line(label(host, port)).encode())
     except OSError as error:
@@ -159,9 +215,19 @@ def remember(path: Path, host: str, port: int, key: HostKey) -> None:
         ) from error
 
 
+def _is_ssh_own(path: Path) -> bool:
+    home = os.environ.get("HOME")
+    return bool(home) and path.parent == Path(str(home)) / ".ssh"
+
+
 def label(host: str, port: int) -> str:
     """Format a server's name for known-hosts files: `host`, or `[host]:port` unless port 22."""
     return host.lower() if port == 22 else _bracketed(host, port)
+
+
+def labels_of(host: str, port: int) -> tuple[str, ...]:
+    """Return the names of a server in known-hosts files; on port 22 the port may be written too."""
+    return (_bracketed(host, port), *([host.lower()] if port == 22 else []))
 
 
 def preferred_types(offered: Sequence[str], known: Sequence[HostKey]) -> list[str]:
@@ -182,18 +248,17 @@ def _bracketed(host: str, port: int) -> str:
     return f"[{host.lower()}]:{port}"
 
 
-def _entry(line: str) -> _Entry | None:
-    words = line.split()
-    if not words or words[0].startswith("#"):
-        return None
-    marker = words.pop(0) if words[0].startswith("@") else ""
-    if len(words) < 3 or marker not in ("", "@revoked"):
-        return None
+def _lines(path: Path) -> list[str]:
     try:
-        blob = base64.b64decode(words[2], validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return _Entry(tuple(words[0].split(",")), HostKey(words[1], blob), marker == "@revoked")
+        # Not str.splitlines(), which also splits at characters that a comment may hold.
+        return [line.decode("utf-8", "replace") for line in path.read_bytes().splitlines()]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise HostKeyError(
+            f"the known-hosts file {path} cannot be read: {error.strerror or error}",
+            "Correct its permissions, or name another file as camera.known_hosts.",
+        ) from error
 
 
 def _matches(name: str, wanted: str) -> bool:

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 
+from ..address import for_url
 from ..errors import ConnectionFailedError, PortClosedError
 
 STALL_SECONDS = 20.0
+SILENCE_SECONDS = 2.0
 _REASON_LIMIT = 300
 _WAITING_BYTES = 128 * 1024
 
 
-def open_socket(host: str, port: int, timeout: float) -> socket.socket:
+def open_socket(
+    host: str, port: int, timeout: float, on_silence: Callable[[], None] | None = None
+) -> socket.socket:
     """Open a TCP connection to the camera's SSH server within `timeout` seconds.
 
-    Raises PortClosedError when it is refused or nobody answers, ConnectionFailedError for an
+    `on_silence` is called from another thread when nothing has answered for a moment. Raises
+    PortClosedError when the connection is refused or nobody answers, ConnectionFailedError for an
     unknown name or an address that cannot be reached.
     """
     where = f"{host} port {port}"
     try:
-        link = socket.create_connection((host, port), timeout)
+        with _timer(min(SILENCE_SECONDS, timeout / 3), on_silence):
+            link = _connect(host, port, timeout)
     except (socket.gaierror, UnicodeError) as error:
         raise ConnectionFailedError(
             f"the name {host!r} cannot be resolved",
@@ -30,7 +40,7 @@ def open_socket(host: str, port: int, timeout: float) -> socket.socket:
         raise PortClosedError(
             f"{where}: connection refused",
             "SSH may be switched off: firmware 0.2.1 and newer have a switch on the camera's web "
-            f"page, Settings > Security (http://{host}/#/security).",
+            f"page, Settings > Security (http://{for_url(host)}/#/security).",
         ) from error
     except TimeoutError as error:
         raise PortClosedError(
@@ -38,9 +48,12 @@ def open_socket(host: str, port: int, timeout: float) -> socket.socket:
             "Check the cable and the address, and that the camera has finished starting.",
         ) from error
     except OSError as error:
+        unscoped = host.startswith("fe80:") and "%" not in host
         raise ConnectionFailedError(
             f"{where} cannot be reached: {error.strerror or error}",
-            "Check the cable and the address.",
+            f"Name the network interface that leads to it: {host}%usb0."
+            if unscoped
+            else "Check the cable and the address.",
         ) from error
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
@@ -50,6 +63,42 @@ def open_socket(host: str, port: int, timeout: float) -> socket.socket:
         # Ends the connection to a camera that lost its power, which looks like a slow one.
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALL_SECONDS * 1000))
     return link
+
+
+@contextlib.contextmanager
+def _timer(seconds: float, act: Callable[[], None] | None) -> Iterator[None]:
+    """Call `act` from another thread, unless the block ends before that."""
+    if act is None:
+        yield
+        return
+    timer = threading.Timer(seconds, act)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _connect(host: str, port: int, timeout: float) -> socket.socket:
+    """Connect to the first address of a host that answers; all of them share the time."""
+    until = time.monotonic() + timeout
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    failure: OSError = TimeoutError("no time is left")
+    for number, (family, kind, protocol, _, address) in enumerate(addresses):
+        left = until - time.monotonic()
+        if left <= 0:
+            break
+        link = socket.socket(family, kind, protocol)
+        try:
+            link.settimeout(left / (len(addresses) - number))
+            link.connect(address)
+        except OSError as error:
+            link.close()
+            failure = error
+        else:
+            return link
+    raise failure
 
 
 def silence(library: str) -> None:

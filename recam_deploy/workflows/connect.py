@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from ..interaction import Interaction
     from ..settings import CameraSettings, Settings
     from ..ssh.connection import Connection
+
+
+_LEAST_SECONDS = 0.5
 
 
 def password_source(
@@ -35,6 +40,16 @@ def password_source(
     return password
 
 
+def with_ssh_config(settings: Settings) -> Settings:
+    """Return the settings with what the user's `~/.ssh/config` says of the camera's host.
+
+    Raises SettingsError when that file cannot be used.
+    """
+    from ..ssh.config import with_ssh_config as resolve
+
+    return settings.model_copy(update={"camera": resolve(settings.camera)})
+
+
 def open_connection(
     settings: Settings, interaction: Interaction, *, accept_host_key: bool
 ) -> Connection:
@@ -51,23 +66,56 @@ def open_connection(
             f"{host} presents an unknown {key_type} key:\n  {fingerprint}\nTrust it?"
         )
 
+    question = _SshQuestion(settings.camera)
     try:
         return connect(
             settings.camera,
             password=password_source(settings.camera, interaction),
             accept_host_key=accept_host_key,
             confirm=confirm,
+            on_silence=question.ask,
         )
     except PortClosedError as error:
-        raise _ssh_error(settings.camera, error) from error
+        raise _ssh_error(settings.camera, error, question.answer()) from error
 
 
-def _ssh_error(camera: CameraSettings, error: PortClosedError) -> ConnectionFailedError:
+class _SshQuestion:
+    """Asks the camera's web API whether SSH is on, while the wait for SSH's port goes on.
+
+    Both together take no longer than `camera.timeout`.
+    """
+
+    def __init__(self, camera: CameraSettings) -> None:
+        self._camera = camera
+        self._until = time.monotonic() + camera.timeout
+        self._enabled: bool | None = None
+        self._thread: threading.Thread | None = None
+
+    def ask(self) -> None:
+        """Ask, if that was not done yet, and do not wait for the answer."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._ask, daemon=True)
+            self._thread.start()
+
+    def answer(self) -> bool | None:
+        """Return the answer; None without one."""
+        self.ask()
+        if self._thread:
+            self._thread.join(max(_LEAST_SECONDS, self._until - time.monotonic()))
+        return self._enabled
+
+    def _ask(self) -> None:
+        from ..camera.web_api import ssh_enabled
+
+        self._enabled = ssh_enabled(self._camera)
+
+
+def _ssh_error(
+    camera: CameraSettings, error: PortClosedError, enabled: bool | None
+) -> ConnectionFailedError:
     """Return an error that says why SSH does not answer, if the camera's web API knows."""
-    from ..camera.web_api import ssh_enabled
     from ..errors import ConnectionFailedError
 
-    enabled = ssh_enabled(camera)
     if enabled is None:
         return error
     if enabled:
@@ -78,6 +126,6 @@ def _ssh_error(camera: CameraSettings, error: PortClosedError) -> ConnectionFail
         )
     return ConnectionFailedError(
         f"SSH is switched off on the camera at {camera.host}",
-        f"Switch it on: http://{camera.host}/#/security (Settings > Security). "
+        f"Switch it on: {camera.web_page}/#/security (Settings > Security). "
         "`recam deploy --via http` needs no SSH.",
     )

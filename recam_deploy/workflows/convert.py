@@ -10,7 +10,7 @@ import onnx
 
 from ..artifact import is_manifest
 from ..class_names import read_labels
-from ..conversion.calibration import check_pictures
+from ..conversion.calibration import CalibrationSet
 from ..conversion.commands import LOSS_TABLE_FILE, TEST_RESULT_FILE
 from ..conversion.convert import ConversionResult, Converter, Thresholds
 from ..conversion.from_settings import (
@@ -24,6 +24,7 @@ from ..conversion.plan import ConversionPlan, choose_quantization, plan_conversi
 from ..errors import CacheBusyError, InputError
 from ..files import copy_atomically, stem_of
 from ..frameworks import Exported
+from ..interaction import Interaction, NoInteraction
 from ..network.reading import read_network, read_raw_network
 from ..progress import Progress
 from ..settings import Settings
@@ -50,11 +51,13 @@ def prepare_conversion(
     output: Path | None,
     labels: Path | None,
     export: Exported | None = None,
+    interaction: Interaction | None = None,
 ) -> PreparedConversion:
     """Read and check all inputs of a conversion, before it takes time.
 
-    Raises InputError.
+    Says which calibration pictures are used, and warns of those that are not. Raises InputError.
     """
+    interaction = interaction or NoInteraction()
     convert = settings.convert
     read = read_raw_network if convert.family == "raw" else read_network
     network, graph = read(
@@ -65,7 +68,7 @@ def prepare_conversion(
         input_shape=convert.input_shapes[0] if convert.input_shapes else (),
     )
     check_channel_format(convert, network)
-    pictures = read_pictures(convert)
+    pictures = read_pictures(convert, step_cache(settings), interaction)
     options = read_options(convert, network, pictures)
     quantization = choose_quantization(network, convert.quantize, options.quantize_table)
     if options.deploy.int8_outputs:
@@ -78,7 +81,17 @@ def prepare_conversion(
         quantization=quantization,
         tpu_mlir=TPU_MLIR_VERSION,
     )
+    _tell(interaction, pictures, calibrates=plan.calibrate is not None)
     return PreparedConversion(plan, graph, target, export)
+
+
+def _tell(interaction: Interaction, pictures: CalibrationSet, *, calibrates: bool) -> None:
+    choice = pictures.choice
+    if choice is None:
+        return
+    interaction.say(f"Calibration pictures: {choice.told()}")
+    for problem in (*choice.problems, *(choice.doubts if calibrates else ())):
+        interaction.warn(problem)
 
 
 def run_conversion(
@@ -86,13 +99,11 @@ def run_conversion(
 ) -> ConversionResult:
     """Install the compiler if needed, then convert.
 
-    The pictures are decoded first, unless an earlier run did so. Raises InputError, ToolchainError,
-    CompilationError or VerificationError.
+    Raises InputError, ToolchainError, CompilationError or VerificationError.
     """
     plan, cache = prepared.plan, step_cache(settings, progress)
-    reading = plan.calibrate or plan.verify
-    if cache.find(reading.key) is None:
-        check_pictures(plan.calibration.paths, progress)
+    if plan.calibration.reading:
+        plan.calibration.reading.keep(cache)
     compiler = find_compiler(settings, progress)
     export = prepared.export
     converter = Converter(

@@ -10,7 +10,7 @@ from ..errors import ConsentError
 from ..frameworks import Exported, Exporter, ExportPlan, plan_export, recognise
 from ..interaction import Interaction
 from ..settings import Settings
-from .convert import find_compiler
+from .convert import find_compiler, step_cache
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def as_onnx(
         return Source(model)
     exporter = _exporter(settings, interaction)
     if not exporter.is_done(plan):
-        read_pictures(settings.convert)
+        read_pictures(settings.convert, step_cache(settings), interaction)
         if plan.model.runs_code and not trust:
             _ask(interaction, plan)
     exported = exporter.export(plan)

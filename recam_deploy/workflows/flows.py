@@ -27,7 +27,7 @@ from ..errors import (
 from ..flows.backups import Backups, content
 from ..flows.client import NodeRed, NodeRedLogin
 from ..flows.document import FlowDocument, Node
-from ..flows.merge import ACTIVE_MODEL, merge
+from ..flows.merge import ACTIVE_MODEL
 from ..flows.push import (
     PushPlan,
     PushResult,
@@ -38,6 +38,8 @@ from ..flows.push import (
     service_nodes,
     wait_until_up,
 )
+from ..flows.record import EMPTY
+from ..flows.target import MergeTarget
 from ..flows.templates import (
     Addition,
     ModelChoice,
@@ -221,18 +223,35 @@ def wanted_flow(
     settings: Settings,
     choice: FlowChoice,
     connection: LazyConnection,
+    client: NodeRed | None = None,
     *,
     artifact: Artifact | None = None,
     labels: tuple[str, ...] = (),
     tscore: float | None = None,
     tiou: float | None = None,
 ) -> Target:
-    """Return the target that merges a flow for the camera's active model. Raises FlowError."""
-    model = choose_model(settings, artifact, connection.get, tscore, tiou)
+    """Return the target that merges a flow for the camera's active model. Raises FlowError.
+
+    Reads from Node-RED what was pushed before; without a `client`, that is taken as nothing.
+    """
+    if artifact is None and not any(node["type"] == "model" for node in choice.nodes):
+        model = ModelChoice()
+    else:
+        model = choose_model(settings, artifact, connection.get, tscore, tiou)
     if labels and model.labels:
         refuse_other_count(labels, len(model.labels), model.labels, "the camera's active model")
     addition = choice.addition(replace(model, labels=labels) if labels else model)
-    return lambda nodes: merge(nodes, addition)
+    return MergeTarget(addition, client.recorded() if client else EMPTY)
+
+
+def warn_of_overwriting(interaction: Interaction) -> Callable[[PushPlan], None]:
+    """Return an `approve` for `push` that allows all, and warns of changes on the camera."""
+
+    def approve(plan: PushPlan) -> None:
+        for one in plan.overwritten:
+            interaction.warn(one.line)
+
+    return approve
 
 
 def plan_flow(client: NodeRed, target: Target, *, check: bool = False) -> PushPlan:
@@ -280,7 +299,7 @@ def service_messages(settings: Settings) -> Iterator[MqttSource | None]:
     """Receive the service's messages from now on; yield None when the broker cannot be used."""
     camera = settings.camera
     try:
-        source = MqttSource(str(camera.host), camera.mqtt_port, timeout=camera.timeout)
+        source = MqttSource(camera.direct_host, camera.mqtt_port, timeout=camera.timeout)
     except ConnectionFailedError:
         yield None
         return

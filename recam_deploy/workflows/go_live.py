@@ -29,8 +29,8 @@ from ..errors import (
 from ..flows.client import NodeRed
 from ..flows.diff import compare
 from ..flows.document import Node
-from ..flows.merge import merge
 from ..flows.push import PushResult, push, wait_until_up
+from ..flows.target import MergeTarget
 from ..flows.templates import ModelChoice
 from ..live.mqtt import MqttSource
 from ..live.watching import LiveReport, collect, open_source
@@ -42,6 +42,7 @@ from .flows import (
     model_uri,
     node_red,
     service_messages,
+    warn_of_overwriting,
 )
 
 _FIRST_SECONDS = 60.0
@@ -107,9 +108,9 @@ def go_live(
         ):
             pushed = push(
                 client,
-                lambda nodes: merge(nodes, addition),
+                MergeTarget(addition, client.recorded()),
                 interaction,
-                approve=lambda _: None,
+                approve=warn_of_overwriting(interaction),
                 keep=connection.keep,
                 restart=True,
             )

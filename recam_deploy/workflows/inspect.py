@@ -10,7 +10,8 @@ from ..cvimodel import MAGIC, CviModel, read_model
 from ..errors import InputError
 from ..frameworks import FrameworkModel, recognise
 from ..network.model import Network
-from ..network.reading import load_onnx, opset_of, read_network
+from ..network.onnx_file import load_onnx, opset_of
+from ..network.reading import read_network
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from ..conversion.convert import ConversionResult
 from ..conversion.finished import find_finished
 from ..errors import CameraError
 from ..files import stem_of
-from ..flows.merge import merge
 from ..flows.push import PushPlan
+from ..flows.target import MergeTarget
 from ..flows.templates import ModelChoice
 from ..interaction import Interaction
 from ..settings import Settings
@@ -56,6 +56,8 @@ def run_up(
     when a step before going live fails; a later problem is in the result.
     """
     started = time.monotonic()
+    if flow:
+        _ = settings.camera.direct_host  # refused before the conversion, not after it
     with open_camera(settings, interaction, accept_host_key=accept_host_key) as camera:
         converted = run_conversion(settings, interaction, conversion)
         seconds = {"convert": time.monotonic() - started}
@@ -116,7 +118,7 @@ def _plan_flow(
     addition = choice.addition(ModelChoice(uri, stem_of(network.path), network.labels))
     try:
         with node_red(settings, interaction) as client:
-            return plan_flow(client, lambda nodes: merge(nodes, addition), check=True)
+            return plan_flow(client, MergeTarget(addition, client.recorded()), check=True)
     except CameraError as error:
         interaction.warn(f"the flow could not be planned: {error.message}")
         return None

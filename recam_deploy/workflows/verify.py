@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..artifact import Artifact
+from ..conversion.calibration import choose_pictures
 from ..conversion.layer_dump import compile_layer_dump
-from ..detection.pictures import list_pictures
 from ..errors import InputError
 from ..files import write_atomically
 from ..frameworks import exported_folders
 from ..interaction import Interaction
+from ..picture_sets import Choice, find_pictures
 from ..report.comparison import Comparison, compare
 from ..report.html import render
 from ..report.layers import LayerMeter
@@ -23,10 +24,11 @@ from .convert import find_compiler
 
 @dataclass(frozen=True)
 class VerifyResult:
-    """The comparison, and the HTML report of it."""
+    """The comparison, the HTML report of it, and how its pictures were chosen."""
 
     comparison: Comparison
     report: Path
+    pictures: Choice
 
 
 def verify(
@@ -40,28 +42,33 @@ def verify(
     limit: int = 20,
     layer_images: int = 0,
 ) -> VerifyResult:
-    """Run both models on the first `limit` pictures of a folder, and write the report.
+    """Run both models on at most `limit` pictures, spread over those of `images`; write the report.
 
     With `layer_images` above 0, measure each layer's loss on so many pictures too. Raises
     InputError, ToolchainError or SimulatorError.
     """
     target = _report_path(report, artifact.cvimodel)
-    pictures = list_pictures(images)
+    found = find_pictures(images)
     exported = exported_folders(settings.cache_dir / "steps")
     float_model = find_float_model(artifact, model, (artifact.cvimodel.parent, Path(), *exported))
     subject = read_subject(artifact, float_model)
+    choice = choose_pictures(found, limit, interaction)
+    for problem in choice.problems:
+        interaction.warn(problem)
     simulator = Simulator(find_compiler(settings, interaction), settings.cache_dir / "tmp")
     meter = None
     if layer_images:
         meter = _meter(artifact, simulator, settings.cache_dir, interaction, layer_images)
-    comparison = compare(subject, pictures, simulator, interaction, limit, meter)
+    comparison = compare(
+        subject, choice.pictures, simulator, interaction, limit, meter, available=choice.of
+    )
     write_atomically(target, render(comparison).encode())
     if comparison.detects and not comparison.agreement.reference:
         interaction.warn(
             "the float model found nothing on these pictures, so no detections were compared; "
             "use pictures with objects of its classes"
         )
-    return VerifyResult(comparison, target)
+    return VerifyResult(comparison, target, choice)
 
 
 def _meter(

@@ -26,13 +26,14 @@ from recam_deploy.conversion.calibration import CalibrationSet, read_calibration
 from recam_deploy.conversion.verification import decode
 from recam_deploy.detection.letterbox import Letterbox
 from recam_deploy.detection.match import Agreement, agreement
-from recam_deploy.detection.pictures import list_pictures, read_picture
+from recam_deploy.detection.pictures import read_picture
 from recam_deploy.detection.types import Detection
 from recam_deploy.network.float_model import FloatModel, float_input, network_image
 from recam_deploy.network.heads import STRIDES
 from recam_deploy.network.model import Network, Preprocessing
 from recam_deploy.network.prepare import prepare
 from recam_deploy.network.reading import read_network, read_raw_network
+from recam_deploy.picture_sets import find_pictures
 
 PROJECT = Path(__file__).resolve().parents[2]
 TILED_MODEL, TILED_PICTURES = "yolo11n-shapes-640.onnx", "pictures-640"
@@ -220,7 +221,7 @@ def write_tiled(data: Path, folder: Path) -> tuple[Path, Path]:
     model, pictures = folder / TILED_MODEL, folder / TILED_PICTURES
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(enlarged(onnx.load(subject.model), 2), model)
-    write_canvases(list_pictures(subject.calibration), 320, pictures)
+    write_canvases(find_pictures(subject.calibration).pictures, 320, pictures)
     return model, pictures
 
 
@@ -231,7 +232,7 @@ def main() -> None:
     options = parser.parse_args()
     model, pictures = write_tiled(options.data, options.folder)
     subject = subjects(options.data)["yolo11n-320"]
-    counts = agreement_of_quarters(subject.model, model, list_pictures(subject.test))
+    counts = agreement_of_quarters(subject.model, model, find_pictures(subject.test).pictures)
     print(f"{model}\n{pictures}")
     print(
         f"on quarters of canvases it finds {counts.matched} of the {counts.reference} objects that "

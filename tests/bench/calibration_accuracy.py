@@ -41,7 +41,7 @@ from recam_deploy.conversion.work_folder import link_pictures
 from recam_deploy.detection.decode import suppress
 from recam_deploy.detection.letterbox import Letterbox
 from recam_deploy.detection.match import Agreement, agreement
-from recam_deploy.detection.pictures import list_pictures, read_picture
+from recam_deploy.detection.pictures import read_picture
 from recam_deploy.detection.types import Detection
 from recam_deploy.network.float_model import (
     FloatModel,
@@ -52,6 +52,7 @@ from recam_deploy.network.float_model import (
 )
 from recam_deploy.network.model import RAW, Network
 from recam_deploy.network.prepare import prepare
+from recam_deploy.picture_sets import find_pictures
 from recam_deploy.settings import load_settings
 from recam_deploy.terminal import Terminal
 from recam_deploy.toolchain import (
@@ -119,7 +120,9 @@ class Workshop:
         (self.folder / QUANTIZE_TABLE_FILE).write_text(kept, encoding="utf-8")
         self._tool(deploy_command(quantization, DeployOptions(), None))
         network = self.network
-        pictures = [read_picture(p) for p in list_pictures(self.subject.test)[: self.images]]
+        pictures = [
+            read_picture(p) for p in find_pictures(self.subject.test).pictures[: self.images]
+        ]
         placed = [network_image(network, picture) for picture in pictures]
         model = FloatModel(self.folder / ONNX_FILE)
         references = [model.run(float_input(network, image)) for _, image in placed]

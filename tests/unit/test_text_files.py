@@ -10,7 +10,7 @@ from networks import a_network
 
 from recam_deploy.artifact import load_artifact, write_manifest
 from recam_deploy.conversion.calibration import CalibrationSet
-from recam_deploy.conversion.from_settings import read_options, read_pictures
+from recam_deploy.conversion.from_settings import read_options
 from recam_deploy.errors import InputError
 from recam_deploy.files import read_text
 from recam_deploy.settings import ConvertSettings
@@ -71,16 +71,13 @@ def test_what_cannot_be_read_names_the_file_and_the_reason(tmp_path: Path) -> No
         read_text(tmp_path / "big.txt", "class names", limit=10)
 
 
-@pytest.mark.parametrize("name", ["data_list", "quantize_table", "calibration_table"])
+@pytest.mark.parametrize("name", ["quantize_table", "calibration_table"])
 def test_case_13_a_table_in_utf_16_names_its_encoding(tmp_path: Path, name: str) -> None:
     path = tmp_path / "table.txt"
     path.write_bytes("a BF16\r\n".encode("utf-16"))
     settings = ConvertSettings.model_validate({name: path})
     with pytest.raises(InputError, match="seems to be UTF-16"):
-        if name == "data_list":
-            read_pictures(settings)
-        else:
-            read_options(settings, a_network(), CalibrationSet(tmp_path, ((tmp_path, ""),)))
+        read_options(settings, a_network(), CalibrationSet(tmp_path, ((tmp_path, ""),)))
 
 
 def test_case_13_a_manifest_may_begin_with_a_mark_or_name_its_encoding(tmp_path: Path) -> None:

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from ...detection.pictures import read_picture
+from ...detection.pictures import read_header, read_picture
 
 MAX_SIDE = 4096
-_ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -43,10 +42,11 @@ def prepare_picture(path: Path) -> CameraPicture:
 
 
 def _is_plain_jpeg(path: Path) -> bool:
-    with Image.open(path) as image:
-        return (
-            image.format == "JPEG"
-            and image.mode in ("RGB", "L")
-            and image.getexif().get(_ORIENTATION, 1) == 1
-            and max(image.size) <= MAX_SIDE
-        )
+    header = read_header(path)
+    return (
+        header is not None
+        and header.format == "JPEG"
+        and header.mode in ("RGB", "L")
+        and header.orientation == 1
+        and max(header.size) <= MAX_SIDE
+    )

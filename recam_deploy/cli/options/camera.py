@@ -33,7 +33,8 @@ Host = Annotated[
     str | None,
     typer.Option(
         help="The camera's name or address, for instance 192.168.42.1 over USB "
-        "or recamera.local. (or RECAM_HOST)",
+        "or recamera.local; user@host:port and the names in ~/.ssh/config work too. "
+        "(or RECAM_HOST)",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -113,6 +114,7 @@ class PlaceFlags:
         `needed`.
         """
         from ...settings import CameraSettings, load_settings
+        from ...workflows.connect import with_ssh_config
 
         flags = {name: v for name, v in vars(self).items() if name in CameraSettings.model_fields}
         settings = load_settings(camera=self.profile).with_flags(camera=flags)
@@ -122,7 +124,7 @@ class PlaceFlags:
                 "Give --host (192.168.42.1 over USB) or --camera, or set RECAM_HOST; `recam "
                 "discover` finds cameras, and `recam virtual up` starts a virtual one.",
             )
-        return settings
+        return with_ssh_config(settings)
 
 
 @dataclass(frozen=True)

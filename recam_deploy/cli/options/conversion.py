@@ -69,22 +69,25 @@ Calibration = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="A folder of 50 to 200 pictures like those the camera will see. The value ranges for "
-        "INT8 are measured on them. (or `dataset` in recam.toml)",
+        help="50 to 200 pictures like those the camera will see: a folder, also with subfolders; a "
+        "data set's data.yaml; or a list. The value ranges for INT8 are measured on them. "
+        "(or `dataset` in recam.toml)",
         show_default=False,
     ),
 ]
 DataList = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Instead of --calibration: a text file with a picture's path a line."
+        metavar="FILE",
+        help="Instead of --calibration: a text file with a picture's path a line, relative to this "
+        "folder or to the list.",
     ),
 ]
 Images = Annotated[
     int | None,
     typer.Option(
         **number("convert.images"),
-        help="The number of pictures to calibrate with. (default: all, at most 100)",
+        help="The most pictures to calibrate with, spread over all there are. (default: 100)",
     ),
 ]
 Verify = Annotated[

@@ -74,6 +74,7 @@ OTHERS: dict[type, dict[str, Any]] = {
         "family": "yolov5-detect",
         "input": NetworkInput("images", 64, 96),
         "cut_at": ("other",),
+        "normalised": ("constants folded",),
     },
 }
 PARTS = {

@@ -13,9 +13,6 @@ from networks import a_network
 
 from recam_deploy.conversion.calibration import (
     CalibrationSet,
-    check_pictures,
-    read_calibration_set,
-    read_data_list,
 )
 from recam_deploy.conversion.layout_check import check_layout
 from recam_deploy.conversion.options import (
@@ -26,13 +23,12 @@ from recam_deploy.conversion.options import (
     TransformOptions,
 )
 from recam_deploy.conversion.plan import ConversionPlan, choose_quantization, plan_conversion
-from recam_deploy.conversion.work_folder import finish_search, link_pictures
+from recam_deploy.conversion.work_folder import finish_search
 from recam_deploy.cvimodel import CviModel, Tensor, read_model
 from recam_deploy.errors import CompilationError, InputError, VerificationError
 from recam_deploy.mixed_precision.options import SearchOptions
 from recam_deploy.network.float_model import normalized
 from recam_deploy.network.model import Network, NetworkInput, Preprocessing
-from recam_deploy.progress import SilentProgress
 
 NETWORK = a_network(
     family="yolo11-detect",
@@ -186,68 +182,6 @@ def planar() -> CviModel:
 def test_what_the_camera_would_misread_is_refused(model: CviModel, message: str) -> None:
     with pytest.raises(VerificationError, match=message):
         check_layout(model, NETWORK)
-
-
-def pictures(folder: Path, count: int) -> Path:
-    from PIL import Image
-
-    for index in range(count):
-        Image.new("RGB", (8, 8)).save(folder / f"{index}.png")
-    return folder
-
-
-def test_calibration_takes_the_first_pictures_by_name(tmp_path: Path) -> None:
-    chosen = read_calibration_set(pictures(tmp_path, 5), 3)
-    assert [path.name for path in chosen.paths] == ["0.png", "1.png", "2.png"]
-
-
-def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds 2 pictures, and 3 were asked for"):
-        read_calibration_set(pictures(tmp_path, 2), 3)
-
-
-def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is not a folder"):
-        read_calibration_set(tmp_path / "none", None)
-    with pytest.raises(InputError, match="holds no pictures"):
-        read_calibration_set(tmp_path, None)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"), [(b"text", "as a picture: not a picture"), (None, "")]
-)
-def test_a_damaged_picture_is_told_by_its_name(
-    tmp_path: Path, content: bytes | None, message: str
-) -> None:
-    whole = (pictures(tmp_path, 4) / "0.png").read_bytes()
-    (tmp_path / "2.png").write_bytes(content or whole[:-30])
-    with pytest.raises(InputError, match=f"2.png cannot be read {message}"):
-        check_pictures(read_calibration_set(tmp_path, None).paths, SilentProgress())
-
-
-def test_a_list_of_pictures_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
-    named = "".join(f"{path}\n" for path in sorted(pictures(tmp_path, 2).iterdir()))
-    (tmp_path / "list.txt").write_bytes(b"\xef\xbb\xbf" + named.encode())
-    chosen = read_data_list(tmp_path / "list.txt", None)
-    assert [path.name for path in chosen.paths] == ["0.png", "1.png"]
-
-
-def test_the_compiler_gets_pictures_by_names_that_it_knows(tmp_path: Path) -> None:
-    """Of `.webp` it says that it is no picture, and a comma in a name begins another input."""
-    given = [tmp_path / "a,b.webp", tmp_path / "c d.PNG"]
-    for path in given:
-        path.write_bytes(path.name.encode())
-    (tmp_path / "work").mkdir()
-    link_pictures(given, tmp_path / "work")
-    names = (tmp_path / "work" / "images.txt").read_text().splitlines()
-    assert names == ["picture-00000.jpg", "picture-00001.jpg"]
-    assert [(tmp_path / "work" / name).read_bytes() for name in names] == [b"a,b.webp", b"c d.PNG"]
-
-
-def test_a_picture_that_a_list_names_and_is_not_there_is_told(tmp_path: Path) -> None:
-    (tmp_path / "list.txt").write_text("nowhere.png\n")
-    with pytest.raises(InputError, match="nowhere.png cannot be read"):
-        read_data_list(tmp_path / "list.txt", None)
 
 
 def test_mixed_precision_without_a_table_searches_for_its_layers() -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from recam_deploy.detection import pictures
 from recam_deploy.detection.letterbox import Letterbox
-from recam_deploy.detection.pictures import list_pictures, read_picture
+from recam_deploy.detection.pictures import read_picture
 from recam_deploy.errors import InputError
 
 
@@ -70,16 +70,6 @@ def test_a_picture_that_would_exhaust_the_memory_is_refused(
     read_picture(tmp_path / "good.png")
     with pytest.raises(InputError, match="too large, with 17×16 pixels"):
         read_picture(tmp_path / "large.png")
-
-
-def test_other_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
-    """Among them what macOS writes beside each picture, with the picture's own suffix."""
-    Image.new("RGB", (8, 8)).save(tmp_path / "b.jpg")
-    Image.new("RGB", (8, 8)).save(tmp_path / "a.PNG")
-    for name in ("._b.jpg", "Thumbs.db", "labels.txt", ".DS_Store"):
-        (tmp_path / name).write_bytes(b"\x00\x05\x16\x07")
-    (tmp_path / "folder.jpg").mkdir()
-    assert [path.name for path in list_pictures(tmp_path)] == ["a.PNG", "b.jpg"]
 
 
 def test_tall_pictures_are_sampled_as_whole_ones(tmp_path: Path) -> None:

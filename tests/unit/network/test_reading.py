@@ -12,7 +12,8 @@ from onnx_models import detector
 from recam_deploy.artifact import sha256_of
 from recam_deploy.class_names import read_labels
 from recam_deploy.errors import InputError, UnsupportedModelError
-from recam_deploy.network.reading import digest_of, read_network
+from recam_deploy.network.onnx_file import digest_of
+from recam_deploy.network.reading import read_network
 
 
 def saved(model: onnx.ModelProto, folder: Path) -> Path:

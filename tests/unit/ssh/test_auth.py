@@ -10,14 +10,14 @@ from planted import WRONG, secret
 from pydantic import SecretStr
 
 from recam_deploy.errors import AuthenticationError, SettingsError
+from recam_deploy.settings import CameraSettings
 from recam_deploy.ssh.auth import (
-    Keys,
-    LockedKeyError,
     OnePrompt,
+    OtherQuestionError,
     PasswordOnce,
     SshLogin,
-    UnusableKeyError,
 )
+from recam_deploy.ssh.keys import Keys, LockedKeyError, UnusableKeyError
 
 RIGHT = secret("the right password")
 
@@ -124,21 +124,21 @@ def test_one_hidden_question_is_answered_once() -> None:
     answer = OnePrompt(SecretStr(RIGHT))
     assert answer("", "", []) == []
     assert answer("", "", [("Password: ", False)]) == [RIGHT]
-    with pytest.raises(ValueError, match="unexpected"):
+    with pytest.raises(ValueError, match="again"):
         answer("", "", [("Password: ", False)])
 
 
 @pytest.mark.parametrize("prompts", [[("Name: ", True)], [("a", False), ("b", False)]])
 def test_other_questions_get_no_password(prompts: list[tuple[str, bool]]) -> None:
-    with pytest.raises(ValueError, match="unexpected"):
+    with pytest.raises(OtherQuestionError):
         OnePrompt(SecretStr(RIGHT))("", "", prompts)
 
 
-def loading(**outcomes: Exception) -> Callable[[Path], str]:
-    def load(path: Path) -> str:
+def loading(**outcomes: Exception) -> Callable[[Path], list[str]]:
+    def load(path: Path) -> list[str]:
         if path.name in outcomes:
             raise outcomes[path.name]
-        return path.name
+        return [path.name]
 
     return load
 
@@ -157,18 +157,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_named_key_comes_first_then_the_agents_then_the_usual_files(home: Path) -> None:
-    keys = Keys(home / "named", loading(), agent)
+    keys = Keys(CameraSettings(key=home / "named"), loading(), agent)
     assert list(keys) == ["named", "agent's", "id_ed25519", "id_rsa"]
 
 
 def test_a_locked_key_is_passed_over_and_noted(home: Path) -> None:
-    keys = Keys(None, loading(id_rsa=LockedKeyError()), agent)
+    keys = Keys(CameraSettings(), loading(id_rsa=LockedKeyError()), agent)
     assert list(keys) == ["agent's", "id_ed25519"]
     assert "id_rsa has a passphrase" in keys.notes[0]
 
 
 def test_only_a_named_file_must_be_a_key(home: Path) -> None:
     load = loading(id_rsa=UnusableKeyError("no key"), named=UnusableKeyError("no key"))
-    assert list(Keys(None, load, agent)) == ["agent's", "id_ed25519"]
+    assert list(Keys(CameraSettings(), load, agent)) == ["agent's", "id_ed25519"]
     with pytest.raises(SettingsError, match="cannot be used: no key"):
-        list(Keys(home / "named", load, agent))
+        list(Keys(CameraSettings(key=home / "named"), load, agent))

@@ -69,7 +69,7 @@ def test_a_changed_key_names_both_fingerprints_and_the_remedy(tmp_path: Path) ->
         assert offered.fingerprint in caught.value.message
         assert str(known.path) in caught.value.hint
         assert "firmware updated" in caught.value.hint
-        assert f"ssh-keygen -R '[cam]:2222' -f '{known.path}'" in caught.value.hint
+        assert f"recam forget-host cam:2222 --known-hosts {known.path}" in caught.value.hint
     assert KnownHosts.read(known.path).entries == known.entries
 
 

@@ -1,0 +1,132 @@
+"""Read `~/.ssh/config` for one host: follow Include, and leave out what is not evaluated.
+
+paramiko parses what is left. It has no Include, runs the program of `Match exec` through a shell,
+and takes criteria of Match that it does not know for fulfilled.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import SettingsError
+
+SIZE_LIMIT = 1 << 20
+_DEEPEST = 16  # as in OpenSSH
+_MOST_LINES = 20_000
+_LINE = re.compile(r"(\w+)(?:\s*=\s*|\s+)(.+)")
+_WITH_VALUE = ("host", "localuser", "originalhost", "user")
+_WITHOUT_VALUE = ("all", "canonical", "final")
+_NEVER = "Host !*"
+_ALWAYS = "Host *"
+
+IsActive = Callable[[list[str]], bool]
+"""Whether the last `Host` or `Match` line of a config applies to the host that is looked up."""
+
+
+def read_config(path: Path, is_active: IsActive) -> list[str]:
+    """Return the lines of a config file, with its included files in their places.
+
+    Raises SettingsError, with file and line, when one cannot be read or understood.
+    """
+    lines: list[str] = []
+    _read(path, lines, is_active, 0)
+    return lines
+
+
+def malformed(path: Path, reason: str) -> SettingsError:
+    """Return the error for a config file that `ssh` would refuse too."""
+    return SettingsError(
+        f"{path} cannot be used: {reason}",
+        "Correct it (`ssh -G NAME` shows what ssh reads there).",
+    )
+
+
+def split_words(value: str) -> list[str]:
+    """Split a value at blanks outside of quotes. Raises ValueError for an open quote."""
+    return shlex.split(value)
+
+
+def _read(path: Path, lines: list[str], is_active: IsActive, depth: int) -> None:
+    if depth > _DEEPEST:
+        raise malformed(path, f"more than {_DEEPEST} files include each other")
+    lines.append(_ALWAYS)
+    in_block = False
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        text = _bare(line)
+        if not text:
+            continue
+        found = _LINE.fullmatch(text)
+        if not found:
+            raise malformed(path, f"line {number} has no value")
+        key, value = found[1].lower(), found[2]
+        try:
+            words = split_words(value) if key in ("host", "match", "include") else []
+        except ValueError:
+            raise malformed(path, f"a quote is left open in line {number}") from None
+        if key == "include":
+            if not in_block or is_active(lines):
+                for one in _included(words):
+                    _read(one, lines, is_active, depth + 1)
+                lines.append(_ALWAYS)
+                in_block = False
+        else:
+            in_block = in_block or key in ("host", "match")
+            lines.append(_match(words, path, number) if key == "match" else text)
+        if len(lines) > _MOST_LINES:
+            raise malformed(path, f"it has more than {_MOST_LINES} lines with the files included")
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        raise malformed(path, error.strerror or str(error)) from error
+    if len(data) > SIZE_LIMIT:
+        raise malformed(path, f"it is larger than {SIZE_LIMIT} bytes")
+    return data.decode("utf-8-sig", errors="surrogateescape")
+
+
+def _bare(line: str) -> str:
+    """Return a line without blanks around it and without a comment."""
+    text = line.strip()
+    quoted, before = False, " "
+    for place, character in enumerate(text):
+        if character == "#" and not quoted and before.isspace():
+            return text[:place].rstrip()
+        quoted ^= character == '"'
+        before = character
+    return text
+
+
+def _included(patterns: list[str]) -> list[Path]:
+    """Return the files that an Include names; a path without a folder is below `~/.ssh`."""
+    found: list[Path] = []
+    for pattern in patterns:
+        whole = Path.home() / ".ssh" / Path(pattern).expanduser()
+        try:
+            found += sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))))
+        except (OSError, ValueError):
+            continue  # as for ssh: what is not there is not included
+    return [path for path in found if path.is_file()]
+
+
+def _match(words: list[str], path: Path, number: int) -> str:
+    """Return a Match line; one that never applies when it uses a criterion that is not evaluated.
+
+    `exec` would run a program to read a file.
+    """
+    left = list(words)
+    while left:
+        criterion = left.pop(0).removeprefix("!").lower()
+        if criterion in _WITHOUT_VALUE:
+            continue
+        if criterion not in _WITH_VALUE:
+            return _NEVER
+        if not left:
+            raise malformed(path, f"line {number}: Match {criterion} has no value")
+        left.pop(0)
+    return "Match " + " ".join(shlex.quote(word) for word in words)
