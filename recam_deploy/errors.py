@@ -42,6 +42,12 @@ class UsageError(RecamError):
     kind = "usage"
 
 
+class UntrustedSettingsError(SettingsError):
+    """A recam.toml in the working folder names the camera, and the user has not allowed that."""
+
+    kind = "untrusted"
+
+
 class InputError(RecamError):
     """A file that the user named cannot be read, or is not valid."""
 

@@ -53,7 +53,7 @@ def doctor(
     from ..doctor.record import Record
     from ..errors import InputError
     from ..terminal import Terminal
-    from ..workflows.connect import password_source
+    from ..workflows.connect import SECRETS, confirm_local_file, password_source
 
     terminal = Terminal(as_json=as_json)
     settings = camera.settings(needed=record is not None)
@@ -62,6 +62,7 @@ def doctor(
         raise InputError(f"the folder {record.parent} does not exist", "Create it first.")
     if record and record.is_dir():
         raise InputError(f"{record} is a folder", "Name a file for the record.")
+    confirm_local_file(settings.camera, terminal, SECRETS)
     found = Record() if record else None
     report = examine(
         settings,

@@ -88,6 +88,12 @@ class _Commands(LazyGroup):
             _SETUP,
             "Find problems of this machine and the camera, and say how to fix them.",
         ),
+        Entry(
+            "trust",
+            "trust:trust",
+            _SETUP,
+            "Allow the recam.toml in this folder to say where passwords are sent.",
+        ),
         Entry("discover", "discover:discover", _SETUP, "Find the cameras near this machine."),
         Entry(
             "virtual",

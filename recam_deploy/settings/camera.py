@@ -19,6 +19,7 @@ from ..bounds import BOUNDS
 from ..errors import ConnectionFailedError
 from .hosts import ADDRESS, refuse_foreign_port, with_host
 from .ssh_options import SshOptions
+from .trust import LocalFile
 
 
 def bounded(name: str) -> Any:
@@ -73,6 +74,7 @@ class CameraSettings(Section):
 
     _address: Address = PrivateAttr(default=Address(""))
     _ssh: SshOptions = PrivateAttr(default=SshOptions())
+    _local: LocalFile | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -96,6 +98,15 @@ class CameraSettings(Section):
         """
         refuse_foreign_port(address, self.ports)
         self._address = address
+
+    @property
+    def local(self) -> LocalFile | None:
+        """What the file in the working folder decides of these; None when there is no such file."""
+        return self._local
+
+    def come_from(self, file: LocalFile | None) -> None:
+        """Note what the working folder's file decides; called when these are made."""
+        self._local = file
 
     @property
     def ssh(self) -> SshOptions:

@@ -48,6 +48,12 @@ def find_file(environment: Mapping[str, str]) -> Path | None:
     return None
 
 
+def is_local(path: Path, environment: Mapping[str, str]) -> bool:
+    """Say whether the file was found in the working folder, so that nobody has named it."""
+    own = user_config_path("recam") / FILE_NAME
+    return not environment.get("RECAM_SETTINGS") and not (own.is_file() and own.samefile(path))
+
+
 def read_file(path: Path) -> SettingsFile:
     """Read a settings file. Raises SettingsError when it cannot be read, or is no TOML."""
     try:

@@ -8,6 +8,7 @@ RECAM_HOST, `[convert] images` is RECAM_CONVERT_IMAGES. `settings.profiles` read
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,8 +29,9 @@ from ..errors import SettingsError
 from ..redaction import keep_secret
 from . import profiles
 from .camera import CameraSettings, Section, bounded
-from .file import FILE_NAME, SettingsFile, find_file, nearest, read_file
+from .file import FILE_NAME, SettingsFile, find_file, is_local, nearest, read_file
 from .hosts import ADDRESS, overlay, with_host
+from .trust import LocalFile, digest_of
 
 __all__ = ["FILE_NAME", "CameraSettings", "ConvertSettings", "Settings", "load_settings"]
 
@@ -198,6 +200,8 @@ class Settings(BaseModel):
             else:
                 given = dict(section) | given
             changed[table] = _validated(type(section), table, given, "the command line")
+            if table == "camera":
+                changed[table].come_from(_unless_named(section.local, flags))
         return self.model_copy(update=changed)
 
 
@@ -246,7 +250,38 @@ def load_settings(
     profiles.refuse_secrets(tables, file, insisted=loose.secrets_in_file)
     for field in profiles.SECRETS:
         keep_secret(getattr(sections["camera"], field))
+    if path and is_local(path, environment):
+        sections["camera"].come_from(_local_file(path, document["camera"], left))
     return Settings(**sections, general=loose, file=path, profile=profile)
+
+
+def _local_file(path: Path, table: Mapping[str, Any], environment: Mapping[str, str]) -> LocalFile:
+    """Say what the working folder's file decides; the environment comes before it."""
+    decides = {
+        field
+        for field in ("host", "known_hosts", *profiles.SECRETS)
+        if table.get(field) is not None and not _variable(CameraSettings, field, environment)
+    }
+    return LocalFile(
+        path=path,
+        digest=digest_of(table),
+        host="host" in decides,
+        known_hosts="known_hosts" in decides,
+        own=frozenset(decides & set(profiles.SECRETS)),
+    )
+
+
+def _unless_named(file: LocalFile | None, flags: Mapping[str, Any]) -> LocalFile | None:
+    """Take away what flags name: that is no longer the file's decision."""
+    if file is None:
+        return None
+    named = {field for field, value in flags.items() if value is not None}
+    return dataclasses.replace(
+        file,
+        host=file.host and "host" not in named,
+        known_hosts=file.known_hosts and "known_hosts" not in named,
+        own=file.own - named,
+    )
 
 
 def _sets_field(variable: str, fields: Mapping[str, Any]) -> bool:

@@ -59,6 +59,7 @@ def recam(
         }
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
         (tmp_path / "recam.toml").write_text("[camera]\n" + "\n".join(lines) + "\n")
+        monkeypatch.setenv("RECAM_SETTINGS", str(tmp_path / "recam.toml"))
 
         def run(*words: str | Path, **variables: str) -> Result:
             return CliRunner().invoke(app, [str(word) for word in words], env=variables)

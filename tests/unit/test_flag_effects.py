@@ -167,7 +167,7 @@ ALWAYS = {
         *("output", "model_output", "report", "record"),
     },
     "they allow something": {
-        *("force", "yes", "trust_model", "accept_host_key", "any_build"),
+        *("force", "forget", "yes", "trust_model", "accept_host_key", "any_build"),
     },
     "they are refused with the reason where they do not fit": {
         *("quantize", "quantize_table", "int8_outputs", "weights", "output_names", "input_shape"),
