@@ -111,7 +111,9 @@ class HttpService:
         size = len(body or b"") + sum(len(part.content) for part in form)
         logger.debug("%s started, %d bytes out", what, size)
         try:
-            reply = _within(seconds + _GRACE_SECONDS, send, self._too_slow(seconds))
+            reply = _within(seconds + _GRACE_SECONDS, send)
+            if reply is None:
+                raise self._too_slow(seconds)
         except Exception as error:
             logger.info("%s failed after %.3f s: %s", what, time.monotonic() - began, error)
             raise
@@ -249,8 +251,8 @@ def _reason(error: BaseException) -> str:
     return " ".join(str(cause).split())[:200] or type(cause).__name__
 
 
-def _within(seconds: float, act: Callable[[], _T], late: Exception) -> _T:
-    """Return or raise what `act` does; raise `late` when it takes longer than `seconds`.
+def _within(seconds: float, act: Callable[[], _T]) -> _T | None:
+    """Return or raise what `act` does; return None when it takes longer than `seconds`.
 
     A socket's own timeout starts again with each byte: a peer that sends one now and then would
     block for ever.
@@ -269,6 +271,4 @@ def _within(seconds: float, act: Callable[[], _T], late: Exception) -> _T:
     thread.join(seconds)
     if failure:
         raise failure[0]
-    if not result:
-        raise late
-    return result[0]
+    return result[0] if result else None

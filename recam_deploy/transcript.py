@@ -28,8 +28,9 @@ logger = logging.getLogger(__name__)
 _open: list[Path | None] = []
 
 
-@contextlib.contextmanager
-def transcript(file: Path | None, *, verbose: bool = False) -> Iterator[None]:
+def transcript(
+    file: Path | None, *, verbose: bool = False
+) -> contextlib.AbstractContextManager[None]:
     """Write a transcript while the block runs: to `file`, and with `verbose` to stderr.
 
     Without `file`, `chosen_file` names it. A command that runs another one shares one transcript.
@@ -37,15 +38,17 @@ def transcript(file: Path | None, *, verbose: bool = False) -> Iterator[None]:
     Raises SettingsError when the file cannot be opened.
     """
     if _open:
-        yield
-        return
+        return contextlib.nullcontext()
     path = file or chosen_file(os.environ)
     handlers: list[logging.Handler] = [_file_handler(path)] if path else []
     if verbose:
         handlers.append(_terminal_handler())
-    if not handlers:
-        yield
-        return
+    return _written(path, handlers) if handlers else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _written(path: Path | None, handlers: list[logging.Handler]) -> Iterator[None]:
+    """Add the handlers while the block runs; log its beginning and its end."""
     _keep_secrets_of(os.environ)
     level = _PACKAGE.level
     _PACKAGE.setLevel(logging.DEBUG if path else logging.INFO)

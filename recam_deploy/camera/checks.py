@@ -36,8 +36,16 @@ _CONVERT = (
 )
 
 
-def check_artifact(artifact: Artifact) -> None:
-    """Raise InputError for a model of another chip; this needs no connection."""
+def check_before_connecting(artifact: Artifact) -> list[str]:
+    """Raise what `check_chip` and `check_read_right` do; return warnings of wrong live results."""
+    check_chip(artifact)
+    layout = check_read_right(artifact)
+    reasons = (wrong_rows(layout), wrong_format(layout), swapped_scales(layout))
+    return [f"{artifact.cvimodel.name} {reason}" for reason in reasons if reason]
+
+
+def check_chip(artifact: Artifact) -> None:
+    """Raise InputError for a model of another chip."""
     if artifact.chip != cvimodel.CHIP:
         raise InputError(
             f"{artifact.cvimodel} is for the chip {artifact.chip or '(none named)'}; "
@@ -61,14 +69,16 @@ def rejected_error(name: str) -> VerificationError:
     )
 
 
-def check_read_right(artifact: Artifact) -> None:
-    """Raise UnsupportedModelError for a cvimodel that the camera would decode wrongly.
+def check_read_right(artifact: Artifact) -> CviModel:
+    """Read the layout of a cvimodel, and return it.
 
-    Raises InputError when the file is damaged.
+    Raises UnsupportedModelError when the camera would decode it wrongly, and InputError when the
+    file is damaged.
     """
-    reason = misreading(artifact.read().layout, artifact.labels)
-    if reason:
+    layout = artifact.read().layout
+    if reason := misreading(layout, artifact.labels):
         raise UnsupportedModelError(f"{artifact.cvimodel.name}: {reason}", _CONVERT)
+    return layout
 
 
 def misreading(model: CviModel, labels: tuple[str, ...]) -> str | None:
@@ -106,24 +116,37 @@ def _misread_types(model: CviModel) -> str | None:
     return None
 
 
-def live_rows_warning(artifact: Artifact) -> str | None:
-    """Return a warning for a model with dense rows, whose live picture is sheared; else None."""
-    layout = artifact.read().layout
+def wrong_rows(layout: CviModel) -> str | None:
+    """Return why the live picture of a model with dense rows is sheared, else None."""
     if layout.rows != "dense":
         return None
     return (
-        f"{artifact.cvimodel.name} was built without --aligned_input, and its rows of "
-        f"{layout.inputs[0].row_bytes} bytes are no multiple of {ROW_BYTES}: its live picture is "
-        "sheared, though tests pass; convert it again with `recam convert`"
+        f"was built without --aligned_input, and its rows of {layout.inputs[0].row_bytes} bytes "
+        f"are no multiple of {ROW_BYTES}: its live picture is sheared, though tests pass; convert "
+        "it again with `recam convert`"
     )
 
 
-def swapped_scales_warning(artifact: Artifact) -> str | None:
-    """Return a warning for a detector in whose INT8 outputs the camera mixes up scales; else None.
+def wrong_format(layout: CviModel) -> str | None:
+    """Return why a model whose input is no packed RGB picture gets a wrong one, else None.
+
+    Source: sscma-example-sg200x solutions/sscma-node/main/node/camera.cpp, `onStart`.
+    """
+    inputs = layout.inputs
+    if len(inputs) != 1 or inputs[0].shape[3:] == (3,):
+        return None
+    return (
+        "takes a picture that is not packed RGB, for which the camera has no video format: its "
+        "live picture is wrong, though tests may pass"
+    )
+
+
+def swapped_scales(layout: CviModel) -> str | None:
+    """Return in which INT8 outputs of a detector the camera mixes up the scales, else None.
 
     Seeed's own preset is such a model, so it is not refused.
     """
-    unequal = artifact.read().layout.unequal_scales
+    unequal = layout.unequal_scales
     if not unequal:
         return None
     shown = ", ".join(
@@ -131,23 +154,9 @@ def swapped_scales_warning(artifact: Artifact) -> str | None:
         for stride, (box, logits) in unequal.items()
     )
     return (
-        f"{artifact.cvimodel.name} has INT8 outputs whose boxes and classes differ in scale "
-        f"({shown}), and the camera multiplies each with the other's: scores and boxes are wrong; "
-        "convert it with `recam convert --int8-outputs`, which gives both the same scale"
-    )
-
-
-def live_format_warning(artifact: Artifact) -> str | None:
-    """Return a warning for a model whose input is no packed RGB picture; else None.
-
-    Source: sscma-example-sg200x solutions/sscma-node/main/node/camera.cpp, `onStart`.
-    """
-    inputs = artifact.read().layout.inputs
-    if len(inputs) != 1 or inputs[0].shape[3:] == (3,):
-        return None
-    return (
-        f"{artifact.cvimodel.name} takes a picture that is not packed RGB, for which the camera "
-        "has no video format: its live picture is wrong, though tests may pass"
+        f"has INT8 outputs whose boxes and classes differ in scale ({shown}), and the camera "
+        "multiplies each with the other's: scores and boxes are wrong; convert it with `recam "
+        "convert --int8-outputs`, which gives both the same scale"
     )
 
 

@@ -18,7 +18,7 @@ from ..documents import parse_json
 from ..errors import CameraError, InputError, RecamError
 from ..network.model import FAMILIES
 from ..progress import Progress
-from ..ssh.command import RemoteCommand, load
+from ..ssh.command import RemoteCommand
 from ..ssh.connection import Connection
 from .deployment import Deployment, apply
 from .deployment_plan import DeploymentPlan, plan_rollback, recorded_id
@@ -103,7 +103,7 @@ def read_history(connection: Connection, paths: CameraPaths) -> History:
     """Read the history from the camera. Raises CameraError for an incomplete answer."""
     facts = gather_facts(connection, paths)
     nonce = f"recam-{secrets.token_hex(8)}"
-    command = RemoteCommand.script(load("list_history"), paths.history, nonce, str(INFO_LIMIT))
+    command = RemoteCommand.script("list_history", paths.history, nonce, str(INFO_LIMIT))
     result = connection.run(command, timeout=60, check=False)
     return parse_history(result.stdout, nonce, facts)
 

@@ -40,9 +40,7 @@ def show(camera: PlaceFlags, login: NodeRedFlags, as_json: AsJson = False) -> No
     from ..workflows.flows import node_red
 
     terminal = Terminal(as_json=as_json)
-    with node_red(
-        login.merge_flags(camera.settings()), terminal, ask_token=login.nodered_token
-    ) as client:
+    with node_red(camera.settings(login), terminal, ask_token=login.nodered_token) as client:
         document = client.read()
     lines = []
     for home in [n for n in document.nodes if n["type"] in ("tab", "subflow")]:
@@ -79,9 +77,7 @@ def pull(
         raise InputError(f"{output} exists already", "Choose another name, or add --force.")
     if not output.absolute().parent.is_dir():
         raise InputError(f"the folder {output.parent} does not exist", "Create it first.")
-    with node_red(
-        login.merge_flags(camera.settings()), terminal, ask_token=login.nodered_token
-    ) as client:
+    with node_red(camera.settings(login), terminal, ask_token=login.nodered_token) as client:
         document = client.read()
     write_atomically(output, content(document), 0o600)
     terminal.result(
@@ -109,7 +105,7 @@ def diff(
     from ..workflows.flows import LazyConnection, node_red, plan_flow
 
     terminal = Terminal(as_json=as_json)
-    settings = login.merge_flags(camera.settings())
+    settings = camera.settings(login)
     connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)
     with connection, node_red(settings, terminal, ask_token=login.nodered_token) as client:
         if backup is None:
@@ -144,7 +140,7 @@ def push_flow(
     from .flow_lines import approval
 
     terminal = Terminal(as_json=as_json)
-    settings = login.merge_flags(camera.settings())
+    settings = camera.settings(login)
     connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)
     with connection, node_red(settings, terminal, ask_token=login.nodered_token) as client:
         target = _target(settings, connection, client, wanted)
@@ -204,7 +200,7 @@ def restore(
     from .flow_lines import approval
 
     terminal = Terminal(as_json=as_json)
-    settings = login.merge_flags(camera.settings())
+    settings = camera.settings(login)
     path, kept = Backups.from_settings(settings.camera).read(backup)
     terminal.say(f"Restoring {path}")
     connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)

@@ -60,10 +60,10 @@ def up(
     from ..workflows.export import as_onnx, missing_export
     from ..workflows.flows import choose_flow
     from ..workflows.up import plan_up, run_up
-    from .convert import print_missing_export
+    from .convert import print_missing_export, warn_of_unchecked_decoding
 
     terminal = Terminal(as_json=as_json)
-    settings = foreign.merge_flags(flags.merge_flags(camera.settings()))
+    settings = flags.merge_flags(camera.settings(), foreign)
     choice = None if no_flow else choose_flow(template and template.value, flow)
     smoke = prepare_smoke_test(settings, image, runner, output)
     if dry_run and (export := missing_export(settings, terminal, model, foreign.weights)):
@@ -74,6 +74,7 @@ def up(
         settings, source.onnx, model_output, flags.labels, source.export, terminal
     )
     refuse_useless_for(conversion, settings)
+    warn_of_unchecked_decoding(terminal, conversion.plan.network)
     if dry_run:
         plan = plan_up(
             settings, terminal, conversion, choice, accept_host_key=camera.accept_host_key

@@ -74,10 +74,10 @@ def read_options(
     Raises InputError for a table or picture that cannot be used, and when there are fewer pictures
     than `verify`.
     """
-    if convert.verify > len(pictures.paths):
+    count = len(pictures.pictures)
+    if convert.verify > count:
         raise InputError(
-            f"{convert.verify} pictures are to be verified, and there are only "
-            f"{len(pictures.paths)}",
+            f"{convert.verify} pictures are to be verified, and there are only {count}",
             "Add pictures to the calibration folder, or lower --verify.",
         )
     return ConversionOptions(

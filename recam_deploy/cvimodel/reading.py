@@ -117,17 +117,20 @@ def _read(path: Path) -> bytes:
 
 
 def _header(data: bytes, path: Path) -> Header:
-    damaged = InputError(
+    if len(data) < HEADER_BYTES:
+        raise _damaged(data, path)
+    body_bytes, major, minor, md5, chip = struct.unpack_from("<I2B16s16s", data, len(MAGIC))
+    if len(data) < HEADER_BYTES + body_bytes or _md5(data[HEADER_BYTES:]) != bytes(md5).hex():
+        raise _damaged(data, path)
+    name = bytes(chip).rstrip(b"\0").decode("ascii", errors="backslashreplace")
+    return Header(f"{major}.{minor}", name, body_bytes, bytes(md5).hex())
+
+
+def _damaged(data: bytes, path: Path) -> InputError:
+    return InputError(
         f"{path} is truncated or damaged ({len(data)} bytes)",
         "Copy it again from its source, or convert the model again.",
     )
-    if len(data) < HEADER_BYTES:
-        raise damaged
-    body_bytes, major, minor, md5, chip = struct.unpack_from("<I2B16s16s", data, len(MAGIC))
-    if len(data) < HEADER_BYTES + body_bytes or _md5(data[HEADER_BYTES:]) != bytes(md5).hex():
-        raise damaged
-    name = bytes(chip).rstrip(b"\0").decode("ascii", errors="backslashreplace")
-    return Header(f"{major}.{minor}", name, body_bytes, bytes(md5).hex())
 
 
 def _md5(data: bytes | memoryview) -> str:

@@ -181,9 +181,9 @@ def push(
         plan = plan_push(document, target)
         if facts:
             preflight(plan.nodes, facts)
-        if plan.changes.key != approved:
+        if (key := plan.changes.key) != approved:
             approve(plan)
-            approved = plan.changes.key
+            approved = key
         if not plan.changes and uncertain:
             # The write whose answer was lost has succeeded.
             pushed = dataclasses.replace(uncertain, rev=document.rev, nodes=document.nodes)

@@ -1,7 +1,12 @@
-"""Define the settings of a camera, and what every table of the settings has."""
+"""Define the settings of a camera, and combine those of several sources.
+
+The user and the port in `host = "me@cam:2222"` count as settings of the same source. They belong to
+that host: another source's host replaces all three.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, ClassVar
 
@@ -14,10 +19,9 @@ from pydantic import (
     model_validator,
 )
 
-from ..address import Address, for_url
+from ..address import Address, for_url, parse_address
 from ..bounds import BOUNDS
-from ..errors import ConnectionFailedError
-from .hosts import ADDRESS, refuse_foreign_port, with_host
+from ..errors import ConnectionFailedError, SettingsError
 from .ssh_options import SshOptions
 from .trust import LocalFile
 
@@ -25,6 +29,10 @@ from .trust import LocalFile
 def bounded(name: str) -> Any:
     """Return pydantic's field with the bounds of a number; `name` is its key in `BOUNDS`."""
     return Field(**BOUNDS[name].field)
+
+
+ADDRESS = "_address"
+"""The key under which `with_host` keeps what it read of a host's text."""
 
 
 class Section(BaseModel):
@@ -96,7 +104,7 @@ class CameraSettings(Section):
 
         Raises SettingsError when that was a URL with a port that is none of the camera's.
         """
-        refuse_foreign_port(address, self.ports)
+        _refuse_foreign_port(address, self.ports)
         self._address = address
 
     @property
@@ -158,3 +166,63 @@ class CameraSettings(Section):
     def editor(self) -> str:
         """The URL of the camera's Node-RED editor."""
         return f"http://{for_url(str(self.host))}:{self.node_red_port}"
+
+
+def with_host(values: Mapping[str, Any], named: Callable[[str], str]) -> dict[str, Any]:
+    """Return one source's camera settings with its host's text taken apart.
+
+    `named` returns how a field is called there, for messages. Raises SettingsError for a text that
+    is no address, and for a user or a port that the same source gives differently.
+    """
+    text = values.get("host")
+    if not isinstance(text, str) or isinstance(values.get(ADDRESS), Address):
+        return dict(values)
+    try:
+        address = parse_address(text)
+    except SettingsError as error:
+        raise SettingsError(f"{named('host')}: {error.message}", error.hint) from error
+    found: dict[str, Any] = {"host": address.host, ADDRESS: address}
+    for field, value in (("user", address.user), ("port", address.port)):
+        if value is None:
+            continue
+        given = values.get(field)
+        if given is not None and str(given) != str(value):
+            raise SettingsError(
+                f"{named('host')} names the {field} {value}, and {named(field)} is {given}",
+                f"Leave one of them out: the {field} in the host's text is enough.",
+            )
+        found[field] = value
+    return {**values, **found}
+
+
+def overlay(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    """Combine two sources' settings; `upper` wins.
+
+    A host of `upper` also replaces the user and the port that `lower` had in its host's text.
+    """
+    if upper.get("host") is None:
+        return {**lower, **upper}
+    stale = _from_text(lower.get(ADDRESS))
+    kept = {key: value for key, value in lower.items() if key not in (*stale, ADDRESS)}
+    return {**kept, **upper}
+
+
+def _refuse_foreign_port(address: Address, ports: Mapping[str, int]) -> None:
+    """Raise SettingsError for a URL whose port is none of the camera's `ports`.
+
+    Such a port is not SSH's, and ignoring it would hide a mistake.
+    """
+    if address.other_port in (None, 443, *ports.values()):
+        return
+    known = ", ".join(f"{name} {port}" for name, port in ports.items())
+    raise SettingsError(
+        f"the host is a URL with port {address.other_port}, which is none of the camera's ports "
+        f"({known})",
+        "Give the host alone; --port is SSH's port, and the others are settings of [camera].",
+    )
+
+
+def _from_text(address: Address | None) -> tuple[str, ...]:
+    if address is None:
+        return ()
+    return tuple(field for field in ("user", "port") if getattr(address, field) is not None)

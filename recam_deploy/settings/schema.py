@@ -28,9 +28,8 @@ from ..address import Address, parse_address
 from ..errors import SettingsError
 from ..redaction import keep_secret
 from . import profiles
-from .camera import CameraSettings, Section, bounded
+from .camera import ADDRESS, CameraSettings, Section, bounded, overlay, with_host
 from .file import FILE_NAME, SettingsFile, find_file, is_local, nearest, read_file
-from .hosts import ADDRESS, overlay, with_host
 from .trust import LocalFile, digest_of
 
 __all__ = ["FILE_NAME", "CameraSettings", "ConvertSettings", "Settings", "load_settings"]
@@ -194,12 +193,15 @@ class Settings(BaseModel):
         for table, flags in tables.items():
             section = getattr(self, table)
             given = {name: value for name, value in flags.items() if value is not None}
-            if table == "camera":
-                given = with_host(given, lambda field: f"--{field}")
-                given = overlay(section.given, given)
+            if not given:
+                continue
+            if isinstance(section, CameraSettings):
+                given = overlay(section.given, with_host(given, "--{}".format))
             else:
                 given = dict(section) | given
             changed[table] = _validated(type(section), table, given, "the command line")
+            if table == "camera" and flags.get("host") is None:
+                changed[table] = changed[table].with_ssh(section.ssh)
             if table == "camera":
                 changed[table].come_from(_unless_named(section.local, flags))
         return self.model_copy(update=changed)
@@ -216,43 +218,50 @@ def default_flow_backups() -> Path:
 
 
 def load_settings(
-    environment: Mapping[str, str] | None = None, camera: str | None = None
+    environment: Mapping[str, str] | None = None,
+    camera: str | None = None,
+    flags: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Read the settings file, if any, and the environment.
+    """Read the settings file, if any, and the environment; `flags` override the camera's.
 
     `camera` names one of the file's cameras, as `--camera` does, and overrides RECAM_CAMERA. The
     table of a camera named so overrides the environment, which may be meant for another one.
 
     Raises SettingsError for a named file that is missing, is not TOML, or holds an unknown key, a
-    value of the wrong type, or a refused secret; and for an unknown camera.
+    value of the wrong type, or a refused secret; for an unknown camera, and for a flag's value that
+    is out of range.
     """
     environment = os.environ if environment is None else environment
     path = find_file(environment)
     file = read_file(path) if path else SettingsFile()
-    document = file.document
+    general = {key: value for key, value in file.document.items() if key not in Settings.tables}
+    loose = _section(GeneralSettings, "", general, path, environment)
     profile = camera or environment.get(profiles.VARIABLE) or None
-    tables = profiles.split(document.get("camera", {}), CameraSettings.model_fields)
-    _from_file(CameraSettings, "camera", tables.common, path)
-    tables = tables.with_hosts()
-    for name in tables.cameras:
-        _from_file(CameraSettings, f"camera.{name}", tables.table(name), path)
-    document = {**document, "camera": tables.table(profile, path)}
-    overridden = tables.cameras.get(camera, {}) if camera else {}
+    chosen = profiles.choose(
+        _table(file.document, "camera", path),
+        file,
+        environment,
+        profile,
+        insisted=loose.secrets_in_file,
+    )
+    for name, values in chosen.tables.items():
+        _check_file(CameraSettings, name, values, path)
+    document = {**file.document, "camera": chosen.values}
+    overridden = chosen.own if camera else {}
     left = {key: value for key, value in environment.items() if not _sets_field(key, overridden)}
-    for field, secret in profiles.own_secrets(profile, tables.cameras, environment).items():
-        left[CameraSettings.prefix + field.upper()] = secret
-    general = {key: value for key, value in document.items() if key not in Settings.tables}
+    for field, value in chosen.secrets.items():
+        left[CameraSettings.prefix + field.upper()] = value
     sections: dict[str, Any] = {
-        name: _section(cls, name, document.get(name, {}), path, left)
+        name: _section(cls, name, _table(document, name, path), path, left)
         for name, cls in Settings.tables.items()
     }
-    loose = _section(GeneralSettings, "", general, path, environment)
-    profiles.refuse_secrets(tables, file, insisted=loose.secrets_in_file)
     for field in profiles.SECRETS:
-        keep_secret(getattr(sections["camera"], field))
+        if secret := getattr(sections["camera"], field):
+            keep_secret(secret)
     if path and is_local(path, environment):
         sections["camera"].come_from(_local_file(path, document["camera"], left))
-    return Settings(**sections, general=loose, file=path, profile=profile)
+    loaded = Settings(**sections, general=loose, file=path, profile=profile)
+    return loaded.with_flags(camera=flags) if flags else loaded
 
 
 def _local_file(path: Path, table: Mapping[str, Any], environment: Mapping[str, str]) -> LocalFile:
@@ -293,30 +302,39 @@ def _sets_field(variable: str, fields: Mapping[str, Any]) -> bool:
 _S = TypeVar("_S", bound=Section)
 
 
+def _table(document: Mapping[str, Any], name: str, path: Path | None) -> Mapping[str, Any]:
+    found = document.get(name, {})
+    if not isinstance(found, Mapping):
+        raise SettingsError(f"`{name}` in {path} must be a table", f"Write it as [{name}].")
+    return found
+
+
 def _section(
-    cls: type[_S], table: str, values: Any, path: Path | None, environment: Mapping[str, str]
+    cls: type[_S],
+    table: str,
+    values: Mapping[str, Any],
+    path: Path | None,
+    environment: Mapping[str, str],
 ) -> _S:
-    from_file = _from_file(cls, table, values, path)
+    _check_file(cls, table, values, path)
     found = {field: _variable(cls, field, environment) for field in cls.model_fields}
     variables = {field: name for field, name in found.items() if name}
     given = {field: environment[name] for field, name in variables.items()}
-    if isinstance(from_file, CameraSettings):
-        given = with_host(given, lambda field: variables[field])
-        given = overlay(from_file.given, given)
+    if issubclass(cls, CameraSettings):
+        both = overlay(values, with_host(given, variables.__getitem__))
     else:
-        given = dict(from_file) | given
-    return _validated(cls, table, given, variables)
+        both = {**values, **given}
+    return _validated(cls, table, both, variables)
 
 
-def _from_file(cls: type[_S], table: str, values: Any, path: Path | None) -> _S:
-    if not isinstance(values, dict):
-        raise SettingsError(f"`{table}` in {path} must be a table", f"Write it as [{table}].")
+def _check_file(
+    cls: type[Section], table: str, values: Mapping[str, Any], path: Path | None
+) -> None:
+    """Raise SettingsError for an unknown key or an invalid value in a table of the file."""
     for key in values:
         if key not in cls.model_fields and not isinstance(values[key], Address):
             raise _unknown_key(table, key, str(path))
-    if issubclass(cls, CameraSettings):
-        values = with_host(values, lambda field: f"{table}.{field}")
-    return _validated(cls, table, values, str(path))
+    _validated(cls, table, values, str(path))
 
 
 def _variable(cls: type[Section], field: str, environment: Mapping[str, str]) -> str | None:

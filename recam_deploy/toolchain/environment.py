@@ -85,6 +85,8 @@ def ensure(
     """
     check_host(host)
     _check_path(cache_dir)
+    if found := find(cache_dir, run):
+        return found
     environ = os.environ if environ is None else environ
 
     def make(folder: Path) -> None:

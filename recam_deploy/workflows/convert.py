@@ -73,7 +73,6 @@ def prepare_conversion(
     quantization = choose_quantization(network, convert.quantize, options.quantize_table)
     if options.deploy.int8_outputs:
         check_int8_outputs(network, quantization)
-    target = output_path(model, output, quantization)
     plan = plan_conversion(
         network,
         pictures,
@@ -81,6 +80,7 @@ def prepare_conversion(
         quantization=quantization,
         tpu_mlir=TPU_MLIR_VERSION,
     )
+    target = output_path(model, output, quantization)
     _tell(interaction, pictures, calibrates=plan.calibrate is not None)
     return PreparedConversion(plan, graph, target, export)
 
@@ -101,17 +101,18 @@ def run_conversion(
 
     Raises InputError, ToolchainError, CompilationError or VerificationError.
     """
-    plan, cache = prepared.plan, step_cache(settings, progress)
+    plan, cache_dir = prepared.plan, settings.cache_dir
+    cache = StepCache(cache_dir / "steps", progress)
     if plan.calibration.reading:
         plan.calibration.reading.keep(cache)
-    compiler = find_compiler(settings, progress)
+    compiler = find_compiler(settings.general.toolchain, cache_dir, progress)
     export = prepared.export
     converter = Converter(
         plan,
         prepared.graph,
         compiler,
         cache,
-        settings.cache_dir,
+        cache_dir,
         progress,
         origin=export.origin if export else None,
     )
@@ -137,10 +138,10 @@ def copy_result(result: ConversionResult, step: str, file: str, target: Path) ->
         copy_atomically(folder / file, target)
 
 
-def find_compiler(settings: Settings, progress: Progress) -> Compiler:
-    """Find the compiler that the settings name; install it if needed. Raises ToolchainError."""
-    install = ensure_docker if settings.general.toolchain == "docker" else ensure
-    return install(settings.cache_dir, progress)
+def find_compiler(toolchain: str, cache_dir: Path, progress: Progress) -> Compiler:
+    """Find the compiler, "local" or in "docker"; install it if needed. Raises ToolchainError."""
+    install = ensure_docker if toolchain == "docker" else ensure
+    return install(cache_dir, progress)
 
 
 def step_cache(settings: Settings, progress: Progress | None = None) -> StepCache:

@@ -13,15 +13,11 @@ from pathlib import Path, PurePosixPath
 
 from ..artifact import Artifact, load_artifact
 from ..camera.checks import (
-    check_artifact,
-    check_read_right,
+    check_before_connecting,
     decoded_family,
-    live_format_warning,
-    live_rows_warning,
     refuse_family,
     refuse_rejected,
     rejected_error,
-    swapped_scales_warning,
 )
 from ..camera.deployment import Deployment, TrialResult, apply, in_place
 from ..camera.deployment_plan import DeploymentPlan, plan_deployment
@@ -107,11 +103,8 @@ def check_deployable(
     for one that failed the check of its conversion, which may be tested but not become active.
     """
     refuse_rejected(artifact, force=force)
-    check_artifact(artifact)
-    check_read_right(artifact)
-    for warns in (live_rows_warning, live_format_warning, swapped_scales_warning):
-        if warning := warns(artifact):
-            interaction.warn(warning)
+    for warning in check_before_connecting(artifact):
+        interaction.warn(warning)
     return artifact
 
 

@@ -132,9 +132,10 @@ def choose_model(
     is not the active model.
     """
     paths = CameraPaths.from_settings(settings.camera)
+    uri = model_uri(paths)
     text = _active_info(settings, paths, connection)
     active = ActiveInfo.parse(text or "")
-    choice = ModelChoice(model_uri(paths), active.name or None, active.classes, tscore, tiou)
+    choice = ModelChoice(uri, active.name or None, active.classes, tscore, tiou)
     if artifact is None:
         return choice
     if f'"recam-{artifact.sha256[:12]}"' not in (text or ""):

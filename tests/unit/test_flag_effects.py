@@ -161,7 +161,7 @@ def test_a_flag_names_the_pictures_before_the_settings_do(run: Run) -> None:
 
 
 ALWAYS = {
-    "they choose the camera": {"host", "profile"},
+    "they choose the camera": {"host", "profile", "camera", "known_hosts"},
     "they say what is printed, or where it goes": {
         *("as_json", "log_file", "verbose", "dry_run", "timings", "help"),
         *("output", "model_output", "report", "record"),

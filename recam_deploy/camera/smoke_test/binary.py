@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ... import process
 from ...artifact import sha256_of
 from ...errors import InputError, ProcessError, RecamError
 from ...files import copy_atomically
+from ...process import run
 from ...progress import Progress
 
 REPOSITORY = "https://github.com/jjjadand/yolov5_Test_reCamera"
@@ -127,7 +127,7 @@ def fetch(
         clone = Path(folder) / "repository"
         command = ("git", "clone", "--depth", "1", "--progress", "--", repository, str(clone))
         environment = os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
-        done = process.run(
+        done = run(
             command,
             env=environment,
             timeout=_CLONE_SECONDS,

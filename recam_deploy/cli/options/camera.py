@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -107,17 +108,29 @@ class PlaceFlags:
     host: Host = None
     profile: Profile = None
 
-    def settings(self, *, needed: bool = True) -> Settings:
-        """Load the settings of that camera; these flags override them.
+    def settings(
+        self,
+        login: NodeRedFlags | None = None,
+        more: Mapping[str, Any] | None = None,
+        *,
+        needed: bool = True,
+    ) -> Settings:
+        """Load the settings of that camera; these flags, those of `login`, and `more` override.
 
         Raises SettingsError for wrong settings, and when no camera is named although one is
-        `needed`.
+        `needed`; UsageError for a flag of `login` that has no effect.
         """
         from ...settings import CameraSettings, load_settings
         from ...workflows.connect import with_ssh_config
 
         flags = {name: v for name, v in vars(self).items() if name in CameraSettings.model_fields}
-        settings = load_settings(camera=self.profile).with_flags(camera=flags)
+        flags |= more or {}
+        if login:
+            flags["node_red_user"] = login.nodered_user
+        settings = load_settings(camera=self.profile, flags=flags)
+        if login:
+            token = login.nodered_token or settings.camera.node_red_token is not None
+            refuse_useless(NODE_RED, {"token": token})
         if needed and not settings.camera.host:
             raise SettingsError(
                 "no camera is named",
@@ -143,12 +156,6 @@ class NodeRedFlags:
 
     nodered_user: NoderedUser = None
     nodered_token: NoderedToken = False
-
-    def merge_flags(self, settings: Settings) -> Settings:
-        """Return the settings with these flags overriding them. Raises UsageError."""
-        token = self.nodered_token or settings.camera.node_red_token is not None
-        refuse_useless(NODE_RED, {"token": token})
-        return settings.with_flags(camera={"node_red_user": self.nodered_user})
 
 
 class NodeRedCommand(TyperCommand):

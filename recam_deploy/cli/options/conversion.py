@@ -16,6 +16,7 @@ from .numbers import number
 if TYPE_CHECKING:
     from ...settings import ConvertSettings, Settings
     from ...workflows.convert import PreparedConversion
+    from .export import ExportFlags
 
 
 class Precision(str, Enum):
@@ -278,8 +279,8 @@ class ConversionFlags:
     min_cosine: MinCosine = None
     min_matched: MinMatched = None
 
-    def merge_flags(self, settings: Settings) -> Settings:
-        """Return the settings with these flags overriding them.
+    def merge_flags(self, settings: Settings, foreign: ExportFlags) -> Settings:
+        """Return the settings with these flags, and those of `foreign`, overriding them.
 
         Raises SettingsError when a value is out of range, and UsageError for a flag that has no
         effect beside the others and the settings.
@@ -287,6 +288,7 @@ class ConversionFlags:
         convert: dict[str, Any] = {
             "dataset": self.calibration,
             "input_shapes": self.input_shape,
+            "imgsz": foreign.imgsz,
             **{
                 name: value.value if isinstance(value, Enum) else value
                 for name, value in vars(self).items()

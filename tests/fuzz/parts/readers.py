@@ -12,6 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvimodels import DATA, PARTS, cvimodel_bytes, description, seal, yolo11_tensors
+from onnx_reader import SEEDS, read_onnx
+from picture_readers import (
+    DATA_YAML,
+    LIST,
+    PICTURES,
+    read_metadata,
+    read_pictures,
+    read_sets,
+)
 from rig import Rig, nothing_but_refusals
 from text_readers import LABELS, TABLE, read_names, read_record, read_tables
 
@@ -180,7 +189,7 @@ _FOLDER = "".join(
 FACTS = (
     "motd\nN machine=riscv64\nN device=Cvitek\nN firmware=reCamera 0.2.4\nN clock=1700000000\n"
     "N uid=1000\nN has_timeout=yes\nN has_sha256sum=yes\nN has_python3=no\nN has_sudo=yes\n"
-    "N sudo_is_free=no\nN missing= cp\nN ram_kib=1000\nN ion_total=\n"
+    "N missing= cp\nN ram_kib=1000\nN ion_total=\n"
     f"N ion_reserved=0000000003c00000\n{_FOLDER}N active_sha256={'0' * 64}\nN active_bytes=4\n"
     "N active_is_folder=no\nN info_sha256=absent\nN runner_sha256=unreadable\nN runner_runs=no\n"
     f"N has_library=yes\nN kept= 00000002-bbbbbbbbbbbb:{'b' * 64}\nN record={{}}\nN pending=\n"
@@ -282,8 +291,12 @@ READERS = {
     "flow": Reader(read_flow, _json(FLOW, {"flows": FLOW, "rev": "1"})),
     "manifest": Reader(read_manifest, _json(MANIFEST)),
     "names": Reader(read_names, LABELS),
+    "pictures": Reader(read_pictures, PICTURES),
+    "metadata": Reader(read_metadata, PICTURES),
+    "sets": Reader(read_sets, (DATA_YAML, LIST)),
     "tables": Reader(read_tables, (TABLE, b"a BF16\nb INT8\n", b"a.jpg\nb.png\n")),
     "record": Reader(read_record, _json({"files": {"a": "0"}}, {"files": {}})),
+    "onnx": Reader(read_onnx, SEEDS),
     "settings": Reader(read_settings, (SETTINGS,)),
     "output": Reader(read_output, (PRINTED,)),
     "event": Reader(read_event, _json(EVENT, CREATED)),

@@ -14,7 +14,7 @@ from camera_facts import FACTS, FOLDER
 from cvimodels import cvimodel_bytes, yolo11_tensors
 
 from recam_deploy.artifact import Artifact, sha256_of
-from recam_deploy.camera.checks import check_artifact
+from recam_deploy.camera.checks import check_chip
 from recam_deploy.camera.deployment_plan import plan_deployment, plan_rollback
 from recam_deploy.camera.facts import INFO_LIMIT, CameraFacts, FolderFacts, KeptModel
 from recam_deploy.camera.model_info import entry_id, info_text, model_info
@@ -277,9 +277,9 @@ def test_what_cannot_go_well_is_found_before_anything_is_written(
 
 @pytest.mark.parametrize("chip", ["cv183x", "bm1684", ""])
 def test_a_model_for_another_chip_is_refused(artifact: Artifact, chip: str) -> None:
-    check_artifact(artifact)
+    check_chip(artifact)
     with pytest.raises(InputError, match="a reCamera's is cv181x"):
-        check_artifact(dataclasses.replace(artifact, chip=chip))
+        check_chip(dataclasses.replace(artifact, chip=chip))
 
 
 def test_an_artifact_that_vanished_is_an_error_of_the_input(artifact: Artifact) -> None:
