@@ -62,6 +62,7 @@ BOUNDS = {
     "camera.history": Bounds(int, 0, 50),
     "camera.timeout": _TIME,
     "camera.run_timeout": _TIME,
+    "camera.node_red_timeout": _TIME,
     "convert.images": _COUNT,
     "convert.verify": _COUNT,
     "convert.min_cosine": _SHARE,

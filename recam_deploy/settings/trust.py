@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_state_path
-
 from ..errors import SettingsError
 from ..files import write_atomically
+from ..folders import user_state
 
 _RELEVANT = (
     *("host", "port", "user", "known_hosts", "keyring", "http_port", "node_red_port"),
-    "node_red_user",
+    *("node_red_user", "node_red_root", "node_red_https", "node_red_ca", "node_red_fingerprint"),
 )
 """What decides where a password goes, and who is asked for it there."""
 
@@ -66,7 +65,7 @@ class LocalFile:
     @property
     def _mark(self) -> Path:
         name = hashlib.sha256(f"{self.path}\0{self.digest}".encode("utf-8", "backslashreplace"))
-        return user_state_path("recam") / "trusted" / f"{name.hexdigest()[:32]}.json"
+        return user_state() / "trusted" / f"{name.hexdigest()[:32]}.json"
 
 
 def digest_of(table: Mapping[str, Any]) -> str:

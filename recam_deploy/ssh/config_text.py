@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import SettingsError
+from ..folders import expanded, home
 
 SIZE_LIMIT = 1 << 20
 _DEEPEST = 16  # as in OpenSSH
@@ -106,7 +107,7 @@ def _included(patterns: list[str]) -> list[Path]:
     """Return the files that an Include names; a path without a folder is below `~/.ssh`."""
     found: list[Path] = []
     for pattern in patterns:
-        whole = Path.home() / ".ssh" / Path(pattern).expanduser()
+        whole = home() / ".ssh" / expanded(Path(pattern))
         try:
             found += sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))))
         except (OSError, ValueError):

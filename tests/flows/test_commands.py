@@ -205,13 +205,13 @@ def test_a_model_that_is_not_in_place_is_refused(
     recam: Recam, info: dict[str, Any], tmp_path: Path, runtime: Runtime
 ) -> None:
     write_cvimodel(tmp_path / "x.cvimodel")
-    (tmp_path / "names.txt").write_text("one\ntwo\n")
+    (tmp_path / "names.txt").write_text("one\ntwo\nthree\n")
     words = ("flow", "push", "--model", "x.cvimodel", "--labels", "names.txt", "--yes", "--json")
     assert "is not x" in refused(recam(*words))["message"]
     info["model_id"] = f"recam-{sha256_of(tmp_path / 'x.cvimodel')[:12]}"
     done(recam(*words))
     (model,) = [node for node in flows(runtime) if node["type"] == "model"]
-    assert (model["model"], model["classes"]) == ("x", "one,two")
+    assert (model["model"], model["classes"]) == ("x", "one,two,three")
 
 
 def test_a_camera_without_a_model_json_keeps_the_names_of_its_flow(

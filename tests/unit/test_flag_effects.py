@@ -179,6 +179,7 @@ ALWAYS = {
         *("no_try", "no_flow", "via", "backup", "nodered_token", "count", "seconds", "interface"),
         *("stay", "node_red", "folder", "detach", "pictures", "address", "announce", "firmware"),
         *("keep", "exporters", "tscore", "tiou"),
+        *("node_red_root", "node_red_https", "node_red_ca", "node_red_fingerprint"),
     },
 }
 
