@@ -36,6 +36,18 @@ class SettingsError(RecamError):
     kind = "settings"
 
 
+class UsageError(RecamError):
+    """The command line has a mistake; the exit code is 2."""
+
+    kind = "usage"
+
+
+class UntrustedSettingsError(SettingsError):
+    """A recam.toml in the working folder names the camera, and the user has not allowed that."""
+
+    kind = "untrusted"
+
+
 class InputError(RecamError):
     """A file that the user named cannot be read, or is not valid."""
 

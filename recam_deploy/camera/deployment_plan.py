@@ -152,13 +152,15 @@ def plan_rollback(
     info_sha256: str | None,
     *,
     name: str,
+    size: int,
     by: str = "",
     history: int = 3,
     keeps: bool = True,
 ) -> DeploymentPlan:
     """Plan how a kept model becomes active again, with the `model.json` it had.
 
-    Without `keeps`, the present model does not go into the history. Raises as `plan_deployment`
+    `size` is the kept model's, in bytes. Without `keeps`, the present model does not go into the
+    history. Raises as `plan_deployment`
     does.
     """
     if facts.info_sha256 == info_sha256:
@@ -171,7 +173,7 @@ def plan_rollback(
         facts,
         paths,
         sha256=target.sha256,
-        size=0,
+        size=size,
         model=None,
         restored=target if facts.active_sha256 != target.sha256 else None,
         info=info,

@@ -8,7 +8,7 @@ import typer
 
 from .error_handler import bounded
 from .options.common import AsJson, CvimodelOutput, DryRun
-from .options.conversion import ConversionFlags, Model
+from .options.conversion import ConversionFlags, Model, refuse_useless_for
 from .options.export import ExportFlags
 from .options.groups import grouped
 
@@ -62,6 +62,7 @@ def convert(
     prepared = prepare_conversion(
         settings, source.onnx, output, flags.labels, source.export, terminal
     )
+    refuse_useless_for(prepared, settings)
     warn_of_unchecked_decoding(terminal, prepared.plan.network)
     if dry_run:
         terminal.result(planned_document(prepared), planned_lines(prepared))

@@ -10,6 +10,7 @@ import typer
 from .error_handler import FAILED, bounded
 from .options.camera import CameraFlags, NodeRedCommand, NodeRedFlags, PlaceFlags
 from .options.common import AsJson, DryRun
+from .options.effects import FLOW, refuse_useless
 from .options.flow import BackupName, FlowFlags, Yes
 from .options.groups import grouped
 
@@ -99,15 +100,9 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Show what a push (or, with --backup, a restore) would change; nothing is sent."""
-    from ..errors import FlowError
     from ..terminal import Terminal
     from ..workflows.flows import LazyConnection, choose_backup, node_red, plan_flow
 
-    if backup is not None and wanted != FlowFlags():
-        raise FlowError(
-            "--backup cannot be combined with the flags of a push",
-            "Leave --template, --flow and their options out.",
-        )
     terminal = Terminal(as_json=as_json)
     settings = camera.settings(login)
     connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)
@@ -246,6 +241,7 @@ def _target(
     from ..workflows.flows import wanted_flow
 
     choice = wanted.choice()
+    refuse_useless(FLOW, {"model_node": choice.has_model_node})
     labels = read_labels(wanted.labels) if wanted.labels else ()
     return wanted_flow(
         settings,

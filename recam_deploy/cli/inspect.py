@@ -10,6 +10,7 @@ import typer
 
 from .error_handler import bounded
 from .options.common import AsJson
+from .options.effects import INSPECTION, refuse_useless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,7 @@ def inspect(
 
     terminal = Terminal(as_json=as_json)
     found = workflow.inspect(file)
+    refuse_useless(INSPECTION, {"cvimodel": isinstance(found, CviModel)})
     if isinstance(found, CviModel):
         _print_cvimodel(terminal, file, found, full=full)
     elif isinstance(found, workflow.OnnxModel):

@@ -12,7 +12,7 @@ from ..workflows import WAIT_SECONDS
 from .error_handler import FAILED, bounded
 from .options.camera import CameraFlags, Wait
 from .options.common import AsJson, DryRun, ModelOutput, Output, Runner
-from .options.conversion import ConversionFlags, Model
+from .options.conversion import ConversionFlags, Model, refuse_useless_for
 from .options.export import ExportFlags
 from .options.flow import FlowFile, NoFlow, Template
 from .options.groups import grouped
@@ -73,6 +73,7 @@ def up(
     conversion = prepare_conversion(
         settings, source.onnx, model_output, flags.labels, source.export, terminal
     )
+    refuse_useless_for(conversion, settings)
     warn_of_unchecked_decoding(terminal, conversion.plan.network)
     if dry_run:
         plan = plan_up(

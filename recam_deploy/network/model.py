@@ -16,6 +16,7 @@ YOLOV5_DETECT = "yolov5-detect"
 `u` variants have YOLOv8's heads and are of that family."""
 CLASSIFY = "classify"
 RAW = "raw"
+FAMILIES = (*(YOLO11_DETECT, YOLO26_DETECT, YOLO11_POSE, YOLO11_SEG, YOLOV5_DETECT, CLASSIFY, RAW),)
 """Any other network with one image as its input: converted, but the camera does not show it."""
 
 

@@ -22,8 +22,16 @@ from pydantic import (
 )
 
 from ..address import Address, for_url, parse_address
+from ..bounds import BOUNDS
 from ..errors import ConnectionFailedError, SettingsError
 from .ssh_options import SshOptions
+from .trust import LocalFile
+
+
+def bounded(name: str) -> Any:
+    """Return pydantic's field with the bounds of a number; `name` is its key in `BOUNDS`."""
+    return Field(**BOUNDS[name].field)
+
 
 ADDRESS = "_address"
 """The key under which `with_host` keeps what it read of a host's text."""
@@ -33,7 +41,9 @@ class Section(BaseModel):
     """One table of the file; its environment variables begin with `prefix`."""
 
     # Otherwise pydantic's errors show the value, which may be a secret.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
+    )
 
     prefix: ClassVar[str]
 
@@ -65,7 +75,7 @@ class CameraSettings(Section):
     prefix: ClassVar[str] = "RECAM_"
 
     host: str | None = None
-    port: int = Field(default=22, ge=1, le=65535)
+    port: Annotated[int, bounded("camera.port")] = 22
     user: str = "recamera"
     password: SecretStr | None = None
     keyring: bool = False
@@ -77,20 +87,20 @@ class CameraSettings(Section):
         "/lib:/usr/lib:/usr/lib64:/mnt/system/lib:/mnt/system/usr/lib:/mnt/system/usr/lib/3rd"
     )
     system: PurePosixPath = PurePosixPath("/")
-    history: int = Field(default=3, ge=0, le=50)
+    history: Annotated[int, bounded("camera.history")] = 3
     known_hosts: Path | None = None
     flow_backups: Path | None = None
-    timeout: float = Field(default=15.0, gt=0)
-    run_timeout: float = Field(default=120.0, gt=0)
-    http_port: int = Field(default=80, ge=1, le=65535)
-    mqtt_port: int = Field(default=1883, ge=1, le=65535)
-    node_red_port: int = Field(default=1880, ge=1, le=65535)
-    preview_port: int = Field(default=8090, ge=1, le=65535)
+    timeout: Annotated[float, bounded("camera.timeout")] = 15.0
+    run_timeout: Annotated[float, bounded("camera.run_timeout")] = 120.0
+    http_port: Annotated[int, bounded("camera.http_port")] = 80
+    mqtt_port: Annotated[int, bounded("camera.mqtt_port")] = 1883
+    node_red_port: Annotated[int, bounded("camera.node_red_port")] = 1880
+    preview_port: Annotated[int, bounded("camera.preview_port")] = 8090
     node_red_root: Annotated[str, BeforeValidator(_root)] = ""
     node_red_https: bool = False
     node_red_ca: Path | None = None
     node_red_fingerprint: Annotated[str, BeforeValidator(_fingerprint)] | None = None
-    node_red_timeout: float = Field(default=180.0, gt=0)
+    node_red_timeout: Annotated[float, bounded("camera.node_red_timeout")] = 180.0
     node_red_user: str | None = None
     node_red_password: SecretStr | None = None
     node_red_token: SecretStr | None = None
@@ -99,6 +109,7 @@ class CameraSettings(Section):
 
     _address: Address = PrivateAttr(default=Address(""))
     _ssh: SshOptions = PrivateAttr(default=SshOptions())
+    _local: LocalFile | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -122,6 +133,15 @@ class CameraSettings(Section):
         """
         _refuse_foreign_port(address, self.ports)
         self._address = address
+
+    @property
+    def local(self) -> LocalFile | None:
+        """What the file in the working folder decides of these; None when there is no such file."""
+        return self._local
+
+    def come_from(self, file: LocalFile | None) -> None:
+        """Note what the working folder's file decides; called when these are made."""
+        self._local = file
 
     @property
     def ssh(self) -> SshOptions:

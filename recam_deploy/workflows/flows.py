@@ -54,7 +54,7 @@ from ..live.mqtt import MqttSource
 from ..live.watching import LiveSource, wait_until_created
 from ..settings import Settings
 from ..ssh.connection import Connection
-from .connect import open_connection
+from .connect import confirm_local_file, open_connection
 
 _CREATED_SECONDS = 90.0  # the camera loads the model then, and Node-RED may be busy
 
@@ -66,6 +66,11 @@ class FlowChoice:
     name: str
     nodes: tuple[Node, ...]
     parameters: Parameters
+
+    @property
+    def has_model_node(self) -> bool:
+        """Whether a model node is among the nodes, which name and thresholds can be set in."""
+        return any(node["type"] == "model" for node in self.nodes)
 
     def addition(self, model: ModelChoice) -> Addition:
         """Set the model and the parameters in the nodes. Raises FlowError."""
@@ -94,6 +99,7 @@ def node_red(settings: Settings, interaction: Interaction, *, ask_token: bool = 
     Raises AuthenticationError when `ask_token` is set and questions are not allowed.
     """
     camera = settings.camera
+    confirm_local_file(camera, interaction, ("node_red_password", "node_red_token"))
 
     def ask() -> NodeRedLogin | None:
         if not interaction.may_ask:

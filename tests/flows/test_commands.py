@@ -60,6 +60,7 @@ def recam(
         }
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
         (tmp_path / "recam.toml").write_text("[camera]\n" + "\n".join(lines) + "\n")
+        monkeypatch.setenv("RECAM_SETTINGS", str(tmp_path / "recam.toml"))
 
         def run(*words: str | Path, **variables: str) -> Result:
             return CliRunner().invoke(app, [str(word) for word in words], env=variables)
@@ -127,7 +128,9 @@ def test_a_flow_whose_nodes_do_not_come_up_is_an_error_that_says_what_was_done(
 
 def test_a_backup_is_compared_alone(recam: Recam) -> None:
     words = ("flow", "diff", "--backup", "1", "--template", "counting", "--json")
-    assert "--backup" in refused(recam(*words))["message"]
+    done = recam(*words)
+    assert done.exit_code == 2
+    assert "--backup" in json.loads(done.stdout)["error"]["message"]
 
 
 def test_push_backups_and_restore_are_a_round_trip(recam: Recam, runtime: Runtime) -> None:

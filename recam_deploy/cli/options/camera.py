@@ -12,6 +12,8 @@ import typer
 from typer.core import TyperCommand
 
 from ...errors import SettingsError
+from .effects import NODE_RED, refuse_useless
+from .numbers import number
 
 if TYPE_CHECKING:
     from ...settings import Settings
@@ -22,8 +24,7 @@ _PANEL = "Camera"
 Wait = Annotated[
     float,
     typer.Option(
-        min=0,
-        metavar="SECONDS",
+        **number("wait", "SECONDS"),
         help="How long to wait for another recam that holds the camera's lock.",
         rich_help_panel=_PANEL,
     ),
@@ -52,9 +53,7 @@ Profile = Annotated[
 Port = Annotated[
     int | None,
     typer.Option(
-        min=1,
-        max=65535,
-        metavar="PORT",
+        **number("camera.port", "PORT"),
         help="Its SSH port. (or RECAM_PORT; default: 22)",
         rich_help_panel=_PANEL,
     ),
@@ -157,7 +156,7 @@ class PlaceFlags:
         """Load the settings of that camera; these flags, those of `login`, and `more` override.
 
         Raises SettingsError for wrong settings, and when no camera is named although one is
-        `needed`.
+        `needed`; UsageError for a flag of `login` that has no effect.
         """
         from ...settings import CameraSettings, load_settings
         from ...workflows.connect import with_ssh_config
@@ -167,6 +166,9 @@ class PlaceFlags:
         if login:
             flags |= login.settings()
         settings = load_settings(camera=self.profile, flags=flags)
+        if login:
+            token = login.nodered_token or settings.camera.node_red_token is not None
+            refuse_useless(NODE_RED, {"token": token})
         if needed and not settings.camera.host:
             raise SettingsError(
                 "no camera is named",
