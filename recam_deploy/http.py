@@ -38,7 +38,7 @@ _GRACE_SECONDS = 1.0
 # A connection that is kept may be closed by the server at the moment when the next request is sent:
 # a Node-RED that was busy for its five seconds of keep-alive does so.
 _EACH = {"Accept-Encoding": "identity", "Connection": "close"}
-_LOOK_SECONDS = 5.0  # to look at a server that does not answer as it should
+_LOOK_SECONDS = 2.0  # to look at a server that does not answer as it should
 
 
 @dataclass(frozen=True)
