@@ -38,7 +38,7 @@ _GRACE_SECONDS = 1.0
 # A connection that is kept may be closed by the server at the moment when the next request is sent:
 # a Node-RED that was busy for its five seconds of keep-alive does so.
 _EACH = {"Accept-Encoding": "identity", "Connection": "close"}
-_LOOK_SECONDS = 5.0  # to look at a server that does not answer as it should
+_LOOK_SECONDS = 2.0  # to look at a server that does not answer as it should
 
 
 @dataclass(frozen=True)
@@ -231,6 +231,9 @@ class HttpService:
                 self._check_reply(response)
                 challenges = response.headers.get("WWW-Authenticate", "")
                 body = self._read(response, limit, until, seconds)
+                # nginx, Apache and others answer so on their port for TLS.
+                if response.status_code == 400 and b"HTTPS" in body.upper() and self._is_tls():
+                    raise self._spoken_plainly()
                 return Reply(response.status_code, body, challenges)
         except requests.exceptions.SSLError as error:
             raise self._untrusted(error) from error
@@ -290,14 +293,21 @@ class HttpService:
 
     def _interrupted(self, reason: str, *, silent: bool = False) -> ConnectionFailedError:
         """Return the error for a connection that ended; look whether the port speaks TLS."""
-        look = min(self._timeout, _LOOK_SECONDS)
-        if not self._trust and not silent and Server(self._host, self._port, look).fingerprint():
-            return ConnectionFailedError(
-                f"{self._where} speaks TLS (https) on this port, and was spoken to in plain HTTP",
-                https_hint(self._settings),
-            )
+        if not silent and self._is_tls():
+            return self._spoken_plainly()
         return InterruptedExchangeError(
             f"the connection to {self._where} was lost ({reason})", self._hint
+        )
+
+    def _is_tls(self) -> bool:
+        """Return whether the port speaks TLS, and was spoken to in plain HTTP."""
+        look = min(self._timeout, _LOOK_SECONDS)
+        return not self._trust and bool(Server(self._host, self._port, look).fingerprint())
+
+    def _spoken_plainly(self) -> ConnectionFailedError:
+        return ConnectionFailedError(
+            f"{self._where} speaks TLS (https) on this port, and was spoken to in plain HTTP",
+            https_hint(self._settings),
         )
 
     def _untrusted(self, error: requests.exceptions.SSLError) -> CameraError:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -112,6 +115,39 @@ def test_plain_http_on_a_port_with_tls_is_named(own_port: int) -> None:
     with pytest.raises(ConnectionFailedError, match="speaks TLS") as caught:
         get(own_port, None)
     assert "RECAM_NODE_RED_HTTPS=true" in caught.value.hint
+
+
+def test_a_server_that_says_itself_that_it_wants_tls_is_believed(own: Made) -> None:
+    """As nginx, Apache and Go do: 400 on a port that speaks TLS too; an API's 400 stays one."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own.file, own.key_file)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    link, _ = listener.accept()
+                    with link:
+                        if link.recv(1, socket.MSG_PEEK) == b"G":
+                            link.recv(1 << 16)
+                            body = b"The plain HTTP request was sent to HTTPS port"
+                            head = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n"
+                            link.sendall(head % len(body) + body)
+                        else:
+                            context.wrap_socket(link, server_side=True).close()
+                except OSError:
+                    if listener.fileno() < 0:
+                        return
+
+        threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(ConnectionFailedError, match="speaks TLS"):
+            get(listener.getsockname()[1], None)
+
+    def refuse(handler: BaseHTTPRequestHandler, _: bytes) -> None:
+        reply(handler, b'{"message": "https is no topic"}', 400)
+
+    with serving(refuse) as port:
+        assert get(port, None) == 400
 
 
 def test_tls_on_a_port_with_plain_http_is_named(own: Made) -> None:
