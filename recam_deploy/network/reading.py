@@ -155,6 +155,7 @@ def _load(
     check_parameters(model.graph)
     if input_shape:
         set_input_shape(model, input_shape)
+    check_parameters(model.graph)
     steps: tuple[str, ...] = ()
     with explained(path):
         for change in (without_quantization, ready):
