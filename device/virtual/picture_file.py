@@ -99,7 +99,8 @@ def read_frame(path: Path) -> NDArray[np.uint8]:
             image.load()
             turned = upright(image)
             if turned.mode.startswith("I") or turned.mode == "F":
-                return _grey(np.asarray(turned, np.float64))
+                with np.errstate(all="ignore"):
+                    return _grey(np.asarray(turned, np.float64))
             return np.asarray(turned.convert("RGB"))
     except Exception as error:  # Pillow's readers raise anything
         raise PictureError(_reason(path, error)) from error

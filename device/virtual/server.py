@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -35,6 +36,11 @@ def locked(layout: Layout) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise SetupError(
+                    f"the file system of {layout.base} has no locks ({error.strerror}); name a "
+                    "folder on a local disk"
+                ) from error
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
             raise SetupError(

@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 an expected failure, 2 usage (typer's own), 3 a bug, 130 i
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import errno
 import functools
@@ -24,6 +23,7 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 import typer
 
 from ..errors import LostOutputError, RecamError
+from ..system_errors import explain
 from .options.common import LogFile, Verbose
 from .streams import abandon_streams
 
@@ -77,7 +77,7 @@ def _bounded(command: Callable[P, R], as_json: bool, /, *args: P.args, **kwargs:
     except LostOutputError:
         raise  # to `report_lost_output`
     except Exception as error:
-        refused = _system_error(error)
+        refused = explain(error)
         if refused is None:
             _report_bug(error, as_json)
         _terminal(as_json).error(refused)
@@ -120,74 +120,6 @@ def _report_bug(error: Exception, as_json: bool) -> NoReturn:
         logs.append(f"the transcript {file}")
     _terminal(as_json).bug(message, *logs)
     raise typer.Exit(BUG) from None
-
-
-# What an operating system refuses even where no file is named. Not there: "no such file".
-_SYSTEM_ERRORS = frozenset(
-    getattr(errno, name)
-    for name in (
-        *(
-            "EACCES",
-            "EDQUOT",
-            "EEXIST",
-            "EFBIG",
-            "EIO",
-            "EISDIR",
-            "ELOOP",
-            "EMFILE",
-            "ENAMETOOLONG",
-        ),
-        *("ENFILE", "ENOLCK", "ENOMEM", "ENOSPC", "ENOSYS", "ENOTDIR", "ENOTSUP", "EPERM", "EROFS"),
-        "ESTALE",
-    )
-    if hasattr(errno, name)
-)
-
-
-class _SystemRefusedError(RecamError):
-    kind = "system"
-
-
-def _system_error(error: Exception) -> RecamError | None:
-    """Return what the operating system refused as an expected failure; None for a bug."""
-    if isinstance(error, UnicodeEncodeError) and _names_files(error.encoding):
-        # A file name from a settings file, for instance.
-        return _SystemRefusedError(
-            f"this system's encoding {error.encoding} cannot name the file {error.object}",
-            "Set the locale to UTF-8, for instance LC_ALL=C.UTF-8, or rename the file.",
-        )
-    if not isinstance(error, OSError):
-        return None
-    if isinstance(error, FileNotFoundError):
-        return _missing_place(error)
-    # Where a file is named, it is its file system that refuses.
-    if error.errno not in _SYSTEM_ERRORS and error.filename is None:
-        return None
-    where = f"{error.filename}: " if error.filename else ""
-    return _SystemRefusedError(
-        f"{where}{error.strerror or error}",
-        "Check the path, its permissions and the free space; RECAM_CACHE_DIR names the cache.",
-    )
-
-
-def _missing_place(error: FileNotFoundError) -> RecamError | None:
-    """Return the failure where the working folder or that for temporary files is missing."""
-    if "No usable temporary directory" in str(error):
-        return _SystemRefusedError(
-            "there is no folder for temporary files that can be written to",
-            "Set TMPDIR to one, and check the free space.",
-        )
-    try:
-        Path.cwd()
-    except OSError:
-        return _SystemRefusedError(
-            "the working folder does not exist any more", "Change to another folder (cd)."
-        )
-    return None
-
-
-def _names_files(encoding: str) -> bool:
-    return codecs.lookup(encoding) == codecs.lookup(sys.getfilesystemencoding())
 
 
 class _InterruptedError(RecamError):

@@ -31,8 +31,8 @@ def explained(path: Path, problem: str = "is not a valid ONNX model") -> Iterato
     """
     try:
         yield
-    except RecamError:
-        raise
+    except (RecamError, AttributeError, NameError, AssertionError):
+        raise  # The last three are bugs of recam's own.
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path} is damaged: it has a name that is not UTF-8", "Copy or export it again."

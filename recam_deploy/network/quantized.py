@@ -109,7 +109,8 @@ class _Weights:
 
     def _tried(self, node: onnx.NodeProto) -> _Values | None:
         try:
-            return self._result(node)
+            with np.errstate(all="ignore"):
+                return self._result(node)
         except (ValueError, IndexError, TypeError):
             # Scales that fit no axis: onnxruntime would refuse the node, and so will the caller.
             return None

@@ -118,7 +118,10 @@ class _Loaded:
     def folded(self) -> _Loaded:
         """Return the same with its constants folded."""
         with explained(self.path, _CONTRADICTION):
-            return replace(self, model=fold(self.model), steps=(*self.steps, "constants folded"))
+            model = fold(self.model)
+        if model is self.model:
+            return self
+        return replace(self, model=model, steps=(*self.steps, "constants folded"))
 
 
 _Change: TypeAlias = Callable[[onnx.ModelProto], tuple[onnx.ModelProto, tuple[str, ...]]]
@@ -149,8 +152,10 @@ def _load(
     """
     model = load_onnx(path)
     file = model.ir_version, opset_of(model)
+    check_parameters(model.graph)
     if input_shape:
         set_input_shape(model, input_shape)
+    check_parameters(model.graph)
     steps: tuple[str, ...] = ()
     with explained(path):
         for change in (without_quantization, ready):
@@ -158,7 +163,6 @@ def _load(
             steps += done
     image = image_of(model)
     check(image)
-    check_parameters(model.graph)
     with explained(path):
         model, done = normalise(model)
         steps += done

@@ -30,6 +30,7 @@ from ..network.reading import read_network, read_raw_network
 from ..progress import Progress
 from ..settings import Settings
 from ..step_cache import StepCache
+from ..system_errors import unless_refused
 from ..toolchain import TPU_MLIR_VERSION, Compiler, ensure, ensure_docker
 
 
@@ -105,7 +106,8 @@ def run_conversion(
     plan, cache_dir = prepared.plan, settings.cache_dir
     cache = StepCache(cache_dir / "steps", progress)
     if plan.calibration.reading:
-        plan.calibration.reading.keep(cache)
+        with unless_refused():
+            plan.calibration.reading.keep(cache)
     compiler = find_compiler(settings.general.toolchain, cache_dir, progress)
     export = prepared.export
     converter = Converter(
@@ -127,7 +129,7 @@ def run_conversion(
             copy_result(result, step, file, expanded(wanted))
     if export:
         result = replace(result, steps=(export.step, *result.steps))
-    with contextlib.suppress(CacheBusyError):
+    with contextlib.suppress(CacheBusyError), unless_refused():
         cache.clean(max(1, settings.general.cache_limit_mb) * 1_000_000)
     return result
 

@@ -10,7 +10,7 @@ import pytest
 from own_flows import MODEL, own_flows
 
 from recam_deploy.errors import FlowError
-from recam_deploy.flows.document import Node
+from recam_deploy.flows.document import Node, parse_document
 from recam_deploy.flows.merge import merge
 from recam_deploy.flows.templates import ModelChoice, fill, load_flow_file
 
@@ -65,6 +65,14 @@ def test_selected_nodes_get_a_tab_of_the_files_name(tmp_path: Path) -> None:
     nodes = pushed(tmp_path, [INJECT, DEBUG])
     assert (nodes["t1"]["type"], nodes["t1"]["label"]) == ("tab", "from a forum")
     assert (nodes["i1"], nodes["d1"]) == (INJECT, DEBUG)
+
+
+@pytest.mark.parametrize("home", ["of another camera", "constructor", "x" * 200, "a\n"])
+def test_a_tab_never_gets_an_id_that_node_red_cannot_use(tmp_path: Path, home: str) -> None:
+    nodes = pushed(tmp_path, [{**INJECT, "z": home}, {**DEBUG, "z": home}])
+    tab = nodes[nodes["i1"]["z"]]
+    assert (tab["label"], nodes["d1"]["z"]) == ("from a forum", tab["id"])
+    assert parse_document(json.dumps(list(nodes.values())), "it")
 
 
 def test_selected_nodes_come_back_to_their_tab_where_the_camera_has_it(tmp_path: Path) -> None:

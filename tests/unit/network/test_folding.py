@@ -108,8 +108,8 @@ def test_what_is_random_or_quantized_is_not_folded() -> None:
     builder.node("RandomUniformLike", ["s"], "noise")
     builder.node("Add", ["images", "weight"], "a")
     builder.node("Add", ["a", "noise"], "y")
-    folded = fold(onnx.shape_inference.infer_shapes(builder.model({"y": [1, 3, SIZE, SIZE]})))
-    assert operators(folded) == ["DequantizeLinear", "RandomUniformLike", "Add", "Add"]
+    model = onnx.shape_inference.infer_shapes(builder.model({"y": [1, 3, SIZE, SIZE]}))
+    assert fold(model) is model
 
 
 @pytest.mark.parametrize("condition", [True, False])
@@ -194,7 +194,7 @@ def undecided(builder: Builder, source: str, output: str) -> None:
     zero = builder.constant(f"{output}_zero", 0.0, np.float32)
     asked = builder.node("Greater", [top, zero], f"{output}_asked")
     yes = branch([("Mul", [source, "factor"], "t")], "t")
-    builder.nodes.append(choice(asked, output, yes, branch([("Neg", [source], "n")], "n")))
+    builder.nodes.append(choice(asked, output, yes, branch([("Identity", [source], "n")], "n")))
 
 
 def loop(source: str, output: str, trips: str) -> onnx.NodeProto:
@@ -243,7 +243,7 @@ def test_it_may_be_in_the_part_that_is_cut_away(tmp_path: Path, build: Any) -> N
     model = detector(2)
     (output,) = (end.name for end in model.graph.output)
     builder = Builder()
-    builder.constant("factor", 2.0, np.float32)
+    builder.constant("factor", 1.0, np.float32)
     build(builder, output, "y")
     model.graph.node.extend(builder.nodes)
     model.graph.initializer.extend(builder.weights)

@@ -68,6 +68,14 @@ def test_weights_that_are_cut_short_are_measured(tmp_path: Path) -> None:
     assert f"cut short: {len(data) - 1:,} bytes of {len(data):,}" in refusal(path).message
 
 
+def test_weights_that_are_a_pointer_of_git_lfs_are_recognised(tmp_path: Path) -> None:
+    """Cases 4 and 27: the larger of the two files is the one that is kept there."""
+    path = saved_apart(tmp_path)
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:a\nsize 9\n"
+    (tmp_path / "m.onnx.data").write_text(pointer)
+    assert "git lfs pull" in refusal(path).hint
+
+
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
