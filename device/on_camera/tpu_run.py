@@ -8,9 +8,8 @@ This file needs the standard library of Python 3.9 alone, so it runs on the came
     python3 tpu_run.py MODEL {--info | --input A.bin --input B.bin --output-dir OUT}
 
 An input file holds the raw bytes of one input tensor, in the model's own type and layout (for a
-camera model: RGB, uint8, [1, H, W, 3]), with or without the padding of ``aligned`` rows;
-a model with k inputs takes k files an image. All images run on one load of the model; output t of
-image i: ``OUT/<i>/<t>.bin``.
+camera model: RGB, uint8, [1, H, W, 3]), with or without the padding of ``aligned`` rows; a model
+with k inputs takes k files an image. Output t of image i is ``OUT/<i>/<t>.bin``.
 
 Standard output carries exactly one JSON document, standard error the library's own log. A failure's
 last line there is ``tpu_run: ...``, the exit code 1. A damaged model can make the library abort.
@@ -101,11 +100,9 @@ def code_name(code: int) -> str:
 
 
 def check_header(model: Path, *, whole: bool = True) -> None:
-    """Refuse what is no whole cvimodel. Raises RunError.
+    """Refuse what is no whole cvimodel; unless ``whole``, look at the magic only. Raises RunError.
 
-    The library aborts on a truncated file, and runs a damaged one without a word. Header: magic,
-    u32 body size, version major and minor, md5 of everything after the header, chip name, padding.
-    Unless ``whole``, only the magic is looked at.
+    Header: magic, u32 body size, u8 major, minor, md5 of all after it, chip name, padding.
     """
     digest = hashlib.md5(usedforsecurity=False)
     try:
@@ -165,7 +162,7 @@ def loaded_path(name: str) -> str:
 class Model:
     """A cvimodel registered with the runtime, which owns its tensors' memory.
 
-    With `every_tensor` the outputs are all tensors, by name, whose memory nothing uses again.
+    With `every_tensor` the outputs are all tensors, by name; nothing uses their memory again.
     """
 
     def __init__(self, library: ctypes.CDLL, path: Path, every_tensor: bool = False) -> None:
@@ -273,11 +270,7 @@ def tensor_name(tensor: Tensor) -> str:
 
 
 def describe(tensor: Tensor) -> Document:
-    """Describe a tensor for JSON.
-
-    ``qscale`` is the factor the runtime reports: float value = (integer - zero_point) * qscale for
-    an integer output.
-    """
+    """Describe a tensor: its integers are (value - zero_point) * ``qscale`` in floats."""
     return {
         "name": tensor_name(tensor),
         "shape": list(tensor.shape.dim[: tensor.shape.dim_size]),
