@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..address import parse_address
 from ..errors import SettingsError
+from ..files import expand_home
 from ..settings import CameraSettings, SshOptions
 from .config_text import malformed, read_config, split_words
 
@@ -178,7 +179,7 @@ def _port(text: str, alias: str, path: Path) -> int:
 
 
 def _path(text: str, tokens: Mapping[str, str]) -> Path:
-    return Path(_expand(text, tokens)).expanduser()
+    return expand_home(Path(_expand(text, tokens)))
 
 
 def _expand(text: str, tokens: Mapping[str, str]) -> str:

@@ -12,6 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvimodels import DATA, PARTS, cvimodel_bytes, description, seal, yolo11_tensors
+from host_readers import (
+    ADDRESSES,
+    KNOWN_HOSTS,
+    PRIVATE,
+    SSH_CONFIG,
+    read_address,
+    read_key,
+    read_known_hosts,
+    read_ssh_config,
+)
 from rig import Rig, nothing_but_refusals
 from text_readers import LABELS, TABLE, read_names, read_record, read_tables
 
@@ -281,6 +291,10 @@ READERS = {
     "description": Reader(read_description, (DESCRIPTION,)),
     "flow": Reader(read_flow, _json(FLOW, {"flows": FLOW, "rev": "1"})),
     "manifest": Reader(read_manifest, _json(MANIFEST)),
+    "address": Reader(read_address, ADDRESSES),
+    "ssh-config": Reader(read_ssh_config, (SSH_CONFIG,)),
+    "known-hosts": Reader(read_known_hosts, (KNOWN_HOSTS,)),
+    "key": Reader(read_key, (PRIVATE, b"PuTTY-User-Key-File-3: ssh-rsa\r\n")),
     "names": Reader(read_names, LABELS),
     "tables": Reader(read_tables, (TABLE, b"a BF16\nb INT8\n", b"a.jpg\nb.png\n")),
     "record": Reader(read_record, _json({"files": {"a": "0"}}, {"files": {}})),
