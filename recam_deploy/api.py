@@ -108,8 +108,8 @@ def convert(
 ) -> ConversionResult:
     """Convert a model to a cvimodel, checked against the float model in the TPU simulator.
 
-    `calibration` is a folder of pictures; `options` are further settings of the `[convert]` table.
-    The artifact is `result.artifact`. Raises RecamError.
+    `calibration` is a folder of pictures, a data.yaml or a list; `options` are further settings of
+    the `[convert]` table. The artifact is `result.artifact`. Raises RecamError.
     """
     from .workflows.convert import run_conversion
 
@@ -129,7 +129,7 @@ def verify(
     layer_images: int = 0,
     interaction: Interaction | None = None,
 ) -> VerifyResult:
-    """Compare a cvimodel with its float model on a folder of pictures; write an HTML report.
+    """Compare a cvimodel with its float model on pictures (as for `convert`); write an HTML report.
 
     `layer_images` above 0 also measures each layer, on so many pictures. Raises RecamError.
     """

@@ -317,6 +317,9 @@ def _print_onnx(terminal: Terminal, model: OnnxModel) -> None:
         "labels": [],
         "input": None,
         "heads": [],
+        "assignment": "",
+        "decoding": None,
+        "normalised": [],
         "refusal": {"reason": refusal.message, "hint": refusal.hint} if refusal else None,
     }
     if network:
@@ -329,6 +332,9 @@ def _print_onnx(terminal: Terminal, model: OnnxModel) -> None:
                 "width": network.input.width,
             },
             "heads": [dataclasses.asdict(head) for head in network.heads],
+            "assignment": network.assignment,
+            "decoding": network.decoding.as_json(),
+            "normalised": list(network.normalised),
         }
     terminal.result(document)
 
@@ -360,6 +366,9 @@ def _onnx_rows(model: OnnxModel) -> list[tuple[_Cell, ...]]:
         cuts = ["would accept it, and cut it at these outputs, in this order:", *network.cut_at]
         rows += [
             ("family", network.family),
+            *([("heads", network.assignment)] if network.assignment else []),
+            ("decoding", str(network.decoding)),
+            *([("changed", list(network.normalised))] if network.normalised else []),
             ("input", f"{network.input.name}, {network.input.width}×{network.input.height} RGB"),
             *_side_advice(network.input.width),
             ("classes", f"{len(labels)}: {', '.join(labels[:_MOST_NAMES])}{more}"),

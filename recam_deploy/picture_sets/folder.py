@@ -9,7 +9,7 @@ from pathlib import Path
 from ..detection.picture_faults import begins_like_picture
 from ..detection.pictures import suffixes_by_format
 from ..errors import InputError
-from .found import FoundPictures
+from .found import FoundPictures, hint_for, listed
 
 _LABELS = frozenset(
     {"labels", "masks", "mask", "annotations", "segmentationclass", "segmentationobject"}
@@ -116,8 +116,6 @@ class _Walk:
 
 
 def _no_pictures(folder: Path, passed_over: Counter[str]) -> InputError:
-    from .passed_over import hint_for, listed
-
     if not passed_over:
         return InputError(f"{folder} holds no pictures", "Put JPEG or PNG pictures into it.")
     hint = hint_for(passed_over) or "Put JPEG or PNG pictures into it."

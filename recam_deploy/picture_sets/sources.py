@@ -5,10 +5,10 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from .. import data_yaml
-from ..detection.picture_faults import begins_like_picture
+from .. import data_yaml, file_kinds
 from ..detection.pictures import suffixes_by_format
 from ..errors import InputError
+from ..file_kinds import recognise_foreign
 from . import lists
 from .data_set import find_in_data_set
 from .folder import find_in_folder
@@ -38,21 +38,19 @@ def find_pictures(source: Path) -> FoundPictures:
         return find_in_data_set(source)
     if suffix in lists.SUFFIXES:
         return read_picture_list(source)
-    if suffix in _ARCHIVES:
-        raise InputError(f"{source} is not a folder, but an archive", _UNPACKED)
-    if suffix in suffixes_by_format() or _begins_like_picture(source):
+    if suffix in suffixes_by_format():
         return FoundPictures(source, (source,))
-    raise InputError(f"{source} is not a folder", _HINT)
+    kind = recognise_foreign(source)
+    if kind == file_kinds.PICTURE:
+        return FoundPictures(source, (source,))
+    if kind == file_kinds.TEXT:
+        return read_picture_list(source)
+    if suffix in _ARCHIVES or kind in (file_kinds.ZIP, file_kinds.TAR, file_kinds.GZIP):
+        raise InputError(f"{source} is not a folder, but an archive", _UNPACKED)
+    known = f", but {kind}" if kind else ""
+    raise InputError(f"{source} is not a folder{known}", _HINT)
 
 
 def read_picture_list(path: Path) -> FoundPictures:
     """Find the pictures that a list names, a path a line, in its order. Raises InputError."""
     return FoundPictures(path, lists.read_list(path))
-
-
-def _begins_like_picture(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return begins_like_picture(file.read(64))
-    except OSError:
-        return False

@@ -32,6 +32,7 @@ from recam_deploy.errors import SettingsError
         ("[::1]", Address("::1")),
         ("[FE80::1%usb0]:22", Address("fe80::1%usb0", None, 22)),
         ("fe80::1%usb0", Address("fe80::1%usb0")),
+        ("[192.168.42.1]:2222", Address("192.168.42.1", None, 2222)),
         ("me@fe80::1%usb0", Address("fe80::1%usb0", "me")),
         ("http://[fe80::1%25usb0]/", Address("fe80::1%usb0", other_port=80)),
         ("ReCamera.local.", Address("ReCamera.local")),

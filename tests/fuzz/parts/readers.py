@@ -22,6 +22,15 @@ from host_readers import (
     read_known_hosts,
     read_ssh_config,
 )
+from onnx_reader import SEEDS, read_onnx
+from picture_readers import (
+    DATA_YAML,
+    LIST,
+    PICTURES,
+    read_metadata,
+    read_pictures,
+    read_sets,
+)
 from rig import Rig, nothing_but_refusals
 from text_readers import LABELS, TABLE, read_names, read_record, read_tables
 
@@ -296,8 +305,12 @@ READERS = {
     "known-hosts": Reader(read_known_hosts, (KNOWN_HOSTS,)),
     "key": Reader(read_key, (PRIVATE, b"PuTTY-User-Key-File-3: ssh-rsa\r\n")),
     "names": Reader(read_names, LABELS),
+    "pictures": Reader(read_pictures, PICTURES),
+    "metadata": Reader(read_metadata, PICTURES),
+    "sets": Reader(read_sets, (DATA_YAML, LIST)),
     "tables": Reader(read_tables, (TABLE, b"a BF16\nb INT8\n", b"a.jpg\nb.png\n")),
     "record": Reader(read_record, _json({"files": {"a": "0"}}, {"files": {}})),
+    "onnx": Reader(read_onnx, SEEDS),
     "settings": Reader(read_settings, (SETTINGS,)),
     "output": Reader(read_output, (PRINTED,)),
     "event": Reader(read_event, _json(EVENT, CREATED)),
