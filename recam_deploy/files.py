@@ -38,14 +38,6 @@ def stem_of(path: Path) -> str:
     return path.stem.encode(errors="backslashreplace").decode()
 
 
-def expand_home(path: Path) -> Path:
-    """Replace a leading `~` or `~user`; return the path as it is where there is no such home."""
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        return path
-
-
 def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Replace `path` by a file with `data`, synced to the disk; its folder must exist."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

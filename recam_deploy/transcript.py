@@ -18,6 +18,7 @@ from pathlib import Path
 
 from . import __version__
 from .errors import RecamError, SettingsError
+from .folders import expanded
 from .redaction import command_text, keep_secret, redact
 
 VARIABLE = "RECAM_LOG"
@@ -154,7 +155,7 @@ class _Formatter(logging.Formatter):
 
 
 def _file_handler(path: Path) -> logging.Handler:
-    path = path.expanduser().absolute()
+    path = expanded(path).absolute()
     try:
         handler = _FileHandler(path)
     except (OSError, ValueError) as error:

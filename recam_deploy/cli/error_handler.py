@@ -48,12 +48,12 @@ def bounded(command: Callable[P, R]) -> Callable[P, R]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         as_json = bool(kwargs.get("as_json", False))
         file, verbose = kwargs.pop("log_file", None), kwargs.pop("verbose", False)
-        try:
+
+        def logged() -> R:
             with _transcript(file, bool(verbose)):
                 return _bounded(command, as_json, *args, **kwargs)
-        except RecamError as error:  # the transcript's own
-            _terminal(as_json).error(error)
-            raise typer.Exit(FAILED) from None
+
+        return _bounded(logged, as_json)  # for failures of the transcript
 
     wrapper.__doc__ = _unwrapped(command.__doc__)
     _add_flags(wrapper, command)
@@ -114,27 +114,33 @@ def _report_bug(error: Exception, as_json: bool) -> NoReturn:
 
     message = redact(f"{type(error).__name__}: {error}")
     logger.debug("the traceback of a bug:", exc_info=error)
-    logs = [f"the log {_write_log()}"]
+    log = _write_log()
+    logs = [f"the log {log}"] if log else []
     if file := current_file():
         logs.append(f"the transcript {file}")
     _terminal(as_json).bug(message, *logs)
     raise typer.Exit(BUG) from None
 
 
-# Expected failures of the operating system: full disks, missing rights, wrong kinds of file.
+# What an operating system refuses even where no file is named. Not there: "no such file".
 _SYSTEM_ERRORS = frozenset(
-    {
-        errno.EACCES,
-        errno.EDQUOT,
-        errno.EEXIST,
-        errno.EISDIR,
-        errno.EMFILE,
-        errno.ENAMETOOLONG,
-        errno.ENOSPC,
-        errno.ENOTDIR,
-        errno.EPERM,
-        errno.EROFS,
-    }
+    getattr(errno, name)
+    for name in (
+        *(
+            "EACCES",
+            "EDQUOT",
+            "EEXIST",
+            "EFBIG",
+            "EIO",
+            "EISDIR",
+            "ELOOP",
+            "EMFILE",
+            "ENAMETOOLONG",
+        ),
+        *("ENFILE", "ENOLCK", "ENOMEM", "ENOSPC", "ENOSYS", "ENOTDIR", "ENOTSUP", "EPERM", "EROFS"),
+        "ESTALE",
+    )
+    if hasattr(errno, name)
 )
 
 
@@ -150,13 +156,34 @@ def _system_error(error: Exception) -> RecamError | None:
             f"this system's encoding {error.encoding} cannot name the file {error.object}",
             "Set the locale to UTF-8, for instance LC_ALL=C.UTF-8, or rename the file.",
         )
-    if not isinstance(error, OSError) or error.errno not in _SYSTEM_ERRORS:
+    if not isinstance(error, OSError):
+        return None
+    if isinstance(error, FileNotFoundError):
+        return _missing_place(error)
+    # Where a file is named, it is its file system that refuses.
+    if error.errno not in _SYSTEM_ERRORS and error.filename is None:
         return None
     where = f"{error.filename}: " if error.filename else ""
     return _SystemRefusedError(
-        f"{where}{error.strerror}",
+        f"{where}{error.strerror or error}",
         "Check the path, its permissions and the free space; RECAM_CACHE_DIR names the cache.",
     )
+
+
+def _missing_place(error: FileNotFoundError) -> RecamError | None:
+    """Return the failure where the working folder or that for temporary files is missing."""
+    if "No usable temporary directory" in str(error):
+        return _SystemRefusedError(
+            "there is no folder for temporary files that can be written to",
+            "Set TMPDIR to one, and check the free space.",
+        )
+    try:
+        Path.cwd()
+    except OSError:
+        return _SystemRefusedError(
+            "the working folder does not exist any more", "Change to another folder (cd)."
+        )
+    return None
 
 
 def _names_files(encoding: str) -> bool:
@@ -214,27 +241,27 @@ def _terminal(as_json: bool) -> Any:
     return Terminal(as_json=as_json)
 
 
-def _write_log() -> Path:
+def _write_log() -> Path | None:
     """Write the traceback to a file that only its owner can read; return its path.
 
-    Without a log folder, write to the system's folder for temporary files.
+    Without a log folder, write to the system's folder for temporary files. Return None where
+    neither can be written.
     """
     import tempfile
 
-    from platformdirs import user_log_path
-
+    from ..folders import user_log
     from ..redaction import redact
 
     text = redact(f"{sys.version}\n{sys.platform}\n\n{traceback.format_exc()}")
-    folder = user_log_path("recam")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        folder = Path(tempfile.gettempdir())
-    handle, name = tempfile.mkstemp(dir=folder, prefix="bug-", suffix=".log")
-    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
-    return Path(name)
+    for find in (user_log, lambda: Path(tempfile.gettempdir())):
+        with contextlib.suppress(OSError, RecamError):
+            folder = find()
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=folder, prefix="bug-", suffix=".log")
+            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+            return Path(name)
+    return None
 
 
 def end_on_sigterm() -> None:

@@ -85,8 +85,8 @@ def verify(
         layer_images=layer_images if layers else 0,
     )
     comparison = result.comparison
-    document = {**comparison.as_json(result.report), "pictures": result.pictures.as_json()}
-    terminal.result(document, _lines(comparison, result.report, result.pictures))
+    lines = _lines(comparison, result.report, result.pictures)
+    terminal.result(comparison.as_json(result.report), lines)
 
 
 def _lines(comparison: Comparison, target: Path, choice: Choice) -> list[str]:

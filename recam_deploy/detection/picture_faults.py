@@ -53,7 +53,7 @@ def explain(path: Path, error: Exception) -> InputError:
             head = file.read(_HEAD_BYTES)
     except OSError as unreadable:
         return _refusal(path, unreadable.strerror or str(unreadable), _hint_for(unreadable))
-    reason, hint = _of_contents(head) or _of_error(head, error)
+    reason, hint = known_fault(head) or _of_error(head, error)
     return _refusal(path, reason, hint)
 
 
@@ -76,7 +76,7 @@ def begins_like_picture(head: bytes) -> bool:
     return head.startswith(_PICTURES) and head[8:12] != b"AVI "
 
 
-def _of_contents(head: bytes) -> tuple[str, str] | None:
+def known_fault(head: bytes) -> tuple[str, str] | None:
     """Return the reason and the hint for contents that are known to be no picture that is read."""
     for beginning, reason, hint in _BEGINNINGS:
         if head.startswith(beginning):

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,25 @@ CAMERA_TYPES = frozenset({"sscma", "camera", "model", "stream", "save", "capture
 SINGLE_TYPES = frozenset({"camera", "model", "save", "capture"})
 
 
+NO_FLOWS = "no flows"
+
+
 @dataclass(frozen=True)
 class FlowDocument:
-    """All nodes, in order, and the revision that Node-RED gave them ("" for a file)."""
+    """All nodes, in order, and the revision that Node-RED gave them ("" for a file).
+
+    The revision is NO_FLOWS where Node-RED could not read its flows at all, so that it has none.
+    `credentials` are the ids of the nodes that have some; None when that is not known.
+    """
 
     nodes: tuple[Node, ...]
     rev: str = ""
+    credentials: frozenset[str] | None = field(default=None, compare=False)
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether Node-RED could not read its flows; it starts nothing then."""
+        return self.rev == NO_FLOWS
 
     @property
     def canonical(self) -> bytes:

@@ -16,6 +16,9 @@ _LABELS = frozenset(
 )
 """Folders of data sets; pictures in them show the classes as colours."""
 
+_OTHER_MEANINGS = frozenset({".pcd", ".gbr", ".im", ".iim", ".msp", ".vst"})
+"""Suffixes of rare formats that other files have more often: point clouds, circuit boards."""
+
 _ASK_CONTENTS = frozenset({"", ".heic", ".heif", ".hif", ".avif"})
 """Suffixes that leave open what a file is: phones and converters name JPEGs `.heic`."""
 
@@ -50,7 +53,7 @@ class _Walk:
         self.pictures: list[Path] = []
         self.labels: list[Path] = []
         self.passed_over: Counter[str] = Counter()
-        self._suffixes = frozenset(suffixes_by_format())
+        self._suffixes = frozenset(suffixes_by_format()) - _OTHER_MEANINGS
         self._root = root
         self._files = 0
         self._seen: set[tuple[int, int]] = set()

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 from .. import data_yaml, file_kinds
+from ..detection.picture_faults import known_fault
 from ..detection.pictures import suffixes_by_format
 from ..errors import InputError
 from ..file_kinds import recognise_foreign
@@ -33,6 +34,10 @@ def find_pictures(source: Path) -> FoundPictures:
         return find_in_folder(source)
     if not stat.S_ISREG(mode):
         raise InputError(f"{source} is not a folder", _HINT)
+    return _find_by_file(source)
+
+
+def _find_by_file(source: Path) -> FoundPictures:
     suffix = source.suffix.lower()
     if suffix in data_yaml.SUFFIXES:
         return find_in_data_set(source)
@@ -40,17 +45,30 @@ def find_pictures(source: Path) -> FoundPictures:
         return read_picture_list(source)
     if suffix in suffixes_by_format():
         return FoundPictures(source, (source,))
-    kind = recognise_foreign(source)
+    head = _head(source)
+    kind = recognise_foreign(head)
     if kind == file_kinds.PICTURE:
         return FoundPictures(source, (source,))
     if kind == file_kinds.TEXT:
         return read_picture_list(source)
     if suffix in _ARCHIVES or kind in (file_kinds.ZIP, file_kinds.TAR, file_kinds.GZIP):
         raise InputError(f"{source} is not a folder, but an archive", _UNPACKED)
-    known = f", but {kind}" if kind else ""
-    raise InputError(f"{source} is not a folder{known}", _HINT)
+    fault = known_fault(head)
+    if fault:
+        raise InputError(f"{source} is not a folder: {fault[0]}", fault[1])
+    raise InputError(f"{source} is not a folder", _HINT)
 
 
 def read_picture_list(path: Path) -> FoundPictures:
     """Find the pictures that a list names, a path a line, in its order. Raises InputError."""
     return FoundPictures(path, lists.read_list(path))
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(1024)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}", "Let your user read it."
+        ) from error

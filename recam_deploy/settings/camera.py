@@ -6,12 +6,14 @@ that host: another source's host replaces all three.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -34,6 +36,24 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     prefix: ClassVar[str]
+
+
+def _root(value: Any) -> Any:
+    """Return a path before those of the Admin API with a slash before and none behind."""
+    text = value.strip().strip("/") if isinstance(value, str) else value
+    if not isinstance(text, str) or not re.fullmatch(r"([A-Za-z0-9._~%-]+(/(?!$))?)*", text):
+        raise ValueError("give a path, such as /admin")
+    if ".." in text.split("/"):
+        raise ValueError("give a path without ..")
+    return f"/{text}" if text else ""
+
+
+def _fingerprint(value: Any) -> Any:
+    """Return a certificate's SHA-256 in 64 lower-case digits, as openssl and browsers show it."""
+    digits = re.sub(r"(?i)sha-?256|fingerprint|[\s:=]", "", str(value)).lower()
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        raise ValueError("give the certificate's SHA-256: 64 hexadecimal digits")
+    return digits
 
 
 class CameraSettings(Section):
@@ -66,9 +86,16 @@ class CameraSettings(Section):
     mqtt_port: int = Field(default=1883, ge=1, le=65535)
     node_red_port: int = Field(default=1880, ge=1, le=65535)
     preview_port: int = Field(default=8090, ge=1, le=65535)
+    node_red_root: Annotated[str, BeforeValidator(_root)] = ""
+    node_red_https: bool = False
+    node_red_ca: Path | None = None
+    node_red_fingerprint: Annotated[str, BeforeValidator(_fingerprint)] | None = None
+    node_red_timeout: float = Field(default=180.0, gt=0)
     node_red_user: str | None = None
     node_red_password: SecretStr | None = None
     node_red_token: SecretStr | None = None
+    node_red_basic_user: str | None = None
+    node_red_basic_password: SecretStr | None = None
 
     _address: Address = PrivateAttr(default=Address(""))
     _ssh: SshOptions = PrivateAttr(default=SshOptions())
@@ -143,9 +170,15 @@ class CameraSettings(Section):
         return f"http://{for_url(str(self.host))}{port}"
 
     @property
+    def node_red_tls(self) -> bool:
+        """Whether Node-RED is spoken to over TLS."""
+        return self.node_red_https or bool(self.node_red_ca or self.node_red_fingerprint)
+
+    @property
     def editor(self) -> str:
         """The URL of the camera's Node-RED editor."""
-        return f"http://{for_url(str(self.host))}:{self.node_red_port}"
+        scheme = "https" if self.node_red_tls else "http"
+        return f"{scheme}://{for_url(str(self.host))}:{self.node_red_port}{self.node_red_root}"
 
 
 def with_host(values: Mapping[str, Any], named: Callable[[str], str]) -> dict[str, Any]:

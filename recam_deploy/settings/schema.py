@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from platformdirs import user_cache_path, user_config_path, user_data_path
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -25,6 +24,7 @@ from pydantic import (
 
 from ..address import Address, parse_address
 from ..errors import SettingsError
+from ..folders import expanded, user_cache, user_config, user_data
 from ..redaction import keep_secret
 from . import profiles
 from .camera import ADDRESS, CameraSettings, Section, overlay, with_host
@@ -152,7 +152,7 @@ class GeneralSettings(Section):
 
     prefix: ClassVar[str] = "RECAM_"
 
-    cache_dir: Path = Field(default_factory=lambda: user_cache_path("recam"))
+    cache_dir: Path | None = None
     toolchain: Literal["local", "docker"] = "local"
     cache_limit_mb: int = Field(default=4000, ge=0)
     secrets_in_file: bool = False
@@ -179,8 +179,11 @@ class Settings(BaseModel):
 
     @property
     def cache_dir(self) -> Path:
-        """The folder of downloads, the toolchain and finished conversion steps."""
-        return self.general.cache_dir.expanduser().absolute()
+        """The folder of downloads, the toolchain and finished conversion steps.
+
+        Raises SettingsError where none is named and the user has no home.
+        """
+        return expanded(self.general.cache_dir or user_cache()).absolute()
 
     def with_flags(self, **tables: Mapping[str, Any]) -> Settings:
         """Return these settings, overridden by the flags that are not None.
@@ -205,12 +208,12 @@ class Settings(BaseModel):
 
 def default_known_hosts() -> Path:
     """Return recam's own known-hosts file, used unless the settings name one."""
-    return user_config_path("recam") / "known_hosts"
+    return user_config() / "known_hosts"
 
 
 def default_flow_backups() -> Path:
     """Return the folder for backups of flows, used unless the settings name one."""
-    return user_data_path("recam") / "flows"
+    return user_data() / "flows"
 
 
 def load_settings(

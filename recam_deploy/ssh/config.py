@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..address import parse_address
 from ..errors import SettingsError
-from ..files import expand_home
+from ..folders import expanded
 from ..settings import CameraSettings, SshOptions
 from .config_text import malformed, read_config, split_words
 
@@ -179,7 +179,7 @@ def _port(text: str, alias: str, path: Path) -> int:
 
 
 def _path(text: str, tokens: Mapping[str, str]) -> Path:
-    return expand_home(Path(_expand(text, tokens)))
+    return expanded(Path(_expand(text, tokens)))
 
 
 def _expand(text: str, tokens: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import SettingsError
-from ..files import expand_home
+from ..folders import expanded
 
 SIZE_LIMIT = 1 << 20
 _DEEPEST = 16  # as in OpenSSH
@@ -107,7 +107,7 @@ def _included(patterns: list[str], folder: Path) -> list[Path]:
     """Return the files that an Include names; a relative path is below `folder`, `~/.ssh`."""
     found: list[Path] = []
     for pattern in patterns:
-        whole = folder / expand_home(Path(pattern))
+        whole = folder / expanded(Path(pattern))
         try:
             found += sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))))
         except (OSError, ValueError):

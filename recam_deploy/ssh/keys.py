@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from ..errors import SettingsError
-from ..files import expand_home
+from ..folders import expanded
 from ..settings import CameraSettings
 
 _KeyT = TypeVar("_KeyT")
@@ -72,7 +72,7 @@ class Keys(Generic[_KeyT]):
     def _all(self) -> Iterator[_KeyT]:
         options = self._camera.ssh
         if self._camera.key:
-            yield from self._read(expand_home(self._camera.key), required=True)
+            yield from self._read(expanded(self._camera.key), required=True)
         for path in options.keys:
             yield from self._read(path, required=False)
         if not options.identities_only:

@@ -90,7 +90,7 @@ def ensure(
     environ = os.environ if environ is None else environ
 
     def make(folder: Path) -> None:
-        uv = find_uv(environ, run)
+        uv = find_uv(environ, cache_dir, run)
         interpreter = find_python310(uv, progress, environ=environ, run=run)
         build(folder, interpreter, uv, progress, run)
 

@@ -23,6 +23,7 @@ from ..conversion.int8_outputs import check_int8_outputs
 from ..conversion.plan import ConversionPlan, choose_quantization, plan_conversion
 from ..errors import CacheBusyError, InputError
 from ..files import copy_atomically, stem_of
+from ..folders import expanded
 from ..frameworks import Exported
 from ..interaction import Interaction, NoInteraction
 from ..network.reading import read_network, read_raw_network
@@ -123,7 +124,7 @@ def run_conversion(
         (settings.convert.loss_table, "search", LOSS_TABLE_FILE),
     ):
         if wanted:
-            copy_result(result, step, file, wanted.expanduser())
+            copy_result(result, step, file, expanded(wanted))
     if export:
         result = replace(result, steps=(export.step, *result.steps))
     with contextlib.suppress(CacheBusyError):

@@ -15,6 +15,7 @@ from typing import Any
 from ...artifact import sha256_of
 from ...errors import InputError, ProcessError, RecamError
 from ...files import copy_atomically
+from ...folders import expanded
 from ...process import run
 from ...progress import Progress
 
@@ -64,7 +65,7 @@ def find_runner(path: Path | None, cache_dir: Path) -> RunnerSource:
     Raises InputError when `path` is no program for the camera.
     """
     if path:
-        return RunnerSource(wanted=read_runner(path.expanduser(), str(path)))
+        return RunnerSource(wanted=read_runner(expanded(path), str(path)))
     cached = cached_runner(cache_dir)
     return RunnerSource(spare=read_runner(cached, "fetched earlier") if cached.is_file() else None)
 

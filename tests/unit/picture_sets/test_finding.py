@@ -110,6 +110,8 @@ def test_case_20_a_subfolder_that_may_not_be_read_is_counted(
     [
         ("x.zip", b"PK\x03\x04", "an archive", "Unpack"),
         ("x.tar.gz", b"\x1f\x8b", "an archive", "Unpack"),
+        ("x.mp4", b"\0\0\0\x20ftypisom", "a video", "ffmpeg"),
+        ("coco.json", b'{"images": []}', "JSON text", ""),
         ("x.bin", bytes(range(200, 255)), "is not a folder", "folder of pictures"),
         ("empty/", b"", "holds no pictures", "Put JPEG"),
         ("none", None, "is not a folder", "folder of pictures"),
