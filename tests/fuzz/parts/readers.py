@@ -13,6 +13,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvimodels import DATA, PARTS, cvimodel_bytes, description, seal, yolo11_tensors
+from host_readers import (
+    ADDRESSES,
+    KNOWN_HOSTS,
+    PRIVATE,
+    SSH_CONFIG,
+    read_address,
+    read_key,
+    read_known_hosts,
+    read_ssh_config,
+)
 from onnx_reader import SEEDS, read_onnx
 from picture_readers import (
     DATA_YAML,
@@ -322,6 +332,10 @@ READERS = {
     "flow": Reader(read_flow, _json(FLOW, {"flows": FLOW, "rev": "1"})),
     "pushed": Reader(read_pushed, _json(PUSHED)),
     "manifest": Reader(read_manifest, _json(MANIFEST)),
+    "address": Reader(read_address, ADDRESSES),
+    "ssh-config": Reader(read_ssh_config, (SSH_CONFIG,)),
+    "known-hosts": Reader(read_known_hosts, (KNOWN_HOSTS,)),
+    "key": Reader(read_key, (PRIVATE, b"PuTTY-User-Key-File-3: ssh-rsa\r\n")),
     "names": Reader(read_names, LABELS),
     "pictures": Reader(read_pictures, PICTURES),
     "metadata": Reader(read_metadata, PICTURES),
