@@ -79,9 +79,8 @@ def warn_of_unchecked_decoding(terminal: Terminal, network: Network) -> None:
     from ..network.model import RAW
 
     if network.family != RAW and not network.decoding.checked:
-        terminal.warn(
-            f"that the camera decodes this model as its author meant is {network.decoding}"
-        )
+        reason = network.decoding.reason
+        terminal.warn(f"the model's own decoding was not compared with the camera's: {reason}")
 
 
 def print_missing_export(terminal: Terminal, export: ExportPlan) -> None:

@@ -124,8 +124,8 @@ def _refuse_yolov10(graph: Graph, heads: tuple[Head, ...]) -> None:
         raise UnsupportedModelError(
             "the model is a YOLOv10, which needs no non-maximum suppression; the camera's software "
             "has no decoder for it",
-            "Export it with end2end=False (Ultralytics 8.4 and newer), which leaves it out, "
-            "or train a YOLO11 on the same pictures.",
+            "Export it with end2end=False (Ultralytics 8.4 and newer), which leaves the ranking "
+            "out. Or train a YOLO11 on the same pictures.",
         )
 
 

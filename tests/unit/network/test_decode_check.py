@@ -12,6 +12,7 @@ import pytest
 from decoding_models import CELLS, Decoder, a_detector, a_pose_model, a_segmenter
 from onnx import TensorProto, helper, numpy_helper
 from onnx_models import SIZE, anchored_detector, detector
+from PIL import Image
 from typer.testing import CliRunner
 
 from recam_deploy.cli.main import app
@@ -172,6 +173,17 @@ def test_a_model_that_ends_at_its_heads_is_taken_and_named_unchecked(tmp_path: P
     assert document["decoding"]["checked"] is False
     assert "ends before" in document["decoding"]["reason"]
     assert "not checked" in runner.invoke(app, ["inspect", str(path)]).stdout
+
+
+def test_a_dry_run_warns_where_nothing_was_compared(tmp_path: Path) -> None:
+    """Case 22: one line beside the one JSON document, and none for a model that was compared."""
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    for model, checked in ((detector(3, style="cut"), False), (a_detector(), True)):
+        onnx.save(model, tmp_path / "m.onnx")
+        words = ["--calibration", str(tmp_path), "--verify", "1", "--dry-run", "--json"]
+        result = CliRunner().invoke(app, ["convert", str(tmp_path / "m.onnx"), *words])
+        assert json.loads(result.stdout)["decoding"]["checked"] is checked, result.stderr
+        assert ("was not compared" in result.stderr) is not checked
 
 
 def test_every_way_to_look_at_a_model_refuses_the_same(tmp_path: Path) -> None:
