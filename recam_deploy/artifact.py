@@ -69,6 +69,13 @@ class Artifact:
         object.__setattr__(self, "file", file)
         return file
 
+    @property
+    def rejected(self) -> bool:
+        """Whether the check of the conversion found it too far from the float model."""
+        check = self.provenance.get("verification")
+        failed = isinstance(check, dict) and check.get("passed") is False
+        return failed or self.cvimodel.name.lower().endswith(".rejected.cvimodel")
+
     def label(self, class_id: int) -> str:
         """Return the name of a class; its number as text where no name is known."""
         return self.labels[class_id] if 0 <= class_id < len(self.labels) else str(class_id)
@@ -197,10 +204,13 @@ def _bare(path: Path) -> Artifact:
 
 def _from_manifest(path: Path) -> Artifact:
     document = _read_json(path)
+    _refuse_later(document, path)
     try:
         name = document["cvimodel"]
         if not isinstance(name, str) or not _is_file_name(name):
             raise ValueError("`cvimodel` must be the name of a file beside the manifest")
+        if type(document.get("format", MANIFEST_FORMAT)) is not int:
+            raise ValueError("`format` must be a whole number")
         known = _known_fields(document)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
@@ -221,6 +231,17 @@ def _from_manifest(path: Path) -> Artifact:
         input_size=(document["input"]["height"], document["input"]["width"]),
         **known,
     )
+
+
+def _refuse_later(document: Any, path: Path) -> None:
+    """Raise InputError for the format of a later version; unknown keys alone are tolerated."""
+    found = document.get("format", MANIFEST_FORMAT) if isinstance(document, dict) else None
+    if type(found) is int and found > MANIFEST_FORMAT:
+        raise InputError(
+            f"{path} is a manifest of format {found}, which a later version of recam wrote; this "
+            f"one reads format {MANIFEST_FORMAT}",
+            "Update recam: pip install -U recam-deploy.",
+        )
 
 
 def _is_file_name(name: str) -> bool:

@@ -52,6 +52,11 @@ def user_log() -> Path:
     return _absolute(lambda: platformdirs.user_log_path(_APPLICATION), "")
 
 
+def user_state() -> Path:
+    """Return the folder of what recam remembers between runs. Raises NoHomeError."""
+    return _absolute(lambda: platformdirs.user_state_path(_APPLICATION), "")
+
+
 def expanded(path: Path) -> Path:
     """Replace a leading `~` or `~user` by that home folder.
 

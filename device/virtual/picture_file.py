@@ -45,7 +45,7 @@ class PictureError(Exception):
 
 
 def orientation(exif: bytes | None) -> int:
-    """The orientation that EXIF names, 1 to 8; 1 where it names none."""
+    """Return the orientation that EXIF names, 1 to 8; 1 where it names none."""
     data = (exif or b"").removeprefix(b"Exif\0\0")
     for tag, kind, count, value in _entries(data):
         if tag == ORIENTATION and count:
@@ -57,7 +57,7 @@ def orientation(exif: bytes | None) -> int:
 
 
 def _entries(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """The entries of the first directory of a TIFF structure, as far as there are any."""
+    """List the entries of the first directory of a TIFF structure, as far as there are any."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     with contextlib.suppress(struct.error):
         if order:
@@ -68,14 +68,14 @@ def _entries(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The picture, turned by its EXIF orientation alone."""
+    """Return the picture, turned by its EXIF orientation alone."""
     exif = image.info.get("exif")
     turn = TURNS.get(orientation(exif if isinstance(exif, bytes) else None))
     return image if turn is None else image.transpose(turn)
 
 
 def formats() -> tuple[str, ...]:
-    """What is read: all that Pillow reads itself, and HEIC where the package pillow-heif is."""
+    """Return the endings of what Pillow reads, and of HEIC where pillow-heif is installed."""
     with contextlib.suppress(ImportError, OSError):
         import pillow_heif
 
@@ -99,7 +99,8 @@ def read_frame(path: Path) -> NDArray[np.uint8]:
             image.load()
             turned = upright(image)
             if turned.mode.startswith("I") or turned.mode == "F":
-                return _grey(np.asarray(turned, np.float64))
+                with np.errstate(all="ignore"):
+                    return _grey(np.asarray(turned, np.float64))
             return np.asarray(turned.convert("RGB"))
     except Exception as error:  # Pillow's readers raise anything
         raise PictureError(_reason(path, error)) from error

@@ -1,4 +1,4 @@
-"""What the camera sees: the pictures of a folder and those below it, one after the other, for ever.
+"""Show the camera the pictures of a folder and those below it, one after the other, for ever.
 
 Pictures only: a video would need a decoder, which no light dependency brings.
 """
@@ -90,12 +90,12 @@ class Pictures:
         self._began = time.monotonic()
 
     def now(self) -> NDArray[np.uint8]:
-        """The picture shown at this moment; black when none can be read any more."""
+        """Return the picture shown at this moment; black when none can be read any more."""
         pixels = self._frame(int((time.monotonic() - self._began) / self._hold))
         return np.zeros((480, 640, 3), np.uint8) if pixels is None else pixels
 
     def _frame(self, number: int) -> NDArray[np.uint8] | None:
-        """The picture in this place, or the next that can be read; None when there is none."""
+        """Return the picture in this place, or the next readable one; None where none is."""
         for step in range(len(self._files)):
             file = self._files[(number + step) % len(self._files)]
             if self._last is not None and self._last[0] == file:
@@ -114,7 +114,7 @@ class Pictures:
 
 
 def _picture_files(folder: Path) -> list[Path]:
-    """The picture files of a folder and those below it, by name. Raises SetupError without any."""
+    """List the pictures of a folder and those below it, by name. Raises SetupError."""
     if folder.is_file():  # one picture
         return [folder]
     known, found, others = endings(), [], 0

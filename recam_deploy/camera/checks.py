@@ -10,7 +10,7 @@ failed check.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 from .. import cvimodel
@@ -22,6 +22,7 @@ from ..errors import (
     InputError,
     SudoError,
     UnsupportedModelError,
+    VerificationError,
 )
 from .facts import CameraFacts
 from .firmware import FAMILY_SINCE, LAST_STRICT, PRO, is_pro, numbers_of
@@ -51,6 +52,21 @@ def check_chip(artifact: Artifact) -> None:
             f"a reCamera's is {cvimodel.CHIP}",
             f"Convert the model for {cvimodel.CHIP}: `recam convert` does.",
         )
+
+
+def refuse_rejected(artifact: Artifact, *, force: bool) -> None:
+    """Raise VerificationError for a model that failed its conversion's check, unless `force`."""
+    if artifact.rejected and not force:
+        raise rejected_error(artifact.cvimodel.name)
+
+
+def rejected_error(name: str) -> VerificationError:
+    """Return the error for a model whose conversion was rejected."""
+    return VerificationError(
+        f"{name} failed recam's check: it is too far from the float model",
+        "Convert it again with pictures of what the camera will see, or add --force to use it as "
+        "it is.",
+    )
 
 
 def check_read_right(artifact: Artifact) -> CviModel:
@@ -162,11 +178,21 @@ def refuse_other_firmware(artifact: Artifact, version: str) -> None:
 
     `version` is the camera's, such as "0.2.4"; an unknown one passes.
     """
+    refuse_family(artifact.family, lambda: artifact.read().layout, version)
+
+
+def refuse_family(named: str, layout: Callable[[], CviModel], version: str) -> None:
+    """Raise as `refuse_other_firmware`; `named` is the family that recam gave the model, or "".
+
+    `layout` is called only where the family alone does not decide.
+    """
     numbers = numbers_of(version)
     if not numbers:
         return
-    raw = artifact.family == _RAW
-    family = ("" if raw else artifact.family) or artifact.read().layout.family
+    raw = named == _RAW
+    if raw and numbers <= LAST_STRICT:
+        return
+    family = ("" if raw else named) or layout().family
     least = FAMILY_SINCE.get(family or "")
     # A firmware that does not decode a raw network refuses it, and then does no harm.
     if least and numbers < least and not raw:
@@ -174,8 +200,8 @@ def refuse_other_firmware(artifact: Artifact, version: str) -> None:
             f"{family} needs firmware {_dotted(least)} or newer, and the camera has {version}",
             "Update it on the camera's web page, Settings > System, or use a YOLO11 model.",
         )
-    if not family and not (raw and numbers <= LAST_STRICT):
-        _refuse_undecoded(artifact.read().layout, numbers, version)
+    if not family:
+        _refuse_undecoded(layout(), numbers, version)
 
 
 def _refuse_undecoded(layout: CviModel, numbers: tuple[int, ...], version: str) -> None:

@@ -60,7 +60,8 @@ class DeploymentPlan:
     model; it is None when there is none, or it is unreadable. `keep` is the name under which the
     active model goes into the history, "" when it does not; `kept_as` is the name that it has there
     already. `forget` are the names that are removed there. With `root`, scripts run through sudo,
-    since the user may not write to the folders.
+    since the user may not write to the folders. `switches` says whether another model becomes the
+    active one, and `staged` where it lies before that.
     """
 
     paths: CameraPaths
@@ -77,17 +78,9 @@ class DeploymentPlan:
     forget: tuple[str, ...]
     root: bool
     previous: tuple[str, str] | None
+    switches: bool
+    staged: PurePosixPath
     steps: tuple[PlanStep, ...]
-
-    @property
-    def switches(self) -> bool:
-        """Whether another model becomes the active one."""
-        return self.model is not None or self.restored is not None
-
-    @property
-    def staged(self) -> PurePosixPath:
-        """The new model's path on the camera before the switch."""
-        return self.paths.staged_model(self.sha256)
 
     def as_json(self) -> dict[str, Any]:
         """Return the document of `deploy --dry-run`."""
@@ -152,13 +145,15 @@ def plan_rollback(
     info_sha256: str | None,
     *,
     name: str,
+    size: int,
     by: str = "",
     history: int = 3,
     keeps: bool = True,
 ) -> DeploymentPlan:
     """Plan how a kept model becomes active again, with the `model.json` it had.
 
-    Without `keeps`, the present model does not go into the history. Raises as `plan_deployment`
+    `size` is the kept model's, in bytes. Without `keeps`, the present model does not go into the
+    history. Raises as `plan_deployment`
     does.
     """
     if facts.info_sha256 == info_sha256:
@@ -171,7 +166,7 @@ def plan_rollback(
         facts,
         paths,
         sha256=target.sha256,
-        size=0,
+        size=size,
         model=None,
         restored=target if facts.active_sha256 != target.sha256 else None,
         info=info,
@@ -218,6 +213,8 @@ def _plan(
         forget=_removed_names(facts.kept, keep, kept_as, history),
         root=needs_root(facts),
         previous=previous,
+        switches=model is not None or restored is not None,
+        staged=paths.staged_model(sha256),
         steps=(),
     )
     changes = plan.switches or info.action != "leave"

@@ -22,9 +22,10 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from ..errors import LostOutputError, RecamError
+from ..errors import LostOutputError, RecamError, UsageError
 from ..system_errors import explain
 from .options.common import LogFile, Verbose
+from .options.effects import note_flags
 from .streams import abandon_streams
 
 logger = logging.getLogger(__name__)
@@ -41,19 +42,22 @@ def bounded(command: Callable[P, R]) -> Callable[P, R]:
     """Wrap a command so that every failure is printed and ends with one of the exit codes.
 
     The command's parameter `as_json`, if it has one, decides how errors are printed. The wrapper
-    adds the flags of the transcript, `--log` and `-v`.
+    adds the flags of the transcript, `--log` and `-v`, and refuses flags that have no effect.
     """
 
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         as_json = bool(kwargs.get("as_json", False))
         file, verbose = kwargs.pop("log_file", None), kwargs.pop("verbose", False)
+        context = kwargs.pop("context", None)
 
         def logged() -> R:
+            if context is not None:
+                note_flags(context)
             with _transcript(file, bool(verbose)):
                 return _bounded(command, as_json, *args, **kwargs)
 
-        return _bounded(logged, as_json)  # for failures of the transcript
+        return _bounded(logged, as_json)  # for failures of the flags and of the transcript
 
     wrapper.__doc__ = _unwrapped(command.__doc__)
     _add_flags(wrapper, command)
@@ -67,7 +71,7 @@ def _bounded(command: Callable[P, R], as_json: bool, /, *args: P.args, **kwargs:
         raise
     except RecamError as error:
         _terminal(as_json).error(error)
-        raise typer.Exit(FAILED) from None
+        raise typer.Exit(_exit_code(error)) from None
     except (KeyboardInterrupt, typer.Abort):
         report_interruption(as_json)
         raise typer.Exit(INTERRUPTED) from None
@@ -84,6 +88,10 @@ def _bounded(command: Callable[P, R], as_json: bool, /, *args: P.args, **kwargs:
         raise typer.Exit(FAILED) from None
 
 
+def _exit_code(error: RecamError) -> int:
+    return USAGE if isinstance(error, UsageError) else FAILED
+
+
 def _transcript(file: Any, verbose: bool) -> AbstractContextManager[None]:
     from ..transcript import transcript
 
@@ -97,7 +105,8 @@ def _add_flags(wrapper: Any, command: Callable[..., Any]) -> None:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
         for name, default, kind in (("log_file", None, LogFile), ("verbose", False, Verbose))
     ]
-    parameters = [*signature.parameters.values(), *flags]
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    parameters = [*signature.parameters.values(), *flags, context]
     wrapper.__signature__ = signature.replace(parameters=parameters)
     wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
 
@@ -126,10 +135,6 @@ class _InterruptedError(RecamError):
     kind = "interrupted"
 
 
-class _UsageError(RecamError):
-    kind = "usage"
-
-
 def report_interruption(as_json: bool | None = None) -> None:
     """Print that the user has interrupted the command; None reads --json off the command line."""
     as_json = _wants_json() if as_json is None else as_json
@@ -144,12 +149,12 @@ def report_early_end(end: SystemExit) -> None:
     ended_by = end.__context__
     if isinstance(getattr(ended_by, "__cause__", None), KeyboardInterrupt):
         report_interruption()
-    elif end.code == USAGE and _wants_json():
+    elif end.code == USAGE and not isinstance(ended_by, typer.Exit) and _wants_json():
         # The class is private to typer, which has its own copy of click in newer versions.
         text = getattr(ended_by, "format_message", lambda: "the command line has a mistake")
         message = " ".join(text().split())
         command = getattr(getattr(ended_by, "ctx", None), "command_path", "recam")
-        _terminal(True).error(_UsageError(message, f"See `{command} --help`."))
+        _terminal(True).error(UsageError(message, f"See `{command} --help`."))
 
 
 def report_lost_output(error: OSError) -> NoReturn:

@@ -137,6 +137,12 @@ class _Commands(TyperGroup):
             "Find problems of this machine and the camera, and say how to fix them.",
         ),
         _Entry(
+            "trust",
+            "trust:trust",
+            _SETUP,
+            "Allow the recam.toml in this folder to say where passwords are sent.",
+        ),
+        _Entry(
             "forget-host",
             "forget_host:forget_host",
             _SETUP,

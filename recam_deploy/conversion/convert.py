@@ -333,6 +333,8 @@ class Converter:
                     "opset": plan.network.opset,
                     "cut_at": list(plan.network.cut_at),
                     "input_shape": list(plan.network.input.shape),
+                    "assignment": plan.network.assignment,
+                    "decoding": plan.network.decoding.as_json(),
                 },
                 **({"original": self._origin} if self._origin else {}),
                 "calibration": [

@@ -222,7 +222,13 @@ class _Steps:
 
     def compile(self, before: Sequence[PlannedStep]) -> PlannedStep:
         options = self.options
-        command = deploy_command(self.quantization, options.deploy, options.transform.test_input)
+        height, width = self.network.picture_size
+        command = deploy_command(
+            self.quantization,
+            options.deploy,
+            options.transform.test_input,
+            square=height == width,
+        )
         inputs = {
             "from": [step.key for step in before],
             **self._given_table(),

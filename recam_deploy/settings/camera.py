@@ -6,12 +6,14 @@ that host: another source's host replaces all three.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -20,8 +22,16 @@ from pydantic import (
 )
 
 from ..address import Address, for_url, parse_address
+from ..bounds import BOUNDS
 from ..errors import ConnectionFailedError, SettingsError
 from .ssh_options import SshOptions
+from .trust import LocalFile
+
+
+def bounded(name: str) -> Any:
+    """Return pydantic's field with the bounds of a number; `name` is its key in `BOUNDS`."""
+    return Field(**BOUNDS[name].field)
+
 
 ADDRESS = "_address"
 """The key under which `with_host` keeps what it read of a host's text."""
@@ -31,9 +41,29 @@ class Section(BaseModel):
     """One table of the file; its environment variables begin with `prefix`."""
 
     # Otherwise pydantic's errors show the value, which may be a secret.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
+    )
 
     prefix: ClassVar[str]
+
+
+def _root(value: Any) -> Any:
+    """Return a path before those of the Admin API with a slash before and none behind."""
+    text = value.strip().strip("/") if isinstance(value, str) else value
+    if not isinstance(text, str) or not re.fullmatch(r"([A-Za-z0-9._~%-]+(/(?!$))?)*", text):
+        raise ValueError("give a path, such as /admin")
+    if ".." in text.split("/"):
+        raise ValueError("give a path without ..")
+    return f"/{text}" if text else ""
+
+
+def _fingerprint(value: Any) -> Any:
+    """Return a certificate's SHA-256 in 64 lower-case digits, as openssl and browsers show it."""
+    digits = re.sub(r"(?i)sha-?256|fingerprint|[\s:=]", "", str(value)).lower()
+    if not re.fullmatch("[0-9a-f]{64}", digits):
+        raise ValueError("give the certificate's SHA-256: 64 hexadecimal digits")
+    return digits
 
 
 class CameraSettings(Section):
@@ -45,7 +75,7 @@ class CameraSettings(Section):
     prefix: ClassVar[str] = "RECAM_"
 
     host: str | None = None
-    port: int = Field(default=22, ge=1, le=65535)
+    port: Annotated[int, bounded("camera.port")] = 22
     user: str = "recamera"
     password: SecretStr | None = None
     keyring: bool = False
@@ -57,21 +87,29 @@ class CameraSettings(Section):
         "/lib:/usr/lib:/usr/lib64:/mnt/system/lib:/mnt/system/usr/lib:/mnt/system/usr/lib/3rd"
     )
     system: PurePosixPath = PurePosixPath("/")
-    history: int = Field(default=3, ge=0, le=50)
+    history: Annotated[int, bounded("camera.history")] = 3
     known_hosts: Path | None = None
     flow_backups: Path | None = None
-    timeout: float = Field(default=15.0, gt=0)
-    run_timeout: float = Field(default=120.0, gt=0)
-    http_port: int = Field(default=80, ge=1, le=65535)
-    mqtt_port: int = Field(default=1883, ge=1, le=65535)
-    node_red_port: int = Field(default=1880, ge=1, le=65535)
-    preview_port: int = Field(default=8090, ge=1, le=65535)
+    timeout: Annotated[float, bounded("camera.timeout")] = 15.0
+    run_timeout: Annotated[float, bounded("camera.run_timeout")] = 120.0
+    http_port: Annotated[int, bounded("camera.http_port")] = 80
+    mqtt_port: Annotated[int, bounded("camera.mqtt_port")] = 1883
+    node_red_port: Annotated[int, bounded("camera.node_red_port")] = 1880
+    preview_port: Annotated[int, bounded("camera.preview_port")] = 8090
+    node_red_root: Annotated[str, BeforeValidator(_root)] = ""
+    node_red_https: bool = False
+    node_red_ca: Path | None = None
+    node_red_fingerprint: Annotated[str, BeforeValidator(_fingerprint)] | None = None
+    node_red_timeout: Annotated[float, bounded("camera.node_red_timeout")] = 180.0
     node_red_user: str | None = None
     node_red_password: SecretStr | None = None
     node_red_token: SecretStr | None = None
+    node_red_basic_user: str | None = None
+    node_red_basic_password: SecretStr | None = None
 
     _address: Address = PrivateAttr(default=Address(""))
     _ssh: SshOptions = PrivateAttr(default=SshOptions())
+    _local: LocalFile | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -95,6 +133,15 @@ class CameraSettings(Section):
         """
         _refuse_foreign_port(address, self.ports)
         self._address = address
+
+    @property
+    def local(self) -> LocalFile | None:
+        """What the file in the working folder decides of these; None when there is no such file."""
+        return self._local
+
+    def come_from(self, file: LocalFile | None) -> None:
+        """Note what the working folder's file decides; called when these are made."""
+        self._local = file
 
     @property
     def ssh(self) -> SshOptions:
@@ -143,9 +190,15 @@ class CameraSettings(Section):
         return f"http://{for_url(str(self.host))}{port}"
 
     @property
+    def node_red_tls(self) -> bool:
+        """Whether Node-RED is spoken to over TLS."""
+        return self.node_red_https or bool(self.node_red_ca or self.node_red_fingerprint)
+
+    @property
     def editor(self) -> str:
         """The URL of the camera's Node-RED editor."""
-        return f"http://{for_url(str(self.host))}:{self.node_red_port}"
+        scheme = "https" if self.node_red_tls else "http"
+        return f"{scheme}://{for_url(str(self.host))}:{self.node_red_port}{self.node_red_root}"
 
 
 def with_host(values: Mapping[str, Any], named: Callable[[str], str]) -> dict[str, Any]:

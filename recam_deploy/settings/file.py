@@ -49,6 +49,16 @@ def find_file(environment: Mapping[str, str]) -> Path | None:
     return next((path.absolute() for path in found if path.is_file()), None)
 
 
+def is_local(path: Path, environment: Mapping[str, str]) -> bool:
+    """Say whether the file was found in the working folder, so that nobody has named it."""
+    if environment.get("RECAM_SETTINGS"):
+        return False
+    with contextlib.suppress(NoHomeError):  # then there is no file of the user's own
+        own = user_config() / FILE_NAME
+        return not (own.is_file() and own.samefile(path))
+    return True
+
+
 def read_file(path: Path) -> SettingsFile:
     """Read a settings file. Raises SettingsError when it cannot be read, or is no TOML."""
     try:

@@ -20,7 +20,7 @@ from .camera import CameraSettings, overlay, with_host
 from .file import SettingsFile, nearest
 
 VARIABLE = "RECAM_CAMERA"
-SECRETS = ("password", "node_red_password", "node_red_token")
+SECRETS = ("password", "node_red_password", "node_red_token", "node_red_basic_password")
 
 
 @dataclass(frozen=True)

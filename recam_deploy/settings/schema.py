@@ -8,6 +8,7 @@ RECAM_HOST, `[convert] images` is RECAM_CONVERT_IMAGES. `settings.profiles` read
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,8 +28,9 @@ from ..errors import SettingsError
 from ..folders import expanded, user_cache, user_config, user_data
 from ..redaction import keep_secret
 from . import profiles
-from .camera import ADDRESS, CameraSettings, Section, overlay, with_host
-from .file import FILE_NAME, SettingsFile, find_file, nearest, read_file
+from .camera import ADDRESS, CameraSettings, Section, bounded, overlay, with_host
+from .file import FILE_NAME, SettingsFile, find_file, is_local, nearest, read_file
+from .trust import LocalFile, digest_of
 
 __all__ = ["FILE_NAME", "CameraSettings", "ConvertSettings", "Settings", "load_settings"]
 
@@ -80,26 +82,26 @@ class ConvertSettings(Section):
     # Pictures, and our own check.
     dataset: Path | None = None
     data_list: Path | None = None
-    images: int | None = Field(default=None, ge=1)
-    verify: int = Field(default=1, ge=1)
-    min_cosine: float = Field(default=0.9, ge=0, le=1)
-    min_matched: float = Field(default=0.75, ge=0, le=1)
+    images: Annotated[int | None, bounded("convert.images")] = None
+    verify: Annotated[int, bounded("convert.verify")] = 1
+    min_cosine: Annotated[float, bounded("convert.min_cosine")] = 0.9
+    min_matched: Annotated[float, bounded("convert.min_matched")] = 0.75
 
     # Precision.
     quantize: Literal["auto", "int8", "bf16", "f16", "mixed"] = "auto"
     quantize_table: Path | None = None
     calibration_table: Path | None = None
     calibrator: Literal["fast", "stock"] = "fast"
-    tune_num: int = Field(default=5, ge=0)
-    histogram_bin_num: int = Field(default=2048, ge=128)
+    tune_num: Annotated[int, bounded("convert.tune_num")] = 5
+    histogram_bin_num: Annotated[int, bounded("convert.histogram_bin_num")] = 2048
     int8_outputs: bool = False
 
     # The search for mixed precision.
-    expected_cos: float | None = Field(default=None, gt=0, le=1)
+    expected_cos: Annotated[float | None, bounded("convert.expected_cos")] = None
     search: Literal["auto", "recam", "run_qtable"] = "auto"
-    min_layer_cos: float | None = Field(default=None, gt=0, le=1)
-    max_float_layers: int | None = Field(default=None, ge=0)
-    search_images: int = Field(default=10, ge=1)
+    min_layer_cos: Annotated[float | None, bounded("convert.min_layer_cos")] = None
+    max_float_layers: Annotated[int | None, bounded("convert.max_float_layers")] = None
+    search_images: Annotated[int, bounded("convert.search_images")] = 10
     fp_type: Literal["auto", "BF16"] = "auto"
     global_compare_layers: _Tensors = ()
     debug_cmd: str = Field(default="", pattern=r"^[A-Za-z0-9_=;.]*$")
@@ -143,8 +145,8 @@ class DiscoverSettings(Section):
     usb: _PlainHost = "192.168.42.1"
     access_point: _PlainHost = "192.168.16.1"
     interface: str | None = None
-    seconds: float = Field(default=3.0, gt=0, le=60)
-    connect_timeout: float = Field(default=1.0, gt=0, le=30)
+    seconds: Annotated[float, bounded("discover.seconds")] = 3.0
+    connect_timeout: Annotated[float, bounded("discover.connect_timeout")] = 1.0
 
 
 class GeneralSettings(Section):
@@ -154,7 +156,7 @@ class GeneralSettings(Section):
 
     cache_dir: Path | None = None
     toolchain: Literal["local", "docker"] = "local"
-    cache_limit_mb: int = Field(default=4000, ge=0)
+    cache_limit_mb: Annotated[int, bounded("general.cache_limit_mb")] = 4000
     secrets_in_file: bool = False
     log: Path | None = None
 
@@ -203,6 +205,8 @@ class Settings(BaseModel):
             changed[table] = _validated(type(section), table, given, "the command line")
             if table == "camera" and flags.get("host") is None:
                 changed[table] = changed[table].with_ssh(section.ssh)
+            if table == "camera":
+                changed[table].come_from(_unless_named(section.local, flags))
         return self.model_copy(update=changed)
 
 
@@ -257,8 +261,39 @@ def load_settings(
     for field in profiles.SECRETS:
         if secret := getattr(sections["camera"], field):
             keep_secret(secret)
+    if path and is_local(path, environment):
+        sections["camera"].come_from(_local_file(path, document["camera"], left))
     loaded = Settings(**sections, general=loose, file=path, profile=profile)
     return loaded.with_flags(camera=flags) if flags else loaded
+
+
+def _local_file(path: Path, table: Mapping[str, Any], environment: Mapping[str, str]) -> LocalFile:
+    """Say what the working folder's file decides; the environment comes before it."""
+    decides = {
+        field
+        for field in ("host", "known_hosts", *profiles.SECRETS)
+        if table.get(field) is not None and not _variable(CameraSettings, field, environment)
+    }
+    return LocalFile(
+        path=path,
+        digest=digest_of(table),
+        host="host" in decides,
+        known_hosts="known_hosts" in decides,
+        own=frozenset(decides & set(profiles.SECRETS)),
+    )
+
+
+def _unless_named(file: LocalFile | None, flags: Mapping[str, Any]) -> LocalFile | None:
+    """Take away what flags name: that is no longer the file's decision."""
+    if file is None:
+        return None
+    named = {field for field, value in flags.items() if value is not None}
+    return dataclasses.replace(
+        file,
+        host=file.host and "host" not in named,
+        known_hosts=file.known_hosts and "known_hosts" not in named,
+        own=file.own - named,
+    )
 
 
 def _sets_field(variable: str, fields: Mapping[str, Any]) -> bool:

@@ -88,10 +88,12 @@ class Keys(Generic[_KeyT]):
         try:
             keys = list(self._load(path))
         except (LockedKeyError, UnusableKeyError) as error:
-            held = list(self._held_by_agent(path))
-            yield from held
-            if not held:
+            held = self._held_by_agent(path)
+            key = next(held, None)
+            if key is None:
                 self._explain(path, error, required)
+            else:
+                yield key  # while `held` lives, so does the connection to the agent
             return
         yield from keys
 

@@ -47,7 +47,7 @@ async def locked(folder: Path, say: Callable[[str], None]) -> AsyncIterator[None
 
 @contextlib.contextmanager
 def building(target: Path) -> Iterator[Path]:
-    """A new folder beside ``target``, which becomes ``target`` when the block ends well.
+    """Yield a new folder beside ``target``, which becomes ``target`` when the block ends well.
 
     Whoever calls this holds the lock, so what another run left half built can go.
     """

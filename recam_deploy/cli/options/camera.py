@@ -12,6 +12,8 @@ import typer
 from typer.core import TyperCommand
 
 from ...errors import SettingsError
+from .effects import NODE_RED, refuse_useless
+from .numbers import number
 
 if TYPE_CHECKING:
     from ...settings import Settings
@@ -22,8 +24,7 @@ _PANEL = "Camera"
 Wait = Annotated[
     float,
     typer.Option(
-        min=0,
-        metavar="SECONDS",
+        **number("wait", "SECONDS"),
         help="How long to wait for another recam that holds the camera's lock.",
         rich_help_panel=_PANEL,
     ),
@@ -52,9 +53,7 @@ Profile = Annotated[
 Port = Annotated[
     int | None,
     typer.Option(
-        min=1,
-        max=65535,
-        metavar="PORT",
+        **number("camera.port", "PORT"),
         help="Its SSH port. (or RECAM_PORT; default: 22)",
         rich_help_panel=_PANEL,
     ),
@@ -100,6 +99,44 @@ NoderedToken = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+NodeRedRoot = Annotated[
+    str | None,
+    typer.Option(
+        "--node-red-root",
+        metavar="PATH",
+        help="The path before Node-RED's own, as its httpAdminRoot or a proxy sets it: /admin. "
+        "(or RECAM_NODE_RED_ROOT)",
+        rich_help_panel=_PANEL,
+    ),
+]
+NodeRedHttps = Annotated[
+    bool | None,
+    typer.Option(
+        "--node-red-https/--node-red-http",
+        help="Speak TLS with Node-RED, or plain HTTP. (or RECAM_NODE_RED_HTTPS; default: HTTP)",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+NodeRedCa = Annotated[
+    Path | None,
+    typer.Option(
+        "--node-red-ca",
+        metavar="FILE",
+        help="Certificates (PEM) that sign Node-RED's; implies TLS. (or RECAM_NODE_RED_CA)",
+        rich_help_panel=_PANEL,
+    ),
+]
+NodeRedFingerprint = Annotated[
+    str | None,
+    typer.Option(
+        "--node-red-fingerprint",
+        metavar="SHA256",
+        help="The SHA-256 of the one certificate to accept of Node-RED; implies TLS. "
+        "(or RECAM_NODE_RED_FINGERPRINT)",
+        rich_help_panel=_PANEL,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -119,7 +156,7 @@ class PlaceFlags:
         """Load the settings of that camera; these flags, those of `login`, and `more` override.
 
         Raises SettingsError for wrong settings, and when no camera is named although one is
-        `needed`.
+        `needed`; UsageError for a flag of `login` that has no effect.
         """
         from ...settings import CameraSettings, load_settings
         from ...workflows.connect import with_ssh_config
@@ -127,8 +164,11 @@ class PlaceFlags:
         flags = {name: v for name, v in vars(self).items() if name in CameraSettings.model_fields}
         flags |= more or {}
         if login:
-            flags["node_red_user"] = login.nodered_user
+            flags |= login.settings()
         settings = load_settings(camera=self.profile, flags=flags)
+        if login:
+            token = login.nodered_token or settings.camera.node_red_token is not None
+            refuse_useless(NODE_RED, {"token": token})
         if needed and not settings.camera.host:
             raise SettingsError(
                 "no camera is named",
@@ -150,10 +190,19 @@ class CameraFlags(PlaceFlags):
 
 @dataclass(frozen=True)
 class NodeRedFlags:
-    """How to log in to the camera's Node-RED, where it requires a login."""
+    """How to reach the camera's Node-RED, and how to log in where it requires a login."""
 
     nodered_user: NoderedUser = None
     nodered_token: NoderedToken = False
+    node_red_root: NodeRedRoot = None
+    node_red_https: NodeRedHttps = None
+    node_red_ca: NodeRedCa = None
+    node_red_fingerprint: NodeRedFingerprint = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of the camera that these flags override."""
+        flags = {name: v for name, v in vars(self).items() if name.startswith("node_red_")}
+        return {"node_red_user": self.nodered_user, **flags}
 
 
 class NodeRedCommand(TyperCommand):

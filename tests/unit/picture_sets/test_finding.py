@@ -53,9 +53,9 @@ def test_case_14_a_folder_of_heic_alone_names_the_package(
 ) -> None:
     """The package is hidden, as where it is not installed."""
     from recam_deploy.detection import heif, picture_faults, pictures
-    from recam_deploy.picture_sets import passed_over
+    from recam_deploy.picture_sets import found as found_pictures
 
-    for module in (heif, picture_faults, pictures, passed_over):
+    for module in (heif, picture_faults, pictures, found_pictures):
         monkeypatch.setattr(module, "heic_is_read", lambda: False)
     for number in range(50):
         (tmp_path / f"IMG_{number:04}.HEIC").write_bytes(HEIC)
@@ -110,7 +110,9 @@ def test_case_20_a_subfolder_that_may_not_be_read_is_counted(
     [
         ("x.zip", b"PK\x03\x04", "an archive", "Unpack"),
         ("x.tar.gz", b"\x1f\x8b", "an archive", "Unpack"),
-        ("x.bin", b"?", "is not a folder", "folder of pictures"),
+        ("x.mp4", b"\0\0\0\x20ftypisom", "a video", "ffmpeg"),
+        ("coco.json", b'{"images": []}', "JSON text", ""),
+        ("x.bin", bytes(range(200, 255)), "is not a folder", "folder of pictures"),
         ("empty/", b"", "holds no pictures", "Put JPEG"),
         ("none", None, "is not a folder", "folder of pictures"),
     ],
