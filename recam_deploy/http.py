@@ -36,8 +36,9 @@ logger = logging.getLogger(__name__)
 _CHUNK = 1 << 16
 JSON_LIMIT = 16 << 20
 _GRACE_SECONDS = 1.0
-# A connection that is kept may be closed by the server at the moment when the next request is sent:
-# a Node-RED that was busy for its five seconds of keep-alive does so.
+# Each request gets a connection of its own: one that is kept may be closed by the server at the
+# moment when the next request is sent. A Node-RED that was busy for its five seconds of keep-alive
+# does so, and so does a server that closes without announcing it.
 _EACH = {"Accept-Encoding": "identity", "Connection": "close"}
 _LOOK_SECONDS = 2.0  # to look at a server that does not answer as it should
 
@@ -251,6 +252,8 @@ class HttpService:
             raise ConnectionFailedError(
                 f"{self._where} has no usable address", "Check the spelling of the host."
             ) from error
+        finally:
+            self._session.close()  # only its connections: it can be used again
 
     def _check_reply(self, response: requests.Response) -> None:
         if 300 <= response.status_code < 400:
