@@ -74,7 +74,7 @@ def entry(alias: str, port: int, key: Path, more: str = "") -> str:
 
 def name_behind(camera: CameraSettings, accept: bool = False) -> str:
     with connect(camera, accept_host_key=accept) as connection:
-        return connection.run(RemoteCommand.script('basename "$HOME"')).stdout.strip()
+        return connection.run(RemoteCommand.shell('basename "$HOME"')).stdout.strip()
 
 
 @pytest.mark.parametrize(
