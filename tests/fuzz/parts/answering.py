@@ -34,8 +34,13 @@ def _answer(link: socket.socket, answer: bytes) -> None:
     with link, contextlib.suppress(OSError):
         link.settimeout(5)
         asked = b""
-        while b"\r\n\r\n" not in asked and (more := link.recv(65536)):
+        while not _whole(asked) and (more := link.recv(65536)):
             asked += more
         link.sendall(answer)
         link.shutdown(socket.SHUT_WR)
         link.recv(1)
+
+
+def _whole(asked: bytes) -> bool:
+    """Say whether a whole request is there, or a greeting of TLS, which has no end of that kind."""
+    return asked.startswith(b"\x16") or b"\r\n\r\n" in asked
