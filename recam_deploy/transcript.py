@@ -102,8 +102,13 @@ def chosen_file(environment: Mapping[str, str]) -> Path | None:
 def _header() -> str:
     return (
         f"recam {__version__}: {command_text(('recam', *sys.argv[1:]))} "
-        f"(Python {platform.python_version()}, {platform.platform()}, in {Path.cwd()})"
+        f"(Python {platform.python_version()}, {_machine()}, in {Path.cwd()})"
     )
+
+
+def _machine() -> str:
+    """Name the system. `platform.platform()` would start `uname` with the whole environment."""
+    return f"{platform.system()} {platform.release()} {platform.machine()}"
 
 
 def _keep_secrets_of(environment: Mapping[str, str]) -> None:
