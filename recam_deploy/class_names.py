@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -154,17 +155,13 @@ def _check(names: tuple[str, ...], count: int | None) -> None:
             raise ValueError(f"class {number} has an empty name")
         if any(unicodedata.category(letter) == "Cc" for letter in name):
             raise ValueError(f"the name of class {number} has control characters")
-    repeated = sorted({name for name in names if names.count(name) > 1}) if _repeats(names) else []
+    repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        raise ValueError(f"it names the class {repeated[0]!r} twice")
+        raise ValueError(f"it names the class {min(repeated)!r} twice")
     if count is not None and count != len(names):
         raise ValueError(
             f"its `nc` is {count}, and it has {len(names)} names: {shown_names(names)}"
         )
-
-
-def _repeats(names: tuple[str, ...]) -> bool:
-    return len(set(names)) < len(names)
 
 
 def _numbered(names: Mapping[Any, Any]) -> list[tuple[int, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,13 @@ def test_case_51_a_wrong_count_shows_the_first_names_of_both() -> None:
 def test_names_are_shown_on_one_short_line() -> None:
     assert shown_names(()) == "none"
     assert shown_names(("a\nb", "x" * 99)) == "a b, " + "x" * 40
+
+
+def test_a_long_list_with_a_name_twice_is_refused_at_once(tmp_path: Path) -> None:
+    """A list of a hundred thousand pictures given as class names: counting each took minutes."""
+    path = tmp_path / "train.txt"
+    path.write_text("\n".join([*(f"images/{n}.jpg" for n in range(100_000)), "images/7.jpg"]))
+    started = time.monotonic()
+    with pytest.raises(InputError, match="twice"):
+        read_labels(path)
+    assert time.monotonic() - started < 20
