@@ -18,18 +18,29 @@ from .data_yaml import SUFFIXES as YAML_SUFFIXES
 from .data_yaml import parse_yaml
 from .documents import parse_json
 from .errors import InputError
+from .file_kinds import ANNEX_POINTER, LFS_POINTER, WEB_PAGE, foreign_hint, recognise_foreign
 from .files import read_text
 from .name_lines import names_in_lines
 
 _WHAT = "class names"
 _MOST_YAML = 4 << 20  # characters; PyYAML reads about a megabyte a second
 _SHOWN = 3
+_OTHERS = (LFS_POINTER, ANNEX_POINTER, WEB_PAGE)
 _HINT = (
     "Write one name a line in UTF-8, in class order; or give a data.yaml, or a JSON list of names."
 )
 # Where a document keeps its names: data.yaml, our manifest, the camera's model.json, COCO, Hugging
 # Face's config.json, torchvision's class_to_idx.
-_KEYS = ("names", "labels", "classes", "categories", "id2label", "label2id", "class_to_idx")
+_KEYS = (
+    "names",
+    "class_names",
+    "labels",
+    "classes",
+    "categories",
+    "id2label",
+    "label2id",
+    "class_to_idx",
+)
 _NUMBER = re.compile("[0-9]{1,6}")
 _INVISIBLE = "\ufeff\u200b"
 
@@ -41,6 +52,9 @@ def read_labels(path: Path) -> tuple[str, ...]:
     says another number of classes itself, or looks like something else.
     """
     text = read_text(path, _WHAT).strip(_INVISIBLE)
+    kind = recognise_foreign(text.encode(errors="replace"))
+    if kind in _OTHERS:
+        raise InputError(f"{path} cannot be read as class names: it is {kind}", foreign_hint(kind))
     try:
         names, count = _names_in(path, text)
         _check(names, count)
@@ -94,7 +108,7 @@ def _names_in(path: Path, text: str) -> tuple[tuple[str, ...], int | None]:
         return _in_document(_yaml(text, path))
     if path.suffix.lower() == ".json" or _is_json(text):
         return _in_document(parse_json(text, unique=True))
-    if text.lstrip().startswith("["):
+    if text.lstrip().startswith(("[", "{")):
         return _in_document(_yaml(text, path))
     return names_in_lines(text), None
 
@@ -130,9 +144,13 @@ def _in_document(document: Any) -> tuple[tuple[str, ...], int | None]:
         return ordered_names(document[key]), _count(document.get("nc"))
     if "names" in document:
         raise ValueError("its `names` is neither a list nor a dictionary of class number to name")
-    if "nc" in document or "train" in document:
+    if "nc" in document or "train" in document or not all(map(_is_plain, document.values())):
         raise ValueError("it has no `names`")
     return ordered_names(document), None
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float)
 
 
 def _count(value: Any) -> int | None:
