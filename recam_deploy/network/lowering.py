@@ -105,13 +105,6 @@ def _write_defaults(graph: onnx.GraphProto) -> None:
         given = {attribute.name: attribute for attribute in node.attribute}
         if node.op_type in _SLOPES and "alpha" not in given:
             node.attribute.append(helper.make_attribute("alpha", _SLOPES[node.op_type]))
-        keeps = given.get("noop_with_empty_axes")
-        if node.op_type == "ReduceSum" and keeps is not None:
-            if keeps.i and not any(node.input[1:]):
-                node.op_type = "Identity"
-                del node.attribute[:], node.input[1:]
-            else:
-                node.attribute.remove(keeps)
         if node.op_type in ("MaxPool", "AveragePool") and "strides" not in given:
             ones = [1] * len(given["kernel_shape"].ints)
             node.attribute.append(helper.make_attribute("strides", ones))

@@ -53,7 +53,9 @@ def normalise(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]
         if operators := expandable(model):
             model = expand(model, operators)
             steps.append(f"{', '.join(operators)} expanded")
-    return model, tuple(steps)
+        if _without_idle_sums(model):
+            steps.append("sums over no axes left out")
+    return model, tuple(dict.fromkeys(steps))
 
 
 def _tidy(model: onnx.ModelProto) -> None:
@@ -90,6 +92,21 @@ def _make_dense(graph: onnx.GraphProto) -> None:
             dense[tuple(places.T)] = values
         graph.initializer.append(numpy_helper.from_array(dense, sparse.values.name))
     del graph.sparse_initializer[:]
+
+
+def _without_idle_sums(model: onnx.ModelProto) -> bool:
+    """Turn sums over no axes that keep their input into Identity, in place; say if there were any.
+
+    The compiler overlooks `noop_with_empty_axes`, and sums over all axes.
+    """
+    found = False
+    for node in model.graph.node:
+        keeps = any(a.name == "noop_with_empty_axes" and a.i for a in node.attribute)
+        if node.op_type == "ReduceSum" and keeps and not any(node.input[1:]):
+            node.op_type = "Identity"
+            del node.attribute[:], node.input[1:]
+            found = True
+    return found
 
 
 def _raised(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:

@@ -82,7 +82,7 @@ def _located(description: DataYaml, entry: str, part: str) -> Path:
                 return base / name
     looked = ", ".join(str(base.absolute()) for base in bases)
     raise InputError(
-        f"{description.file} names {entry} as `{part}`, which is not there",
+        f"{description.file} names {entry[:200]} as `{part}`, which is not there",
         f"It was looked for in {looked}. Correct the file, or name the folder of pictures itself.",
     )
 
