@@ -104,8 +104,10 @@ def _split_port(server: str, shown: str, *, is_url: bool) -> tuple[str, int | No
     """Split `host:port`. A bare IPv6 address has no port."""
     bracketed = re.fullmatch(r"\[([^\[\]]*)\](:(.*))?", server, re.DOTALL)
     if bracketed:
-        port = _port(bracketed[3] or "", shown)
-        return _ipv6(bracketed[1], shown, is_url=is_url), port
+        # Known-hosts files write any host so, and messages from there get copied.
+        inner, port = bracketed[1], _port(bracketed[3] or "", shown)
+        six = ":" in inner
+        return (_ipv6(inner, shown, is_url=is_url) if six else _name(inner, shown)), port
     if server.count(":") > 1:
         return _ipv6(server, shown, is_url=is_url), None
     name, _, port_text = server.partition(":")

@@ -71,7 +71,7 @@ class Camera:
             "port": port,
             **options,
         }
-        self.settings = with_ssh_config(load_settings(camera=name).with_flags(camera=flags))
+        self.settings = with_ssh_config(load_settings(camera=name, flags=flags))
         self.accept_host_key = accept_host_key
         self.interaction = interaction or NoInteraction()
         if not self.settings.camera.host:
@@ -108,8 +108,8 @@ def convert(
 ) -> ConversionResult:
     """Convert a model to a cvimodel, checked against the float model in the TPU simulator.
 
-    `calibration` is a folder of pictures; `options` are further settings of the `[convert]` table.
-    The artifact is `result.artifact`. Raises RecamError.
+    `calibration` is a folder of pictures, a data.yaml or a list; `options` are further settings of
+    the `[convert]` table. The artifact is `result.artifact`. Raises RecamError.
     """
     from .workflows.convert import run_conversion
 
@@ -129,7 +129,7 @@ def verify(
     layer_images: int = 0,
     interaction: Interaction | None = None,
 ) -> VerifyResult:
-    """Compare a cvimodel with its float model on a folder of pictures; write an HTML report.
+    """Compare a cvimodel with its float model on pictures (as for `convert`); write an HTML report.
 
     `layer_images` above 0 also measures each layer, on so many pictures. Raises RecamError.
     """
@@ -148,14 +148,20 @@ def verify(
 
 
 def deploy(
-    artifact: AnyPath | Artifact, camera: Camera, *, tries: bool = True, wait: float = WAIT_SECONDS
+    artifact: AnyPath | Artifact,
+    camera: Camera,
+    *,
+    tries: bool = True,
+    force: bool = False,
+    wait: float = WAIT_SECONDS,
 ) -> Deployment:
     """Make a model the active one on the camera; with `tries`, load and run it there once before.
 
-    Wait at most `wait` seconds for another recam that holds the camera's lock. Raises RecamError;
-    the active model then stays the one before.
+    A model that failed the check of its conversion is refused, unless with `force`. Wait at most
+    `wait` seconds for another recam that holds the camera's lock. Raises RecamError; the active
+    model then stays the one before.
     """
-    model = _artifact(artifact, camera.interaction)
+    model = _artifact(artifact, camera.interaction, force=force)
     with open_camera(
         camera.settings, camera.interaction, accept_host_key=camera.accept_host_key
     ) as context:
@@ -302,11 +308,13 @@ def _convert_settings(
     return (base or load_settings()).with_flags(convert=flags)
 
 
-def _artifact(given: AnyPath | Artifact, interaction: Interaction) -> Artifact:
+def _artifact(
+    given: AnyPath | Artifact, interaction: Interaction, *, force: bool = True
+) -> Artifact:
     """Return a deployable artifact: read from a path, or checked when it was read already."""
     if isinstance(given, Artifact):
-        return check_deployable(given, interaction)
-    return read_artifact(Path(given), interaction=interaction)
+        return check_deployable(given, interaction, force=force)
+    return read_artifact(Path(given), interaction=interaction, force=force)
 
 
 def _path(given: AnyPath | None) -> Path | None:

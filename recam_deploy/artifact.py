@@ -17,6 +17,7 @@ from .cvimodel import ModelFile, read_file
 from .cvimodel.classes import class_count
 from .documents import parse_json
 from .errors import InputError
+from .file_kinds import JSON, TEXT, refuse_foreign
 from .files import read_text, write_atomically
 
 MANIFEST_FORMAT = 1
@@ -67,6 +68,13 @@ class Artifact:
             raise InputError(f"{self.cvimodel} has changed since it was read", "Deploy it again.")
         object.__setattr__(self, "file", file)
         return file
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the check of the conversion found it too far from the float model."""
+        check = self.provenance.get("verification")
+        failed = isinstance(check, dict) and check.get("passed") is False
+        return failed or self.cvimodel.name.lower().endswith(".rejected.cvimodel")
 
     def label(self, class_id: int) -> str:
         """Return the name of a class; its number as text where no name is known."""
@@ -158,6 +166,7 @@ def _read_json(path: Path) -> Any:
     try:
         return parse_json(text)
     except ValueError as error:
+        refuse_foreign(path, "a manifest", JSON, TEXT)
         raise InputError(
             f"{path} is not a readable manifest: {error}", "Run `recam convert` again."
         ) from error
@@ -195,10 +204,13 @@ def _bare(path: Path) -> Artifact:
 
 def _from_manifest(path: Path) -> Artifact:
     document = _read_json(path)
+    _refuse_later(document, path)
     try:
         name = document["cvimodel"]
         if not isinstance(name, str) or not _is_file_name(name):
             raise ValueError("`cvimodel` must be the name of a file beside the manifest")
+        if type(document.get("format", MANIFEST_FORMAT)) is not int:
+            raise ValueError("`format` must be a whole number")
         known = _known_fields(document)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
@@ -219,6 +231,17 @@ def _from_manifest(path: Path) -> Artifact:
         input_size=(document["input"]["height"], document["input"]["width"]),
         **known,
     )
+
+
+def _refuse_later(document: Any, path: Path) -> None:
+    """Raise InputError for the format of a later version; unknown keys alone are tolerated."""
+    found = document.get("format", MANIFEST_FORMAT) if isinstance(document, dict) else None
+    if type(found) is int and found > MANIFEST_FORMAT:
+        raise InputError(
+            f"{path} is a manifest of format {found}, which a later version of recam wrote; this "
+            f"one reads format {MANIFEST_FORMAT}",
+            "Update recam: pip install -U recam-deploy.",
+        )
 
 
 def _is_file_name(name: str) -> bool:

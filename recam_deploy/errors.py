@@ -36,6 +36,18 @@ class SettingsError(RecamError):
     kind = "settings"
 
 
+class UsageError(RecamError):
+    """The command line has a mistake; the exit code is 2."""
+
+    kind = "usage"
+
+
+class UntrustedSettingsError(SettingsError):
+    """A recam.toml in the working folder names the camera, and the user has not allowed that."""
+
+    kind = "untrusted"
+
+
 class InputError(RecamError):
     """A file that the user named cannot be read, or is not valid."""
 
@@ -112,6 +124,12 @@ class AuthenticationError(CameraError):
     kind = "authentication"
 
 
+class CertificateError(CameraError):
+    """The certificate of a camera's server is not trusted, or not the pinned one."""
+
+    kind = "certificate"
+
+
 class HostKeyError(CameraError):
     """The camera's host key is unknown or has changed."""
 
@@ -154,6 +172,14 @@ class CameraApiError(CameraError):
     """The camera's HTTP API refused a request, or sent an unexpected reply."""
 
     kind = "camera_api"
+
+
+class RedirectError(CameraApiError):
+    """A server redirects to `location`, which is not followed: passwords stay with their host."""
+
+    def __init__(self, message: str, hint: str, location: str) -> None:
+        super().__init__(message, hint)
+        self.location = location
 
 
 class NodeRedError(CameraError):

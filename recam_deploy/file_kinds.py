@@ -85,18 +85,18 @@ _HINTS = {
 _PACKED = ("archive", "bzip2", "xz", "zstd")
 
 
-def recognise_foreign(source: bytes | Path, wanted: str = "") -> str | None:
+def recognise_foreign(source: bytes | Path, *wanted: str) -> str | None:
     """Name what the bytes, or the file's first bytes, are: "a web page", "empty", "a zip archive".
 
-    Return None for an unknown kind, for a file that cannot be read, and for `wanted`, the kind
-    that the caller expected.
+    Return None for an unknown kind, for a file that cannot be read, and for the `wanted` kinds,
+    which the caller expected.
     """
     try:
         start = source[:_START] if isinstance(source, bytes) else _start_of(source)
     except OSError:
         return None
     kind = _kind(start)
-    return None if kind == wanted else kind
+    return None if kind in wanted else kind
 
 
 def foreign_hint(kind: str) -> str:
@@ -108,11 +108,11 @@ def foreign_hint(kind: str) -> str:
     return _AGAIN
 
 
-def refuse_foreign(path: Path, wanted: str = "") -> None:
-    """Raise InputError where the file is known to be something else than `wanted`."""
-    kind = recognise_foreign(path, wanted)
+def refuse_foreign(path: Path, expected: str, *also: str) -> None:
+    """Raise InputError where the file is known to be neither `expected` nor of a kind in `also`."""
+    kind = recognise_foreign(path, expected, *also)
     if kind is not None:
-        raise InputError(f"{path} is {kind}", foreign_hint(kind))
+        raise InputError(f"{path} is not {expected}: it is {kind}", foreign_hint(kind))
 
 
 def _start_of(path: Path) -> bytes:

@@ -12,6 +12,7 @@ import re
 import shlex
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,10 +75,10 @@ def building(target: Path) -> Iterator[Path]:
     the block ends; the caller holds a lock.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-building-"))
+    folder = target.with_name(f".{target.name}-building-{uuid.uuid4().hex}")
+    folder.mkdir()  # its mode follows the umask and the setgid bit, for users who share it
     try:
         yield folder
-        folder.chmod(0o755)
         folder.rename(target)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

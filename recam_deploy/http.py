@@ -9,34 +9,50 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ssl import SSLCertVerificationError
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from .address import for_url
-from .errors import CameraApiError, ConnectionFailedError, InterruptedExchangeError
+from .deadline import Checks, within
+from .errors import (
+    CameraApiError,
+    CameraError,
+    ConnectionFailedError,
+    InterruptedExchangeError,
+    RedirectError,
+)
+from .folders import expanded
+from .tls import Server, Trust, https_hint
 
 logger = logging.getLogger(__name__)
-
-_T = TypeVar("_T")
 
 _CHUNK = 1 << 16
 JSON_LIMIT = 16 << 20
 _GRACE_SECONDS = 1.0
+# Each request gets a connection of its own: one that is kept may be closed by the server at the
+# moment when the next request is sent. A Node-RED that was busy for its five seconds of keep-alive
+# does so, and so does a server that closes without announcing it.
+_EACH = {"Accept-Encoding": "identity", "Connection": "close"}
+_LOOK_SECONDS = 2.0  # to look at a server that does not answer as it should
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A reply: its status, and a body no longer than the limit of the exchange."""
+    """A reply: its status, and a body no longer than the limit of the exchange.
+
+    `challenges` are its WWW-Authenticate headers: how to log in.
+    """
 
     status: int
     body: bytes
+    challenges: str = field(default="", compare=False)
 
     def json(self) -> Any:
         """Parse the body as JSON. Raises ValueError when it is none, or nested too deeply."""
@@ -59,21 +75,77 @@ class Part:
         return self.name, (self.filename, self.content)
 
 
+class _Adapter(HTTPAdapter):
+    """Connects to `host`, and trusts what `trust` says.
+
+    No URL carries the scope of an IPv6 address (`%usb0`) through requests.
+    """
+
+    def __init__(self, host: str, trust: Trust | None) -> None:
+        self._host = f"[{host}]" if ":" in host else host
+        self._trust = trust
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        if self._trust:
+            options["ssl_context"] = self._trust.context()
+            options["assert_fingerprint"] = self._trust.fingerprint
+        super().init_poolmanager(*args, **options)
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:
+        """Return what requests would, with this host."""
+        parts, tls = super().build_connection_pool_key_attributes(request, verify, cert)
+        return {**parts, "host": self._host}, tls
+
+
 class HttpService:
     """One of the camera's HTTP servers. `what` names it in messages: "Node-RED", "the web API".
 
-    `timeout` is the seconds that a whole exchange may take, unless the call overrides it. `hint`
-    is the next step that errors of the connection give.
+    `timeout` is the seconds that connecting, or a whole exchange, may take; a call can allow its
+    exchange more. `hint` is the next step that errors of the connection give. `root` is a path
+    before all others. With `trust` it speaks TLS; `settings` begins the names of the settings for
+    that, as "camera.node_red_". Raises SettingsError for an unusable certificate file.
     """
 
-    def __init__(self, host: str, port: int, what: str, *, timeout: float, hint: str) -> None:
-        self._base = f"http://{for_url(host)}:{port}"
-        self._where = f"{what} ({host} port {port})"
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        what: str,
+        *,
+        timeout: float,
+        hint: str,
+        root: str = "",
+        trust: Trust | None = None,
+        settings: str = "",
+    ) -> None:
+        self._host, self._port, self._trust = host, port, trust
+        scheme = "https" if trust else "http"
+        self._base = f"{scheme}://{for_url(host)}:{port}{root}"
+        self._where = f"{what} ({host} port {port}{root and f', below {root}'})"
         self._timeout = timeout
-        self._hint = hint
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.mount("http://", _HostAdapter(host))
+        self._hint, self._settings = hint, settings
+        self._session = self._new_session()
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False
+        adapter = _Adapter(self._host, self._trust)
+        session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        if self._trust:
+            if self._trust.fingerprint:
+                session.verify = False
+            elif self._trust.ca:
+                session.verify = str(expanded(self._trust.ca))
+        return session
+
+    @property
+    def base(self) -> str:
+        """The URL below which all its paths are."""
+        return self._base
 
     @property
     def where(self) -> str:
@@ -81,7 +153,7 @@ class HttpService:
         return self._where
 
     def close(self) -> None:
-        """Close idle connections."""
+        """Close what is open."""
         self._session.close()
 
     def exchange(
@@ -94,12 +166,17 @@ class HttpService:
         form: tuple[Part, ...] = (),
         limit: int = JSON_LIMIT,
         timeout: float | None = None,
+        wait: Callable[[float], bool] | None = None,
     ) -> Reply:
         """Send one request and read the whole reply, whatever its status.
 
+        `wait` is called with the seconds so far whenever the service's own time-out has passed
+        again without a reply; it returns whether to wait on.
+
         Raises ConnectionFailedError when nothing was sent, InterruptedExchangeError when the
-        connection ended or the time was up after that, and CameraApiError for a redirect, a
-        compressed reply, or one larger than `limit` bytes.
+        connection ended or the time was up after that, CertificateError for a server that is not
+        trusted, RedirectError for a redirect, and CameraApiError for a compressed reply or one
+        larger than `limit` bytes.
         """
         seconds = self._timeout if timeout is None else timeout
 
@@ -111,7 +188,12 @@ class HttpService:
         size = len(body or b"") + sum(len(part.content) for part in form)
         logger.debug("%s started, %d bytes out", what, size)
         try:
-            reply = _within(seconds + _GRACE_SECONDS, send, self._too_slow(seconds))
+            reply = within(
+                seconds + _GRACE_SECONDS,
+                send,
+                lambda waited: self._too_slow(min(waited, seconds)),
+                wait and Checks(self._timeout, wait),
+            )
         except Exception as error:
             logger.info("%s failed after %.3f s: %s", what, time.monotonic() - began, error)
             raise
@@ -141,15 +223,22 @@ class HttpService:
             with self._session.request(
                 method,
                 self._base + path,
-                headers={"Accept-Encoding": "identity", **headers},
+                headers={**_EACH, **headers},
                 data=body,
                 files=[part.as_requests() for part in form] or None,
-                timeout=seconds,
+                timeout=(min(self._timeout, seconds), seconds),
                 allow_redirects=False,
                 stream=True,
             ) as response:
                 self._check_reply(response)
-                return Reply(response.status_code, self._read(response, limit, until, seconds))
+                challenges = response.headers.get("WWW-Authenticate", "")
+                body = self._read(response, limit, until, seconds)
+                # nginx, Apache and others answer so on their port for TLS.
+                if response.status_code == 400 and b"HTTPS" in body.upper() and self._is_tls():
+                    raise self._spoken_plainly()
+                return Reply(response.status_code, body, challenges)
+        except requests.exceptions.SSLError as error:
+            raise self._untrusted(error) from error
         except requests.ConnectionError as error:
             raise self._lost(error) from error
         except (requests.RequestException, HTTPError, OSError) as error:
@@ -157,18 +246,24 @@ class HttpService:
                 raise ConnectionFailedError(
                     f"{self._where} has no usable address", "Check the spelling of the host."
                 ) from error
-            raise self._interrupted(_reason(error)) from error
+            late = isinstance(error, requests.Timeout)
+            raise self._interrupted(_reason(error), silent=late) from error
         except ValueError as error:
             raise ConnectionFailedError(
                 f"{self._where} has no usable address", "Check the spelling of the host."
             ) from error
+        finally:
+            self._session.close()  # only its connections: it can be used again
 
     def _check_reply(self, response: requests.Response) -> None:
         if 300 <= response.status_code < 400:
-            raise CameraApiError(
-                f"{self._where} redirects to another address (status {response.status_code}), "
-                "which recam does not follow",
+            location = response.headers.get("Location", "")
+            raise RedirectError(
+                f"{self._where} redirects to another address (status {response.status_code}"
+                f"{location and f', {_without_secrets(location)[:200]}'}), which recam does not "
+                "follow",
                 "Check the host and the port: is this the camera itself?",
+                location,
             )
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise CameraApiError(
@@ -198,37 +293,74 @@ class HttpService:
             return ConnectionFailedError(
                 f"{self._where} cannot be reached: {_reason(cause)}", self._hint
             )
-        return self._interrupted(_reason(cause))
+        return self._interrupted(_reason(cause), silent=isinstance(cause, TimeoutError))
 
-    def _interrupted(self, reason: str) -> InterruptedExchangeError:
+    def _interrupted(self, reason: str, *, silent: bool = False) -> ConnectionFailedError:
+        """Return the error for a connection that ended; look whether the port speaks TLS."""
+        if not silent and self._is_tls():
+            return self._spoken_plainly()
         return InterruptedExchangeError(
             f"the connection to {self._where} was lost ({reason})", self._hint
         )
 
-    def _too_slow(self, seconds: float) -> InterruptedExchangeError:
-        return InterruptedExchangeError(
-            f"{self._where} did not answer within {seconds:g} s", self._hint
+    def _is_tls(self) -> bool:
+        """Return whether the port speaks TLS, and was spoken to in plain HTTP."""
+        look = min(self._timeout, _LOOK_SECONDS)
+        return not self._trust and bool(Server(self._host, self._port, look).fingerprint())
+
+    def _spoken_plainly(self) -> ConnectionFailedError:
+        return ConnectionFailedError(
+            f"{self._where} speaks TLS (https) on this port, and was spoken to in plain HTTP",
+            https_hint(self._settings),
         )
 
+    def _untrusted(self, error: requests.exceptions.SSLError) -> CameraError:
+        """Return the error for a TLS connection that did not come about."""
+        look = min(self._timeout, _LOOK_SECONDS)
+        cause = next((e for e in _causes(error) if isinstance(e, SSLCertVerificationError)), None)
+        server = Server(self._host, self._port, look, self._where, self._settings)
+        found = server.refusal(self._trust or Trust(), cause, _reason(error))
+        return found or InterruptedExchangeError(
+            f"no TLS connection to {self._where} can be made ({_reason(error)})", self._hint
+        )
 
-class _HostAdapter(HTTPAdapter):
-    """Connects to `host`, whose IPv6 scope (`%usb0`) no URL carries through requests."""
+    def answers(self, path: str) -> bool:
+        """Return whether the server answers anything at all, on a connection of its own."""
+        look = min(self._timeout, _LOOK_SECONDS)
+        try:
+            with (
+                self._new_session() as session,
+                session.get(self._base + path, timeout=look, allow_redirects=False, stream=True),
+            ):
+                return True
+        except (requests.RequestException, HTTPError, OSError, ValueError):
+            return False
 
-    def __init__(self, host: str) -> None:
-        super().__init__()
-        self._host = f"[{host}]" if ":" in host else host
+    def _too_slow(self, seconds: float) -> InterruptedExchangeError:
+        hint = self._hint
+        if self._settings:
+            hint += f" A slow one gets more time with the setting {self._settings}timeout."
+        return InterruptedExchangeError(f"{self._where} did not answer within {seconds:g} s", hint)
 
-    def build_connection_pool_key_attributes(
-        self, request: Any, verify: Any, cert: Any = None
-    ) -> Any:
-        """Return what requests would, with this host."""
-        parts, tls = super().build_connection_pool_key_attributes(request, verify, cert)
-        return {**parts, "host": self._host}, tls
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and all that it stands for, those that urllib3 wraps too."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, BaseException) and id(found) not in seen:
+            seen.add(id(found))
+            yield found
+            waiting += [found.__cause__, found.__context__, getattr(found, "reason", None)]
+            waiting += found.args
 
 
 def _without_secrets(url: str) -> str:
     """Return a URL without its user and without its query: either may hold a secret."""
     head, mark, _ = url.partition("?")
+    if "://" not in head:
+        return f"{head}{mark and '?…'}"
     scheme, _, rest = head.partition("://")
     place, slash, path = rest.partition("/")
     return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}{mark and '?…'}"
@@ -247,28 +379,3 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     return " ".join(str(cause).split())[:200] or type(cause).__name__
-
-
-def _within(seconds: float, act: Callable[[], _T], late: Exception) -> _T:
-    """Return or raise what `act` does; raise `late` when it takes longer than `seconds`.
-
-    A socket's own timeout starts again with each byte: a peer that sends one now and then would
-    block for ever.
-    """
-    result: list[_T] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            result.append(act())
-        except BaseException as error:  # re-raised by the caller below
-            failure.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if failure:
-        raise failure[0]
-    if not result:
-        raise late
-    return result[0]

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from .errors import ToolchainError
 from .files import building
+from .locks import Lock
 from .progress import Progress
 
 
@@ -56,11 +55,9 @@ class Installed:
         Raises ToolchainError when `place` cannot be created.
         """
         lock = self._lock()
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
+        if not lock.try_acquire():
             with progress.step(f"Waiting for another recam to install {self.what}") as step:
-                step.update(note=f"lock {lock.lock_file}")
+                step.update(note=f"lock {lock.path}")
                 lock.acquire()
         try:
             yield
@@ -75,12 +72,10 @@ class Installed:
         if not self.place.is_dir():
             return 0
         lock = self._lock()
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
+        if not lock.try_acquire():
             raise ToolchainError(
                 f"another recam is installing {self.what}", "Wait until it ends, then try again."
-            ) from error
+            )
         try:
             freed = 0
             for entry in sorted(self.place.iterdir()):
@@ -91,7 +86,7 @@ class Installed:
         finally:
             lock.release()
 
-    def _lock(self) -> FileLock:
+    def _lock(self) -> Lock:
         try:
             self.place.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -99,7 +94,7 @@ class Installed:
                 f"{self.place} cannot be created: {error.strerror}",
                 "Set RECAM_CACHE_DIR to a folder that you may write to.",
             ) from error
-        return FileLock(self.place / ".lock")
+        return Lock(self.place / ".lock")
 
 
 def _clear(folder: Path) -> None:

@@ -94,13 +94,9 @@ def run(
             process.wait()
             for thread in threads:
                 thread.join(timeout=5)
-            logger.info(
-                "%s: %s, %.3f s, %d bytes out",
-                command_text(words),
-                ended,
-                time.monotonic() - began,
-                reader.size,
-            )
+            if logger.isEnabledFor(logging.INFO):
+                spent, size = time.monotonic() - began, reader.size
+                logger.info("%s: %s, %.3f s, %d bytes out", command_text(words), ended, spent, size)
             if log:
                 logger.debug("its output is in %s", log)
             elif process.returncode:
@@ -111,7 +107,8 @@ def run(
 def _start(
     words: tuple[str, ...], cwd: Path | None, env: Mapping[str, str] | None
 ) -> subprocess.Popen[bytes]:
-    logger.debug("%s started in %s", command_text(words), cwd or "this folder")
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.debug("%s started in %s", command_text(words), cwd or "this folder")
     try:
         return subprocess.Popen(
             words,

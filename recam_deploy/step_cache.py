@@ -7,6 +7,7 @@ damaged file is found when the step is looked up.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -18,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from .artifact import sha256_of
 from .documents import parse_json
 from .errors import CacheBusyError
 from .files import building
+from .locks import Lock
 from .progress import Progress, SilentProgress
+from .system_errors import is_refused
 
 _RECORD = "step.json"
 
@@ -92,15 +93,14 @@ class StepCache:
                 cached = _is_whole(folder)
                 if not cached:
                     self._build(folder, build)
-        (folder / _RECORD).touch()
+        with contextlib.suppress(OSError):  # another user's, or read-only
+            (folder / _RECORD).touch()
         return StepResult(name, folder, time.monotonic() - started, cached)
 
     @contextmanager
     def _locked(self, name: str, key: str) -> Iterator[None]:
-        lock = FileLock(self._root / f"{key}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
+        lock = Lock(self._root / f"{key}.lock")
+        if not lock.try_acquire():
             with self._progress.step(f"Waiting for another recam to finish the step {name}"):
                 lock.acquire()
         try:
@@ -115,22 +115,36 @@ class StepCache:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep `clean` from removing any step while the block runs."""
-        self._root.mkdir(parents=True, exist_ok=True)
-        run = FileLock(self._runs / f"{uuid.uuid4().hex}.lock")
-        with self._gate:
-            self._runs.mkdir(parents=True, exist_ok=True)
-            run.acquire()
+        """Keep `clean` from removing any step while the block runs.
+
+        Where the cache can only be read, as another user's, its finished steps are used unmarked.
+        Raises NoLocksError.
+        """
+        run = self._mark_run()
         try:
             yield
         finally:
-            run.release()
-            Path(run.lock_file).unlink(missing_ok=True)
+            if run:
+                run.release()
+                run.path.unlink(missing_ok=True)
+
+    def _mark_run(self) -> Lock | None:
+        run = Lock(self._runs / f"{uuid.uuid4().hex}.lock")
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            with self._gate:
+                self._runs.mkdir(parents=True, exist_ok=True)
+                run.acquire()
+        except OSError as error:
+            if not is_refused(error) or not self._root.is_dir():
+                raise
+            return None
+        return run
 
     @property
-    def _gate(self) -> FileLock:
+    def _gate(self) -> Lock:
         """Lock the start of a run, and the removal of steps, against each other."""
-        return FileLock(self._root.with_name(f"{self._root.name}.lock"))
+        return Lock(self._root.with_name(f"{self._root.name}.lock"))
 
     @property
     def _runs(self) -> Path:
@@ -176,14 +190,14 @@ class StepCache:
 
     def _refuse_while_in_use(self) -> None:
         for path in self._runs.glob("*.lock"):
-            try:
-                with FileLock(path, timeout=0):
-                    path.unlink(missing_ok=True)
-            except Timeout:
+            lock = Lock(path)
+            if not lock.try_acquire():
                 raise CacheBusyError(
                     "the cache is in use: a conversion is running",
                     "Try again when it has ended.",
-                ) from None
+                )
+            path.unlink(missing_ok=True)
+            lock.release()
 
     @staticmethod
     def _build(folder: Path, build: Callable[[Path], None]) -> None:
@@ -204,6 +218,8 @@ def _is_whole(folder: Path) -> bool:
         record = parse_json((folder / _RECORD).read_bytes())
         files = record["files"].items()
         return all(sha256_of(folder / name) == digest for name, digest in files)
+    except PermissionError:
+        raise  # another user's, which cannot be built again either
     # A record of another form, such as null or a list, is a damaged one.
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False

@@ -93,9 +93,10 @@ class Terminal:
 
     def bug(self, message: str, *logs: str) -> None:
         """Print an unexpected failure, and the names of the logs that hold its traceback."""
+        attached = f"attach {' and '.join(logs)} to" if logs else "run it again with --log FILE for"
         hint = (
-            f"This is a bug in recam. Please attach {' and '.join(logs)} to a bug report in the "
-            "project's issue tracker."
+            f"This is a bug in recam. Please {attached} a bug report in the project's issue "
+            "tracker."
         )
         logger.error("bug: %s", message)
         if self.as_json:

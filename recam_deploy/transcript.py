@@ -18,6 +18,7 @@ from pathlib import Path
 
 from . import __version__
 from .errors import RecamError, SettingsError
+from .folders import expanded
 from .redaction import command_text, keep_secret, redact
 
 VARIABLE = "RECAM_LOG"
@@ -28,8 +29,9 @@ logger = logging.getLogger(__name__)
 _open: list[Path | None] = []
 
 
-@contextlib.contextmanager
-def transcript(file: Path | None, *, verbose: bool = False) -> Iterator[None]:
+def transcript(
+    file: Path | None, *, verbose: bool = False
+) -> contextlib.AbstractContextManager[None]:
     """Write a transcript while the block runs: to `file`, and with `verbose` to stderr.
 
     Without `file`, `chosen_file` names it. A command that runs another one shares one transcript.
@@ -37,15 +39,17 @@ def transcript(file: Path | None, *, verbose: bool = False) -> Iterator[None]:
     Raises SettingsError when the file cannot be opened.
     """
     if _open:
-        yield
-        return
+        return contextlib.nullcontext()
     path = file or chosen_file(os.environ)
     handlers: list[logging.Handler] = [_file_handler(path)] if path else []
     if verbose:
         handlers.append(_terminal_handler())
-    if not handlers:
-        yield
-        return
+    return _written(path, handlers) if handlers else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _written(path: Path | None, handlers: list[logging.Handler]) -> Iterator[None]:
+    """Add the handlers while the block runs; log its beginning and its end."""
     _keep_secrets_of(os.environ)
     level = _PACKAGE.level
     _PACKAGE.setLevel(logging.DEBUG if path else logging.INFO)
@@ -98,8 +102,13 @@ def chosen_file(environment: Mapping[str, str]) -> Path | None:
 def _header() -> str:
     return (
         f"recam {__version__}: {command_text(('recam', *sys.argv[1:]))} "
-        f"(Python {platform.python_version()}, {platform.platform()}, in {Path.cwd()})"
+        f"(Python {platform.python_version()}, {_machine()}, in {Path.cwd()})"
     )
+
+
+def _machine() -> str:
+    """Name the system. `platform.platform()` would start `uname` with the whole environment."""
+    return f"{platform.system()} {platform.release()} {platform.machine()}"
 
 
 def _keep_secrets_of(environment: Mapping[str, str]) -> None:
@@ -151,7 +160,7 @@ class _Formatter(logging.Formatter):
 
 
 def _file_handler(path: Path) -> logging.Handler:
-    path = path.expanduser().absolute()
+    path = expanded(path).absolute()
     try:
         handler = _FileHandler(path)
     except (OSError, ValueError) as error:

@@ -8,9 +8,8 @@ This file needs the standard library of Python 3.9 alone, so it runs on the came
     python3 tpu_run.py MODEL {--info | --input A.bin --input B.bin --output-dir OUT}
 
 An input file holds the raw bytes of one input tensor, in the model's own type and layout (for a
-camera model: RGB, uint8, [1, H, W, 3]), with or without the padding of ``aligned`` rows;
-a model with k inputs takes k files an image. All images run on one load of the model; output t of
-image i: ``OUT/<i>/<t>.bin``.
+camera model: RGB, uint8, [1, H, W, 3]), with or without the padding of ``aligned`` rows; a model
+with k inputs takes k files an image. Output t of image i is ``OUT/<i>/<t>.bin``.
 
 Standard output carries exactly one JSON document, standard error the library's own log. A failure's
 last line there is ``tpu_run: ...``, the exit code 1. A damaged model can make the library abort.
@@ -91,20 +90,20 @@ class Tensor(ctypes.Structure):
 
 
 class RunError(Exception):
-    """What the user sees after ``tpu_run:``."""
+    """A failure; its text is what the user sees after ``tpu_run:``."""
 
 
 def code_name(code: int) -> str:
-    """A CVI_RC as text: ``CVI_RC_NOMEM (0xc077800c)``."""
+    """Name a CVI_RC: ``CVI_RC_NOMEM (0xc077800c)``."""
     name = RETURN_CODES.get(code) or RETURN_CODES.get(code & 0xFFFFFFFF) or "unknown code"
     return f"{name} (0x{code & 0xFFFFFFFF:08x})"
 
 
 def check_header(model: Path, *, whole: bool = True) -> None:
-    """Refuse what is no whole cvimodel: the library aborts on a truncated file and runs
-    a damaged one without a word. Header: magic, u32 body size, version major and minor,
-    md5 of everything after the header, chip name, padding. Unless ``whole``, only the
-    magic is looked at. Raises RunError."""
+    """Refuse what is no whole cvimodel; unless ``whole``, look at the magic only. Raises RunError.
+
+    Header: magic, u32 body size, u8 major, minor, md5 of all after it, chip name, padding.
+    """
     digest = hashlib.md5(usedforsecurity=False)
     try:
         with model.open("rb") as stream:
@@ -151,7 +150,7 @@ def load_library(name: str) -> ctypes.CDLL:
 
 
 def loaded_path(name: str) -> str:
-    """Where the loader found the library, from the process's own memory map."""
+    """Return where the loader found the library, from the process's own memory map."""
     try:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
@@ -161,8 +160,10 @@ def loaded_path(name: str) -> str:
 
 
 class Model:
-    """A cvimodel registered with the runtime, which owns its tensors' memory. With
-    `every_tensor` the outputs are all tensors, by name, whose memory nothing uses again."""
+    """A cvimodel registered with the runtime, which owns its tensors' memory.
+
+    With `every_tensor` the outputs are all tensors, by name; nothing uses their memory again.
+    """
 
     def __init__(self, library: ctypes.CDLL, path: Path, every_tensor: bool = False) -> None:
         self.library = library
@@ -184,7 +185,7 @@ class Model:
             self._check_layout(tensor)
 
     def _check_layout(self, tensor: Tensor) -> None:
-        """The structure as read here must say what the library's own functions say."""
+        """Compare the structure as read here with what the library's own functions say."""
         ref, library = ctypes.byref(tensor), self.library
         same = (
             tensor.count == library.CVI_NN_TensorCount(ref)
@@ -228,7 +229,7 @@ class Model:
         ctypes.memmove(self.pointer(tensor), data, len(data))
 
     def forward(self) -> float:
-        """One inference. Returns milliseconds."""
+        """Run one inference. Returns milliseconds."""
         start = time.perf_counter()
         code = self.library.CVI_NN_Forward(self.handle, *self.tensors)
         elapsed = (time.perf_counter() - start) * 1000.0
@@ -269,8 +270,7 @@ def tensor_name(tensor: Tensor) -> str:
 
 
 def describe(tensor: Tensor) -> Document:
-    """A tensor as JSON. ``qscale`` is the factor the runtime reports: float value =
-    (integer - zero_point) * qscale for an integer output."""
+    """Describe a tensor: its integers are (value - zero_point) * ``qscale`` in floats."""
     return {
         "name": tensor_name(tensor),
         "shape": list(tensor.shape.dim[: tensor.shape.dim_size]),
@@ -310,7 +310,7 @@ def run(model: Model, files: Sequence[Path], options: argparse.Namespace) -> lis
 
 
 def read_list(source: str) -> list[Path]:
-    """Input paths, one a line; ``-`` reads standard input."""
+    """Read input paths, one a line; ``-`` reads standard input."""
     try:
         text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
     except OSError as error:

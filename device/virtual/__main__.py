@@ -131,7 +131,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
 
 
 def _loopback(text: str) -> str:
-    """An IPv4 address of the loopback. Raises ValueError for any other text."""
+    """Parse an IPv4 address of the loopback. Raises ValueError for any other text."""
     address = ipaddress.IPv4Address(text)
     if not address.is_loopback:
         raise ValueError(text)

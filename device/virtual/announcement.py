@@ -1,4 +1,4 @@
-"""Announcing the camera by mDNS, on the loopback and nowhere else.
+"""Announce the camera by mDNS, on the loopback and nowhere else.
 
 As the camera's avahi does: sscma-example-sg200x,
 solutions/supervisor/rootfs/etc/avahi/services/sscma.service.
@@ -18,8 +18,10 @@ TYPES = {"http": "_http._tcp", "mqtt": "_sscma._tcp"}
 
 
 class Announcement:
-    """The camera's services under one name, at ``host``; ``ports`` by the keys of TYPES, 0 for
-    none."""
+    """The camera's services under one name, at ``host``.
+
+    ``ports`` are by the keys of TYPES, 0 for none.
+    """
 
     def __init__(self, name: str, host: str, ports: Mapping[str, int]) -> None:
         self._infos = [
@@ -36,7 +38,7 @@ class Announcement:
         self._network: AsyncZeroconf | None = None
 
     async def start(self) -> None:
-        """Raises SetupError when it cannot be announced."""
+        """Start to announce. Raises SetupError when that cannot be done."""
         try:
             self._network = AsyncZeroconf(interfaces=[HOST], ip_version=IPVersion.V4Only)
             for info in self._infos:

@@ -43,18 +43,18 @@ class Broker(Protocol):
     """An MQTT broker that can be started once and stopped once."""
 
     async def start(self, host: str, port: int) -> None:
-        """Returns when it answers. Raises SetupError."""
+        """Start, and return when it answers. Raises SetupError."""
 
     async def stop(self) -> None: ...
 
 
 def mosquitto_program() -> str | None:
-    """Where mosquitto is; Debian keeps it out of an ordinary user's PATH."""
+    """Find mosquitto; Debian keeps it out of an ordinary user's PATH."""
     return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/sbin")
 
 
 def choose(layout: Layout, kind: str) -> Broker:
-    """The broker asked for: ``mosquitto``, ``embedded``, or ``auto``. Raises SetupError."""
+    """Return the broker asked for: ``mosquitto``, ``embedded``, or ``auto``. Raises SetupError."""
     program = None if kind == "embedded" else mosquitto_program()
     if program is not None:
         return Mosquitto(layout, program)

@@ -1,4 +1,4 @@
-"""Commands and shells of SSH sessions, as processes of the host.
+"""Run commands and shells of SSH sessions, as processes of the host.
 
 A command runs under ``/bin/sh -c`` in the camera's home with a small environment, no
 login profile and no ``LD_LIBRARY_PATH``; a login shell has the profile's one. Each is
@@ -44,12 +44,12 @@ Session = asyncssh.SSHServerProcess[bytes]
 
 
 def redact(command: str, password: str) -> str:
-    """The command without the password where it stands as a word of its own."""
+    """Return the command without the password where it stands as a word of its own."""
     return re.sub(rf"(?<![\w/.-]){re.escape(password)}(?![\w/.-])", "***", command)
 
 
 def environment(layout: Layout, session: Session) -> dict[str, str]:
-    """What sshd gives a command on the camera."""
+    """Return the environment that sshd gives a command on the camera."""
     peer = session.get_extra_info("peername") or ("", 0)
     local = session.get_extra_info("sockname") or ("", 0)
     values = {
@@ -66,12 +66,12 @@ def environment(layout: Layout, session: Session) -> dict[str, str]:
 
 
 def _take_terminal() -> None:
-    """In the child: standard input becomes the controlling terminal."""
+    """Make standard input the controlling terminal; called in the child."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def signal_session(leader: int, number: int) -> bool:
-    """Signal every process of a session. False when none is left."""
+    """Signal every process of a session. Return False when none is left."""
     members = of_session(leader)
     for pid in members:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -100,7 +100,7 @@ class Commands:
     leaders: set[int] = field(default_factory=set)
 
     async def handle(self, session: Session) -> None:
-        """One session, from its request to its exit status."""
+        """Serve one session, from its request to its exit status."""
         command = session.command
         text = "(shell)" if command is None else command
         password = self.layout.password.read_text(encoding="utf-8").rstrip("\n")
@@ -142,8 +142,10 @@ class Commands:
     async def _finish(
         self, session: Session, process: asyncio.subprocess.Process, work: list[asyncio.Task[None]]
     ) -> int:
-        """Wait for the end of the process and its output, or of the channel; then end
-        the session. Returns the exit code, negative for a signal."""
+        """Wait for the end of the process and its output, or of the channel; then end the session.
+
+        Returns the exit code, negative for a signal.
+        """
         done = asyncio.ensure_future(_all_done(process, work))
         closed = asyncio.ensure_future(session.wait_closed())
         try:
@@ -193,7 +195,7 @@ class Commands:
 
 
 def _signal_name(number: int) -> str | None:
-    """The name SSH knows a signal by, without SIG."""
+    """Return the name SSH knows a signal by, without SIG."""
     try:
         return signal.Signals(number).name.removeprefix("SIG")
     except ValueError:
@@ -212,7 +214,7 @@ async def _all_done(process: asyncio.subprocess.Process, work: list[asyncio.Task
 
 
 async def _copy(source: asyncio.StreamReader | None, target: asyncssh.SSHWriter[bytes]) -> None:
-    """Everything from the process to the channel, or until either is gone."""
+    """Copy everything from the process to the channel, or until either is gone."""
     if source is None:
         return
     with contextlib.suppress(*GONE):
@@ -222,7 +224,7 @@ async def _copy(source: asyncio.StreamReader | None, target: asyncssh.SSHWriter[
 
 
 async def _input(session: Session, leader: int, master: int | None = None) -> AsyncIterator[bytes]:
-    """The channel's data; signals and new window sizes are carried out on the way."""
+    """Yield the channel's data; carry out signals and new window sizes on the way."""
     while True:
         try:
             data = await session.stdin.read(CHUNK)
@@ -243,7 +245,7 @@ async def _input(session: Session, leader: int, master: int | None = None) -> As
 
 
 async def _feed(session: Session, process: asyncio.subprocess.Process) -> None:
-    """Everything from the channel to the process; the end of one ends the other."""
+    """Pass everything from the channel to the process; the end of one ends the other."""
     target = process.stdin
     if target is None:
         return

@@ -1,4 +1,4 @@
-"""SFTP and scp within the camera's root.
+"""Serve SFTP and scp within the camera's root.
 
 Clients name real absolute paths, as the settings do. Whatever lies, after following
 links, outside the root is refused both ways, so that a mistake in a client cannot
@@ -28,7 +28,7 @@ class CameraFiles(asyncssh.SFTPServer):
         self._layout = layout
 
     def exit(self) -> None:
-        """The end of a session; OpenSSH's clients want an exit status of SFTP, too."""
+        """End a session; OpenSSH's clients want an exit status of SFTP, too."""
         if self.channel.get_subsystem() == "sftp":
             self.channel.exit(0)
 
@@ -37,14 +37,16 @@ class CameraFiles(asyncssh.SFTPServer):
             raise asyncssh.SFTPPermissionDenied("Permission denied: outside the virtual camera")
 
     def map_path(self, path: bytes) -> bytes:
-        """For operations that follow links: the target must be inside."""
+        """Map a path for operations that follow links: the target must be inside."""
         full = self._layout.home / os.fsdecode(path)
         self._check(_real(full))
         return os.fsencode(full)
 
     def _entry(self, path: bytes) -> Path:
-        """For operations on a name itself: its folder must be inside, and no link of
-        the name is followed."""
+        """Map a path for operations on a name itself.
+
+        Its folder must be inside, and no link of the name is followed.
+        """
         full = self._layout.home / os.fsdecode(path)
         if full.name in ("", ".."):
             return Path(os.fsdecode(self.map_path(path)))
@@ -88,7 +90,7 @@ class CameraFiles(asyncssh.SFTPServer):
 
 
 def _real(path: Path) -> Path:
-    """The path with every link followed; SFTPFailure when links run in a circle."""
+    """Follow every link of a path. Raises SFTPFailure when links run in a circle."""
     try:
         return path.resolve()
     except (OSError, RuntimeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Where everything is in the virtual camera's folder ``D``, and making it.
+"""Name everything in the virtual camera's folder ``D``, and make it.
 
 ``D/root`` is what clients see of the camera's file system; beside it lie the server's
 own files. Paths inside ``D/root`` are real paths of the host.
@@ -94,7 +94,7 @@ class Layout:
 
     @property
     def first_login(self) -> Path:
-        """It is there until somebody logs in to the web page for the first time."""
+        """Name the file that is there until somebody logs in to the web page for the first time."""
         return self.root / "etc" / ".first_login"
 
     @property
@@ -107,7 +107,7 @@ class Layout:
 
     @property
     def flow_backups(self) -> Path:
-        """Where clients keep the flows that they replace: it ends with this camera."""
+        """Name the folder where clients keep the flows they replace; it ends with this camera."""
         return self.base / "flow-backups"
 
     @property
@@ -128,7 +128,7 @@ class Layout:
 
     @property
     def release(self) -> Path:
-        """Holds the name of the firmware that is played, for ``sscma-model``."""
+        """Name the file with the firmware that is played, for ``sscma-model``."""
         return self.base / "release"
 
     @property
@@ -161,7 +161,7 @@ class Layout:
 
     @property
     def loader(self) -> Path:
-        """Plays a RISC-V program: ``loader PROGRAM ARGUMENT...``."""
+        """Name the program that plays a RISC-V program: ``loader PROGRAM ARGUMENT...``."""
         return self.base / "bin" / "riscv-run"
 
     @property
@@ -192,7 +192,7 @@ def write_script(path: Path, text: str) -> None:
 
 
 def create(layout: Layout, release: Release) -> None:
-    """The folder (0700) and the camera's tree. Safe to repeat: models stay."""
+    """Create the folder (0700) and the camera's tree. Safe to repeat: models stay."""
     layout.base.mkdir(mode=0o700, parents=True, exist_ok=True)
     layout.base.chmod(0o700)
     folders = ("etc", "root", "tmp", "usr/bin", "userdata/Models", *LIBRARY_FOLDERS)
@@ -217,7 +217,7 @@ def create(layout: Layout, release: Release) -> None:
 
 
 def _loads(layout: Layout) -> str | None:
-    """What the loader says against the TPU library; None when it loads."""
+    """Return what the loader says against the TPU library; None when it loads."""
     code = "import ctypes; ctypes.CDLL('libcviruntime.so')"
     result = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code],
@@ -233,7 +233,7 @@ def _loads(layout: Layout) -> str | None:
 
 
 def _link(name: str, sources: list[Path], target: Path) -> bool:
-    """Link the first source folder's ``name`` into ``target``; False when none has it."""
+    """Link the first source folder's ``name`` into ``target``; return False when none has it."""
     found = next((folder / name for folder in sources if (folder / name).exists()), None)
     link = target / name
     link.unlink(missing_ok=True)
@@ -301,8 +301,11 @@ def install_factory_model(layout: Layout, model: Path | None, info: Path | None)
 
 
 def install_password(layout: Layout, file: Path | None) -> None:
-    """The camera's password, in a file only its owner reads: from ``file``, else what
-    it was before, else the factory's. Editing the file changes it at once."""
+    """Write the camera's password to a file that only its owner reads.
+
+    It comes from ``file``, else is what it was before, else the factory's. Editing the file changes
+    it at once.
+    """
     if file is not None:
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
@@ -316,8 +319,10 @@ def install_password(layout: Layout, file: Path | None) -> None:
 
 
 def settings_text(layout: Layout, host: str, ports: Mapping[str, int]) -> str:
-    """``recam.toml`` for a client of this camera; ``ports`` by the names of their settings. JSON
-    strings are valid TOML strings."""
+    """Write ``recam.toml`` for a client of this camera.
+
+    ``ports`` are by the names of their settings. JSON strings are valid TOML strings.
+    """
     values = {
         "host": host,
         **ports,
@@ -335,6 +340,6 @@ def settings_text(layout: Layout, host: str, ports: Mapping[str, int]) -> str:
 
 
 def known_hosts_text(public_key: str, host: str, port: int) -> str:
-    """One OpenSSH known-hosts line for this camera's key ("ssh-ed25519 AAAA...")."""
+    """Write an OpenSSH known-hosts line for this camera's key ("ssh-ed25519 AAAA...")."""
     kind, key = public_key.split()[:2]
     return f"{host if port == 22 else f'[{host}]:{port}'} {kind} {key}\n"

@@ -1,4 +1,4 @@
-"""What the camera sees: the pictures of a folder, one after the other, for ever.
+"""Show the camera the pictures of a folder and those below it, one after the other, for ever.
 
 Pictures only: a video would need a decoder, which no light dependency brings.
 """
@@ -6,6 +6,8 @@ Pictures only: a video would need a decoder, which no light dependency brings.
 from __future__ import annotations
 
 import io
+import logging
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +17,16 @@ import numpy as np
 from PIL import Image
 
 from .layout import SetupError
-from .sscma.letterbox import letterbox, read_image
+from .picture_file import HEIC_ENDINGS, PictureError, endings, read_frame
+from .sscma.letterbox import letterbox
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT = Path(__file__).resolve().parents[1] / "demo" / "test"
-ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".webp"}
 JPEG_QUALITY = 80
+LABELS = {"labels", "masks", "annotations"}  # of data sets; their pictures are no pictures
+log = logging.getLogger(__name__)
 HOLD_SECONDS = 2.0
 
 
@@ -69,28 +73,75 @@ class Frame:
 class Pictures:
     """The pictures of ``folder`` in the order of their names, each shown for ``hold`` seconds.
 
-    Raises SetupError when there is none.
+    Those that cannot be read are passed over, and named in the log. Raises SetupError when there is
+    none.
     """
 
     def __init__(self, folder: Path, hold: float) -> None:
-        try:
-            names = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS)
-        except OSError as error:
-            raise SetupError(f"the pictures in {folder}: {error.strerror}") from error
-        if not names:
-            raise SetupError(f"{folder} holds no pictures ({', '.join(sorted(ENDINGS))})")
+        self._files = _picture_files(folder)
         if not hold > 0:
             raise SetupError("a picture must be shown for more than 0 seconds")
-        self._files = names
         self._hold = hold
-        self._began = time.monotonic()
+        self._unreadable: dict[Path, str] = {}
         self._last: tuple[Path, NDArray[np.uint8]] | None = None
+        if self._frame(0) is None:
+            file, reason = next(iter(self._unreadable.items()))
+            raise SetupError(f"{folder} holds no picture that can be read; {file}: {reason}")
+        self._began = time.monotonic()
 
     def now(self) -> NDArray[np.uint8]:
-        """The picture shown at this moment; black when it cannot be read."""
-        index = int((time.monotonic() - self._began) / self._hold) % len(self._files)
-        file = self._files[index]
-        if self._last is None or self._last[0] != file:
-            pixels = read_image(file)
-            self._last = (file, np.zeros((480, 640, 3), np.uint8) if pixels is None else pixels)
-        return self._last[1]
+        """Return the picture shown at this moment; black when none can be read any more."""
+        pixels = self._frame(int((time.monotonic() - self._began) / self._hold))
+        return np.zeros((480, 640, 3), np.uint8) if pixels is None else pixels
+
+    def _frame(self, number: int) -> NDArray[np.uint8] | None:
+        """Return the picture in this place, or the next readable one; None where none is."""
+        for step in range(len(self._files)):
+            file = self._files[(number + step) % len(self._files)]
+            if self._last is not None and self._last[0] == file:
+                return self._last[1]
+            if file in self._unreadable:
+                continue
+            try:
+                pixels = read_frame(file)
+            except PictureError as error:
+                self._unreadable[file] = str(error)
+                log.warning("picture %s is passed over: %s", file, error)
+                continue
+            self._last = (file, pixels)
+            return pixels
+        return None
+
+
+def _picture_files(folder: Path) -> list[Path]:
+    """List the pictures of a folder and those below it, by name. Raises SetupError."""
+    if folder.is_file():  # one picture
+        return [folder]
+    known, found, others = endings(), [], 0
+    seen: set[tuple[int, int]] = set()
+    try:
+        next(folder.iterdir(), None)
+    except (OSError, ValueError) as error:
+        raise SetupError(f"the pictures in {folder}: {_words(error)}") from error
+    for place, folders, names in os.walk(folder, followlinks=True):
+        status = Path(place).stat()
+        if (status.st_dev, status.st_ino) in seen:  # a link back
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(f for f in folders if f[0] != "." and f.lower() not in LABELS)
+        shown = [Path(place, name) for name in names if not name.startswith(".")]
+        found += [file for file in shown if file.suffix.lower() in known]
+        others += sum(file.suffix.lower() in HEIC_ENDINGS - known for file in shown)
+    if others:
+        remedy = "convert them, or pip install 'recam-deploy[heic]'"
+        if not found:
+            raise SetupError(f"{folder} holds {others} HEIC pictures, which are not read: {remedy}")
+        log.warning("%d HEIC pictures are passed over: %s", others, remedy)
+    if not found:
+        raise SetupError(f"{folder} holds no pictures, such as .jpg or .png")
+    return sorted(found)
+
+
+def _words(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

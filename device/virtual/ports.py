@@ -88,8 +88,10 @@ _REMEDIES = {
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """Bind by number: the kernel takes a port that it chose itself away again from a socket
-    that stops to listen. Raises OSError when another socket listens there."""
+    """Bind by number. Raises OSError when another socket listens there.
+
+    The kernel takes a port that it chose itself away again from a socket that stops to listen.
+    """
     bound = socket.socket()
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

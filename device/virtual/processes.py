@@ -1,4 +1,4 @@
-"""Facts about processes that the standard library does not tell: ``/proc`` does."""
+"""Read facts about processes that the standard library does not tell: ``/proc`` does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def start_of(pid: int) -> str | None:
-    """``<boot id>/<start time in clock ticks since boot>`` of a live process.
+    """Return ``<boot id>/<start time in clock ticks since boot>`` of a live process.
 
     No two processes of one machine ever share number and this text. None where the
     process is gone or there is no ``/proc``.
@@ -21,7 +21,7 @@ def start_of(pid: int) -> str | None:
 
 
 def of_session(leader: int) -> list[int]:
-    """Numbers of the live processes in the session that ``leader`` began.
+    """Return the numbers of the live processes in the session that ``leader`` began.
 
     A session holds more than a process group: ``timeout`` and shells with job control
     put what they start in groups of their own.

@@ -1,4 +1,4 @@
-"""Finding RISC-V programs in commands, so that the virtual ``sscma-model`` plays them.
+"""Find RISC-V programs in commands, so that the virtual ``sscma-model`` plays them.
 
 The host's kernel cannot run a RISC-V ELF file. Where a command names one as the
 program to run, the loader script is put in front of it. That works for a program named
@@ -29,7 +29,7 @@ _TOKEN = re.compile(
 
 
 def is_riscv(path: Path) -> bool:
-    """A RISC-V ELF file, by its header."""
+    """Tell a RISC-V ELF file by its header."""
     try:
         with path.open("rb") as stream:
             header = stream.read(20)
@@ -43,19 +43,19 @@ def is_riscv(path: Path) -> bool:
 
 
 def _skippable(word: str, wrapped: bool) -> bool:
-    """May stand before the program's name: an assignment, a wrapper, its options."""
+    """Tell what may stand before the program: an assignment, a wrapper, its options."""
     if word in _KEYWORDS or word in _WRAPPERS or _ASSIGNMENT.match(word):
         return True
     return wrapped and (word.startswith("-") or bool(_DURATION.match(word)))
 
 
 def _plays(word: str, folder: Path) -> bool:
-    """Without the execute bit it fails by itself, as on the camera."""
+    """Tell whether to play it; without the execute bit it fails by itself, as on the camera."""
     return "/" in word and os.access(folder / word, os.X_OK) and is_riscv(folder / word)
 
 
 def in_arguments(arguments: Sequence[str], folder: Path, loader: Path) -> list[str]:
-    """An argument vector that runs: the loader before a RISC-V program."""
+    """Return an argument vector that runs: the loader before a RISC-V program."""
     result = list(arguments)
     wrapped = False
     for index, word in enumerate(result):
@@ -82,8 +82,10 @@ def _unquoted(word: str) -> str:
 
 
 def in_shell(line: str, folder: Path, loader: Path) -> str:
-    """A shell line that runs: the loader before every RISC-V program it starts.
-    ``cd`` to a plain folder is followed."""
+    """Return a shell line that runs: the loader before every RISC-V program it starts.
+
+    ``cd`` to a plain folder is followed.
+    """
     result: list[str] = []
     expecting, wrapped, entering = True, False, False
     for match in _TOKEN.finditer(line):

@@ -1,9 +1,10 @@
-"""The life of a virtual camera: set up, listen, say so, stop."""
+"""Set a virtual camera up, listen, say so, and stop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -35,6 +36,11 @@ def locked(layout: Layout) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise SetupError(
+                    f"the file system of {layout.base} has no locks ({error.strerror}); name a "
+                    "folder on a local disk"
+                ) from error
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
             raise SetupError(
@@ -56,7 +62,7 @@ def start_log(layout: Layout) -> None:
 
 
 def public_host_key(layout: Layout) -> str:
-    """The host key's public line; the key is made at the first start."""
+    """Return the host key's public line; the key is made at the first start."""
     try:
         if not layout.host_key.exists():
             text = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
@@ -68,7 +74,7 @@ def public_host_key(layout: Layout) -> str:
 
 
 def prepare(layout: Layout, options: Options) -> None:
-    """Everything on disk that does not depend on the port. Raises SetupError."""
+    """Prepare everything on disk that does not depend on the port. Raises SetupError."""
     try:
         setup.create(layout, RELEASES[options.release])
         setup.link_libraries(layout, [folder.resolve() for folder in options.tpu_libraries])
@@ -83,7 +89,7 @@ def prepare(layout: Layout, options: Options) -> None:
 async def ssh_server(
     layout: Layout, options: Options, commands: Commands, ports: Ports
 ) -> AsyncIterator[int]:
-    """Listen for SSH connections; gives the port, at which nobody answers where SSH is off.
+    """Listen for SSH connections; yield the port, at which nobody answers where SSH is off.
 
     Raises SetupError when the port cannot be had.
     """

@@ -44,7 +44,7 @@ NORMAL, FAILED = 0, 2
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the services can be reached: at ``host``, an address of the loopback.
+    """The addresses of the services at ``host``, which is one of the loopback.
 
     Where no Node-RED runs, ``node_red_port`` is one at which nobody listens: clients would else
     try its usual one, where a Node-RED of this machine's may be. ``node_red_problem`` says why one
@@ -61,7 +61,7 @@ class Addresses:
     node_red_problem: str | None = None
 
     def state(self) -> dict[str, object]:
-        """As ``state.json`` tells it."""
+        """Return the addresses as ``state.json`` tells them."""
         return {
             "http_url": f"http://{self.host}:{self.http_port}",
             "mqtt_port": self.mqtt_port,
@@ -74,7 +74,7 @@ class Addresses:
         }
 
     def settings(self) -> dict[str, int]:
-        """As ``recam.toml`` names it."""
+        """Return the addresses as ``recam.toml`` names them."""
         return {
             "http_port": self.http_port,
             "mqtt_port": self.mqtt_port,
@@ -93,7 +93,7 @@ async def _begin(
 
 @contextlib.asynccontextmanager
 async def running(layout: Layout, options: Options, ports: Ports) -> AsyncIterator[Addresses]:
-    """All services, started one after the other and stopped the other way round.
+    """Start all services, one after the other, and stop them the other way round.
 
     Raises SetupError when one other than Node-RED cannot start.
     """
@@ -151,7 +151,7 @@ async def running(layout: Layout, options: Options, ports: Ports) -> AsyncIterat
 
 
 async def _started(node_red: NodeRed) -> int:
-    """Its port; 0 when it did not start, and its ``failure`` then says why."""
+    """Return its port; 0 when it did not start, and its ``failure`` then says why."""
     try:
         return urlsplit(await node_red.start()).port or 0
     except SetupError as error:
@@ -168,9 +168,10 @@ def _node_red(
     http_port: int,
     websockets: tuple[int, int],
 ) -> NodeRed | None:
-    """The camera's Node-RED, where it was asked for; flows find both ports by the camera's own.
+    """Make the camera's Node-RED, where it was asked for.
 
-    Raises SetupError when the folder for its nodes holds none, or the camera's own port is taken.
+    Flows find both ports by the camera's own. Raises SetupError when the folder for its nodes holds
+    none, or the camera's own port is taken.
     """
     if options.node_red_cache is None:
         return None

@@ -1,4 +1,4 @@
-"""Who may log in, and what a connection can ask for."""
+"""Decide who may log in, and what a connection can ask for."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ failed check.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 from .. import cvimodel
@@ -22,6 +22,7 @@ from ..errors import (
     InputError,
     SudoError,
     UnsupportedModelError,
+    VerificationError,
 )
 from .facts import CameraFacts
 from .firmware import FAMILY_SINCE, LAST_STRICT, PRO, is_pro, numbers_of
@@ -35,8 +36,16 @@ _CONVERT = (
 )
 
 
-def check_artifact(artifact: Artifact) -> None:
-    """Raise InputError for a model of another chip; this needs no connection."""
+def check_before_connecting(artifact: Artifact) -> list[str]:
+    """Raise what `check_chip` and `check_read_right` do; return warnings of wrong live results."""
+    check_chip(artifact)
+    layout = check_read_right(artifact)
+    reasons = (wrong_rows(layout), wrong_format(layout), swapped_scales(layout))
+    return [f"{artifact.cvimodel.name} {reason}" for reason in reasons if reason]
+
+
+def check_chip(artifact: Artifact) -> None:
+    """Raise InputError for a model of another chip."""
     if artifact.chip != cvimodel.CHIP:
         raise InputError(
             f"{artifact.cvimodel} is for the chip {artifact.chip or '(none named)'}; "
@@ -45,14 +54,31 @@ def check_artifact(artifact: Artifact) -> None:
         )
 
 
-def check_read_right(artifact: Artifact) -> None:
-    """Raise UnsupportedModelError for a cvimodel that the camera would decode wrongly.
+def refuse_rejected(artifact: Artifact, *, force: bool) -> None:
+    """Raise VerificationError for a model that failed its conversion's check, unless `force`."""
+    if artifact.rejected and not force:
+        raise rejected_error(artifact.cvimodel.name)
 
-    Raises InputError when the file is damaged.
+
+def rejected_error(name: str) -> VerificationError:
+    """Return the error for a model whose conversion was rejected."""
+    return VerificationError(
+        f"{name} failed recam's check: it is too far from the float model",
+        "Convert it again with pictures of what the camera will see, or add --force to use it as "
+        "it is.",
+    )
+
+
+def check_read_right(artifact: Artifact) -> CviModel:
+    """Read the layout of a cvimodel, and return it.
+
+    Raises UnsupportedModelError when the camera would decode it wrongly, and InputError when the
+    file is damaged.
     """
-    reason = misreading(artifact.read().layout, artifact.labels)
-    if reason:
+    layout = artifact.read().layout
+    if reason := misreading(layout, artifact.labels):
         raise UnsupportedModelError(f"{artifact.cvimodel.name}: {reason}", _CONVERT)
+    return layout
 
 
 def misreading(model: CviModel, labels: tuple[str, ...]) -> str | None:
@@ -90,24 +116,37 @@ def _misread_types(model: CviModel) -> str | None:
     return None
 
 
-def live_rows_warning(artifact: Artifact) -> str | None:
-    """Return a warning for a model with dense rows, whose live picture is sheared; else None."""
-    layout = artifact.read().layout
+def wrong_rows(layout: CviModel) -> str | None:
+    """Return why the live picture of a model with dense rows is sheared, else None."""
     if layout.rows != "dense":
         return None
     return (
-        f"{artifact.cvimodel.name} was built without --aligned_input, and its rows of "
-        f"{layout.inputs[0].row_bytes} bytes are no multiple of {ROW_BYTES}: its live picture is "
-        "sheared, though tests pass; convert it again with `recam convert`"
+        f"was built without --aligned_input, and its rows of {layout.inputs[0].row_bytes} bytes "
+        f"are no multiple of {ROW_BYTES}: its live picture is sheared, though tests pass; convert "
+        "it again with `recam convert`"
     )
 
 
-def swapped_scales_warning(artifact: Artifact) -> str | None:
-    """Return a warning for a detector in whose INT8 outputs the camera mixes up scales; else None.
+def wrong_format(layout: CviModel) -> str | None:
+    """Return why a model whose input is no packed RGB picture gets a wrong one, else None.
+
+    Source: sscma-example-sg200x solutions/sscma-node/main/node/camera.cpp, `onStart`.
+    """
+    inputs = layout.inputs
+    if len(inputs) != 1 or inputs[0].shape[3:] == (3,):
+        return None
+    return (
+        "takes a picture that is not packed RGB, for which the camera has no video format: its "
+        "live picture is wrong, though tests may pass"
+    )
+
+
+def swapped_scales(layout: CviModel) -> str | None:
+    """Return in which INT8 outputs of a detector the camera mixes up the scales, else None.
 
     Seeed's own preset is such a model, so it is not refused.
     """
-    unequal = artifact.read().layout.unequal_scales
+    unequal = layout.unequal_scales
     if not unequal:
         return None
     shown = ", ".join(
@@ -115,23 +154,9 @@ def swapped_scales_warning(artifact: Artifact) -> str | None:
         for stride, (box, logits) in unequal.items()
     )
     return (
-        f"{artifact.cvimodel.name} has INT8 outputs whose boxes and classes differ in scale "
-        f"({shown}), and the camera multiplies each with the other's: scores and boxes are wrong; "
-        "convert it with `recam convert --int8-outputs`, which gives both the same scale"
-    )
-
-
-def live_format_warning(artifact: Artifact) -> str | None:
-    """Return a warning for a model whose input is no packed RGB picture; else None.
-
-    Source: sscma-example-sg200x solutions/sscma-node/main/node/camera.cpp, `onStart`.
-    """
-    inputs = artifact.read().layout.inputs
-    if len(inputs) != 1 or inputs[0].shape[3:] == (3,):
-        return None
-    return (
-        f"{artifact.cvimodel.name} takes a picture that is not packed RGB, for which the camera "
-        "has no video format: its live picture is wrong, though tests may pass"
+        f"has INT8 outputs whose boxes and classes differ in scale ({shown}), and the camera "
+        "multiplies each with the other's: scores and boxes are wrong; convert it with `recam "
+        "convert --int8-outputs`, which gives both the same scale"
     )
 
 
@@ -153,11 +178,21 @@ def refuse_other_firmware(artifact: Artifact, version: str) -> None:
 
     `version` is the camera's, such as "0.2.4"; an unknown one passes.
     """
+    refuse_family(artifact.family, lambda: artifact.read().layout, version)
+
+
+def refuse_family(named: str, layout: Callable[[], CviModel], version: str) -> None:
+    """Raise as `refuse_other_firmware`; `named` is the family that recam gave the model, or "".
+
+    `layout` is called only where the family alone does not decide.
+    """
     numbers = numbers_of(version)
     if not numbers:
         return
-    raw = artifact.family == _RAW
-    family = ("" if raw else artifact.family) or artifact.read().layout.family
+    raw = named == _RAW
+    if raw and numbers <= LAST_STRICT:
+        return
+    family = ("" if raw else named) or layout().family
     least = FAMILY_SINCE.get(family or "")
     # A firmware that does not decode a raw network refuses it, and then does no harm.
     if least and numbers < least and not raw:
@@ -165,8 +200,8 @@ def refuse_other_firmware(artifact: Artifact, version: str) -> None:
             f"{family} needs firmware {_dotted(least)} or newer, and the camera has {version}",
             "Update it on the camera's web page, Settings > System, or use a YOLO11 model.",
         )
-    if not family and not (raw and numbers <= LAST_STRICT):
-        _refuse_undecoded(artifact.read().layout, numbers, version)
+    if not family:
+        _refuse_undecoded(layout(), numbers, version)
 
 
 def _refuse_undecoded(layout: CviModel, numbers: tuple[int, ...], version: str) -> None:

@@ -25,7 +25,7 @@ from ..errors import (
     LockedError,
 )
 from ..progress import Progress
-from ..ssh.command import RemoteCommand, Word, load
+from ..ssh.command import RemoteCommand, Word
 from ..ssh.connection import Connection
 from ..ssh.session import SHORT_SECONDS, Input, Result, TransferMonitor
 from ..ssh.upload import Chunk, upload
@@ -158,7 +158,7 @@ class _Executor:
         Raises the error that its exit code stands for.
         """
         run = self._connection.sudo if self._plan.root else self._connection.run
-        command = self._lock.script(load(script), *arguments)
+        command = self._lock.script(script, *arguments)
         result = run(command, timeout=timeout, stdin=stdin, check=False, monitor=monitor)
         if not result.ok:
             raise _script_error(result, self._plan)

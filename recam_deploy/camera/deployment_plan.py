@@ -56,10 +56,12 @@ class DeploymentPlan:
     """The steps of a deployment; none when everything is in place.
 
     The model comes from the local file `model` (`size` bytes), or from the camera's history
-    (`restored`), or is active already (both None). `keep` is the name under which the active model
-    goes into the history, "" when it does not; `kept_as` is the name that it has there already.
-    `forget` are the names that are removed there. With `root`, scripts run through sudo, since the
-    user may not write to the folders.
+    (`restored`), or is active already (both None). `previous` holds id and sha256 of the present
+    model; it is None when there is none, or it is unreadable. `keep` is the name under which the
+    active model goes into the history, "" when it does not; `kept_as` is the name that it has there
+    already. `forget` are the names that are removed there. With `root`, scripts run through sudo,
+    since the user may not write to the folders. `switches` says whether another model becomes the
+    active one, and `staged` where it lies before that.
     """
 
     paths: CameraPaths
@@ -75,31 +77,10 @@ class DeploymentPlan:
     record: str
     forget: tuple[str, ...]
     root: bool
+    previous: tuple[str, str] | None
+    switches: bool
+    staged: PurePosixPath
     steps: tuple[PlanStep, ...]
-
-    @property
-    def switches(self) -> bool:
-        """Whether another model becomes the active one."""
-        return self.model is not None or self.restored is not None
-
-    @property
-    def staged(self) -> PurePosixPath:
-        """The new model's path on the camera before the switch."""
-        return self.paths.staged_model(self.sha256)
-
-    @property
-    def previous(self) -> tuple[str, str] | None:
-        """Id and sha256 of the present model; None when there is none, or it is unreadable.
-
-        After an interrupted switch it is the last one kept: the active files do not match then.
-        """
-        facts = self.facts
-        if _half_switched(facts):
-            whole = [kept for kept in facts.kept if kept.sha256]
-            return (whole[-1].id, whole[-1].sha256) if whole else None
-        if not facts.active_sha256:
-            return None
-        return entry_id(facts.active_sha256, facts.info_sha256), facts.active_sha256
 
     def as_json(self) -> dict[str, Any]:
         """Return the document of `deploy --dry-run`."""
@@ -164,13 +145,15 @@ def plan_rollback(
     info_sha256: str | None,
     *,
     name: str,
+    size: int,
     by: str = "",
     history: int = 3,
     keeps: bool = True,
 ) -> DeploymentPlan:
     """Plan how a kept model becomes active again, with the `model.json` it had.
 
-    Without `keeps`, the present model does not go into the history. Raises as `plan_deployment`
+    `size` is the kept model's, in bytes. Without `keeps`, the present model does not go into the
+    history. Raises as `plan_deployment`
     does.
     """
     if facts.info_sha256 == info_sha256:
@@ -183,7 +166,7 @@ def plan_rollback(
         facts,
         paths,
         sha256=target.sha256,
-        size=0,
+        size=size,
         model=None,
         restored=target if facts.active_sha256 != target.sha256 else None,
         info=info,
@@ -213,7 +196,7 @@ def _plan(
     tries: bool,
     keeps: bool = True,
 ) -> DeploymentPlan:
-    target = entry_id(sha256, info.sha256)
+    target, previous = entry_id(sha256, info.sha256), _previous(facts)
     keep, kept_as = _history_names(facts, target, history) if keeps else ("", "")
     plan = DeploymentPlan(
         paths=paths,
@@ -229,6 +212,9 @@ def _plan(
         record=_record(target, sha256, info.sha256, who),
         forget=_removed_names(facts.kept, keep, kept_as, history),
         root=needs_root(facts),
+        previous=previous,
+        switches=model is not None or restored is not None,
+        staged=paths.staged_model(sha256),
         steps=(),
     )
     changes = plan.switches or info.action != "leave"
@@ -264,6 +250,19 @@ def _history_names(facts: CameraFacts, target: str, history: int) -> tuple[str, 
     order = 1 + max((kept.order for kept in facts.kept), default=0)
     present = next((kept.name for kept in facts.kept if kept.id == active and kept.sha256), "")
     return KeptModel(order, active, facts.active_sha256).name, present
+
+
+def _previous(facts: CameraFacts) -> tuple[str, str] | None:
+    """Return id and sha256 of the present model.
+
+    After an interrupted switch it is the last one kept: the active files do not match then.
+    """
+    if _half_switched(facts):
+        whole = [kept for kept in facts.kept if kept.sha256]
+        return (whole[-1].id, whole[-1].sha256) if whole else None
+    if not facts.active_sha256:
+        return None
+    return entry_id(facts.active_sha256, facts.info_sha256), facts.active_sha256
 
 
 def _removed_names(

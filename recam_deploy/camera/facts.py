@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass
 
 from ..errors import CameraError
-from ..ssh.command import RemoteCommand, load
+from ..ssh.command import RemoteCommand
 from ..ssh.connection import Connection
 from .paths import CameraPaths
 
@@ -73,10 +73,10 @@ class CameraFacts:
     A hash is None where there is no such file, and "" where the user may not read it. `info` is the
     text of `model.json`, or None. `clock` is in seconds since 1970. `ram_bytes` are available now,
     `ion_bytes` is the TPU's memory in all; `clock` and `ion_bytes` are None where the camera does
-    not report them. `sudo_is_free`: sudo asks for no password. `runner_runs`: the test binary is
-    executable. `has_runtime`: the library that runs models exists. `kept` is oldest first. `record`
-    is the JSON of the last deployment, `pending` that of an interrupted one. `lock` names the
-    lock's holder; `missing` lists the programs that recam needs and the camera lacks.
+    not report them. `runner_runs`: the test binary is executable. `has_runtime`: the library that
+    runs models exists. `kept` is oldest first. `record` is the JSON of the last deployment,
+    `pending` that of an interrupted one. `lock` names the lock's holder; `missing` lists the
+    programs that recam needs and the camera lacks.
     """
 
     machine: str
@@ -88,7 +88,6 @@ class CameraFacts:
     has_sha256sum: bool
     has_python3: bool
     has_sudo: bool
-    sudo_is_free: bool
     missing: tuple[str, ...]
     ram_bytes: int
     ion_bytes: int | None
@@ -112,14 +111,10 @@ class CameraFacts:
 def gather_facts(connection: Connection, paths: CameraPaths) -> CameraFacts:
     """Run `facts.sh` and parse its output. Raises CameraError when that is not complete."""
     nonce = f"recam-{secrets.token_hex(8)}"
-    command = RemoteCommand.script(
-        load("facts"),
-        nonce,
-        *(paths.models, paths.work, paths.history),
-        *(paths.runner, paths.library_path, _RUNTIME),
-        str(INFO_LIMIT),
-        paths.system_prefix,
-    )
+    folders = (paths.models, paths.work, paths.history)
+    libraries = (paths.library_path, _RUNTIME)
+    words = (nonce, *folders, paths.runner, *libraries, str(INFO_LIMIT), paths.system_prefix)
+    command = RemoteCommand.script("facts", *words)
     return parse_facts(connection.run(command, timeout=60, check=False).stdout, nonce)
 
 
@@ -149,7 +144,6 @@ def parse_facts(text: str, nonce: str) -> CameraFacts:
         has_sha256sum=facts.flag("has_sha256sum"),
         has_python3=facts.flag("has_python3"),
         has_sudo=facts.flag("has_sudo"),
-        sudo_is_free=facts.flag("sudo_is_free"),
         missing=tuple(facts.words("missing").split()),
         ram_bytes=facts.number("ram_kib") * 1024,
         ion_bytes=facts.ion(),
@@ -193,7 +187,7 @@ def look_at_ion(connection: Connection, paths: CameraPaths) -> int | None:
     Needs sudo, unlike `gather_facts`. Raises SudoError, CameraError.
     """
     nonce = f"recam-{secrets.token_hex(8)}"
-    command = RemoteCommand.script(load("ion"), nonce, paths.system_prefix)
+    command = RemoteCommand.script("ion", nonce, paths.system_prefix)
     output = connection.sudo(command, check=False).stdout
     return parse_ion(output.partition(f"{nonce} ")[2])
 

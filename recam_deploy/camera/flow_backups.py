@@ -9,7 +9,7 @@ import hashlib
 from pathlib import PurePosixPath
 
 from ..errors import CameraError
-from ..ssh.command import RemoteCommand, load
+from ..ssh.command import RemoteCommand
 from ..ssh.connection import Connection
 from .facts import CameraFacts
 from .paths import CameraPaths
@@ -30,9 +30,7 @@ def keep_flows(
     digest = hashlib.sha256(data).hexdigest()
     staged = paths.staged_flow(digest)
     connection.upload(data, staged, mode=0o600)
-    command = RemoteCommand.script(
-        load("keep_flows"), paths.flows, staged, name, digest, str(_KEPT)
-    )
+    command = RemoteCommand.script("keep_flows", paths.flows, staged, name, digest, str(_KEPT))
     result = connection.run(command, check=False)
     if not result.ok:
         reason = result.tail() or "no reason was given"

@@ -8,27 +8,35 @@ from __future__ import annotations
 
 import re
 import secrets
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ..cvimodel import CviModel, read_model
 from ..documents import parse_json
 from ..errors import CameraError, InputError, RecamError
+from ..network.model import FAMILIES
 from ..progress import Progress
-from ..ssh.command import RemoteCommand, load
+from ..ssh.command import RemoteCommand
 from ..ssh.connection import Connection
 from .deployment import Deployment, apply
 from .deployment_plan import DeploymentPlan, plan_rollback, recorded_id
 from .facts import INFO_LIMIT, CameraFacts, KeptModel, gather_facts
 from .lock import Lock, default_owner
-from .model_info import entry_id
+from .model_info import AUTHOR, REJECTED, entry_id
 from .paths import CameraPaths
+
+_MODEL_LIMIT = 64 << 20  # more than the TPU's memory holds
 
 
 @dataclass(frozen=True)
 class HistoryEntry:
     """A model with its `model.json`; `kept` is None when it is active and not in the history.
 
-    `labels` and `name` come from its `model.json`, whose hash is `info_sha256`.
+    `labels`, `name`, `family` and `rejected` come from its `model.json`, whose hash is
+    `info_sha256`. `family` is "" for a model that recam did not convert, `rejected` says that it
+    failed the check of its conversion. `size` is in bytes.
     """
 
     id: str
@@ -37,6 +45,9 @@ class HistoryEntry:
     labels: tuple[str, ...]
     info_sha256: str | None
     kept: KeptModel | None
+    family: str = ""
+    rejected: bool = False
+    size: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return its object in `history --json`."""
@@ -92,9 +103,21 @@ def read_history(connection: Connection, paths: CameraPaths) -> History:
     """Read the history from the camera. Raises CameraError for an incomplete answer."""
     facts = gather_facts(connection, paths)
     nonce = f"recam-{secrets.token_hex(8)}"
-    command = RemoteCommand.script(load("list_history"), paths.history, nonce, str(INFO_LIMIT))
+    command = RemoteCommand.script("list_history", paths.history, nonce, str(INFO_LIMIT))
     result = connection.run(command, timeout=60, check=False)
     return parse_history(result.stdout, nonce, facts)
+
+
+def read_kept(connection: Connection, paths: CameraPaths, entry: HistoryEntry) -> CviModel:
+    """Download a model of the history and read its layout.
+
+    Raises CameraError, and InputError when the file is damaged.
+    """
+    kept = paths.history / (entry.kept.name if entry.kept else "")
+    with tempfile.TemporaryDirectory(prefix="recam-history-") as folder:
+        local = Path(folder) / "model.cvimodel"
+        connection.download(kept / "model.cvimodel", local, limit=_MODEL_LIMIT)
+        return read_model(local)
 
 
 def parse_history(output: str, nonce: str, facts: CameraFacts) -> History:
@@ -121,7 +144,7 @@ def parse_history(output: str, nonce: str, facts: CameraFacts) -> History:
 
 def _parse_entry(text: str, nonce: str) -> HistoryEntry | None:
     head, mark, info = text.partition(f"\n{nonce} info=")
-    name, _, sha256 = head.strip().partition(" ")
+    name, sha256, size, *_ = (*head.split(), "", "", "")
     kept = KeptModel.parse(name, sha256)
     if kept is None or not kept.sha256:
         return None
@@ -129,7 +152,18 @@ def _parse_entry(text: str, nonce: str) -> HistoryEntry | None:
     if mark and not re.fullmatch(r"[0-9a-f]{64}", info_sha256):
         return None
     model_name, labels = _name_and_labels(info)
-    return HistoryEntry(kept.id, kept.sha256, model_name, labels, info_sha256 or None, kept)
+    family, rejected = _description(info)
+    return HistoryEntry(
+        id=kept.id,
+        sha256=kept.sha256,
+        name=model_name,
+        labels=labels,
+        info_sha256=info_sha256 or None,
+        kept=kept,
+        family=family,
+        rejected=rejected,
+        size=int(size) if re.fullmatch("[0-9]{1,12}", size) else 0,
+    )
 
 
 def _active_entry(facts: CameraFacts) -> HistoryEntry | None:
@@ -142,17 +176,31 @@ def _active_entry(facts: CameraFacts) -> HistoryEntry | None:
 
 def _name_and_labels(info: str) -> tuple[str, tuple[str, ...]]:
     """Read the name and the labels from a `model.json`; both empty where it is invalid."""
-    try:
-        document = parse_json(info)
-    except ValueError:
-        return "", ()
-    if not isinstance(document, dict):
-        return "", ()
+    document = _object(info)
     name, labels = document.get("model_name"), document.get("classes")
     return (
         name if isinstance(name, str) else "",
         tuple(str(label) for label in labels) if isinstance(labels, list) else (),
     )
+
+
+def _description(info: str) -> tuple[str, bool]:
+    """Read the family, and whether the model was rejected, from what recam has written."""
+    document = _object(info)
+    words = document.get("description")
+    if document.get("author") != AUTHOR or not isinstance(words, str):
+        return "", False
+    said = words.split()
+    return next((word for word in said[:1] if word in FAMILIES), ""), REJECTED in said
+
+
+def _object(text: str) -> dict[str, Any]:
+    """Parse a JSON object; empty where the text is none."""
+    try:
+        document = parse_json(text)
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
 
 
 def _recorded_by(record: str) -> str:
@@ -177,6 +225,8 @@ def plan_rollback_to(
         paths,
         entry.kept,
         entry.info_sha256,
+        # A failed model makes room when it is replaced, so the copy may use the reserve till then.
+        size=0 if failed else entry.size,
         name=entry.name,
         by=default_owner(),
         history=keep,

@@ -42,12 +42,11 @@ class Lock:
     folder: PurePosixPath
     claim: str
 
-    def script(self, script: Script, *arguments: Word) -> RemoteCommand:
-        """Make a command that joins the lock and runs `script`; it fails when the lock is lost."""
-        text = f"{load('lock_join')}\n{script}"
-        return RemoteCommand.script(
-            Script(text, script.file_name), self.folder, self.claim, *arguments
-        )
+    def script(self, name: str, *arguments: Word) -> RemoteCommand:
+        """Make a command that joins the lock and runs a script; it fails when the lock is lost."""
+        script = load(name)
+        joined = Script(f"{load('lock_join')}\n{script}", script.file_name)
+        return RemoteCommand.shell(joined, self.folder, self.claim, *arguments)
 
 
 def default_owner() -> str:
@@ -118,7 +117,7 @@ def _claimed(
     nonce = f"recam-{secrets.token_hex(8)}"
     why = " ".join(purpose.split())
     silence = str(_SILENCE_SECONDS)
-    command = RemoteCommand.script(load("lock_hold"), folder, nonce, owner, why, silence)
+    command = RemoteCommand.script("lock_hold", folder, nonce, owner, why, silence)
     with connection.run_in_background(command) as process:
         line = process.line(_READY_SECONDS)
         mark, word, claim = (*line.split(" ", 2), "", "")[:3]

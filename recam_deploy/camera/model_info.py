@@ -13,6 +13,9 @@ from typing import Any
 from ..artifact import Artifact
 from ..documents import parse_json
 
+AUTHOR = "recam-deploy"
+REJECTED = "rejected"
+"""The word of the description by which a rollback knows a model that failed its check."""
 _SERVICE_PATH = "/userdata/Models/model.cvimodel"
 """The active model, as the camera's own services name it."""
 
@@ -29,9 +32,16 @@ def model_info(artifact: Artifact) -> dict[str, Any]:
         "model_name": _as_unicode(artifact.name),
         "model_format": "cvimodel",
         "ai_framwork": "6",
-        "author": "recam-deploy",
+        "author": AUTHOR,
         "description": " ".join(
-            word for word in (artifact.family, artifact.quantization, artifact.chip) if word
+            word
+            for word in (
+                artifact.family,
+                artifact.quantization,
+                artifact.chip,
+                REJECTED if artifact.rejected else "",
+            )
+            if word
         ),
         "pic_url": "",
         # Firmware 0.2.2 and newer lets the editor change class names only where this is set

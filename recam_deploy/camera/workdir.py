@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..errors import CameraError
-from ..ssh.command import RemoteCommand, load
+from ..ssh.command import RemoteCommand
 from ..ssh.connection import Connection
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def make_with_sudo(connection: Connection, folder: PurePosixPath) -> None:
 
     Raises CameraError when that fails, SudoError.
     """
-    command = RemoteCommand.script(load("make_folder"), folder, str(connection.uid))
+    command = RemoteCommand.script("make_folder", folder, str(connection.uid))
     result = connection.sudo(command, check=False)
     if not result.ok:
         raise CameraError(

@@ -9,6 +9,7 @@ import typer
 
 from .error_handler import bounded
 from .options.common import AsJson, DryRun
+from .options.numbers import number
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,7 +53,8 @@ def clean(
     keep: Annotated[
         int,
         typer.Option(
-            min=0, help="Keep the most recently used steps, up to this many MB. (default: none)"
+            **number("clean.keep"),
+            help="Keep the most recently used steps, up to this many MB. (default: none)",
         ),
     ] = 0,
     dry_run: DryRun = False,

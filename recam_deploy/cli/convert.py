@@ -8,13 +8,14 @@ import typer
 
 from .error_handler import bounded
 from .options.common import AsJson, CvimodelOutput, DryRun
-from .options.conversion import ConversionFlags, Model
+from .options.conversion import ConversionFlags, Model, refuse_useless_for
 from .options.export import ExportFlags
 from .options.groups import grouped
 
 if TYPE_CHECKING:
     from ..conversion.convert import ConversionResult
     from ..frameworks import ExportPlan
+    from ..network.model import Network
     from ..picture_sets import Choice
     from ..terminal import Terminal
     from ..workflows.convert import PreparedConversion
@@ -53,7 +54,7 @@ def convert(
     from ..workflows.export import as_onnx, missing_export
 
     terminal = Terminal(as_json=as_json)
-    settings = foreign.merge_flags(flags.merge_flags(load_settings()))
+    settings = flags.merge_flags(load_settings(), foreign)
     if dry_run and (export := missing_export(settings, terminal, model, foreign.weights)):
         print_missing_export(terminal, export)
         return
@@ -61,6 +62,8 @@ def convert(
     prepared = prepare_conversion(
         settings, source.onnx, output, flags.labels, source.export, terminal
     )
+    refuse_useless_for(prepared, settings)
+    warn_of_unchecked_decoding(terminal, prepared.plan.network)
     if dry_run:
         terminal.result(planned_document(prepared), planned_lines(prepared))
         return
@@ -69,6 +72,15 @@ def convert(
     terminal.result(conversion_document(result), conversion_lines(result))
     if timings:
         terminal.table("", ("step", "seconds", ""), timing_rows(result))
+
+
+def warn_of_unchecked_decoding(terminal: Terminal, network: Network) -> None:
+    """Warn where the camera's decoding could not be compared with the model's own."""
+    from ..network.model import RAW
+
+    if network.family != RAW and not network.decoding.checked:
+        reason = network.decoding.reason
+        terminal.warn(f"the model's own decoding was not compared with the camera's: {reason}")
 
 
 def print_missing_export(terminal: Terminal, export: ExportPlan) -> None:
@@ -85,6 +97,8 @@ def planned_document(prepared: PreparedConversion) -> dict[str, Any]:
     plan = prepared.plan
     return {
         "family": plan.network.family,
+        "assignment": plan.network.assignment,
+        "decoding": plan.network.decoding.as_json(),
         "quantization": plan.quantization,
         "output": str(prepared.output.absolute()),
         "calibrator": calibrator_of(plan),
@@ -140,6 +154,7 @@ def conversion_document(result: ConversionResult) -> dict[str, Any]:
 
     artifact = result.artifact
     check = result.verification.as_json()
+    source = artifact.provenance["sources"]["model"]
     return {
         "artifact": {
             "cvimodel": str(artifact.cvimodel.absolute()),
@@ -149,6 +164,8 @@ def conversion_document(result: ConversionResult) -> dict[str, Any]:
             "chip": artifact.chip,
         },
         "family": artifact.family,
+        "assignment": source["assignment"],
+        "decoding": source["decoding"],
         "labels": list(artifact.labels),
         "input": {"height": artifact.input_size[0], "width": artifact.input_size[1]},
         "outputs": [dataclasses.asdict(output) for output in artifact.outputs],

@@ -10,7 +10,7 @@ import typer
 from ..workflows import WAIT_SECONDS
 from .error_handler import bounded
 from .options.camera import CameraFlags, Wait
-from .options.common import ArtifactPath, AsJson, DryRun, Labels, NoTry, Output, Runner
+from .options.common import ArtifactPath, AsJson, DryRun, Force, Labels, NoTry, Output, Runner
 from .options.flow import Via, Way
 from .options.groups import grouped
 
@@ -32,6 +32,7 @@ def deploy(
     via: Via = Way.ssh,
     dry_run: DryRun = False,
     no_try: NoTry = False,
+    force: Force = False,
     wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +51,7 @@ def deploy(
 
     terminal = Terminal(as_json=as_json)
     settings = camera.settings()
-    model = read_artifact(artifact, labels, interaction=terminal)
+    model = read_artifact(artifact, labels, interaction=terminal, force=force)
     if via is Way.http:
         _deploy_over_http(terminal, settings, model, dry_run=dry_run)
         return

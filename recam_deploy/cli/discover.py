@@ -8,6 +8,7 @@ import typer
 
 from .error_handler import bounded
 from .options.common import AsJson
+from .options.numbers import number
 
 if TYPE_CHECKING:
     from ..discovery.cameras import FoundCamera
@@ -24,7 +25,9 @@ _NOT_FOUND = (
 def discover(
     seconds: Annotated[
         float | None,
-        typer.Option(min=0.1, max=60, help="Seconds to wait for answers by mDNS. (default: 3)"),
+        typer.Option(
+            **number("discover.seconds"), help="Seconds to wait for answers by mDNS. (default: 3)"
+        ),
     ] = None,
     interface: Annotated[
         str | None,

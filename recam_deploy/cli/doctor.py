@@ -11,6 +11,7 @@ import typer
 from .error_handler import FAILED, bounded
 from .options.camera import CameraFlags
 from .options.common import AsJson
+from .options.effects import DOCTOR, refuse_useless
 from .options.groups import grouped
 
 if TYPE_CHECKING:
@@ -52,14 +53,16 @@ def doctor(
     from ..doctor.record import Record
     from ..errors import InputError
     from ..terminal import Terminal
-    from ..workflows.connect import password_source
+    from ..workflows.connect import SECRETS, confirm_local_file, password_source
 
     terminal = Terminal(as_json=as_json)
     settings = camera.settings(needed=record is not None)
+    refuse_useless(DOCTOR, {"host": settings.camera.host is not None})
     if record and not record.absolute().parent.is_dir():
         raise InputError(f"the folder {record.parent} does not exist", "Create it first.")
     if record and record.is_dir():
         raise InputError(f"{record} is a folder", "Name a file for the record.")
+    confirm_local_file(settings.camera, terminal, SECRETS)
     found = Record() if record else None
     report = examine(
         settings,

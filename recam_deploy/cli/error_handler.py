@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 an expected failure, 2 usage (typer's own), 3 a bug, 130 i
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import errno
 import functools
@@ -23,8 +22,10 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from ..errors import LostOutputError, RecamError
+from ..errors import LostOutputError, RecamError, UsageError
+from ..system_errors import explain
 from .options.common import LogFile, Verbose
+from .options.effects import note_flags
 from .streams import abandon_streams
 
 logger = logging.getLogger(__name__)
@@ -41,19 +42,22 @@ def bounded(command: Callable[P, R]) -> Callable[P, R]:
     """Wrap a command so that every failure is printed and ends with one of the exit codes.
 
     The command's parameter `as_json`, if it has one, decides how errors are printed. The wrapper
-    adds the flags of the transcript, `--log` and `-v`.
+    adds the flags of the transcript, `--log` and `-v`, and refuses flags that have no effect.
     """
 
     @functools.wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         as_json = bool(kwargs.get("as_json", False))
         file, verbose = kwargs.pop("log_file", None), kwargs.pop("verbose", False)
-        try:
+        context = kwargs.pop("context", None)
+
+        def logged() -> R:
+            if context is not None:
+                note_flags(context)
             with _transcript(file, bool(verbose)):
                 return _bounded(command, as_json, *args, **kwargs)
-        except RecamError as error:  # the transcript's own
-            _terminal(as_json).error(error)
-            raise typer.Exit(FAILED) from None
+
+        return _bounded(logged, as_json)  # for failures of the flags and of the transcript
 
     wrapper.__doc__ = _unwrapped(command.__doc__)
     _add_flags(wrapper, command)
@@ -67,7 +71,7 @@ def _bounded(command: Callable[P, R], as_json: bool, /, *args: P.args, **kwargs:
         raise
     except RecamError as error:
         _terminal(as_json).error(error)
-        raise typer.Exit(FAILED) from None
+        raise typer.Exit(_exit_code(error)) from None
     except (KeyboardInterrupt, typer.Abort):
         report_interruption(as_json)
         raise typer.Exit(INTERRUPTED) from None
@@ -77,11 +81,15 @@ def _bounded(command: Callable[P, R], as_json: bool, /, *args: P.args, **kwargs:
     except LostOutputError:
         raise  # to `report_lost_output`
     except Exception as error:
-        refused = _system_error(error)
+        refused = explain(error)
         if refused is None:
             _report_bug(error, as_json)
         _terminal(as_json).error(refused)
         raise typer.Exit(FAILED) from None
+
+
+def _exit_code(error: RecamError) -> int:
+    return USAGE if isinstance(error, UsageError) else FAILED
 
 
 def _transcript(file: Any, verbose: bool) -> AbstractContextManager[None]:
@@ -97,7 +105,8 @@ def _add_flags(wrapper: Any, command: Callable[..., Any]) -> None:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
         for name, default, kind in (("log_file", None, LogFile), ("verbose", False, Verbose))
     ]
-    parameters = [*signature.parameters.values(), *flags]
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    parameters = [*signature.parameters.values(), *flags, context]
     wrapper.__signature__ = signature.replace(parameters=parameters)
     wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
 
@@ -114,61 +123,16 @@ def _report_bug(error: Exception, as_json: bool) -> NoReturn:
 
     message = redact(f"{type(error).__name__}: {error}")
     logger.debug("the traceback of a bug:", exc_info=error)
-    logs = [f"the log {_write_log()}"]
+    log = _write_log()
+    logs = [f"the log {log}"] if log else []
     if file := current_file():
         logs.append(f"the transcript {file}")
     _terminal(as_json).bug(message, *logs)
     raise typer.Exit(BUG) from None
 
 
-# Expected failures of the operating system: full disks, missing rights, wrong kinds of file.
-_SYSTEM_ERRORS = frozenset(
-    {
-        errno.EACCES,
-        errno.EDQUOT,
-        errno.EEXIST,
-        errno.EISDIR,
-        errno.EMFILE,
-        errno.ENAMETOOLONG,
-        errno.ENOSPC,
-        errno.ENOTDIR,
-        errno.EPERM,
-        errno.EROFS,
-    }
-)
-
-
-class _SystemRefusedError(RecamError):
-    kind = "system"
-
-
-def _system_error(error: Exception) -> RecamError | None:
-    """Return what the operating system refused as an expected failure; None for a bug."""
-    if isinstance(error, UnicodeEncodeError) and _names_files(error.encoding):
-        # A file name from a settings file, for instance.
-        return _SystemRefusedError(
-            f"this system's encoding {error.encoding} cannot name the file {error.object}",
-            "Set the locale to UTF-8, for instance LC_ALL=C.UTF-8, or rename the file.",
-        )
-    if not isinstance(error, OSError) or error.errno not in _SYSTEM_ERRORS:
-        return None
-    where = f"{error.filename}: " if error.filename else ""
-    return _SystemRefusedError(
-        f"{where}{error.strerror}",
-        "Check the path, its permissions and the free space; RECAM_CACHE_DIR names the cache.",
-    )
-
-
-def _names_files(encoding: str) -> bool:
-    return codecs.lookup(encoding) == codecs.lookup(sys.getfilesystemencoding())
-
-
 class _InterruptedError(RecamError):
     kind = "interrupted"
-
-
-class _UsageError(RecamError):
-    kind = "usage"
 
 
 def report_interruption(as_json: bool | None = None) -> None:
@@ -185,12 +149,12 @@ def report_early_end(end: SystemExit) -> None:
     ended_by = end.__context__
     if isinstance(getattr(ended_by, "__cause__", None), KeyboardInterrupt):
         report_interruption()
-    elif end.code == USAGE and _wants_json():
+    elif end.code == USAGE and not isinstance(ended_by, typer.Exit) and _wants_json():
         # The class is private to typer, which has its own copy of click in newer versions.
         text = getattr(ended_by, "format_message", lambda: "the command line has a mistake")
         message = " ".join(text().split())
         command = getattr(getattr(ended_by, "ctx", None), "command_path", "recam")
-        _terminal(True).error(_UsageError(message, f"See `{command} --help`."))
+        _terminal(True).error(UsageError(message, f"See `{command} --help`."))
 
 
 def report_lost_output(error: OSError) -> NoReturn:
@@ -214,27 +178,27 @@ def _terminal(as_json: bool) -> Any:
     return Terminal(as_json=as_json)
 
 
-def _write_log() -> Path:
+def _write_log() -> Path | None:
     """Write the traceback to a file that only its owner can read; return its path.
 
-    Without a log folder, write to the system's folder for temporary files.
+    Without a log folder, write to the system's folder for temporary files. Return None where
+    neither can be written.
     """
     import tempfile
 
-    from platformdirs import user_log_path
-
+    from ..folders import user_log
     from ..redaction import redact
 
     text = redact(f"{sys.version}\n{sys.platform}\n\n{traceback.format_exc()}")
-    folder = user_log_path("recam")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        folder = Path(tempfile.gettempdir())
-    handle, name = tempfile.mkstemp(dir=folder, prefix="bug-", suffix=".log")
-    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
-    return Path(name)
+    for find in (user_log, lambda: Path(tempfile.gettempdir())):
+        with contextlib.suppress(OSError, RecamError):
+            folder = find()
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=folder, prefix="bug-", suffix=".log")
+            with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+            return Path(name)
+    return None
 
 
 def end_on_sigterm() -> None:

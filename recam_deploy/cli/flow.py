@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .error_handler import FAILED, bounded
 from .options.camera import CameraFlags, NodeRedCommand, NodeRedFlags, PlaceFlags
 from .options.common import AsJson, DryRun
+from .options.effects import FLOW, refuse_useless
 from .options.flow import BackupName, FlowFlags, Yes
 from .options.groups import grouped
 
@@ -39,9 +40,7 @@ def show(camera: PlaceFlags, login: NodeRedFlags, as_json: AsJson = False) -> No
     from ..workflows.flows import node_red
 
     terminal = Terminal(as_json=as_json)
-    with node_red(
-        login.merge_flags(camera.settings()), terminal, ask_token=login.nodered_token
-    ) as client:
+    with node_red(camera.settings(login), terminal, ask_token=login.nodered_token) as client:
         document = client.read()
     lines = []
     for home in [n for n in document.nodes if n["type"] in ("tab", "subflow")]:
@@ -78,9 +77,7 @@ def pull(
         raise InputError(f"{output} exists already", "Choose another name, or add --force.")
     if not output.absolute().parent.is_dir():
         raise InputError(f"the folder {output.parent} does not exist", "Create it first.")
-    with node_red(
-        login.merge_flags(camera.settings()), terminal, ask_token=login.nodered_token
-    ) as client:
+    with node_red(camera.settings(login), terminal, ask_token=login.nodered_token) as client:
         document = client.read()
     write_atomically(output, content(document), 0o600)
     terminal.result(
@@ -103,24 +100,17 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Show what a push (or, with --backup, a restore) would change; nothing is sent."""
-    from ..errors import FlowError
-    from ..flows.backups import Backups
     from ..terminal import Terminal
-    from ..workflows.flows import LazyConnection, node_red, plan_flow
+    from ..workflows.flows import LazyConnection, choose_backup, node_red, plan_flow
 
-    if backup is not None and wanted != FlowFlags():
-        raise FlowError(
-            "--backup cannot be combined with the flags of a push",
-            "Leave --template, --flow and their options out.",
-        )
     terminal = Terminal(as_json=as_json)
-    settings = login.merge_flags(camera.settings())
+    settings = camera.settings(login)
     connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)
     with connection, node_red(settings, terminal, ask_token=login.nodered_token) as client:
         if backup is None:
             plan = plan_flow(client, _target(settings, connection, client, wanted))
         else:
-            _, kept = Backups.from_settings(settings.camera).read(backup)
+            _, kept = choose_backup(settings, backup)
             plan = plan_flow(client, lambda _: kept.nodes)
     _print_plan(terminal, plan)
 
@@ -149,7 +139,7 @@ def push_flow(
     from .flow_lines import approval
 
     terminal = Terminal(as_json=as_json)
-    settings = login.merge_flags(camera.settings())
+    settings = camera.settings(login)
     connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)
     with connection, node_red(settings, terminal, ask_token=login.nodered_token) as client:
         target = _target(settings, connection, client, wanted)
@@ -201,16 +191,24 @@ def restore(
 ) -> None:
     """Restore flows from a backup, exactly as they were.
 
-    The present flows are backed up first, so a second restore undoes the first.
+    The present flows are backed up first, so a second restore undoes the first. By default the
+    newest backup with nodes is taken. Passwords in nodes are not in a backup: nodes that have lost
+    theirs are named.
     """
-    from ..flows.backups import Backups
     from ..terminal import Terminal
-    from ..workflows.flows import LazyConnection, node_red, plan_flow, push_and_wait
+    from ..workflows.flows import (
+        LazyConnection,
+        choose_backup,
+        missing_credentials,
+        node_red,
+        plan_flow,
+        push_and_wait,
+    )
     from .flow_lines import approval
 
     terminal = Terminal(as_json=as_json)
-    settings = login.merge_flags(camera.settings())
-    path, kept = Backups.from_settings(settings.camera).read(backup)
+    settings = camera.settings(login)
+    path, kept = choose_backup(settings, backup)
     terminal.say(f"Restoring {path}")
     connection = LazyConnection(settings, terminal, accept_host_key=camera.accept_host_key)
     with connection, node_red(settings, terminal, ask_token=login.nodered_token) as client:
@@ -227,7 +225,11 @@ def restore(
             restart=False,
             exact=True,
         )
-    _print_pushed(terminal, pushed, {"restored": str(path)})
+        lost = missing_credentials(client, kept, pushed)
+    for one in lost:
+        terminal.warn(one.line)
+    missing = [one.as_json() for one in lost]
+    _print_pushed(terminal, pushed, {"restored": str(path), "credentials_missing": missing})
 
 
 def _target(
@@ -239,6 +241,7 @@ def _target(
     from ..workflows.flows import wanted_flow
 
     choice = wanted.choice()
+    refuse_useless(FLOW, {"model_node": choice.has_model_node})
     labels = read_labels(wanted.labels) if wanted.labels else ()
     return wanted_flow(
         settings,
@@ -259,7 +262,7 @@ def _print_plan(terminal: Terminal, plan: PushPlan) -> None:
 
 
 def _print_pushed(
-    terminal: Terminal, pushed: PushResult, more: dict[str, str] | None = None
+    terminal: Terminal, pushed: PushResult, more: dict[str, Any] | None = None
 ) -> None:
     from .flow_lines import pushed_lines
 

@@ -61,10 +61,13 @@ def pushed_lines(pushed: PushResult) -> list[str]:
     if not changes:
         again = "; the flows were restarted" if pushed.restarted else ""
         return [f"the flow was in place already{again}"]
+    kept = f"backup of the flows before: {pushed.backup} (`recam flow restore` puts it back)"
+    if not pushed.before:
+        kept = f"there were no flows before: the backup {pushed.backup} is empty"
     return [
         f"the flows are pushed: {_count(changes.changed)} changed, {len(changes.added)} added, "
         f"{len(changes.removed)} removed",
-        f"backup of the flows before: {pushed.backup} (`recam flow restore` puts it back)",
+        kept,
     ]
 
 

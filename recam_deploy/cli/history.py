@@ -9,7 +9,7 @@ import typer
 from ..workflows import WAIT_SECONDS
 from .error_handler import bounded
 from .options.camera import CameraFlags, Wait
-from .options.common import AsJson, DryRun
+from .options.common import AsJson, DryRun, Force
 from .options.groups import grouped
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def rollback(
             "the active one)",
         ),
     ] = None,
+    force: Force = False,
     dry_run: DryRun = False,
     wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
@@ -73,9 +74,9 @@ def rollback(
     settings = camera.settings()
     with open_camera(settings, terminal, accept_host_key=camera.accept_host_key) as context:
         if dry_run:
-            print_plan(terminal, plan_rollback(context, to))
+            print_plan(terminal, plan_rollback(context, to, force=force))
             return
-        done, title = roll_back(context, to, wait=wait)
+        done, title = roll_back(context, to, wait=wait, force=force)
     lines = [
         f"{title} is active again: {done.active}",
         "The running flow loads it when it is next deployed.",
@@ -90,5 +91,7 @@ def _rows(found: History) -> list[tuple[str, str, str, str, str]]:
         note = ""
         if entry.id == found.active:
             note = f"active, deployed by {found.by}" if found.by else "active"
+        if entry.rejected:
+            note = ", ".join(filter(None, (note, "failed recam's check")))
         rows.append((entry.id, entry.sha256[:12], entry.name, labels, note))
     return rows

@@ -10,6 +10,7 @@ import typer
 
 from .error_handler import bounded
 from .options.common import AsJson
+from .options.effects import INSPECTION, refuse_useless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,7 @@ def inspect(
 
     terminal = Terminal(as_json=as_json)
     found = workflow.inspect(file)
+    refuse_useless(INSPECTION, {"cvimodel": isinstance(found, CviModel)})
     if isinstance(found, CviModel):
         _print_cvimodel(terminal, file, found, full=full)
     elif isinstance(found, workflow.OnnxModel):
@@ -317,6 +319,9 @@ def _print_onnx(terminal: Terminal, model: OnnxModel) -> None:
         "labels": [],
         "input": None,
         "heads": [],
+        "assignment": "",
+        "decoding": None,
+        "normalised": [],
         "refusal": {"reason": refusal.message, "hint": refusal.hint} if refusal else None,
     }
     if network:
@@ -329,6 +334,9 @@ def _print_onnx(terminal: Terminal, model: OnnxModel) -> None:
                 "width": network.input.width,
             },
             "heads": [dataclasses.asdict(head) for head in network.heads],
+            "assignment": network.assignment,
+            "decoding": network.decoding.as_json(),
+            "normalised": list(network.normalised),
         }
     terminal.result(document)
 
@@ -360,6 +368,9 @@ def _onnx_rows(model: OnnxModel) -> list[tuple[_Cell, ...]]:
         cuts = ["would accept it, and cut it at these outputs, in this order:", *network.cut_at]
         rows += [
             ("family", network.family),
+            *([("heads", network.assignment)] if network.assignment else []),
+            ("decoding", str(network.decoding)),
+            *([("changed", list(network.normalised))] if network.normalised else []),
             ("input", f"{network.input.name}, {network.input.width}×{network.input.height} RGB"),
             *_side_advice(network.input.width),
             ("classes", f"{len(labels)}: {', '.join(labels[:_MOST_NAMES])}{more}"),

@@ -12,7 +12,7 @@ from ..workflows import WAIT_SECONDS
 from .error_handler import FAILED, bounded
 from .options.camera import CameraFlags, Wait
 from .options.common import AsJson, DryRun, ModelOutput, Output, Runner
-from .options.conversion import ConversionFlags, Model
+from .options.conversion import ConversionFlags, Model, refuse_useless_for
 from .options.export import ExportFlags
 from .options.flow import FlowFile, NoFlow, Template
 from .options.groups import grouped
@@ -60,10 +60,10 @@ def up(
     from ..workflows.export import as_onnx, missing_export
     from ..workflows.flows import choose_flow
     from ..workflows.up import plan_up, run_up
-    from .convert import print_missing_export
+    from .convert import print_missing_export, warn_of_unchecked_decoding
 
     terminal = Terminal(as_json=as_json)
-    settings = foreign.merge_flags(flags.merge_flags(camera.settings()))
+    settings = flags.merge_flags(camera.settings(), foreign)
     choice = None if no_flow else choose_flow(template and template.value, flow)
     smoke = prepare_smoke_test(settings, image, runner, output)
     if dry_run and (export := missing_export(settings, terminal, model, foreign.weights)):
@@ -73,6 +73,8 @@ def up(
     conversion = prepare_conversion(
         settings, source.onnx, model_output, flags.labels, source.export, terminal
     )
+    refuse_useless_for(conversion, settings)
+    warn_of_unchecked_decoding(terminal, conversion.plan.network)
     if dry_run:
         plan = plan_up(
             settings, terminal, conversion, choice, accept_host_key=camera.accept_host_key

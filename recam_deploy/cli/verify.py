@@ -9,6 +9,7 @@ import typer
 
 from .error_handler import bounded
 from .options.common import ArtifactPath, AsJson, Labels
+from .options.numbers import number
 
 if TYPE_CHECKING:
     from ..picture_sets import Choice
@@ -42,7 +43,11 @@ def verify(
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=1, help="The most pictures to compare on, spread over all.")
+        int,
+        typer.Option(
+            **number("verify.limit"),
+            help="The most pictures to compare on, spread over all.",
+        ),
     ] = 20,
     layers: Annotated[
         bool,
@@ -52,7 +57,11 @@ def verify(
         ),
     ] = False,
     layer_images: Annotated[
-        int, typer.Option(min=1, help="With --layers: the number of pictures to measure on.")
+        int,
+        typer.Option(
+            **number("verify.layer_images"),
+            help="With --layers: the number of pictures to measure on.",
+        ),
     ] = 1,
     labels: Labels = None,
     as_json: AsJson = False,
@@ -85,8 +94,8 @@ def verify(
         layer_images=layer_images if layers else 0,
     )
     comparison = result.comparison
-    document = {**comparison.as_json(result.report), "pictures": result.pictures.as_json()}
-    terminal.result(document, _lines(comparison, result.report, result.pictures))
+    lines = _lines(comparison, result.report, result.pictures)
+    terminal.result(comparison.as_json(result.report), lines)
 
 
 def _lines(comparison: Comparison, target: Path, choice: Choice) -> list[str]:

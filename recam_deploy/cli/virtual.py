@@ -46,25 +46,6 @@ class NodesVersion(str, Enum):
     newest = "0.3.6"
 
 
-def _check_nodes(
-    nodes: Path | None, version: NodesVersion | None, *, dashboard: bool, node_red: bool
-) -> None:
-    """Refuse flags that would have no effect. Raises SettingsError."""
-    from ..errors import SettingsError
-
-    if version and nodes:
-        raise SettingsError(
-            "--nodes-version has no effect with --nodes, which names nodes of some version",
-            "Leave one of them out.",
-        )
-    flags = {"--nodes": nodes, "--nodes-version": version, "--dashboard": dashboard}
-    useless = [flag for flag, value in flags.items() if value and not node_red]
-    if useless:
-        raise SettingsError(
-            f"{useless[0]} has no effect with --no-node-red", "Leave one of them out."
-        )
-
-
 def _loopback(text: str | None) -> str | None:
     """Check that it is an IPv4 address of the loopback. Raises typer.BadParameter."""
     if text is None:
@@ -170,7 +151,6 @@ def up(
         stop,
     )
 
-    _check_nodes(nodes, nodes_version, dashboard=dashboard, node_red=node_red)
     terminal = Terminal(as_json=as_json)
     settings = load_settings()
     place = _place(folder, settings.cache_dir)

@@ -10,6 +10,7 @@ from .error_handler import INTERRUPTED, bounded
 from .options.camera import PlaceFlags
 from .options.common import AsJson
 from .options.groups import grouped
+from .options.numbers import number
 
 if TYPE_CHECKING:
     from ..live.events import LiveEvent
@@ -24,12 +25,15 @@ _SILENCE_SECONDS = 60.0
 def watch(
     camera: PlaceFlags,
     count: Annotated[
-        int | None, typer.Option(min=1, help="End after this many pictures.", show_default=False)
+        int | None,
+        typer.Option(
+            **number("watch.count"), help="End after this many pictures.", show_default=False
+        ),
     ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(
-            min=0.1,
+            **number("watch.seconds"),
             help="End this many seconds after the first picture. (default: until Ctrl-C; with "
             "--json, and without --count: 10)",
             show_default=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ class CalibrationSet:
     source: Path
     pictures: tuple[tuple[Path, str], ...]
     choice: Choice | None = None
-    reading: Reading | None = None
+    reading: Reading | None = field(default=None, repr=False, compare=False)
 
     @property
     def paths(self) -> tuple[Path, ...]:

@@ -100,14 +100,20 @@ def search_command(images: int, options: SearchOptions) -> ToolCommand:
 
 
 def deploy_command(
-    quantization: str, options: DeployOptions, test_input: CheckPicture | None
+    quantization: str,
+    options: DeployOptions,
+    test_input: CheckPicture | None,
+    *,
+    square: bool = True,
 ) -> ToolCommand:
     """Build the command line that compiles a cvimodel for the camera's input and decoders.
 
     The input is uint8 RGB with preprocessing fused; the outputs are float32, or INT8 where the
     options say so. `--aligned_input`: the camera's video path delivers rows padded to 64 bytes
     (sophgo/osdrv `interdrv/vpss`, DEFAULT_ALIGN); without the flag, live pictures of every width
-    that is no multiple of 64 are read sheared.
+    that is no multiple of 64 are read sheared. It is left out where the input is not `square`:
+    tpu_mlir 1.7 then takes the height for the width, and the runtime expects more bytes than the
+    picture has. Such networks are raw ones, which the camera does not run live.
     """
     tables: tuple[str, ...] = ()
     if quantization != BF16:
@@ -134,7 +140,7 @@ def deploy_command(
             "--quant_input",
             *(("--quant_output",) if options.int8_outputs else ()),
             "--fuse_preprocess",
-            "--aligned_input",
+            *(("--aligned_input",) if square else ()),
             *("--customization_format", "RGB_PACKED"),
             *(("--op_divide",) if options.op_divide else ()),
             *checks,

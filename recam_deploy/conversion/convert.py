@@ -167,11 +167,12 @@ class Converter:
         verification = Verification.from_json(
             json.loads((verified.folder / _VERIFICATION_FILE).read_text())
         )
+        passed = verification.passed(thresholds.min_cosine, thresholds.min_matched)
         result = ConversionResult(
             artifact=artifact_of(self._plan, made_file),
             steps=(prepared, *made, compiled, verified),
             verification=verification,
-            passed=verification.passed(thresholds.min_cosine, thresholds.min_matched),
+            passed=passed,
             pictures=self._plan.calibration.choice,
         )
         return self._publish(result, output, thresholds)
@@ -332,6 +333,8 @@ class Converter:
                     "opset": plan.network.opset,
                     "cut_at": list(plan.network.cut_at),
                     "input_shape": list(plan.network.input.shape),
+                    "assignment": plan.network.assignment,
+                    "decoding": plan.network.decoding.as_json(),
                 },
                 **({"original": self._origin} if self._origin else {}),
                 "calibration": [

@@ -11,6 +11,7 @@ from ..artifact import sha256_of
 from ..detection.pictures import read_picture
 from ..errors import InputError
 from ..files import read_text
+from ..folders import expanded
 from ..mixed_precision.options import DEFAULT_EXPECTED_COS, DEFAULT_MIN_LAYER_COS, SearchOptions
 from ..network.model import Network, Preprocessing
 from ..progress import Progress
@@ -56,14 +57,14 @@ def read_pictures(
     Raises InputError when neither is named, and as `read_calibration_set`.
     """
     if convert.data_list:
-        return read_data_list(convert.data_list.expanduser(), convert.images, cache, progress)
+        return read_data_list(expanded(convert.data_list), convert.images, cache, progress)
     if convert.dataset is None:
         raise InputError(
             "no calibration pictures are named",
             "Give a folder of 50 to 200 pictures like those the camera will see: "
             "--calibration FOLDER.",
         )
-    return read_calibration_set(convert.dataset.expanduser(), convert.images, cache, progress)
+    return read_calibration_set(expanded(convert.dataset), convert.images, cache, progress)
 
 
 def read_options(
@@ -74,10 +75,10 @@ def read_options(
     Raises InputError for a table or picture that cannot be used, and when there are fewer pictures
     than `verify`.
     """
-    if convert.verify > len(pictures.paths):
+    count = len(pictures.pictures)
+    if convert.verify > count:
         raise InputError(
-            f"{convert.verify} pictures are to be verified, and there are only "
-            f"{len(pictures.paths)}",
+            f"{convert.verify} pictures are to be verified, and there are only {count}",
             "Add pictures to the calibration folder, or lower --verify.",
         )
     return ConversionOptions(
@@ -141,7 +142,7 @@ def _check_picture(convert: ConvertSettings, pictures: CalibrationSet) -> CheckP
     """Read the picture for the compiler's own checks, by default the first; None without checks."""
     if convert.test_input is None and not convert.paranoid:
         return None
-    path = (convert.test_input or pictures.paths[0]).expanduser()
+    path = expanded(convert.test_input or pictures.paths[0])
     read_picture(path)
     return CheckPicture(path, sha256_of(path))
 
@@ -150,7 +151,7 @@ def _read_calibration_table(path: Path | None) -> str | None:
     """Read an existing calibration table; the step that uses it compares it with the network."""
     if path is None:
         return None
-    path = path.expanduser()
+    path = expanded(path)
     if not path.is_file():
         raise InputError(f"{path} does not exist", "Give a calibration table.")
     text = read_text(path, "a calibration table")
@@ -162,7 +163,7 @@ def _read_quantize_table(path: Path | None) -> str | None:
     """Read an existing quantization table: on each line a tensor's name and BF16, F32 or INT8."""
     if path is None:
         return None
-    text = read_text(path.expanduser(), "a quantization table")
+    text = read_text(expanded(path), "a quantization table")
     lines = [line.split() for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
     for words in lines:
         if len(words) != 2 or words[1] not in ("BF16", "F32", "INT8"):

@@ -135,7 +135,7 @@ def plan_conversion(
     tpu_mlir: str,
 ) -> ConversionPlan:
     """Plan a conversion to `quantization` with the compiler's release `tpu_mlir`."""
-    steps = _Steps(network, calibration, options, quantization, tpu_mlir)
+    steps = _Steps(network, calibration.digests, options, quantization, tpu_mlir)
     prepare = steps.prepare()
     transform = steps.transform(prepare)
     calibrate = steps.calibrate(prepare, transform)
@@ -160,11 +160,11 @@ class _Steps:
     """Plans each step of a conversion from those before it.
 
     A step's key holds all that its result depends on: the keys of the steps that it reads, its
-    command line, and its other inputs.
+    command line, and its other inputs. `pictures` are the sha256 of the pictures for calibration.
     """
 
     network: Network
-    calibration: CalibrationSet
+    pictures: tuple[str, ...]
     options: ConversionOptions
     quantization: str
     release: str
@@ -191,8 +191,8 @@ class _Steps:
         options = self.options.calibration
         if self.quantization == BF16 or options.table is not None:
             return None
-        command = calibrate_command(len(self.calibration.pictures), options)
-        inputs = {"from": transform.key, "pictures": self.calibration.digests}
+        command = calibrate_command(len(self.pictures), options)
+        inputs = {"from": transform.key, "pictures": self.pictures}
         stock = self._step("calibrate", _CALIBRATE, command, inputs)
         if options.calibrator != FAST:
             return stock
@@ -209,20 +209,26 @@ class _Steps:
             return None
         inputs = {
             "from": before.key,
-            "pictures": self.calibration.digests,
+            "pictures": self.pictures,
             **self._given_table(),
             "most": options.max_float_layers,
             **self._spread_over(options.images),
         }
         if options.by_compiler:
-            command = search_command(len(self.calibration.pictures), options)
+            command = search_command(len(self.pictures), options)
             return self._step("search", _SEARCH, command, inputs)
         inputs |= {"expected": options.expected_cos, "images": options.images}
         return PlannedStep("search", step_key("search", _SEARCH, inputs))
 
     def compile(self, before: Sequence[PlannedStep]) -> PlannedStep:
         options = self.options
-        command = deploy_command(self.quantization, options.deploy, options.transform.test_input)
+        height, width = self.network.picture_size
+        command = deploy_command(
+            self.quantization,
+            options.deploy,
+            options.transform.test_input,
+            square=height == width,
+        )
         inputs = {
             "from": [step.key for step in before],
             **self._given_table(),
@@ -238,13 +244,13 @@ class _Steps:
         """Plan the verification; the key of a calibrated cvimodel holds the pictures already."""
         inputs: dict[str, Any] = {"from": compiled.key, "images": self.options.verify_images}
         if not calibrated:
-            inputs["pictures"] = self.calibration.digests
+            inputs["pictures"] = self.pictures
         inputs |= self._spread_over(max(self.options.verify_images, CHECK_CANDIDATES))
         return PlannedStep("verify", step_key("verify", _VERIFY, inputs))
 
     def _spread_over(self, used: int) -> dict[str, Any]:
         """Say how `used` of the pictures are chosen, where there are more; once the first were."""
-        return {"chosen": "spread"} if used < len(self.calibration.pictures) else {}
+        return {"chosen": "spread"} if used < len(self.pictures) else {}
 
     def _given_table(self) -> dict[str, Any]:
         table = self.options.calibration.table

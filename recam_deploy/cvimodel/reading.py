@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import InputError
+from ..file_kinds import ONNX, PYTORCH, TFLITE, foreign_hint, recognise_foreign
 from .flatbuffer import ERRORS, Buffer, Table
 from .model import (
     DTYPE_BYTES,
@@ -101,9 +102,7 @@ def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
-                raise InputError(
-                    f"{path} is not a cvimodel", "Convert an ONNX model with `recam convert`."
-                )
+                raise _foreign(path)
             size = os.fstat(file.fileno()).st_size
             if size > _MOST_BYTES:
                 raise InputError(
@@ -116,18 +115,29 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
+def _foreign(path: Path) -> InputError:
+    kind = recognise_foreign(path)
+    if kind in (None, ONNX, PYTORCH, TFLITE):
+        what = f": it is {kind}" if kind else ""
+        return InputError(f"{path} is not a cvimodel{what}", "Convert it with `recam convert`.")
+    return InputError(f"{path} is not a cvimodel: it is {kind}", foreign_hint(str(kind)))
+
+
 def _header(data: bytes, path: Path) -> Header:
-    damaged = InputError(
+    if len(data) < HEADER_BYTES:
+        raise _damaged(data, path)
+    body_bytes, major, minor, md5, chip = struct.unpack_from("<I2B16s16s", data, len(MAGIC))
+    if len(data) < HEADER_BYTES + body_bytes or _md5(data[HEADER_BYTES:]) != bytes(md5).hex():
+        raise _damaged(data, path)
+    name = bytes(chip).rstrip(b"\0").decode("ascii", errors="backslashreplace")
+    return Header(f"{major}.{minor}", name, body_bytes, bytes(md5).hex())
+
+
+def _damaged(data: bytes, path: Path) -> InputError:
+    return InputError(
         f"{path} is truncated or damaged ({len(data)} bytes)",
         "Copy it again from its source, or convert the model again.",
     )
-    if len(data) < HEADER_BYTES:
-        raise damaged
-    body_bytes, major, minor, md5, chip = struct.unpack_from("<I2B16s16s", data, len(MAGIC))
-    if len(data) < HEADER_BYTES + body_bytes or _md5(data[HEADER_BYTES:]) != bytes(md5).hex():
-        raise damaged
-    name = bytes(chip).rstrip(b"\0").decode("ascii", errors="backslashreplace")
-    return Header(f"{major}.{minor}", name, body_bytes, bytes(md5).hex())
 
 
 def _md5(data: bytes | memoryview) -> str:

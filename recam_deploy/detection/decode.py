@@ -215,7 +215,7 @@ def _decode_scale(
     """Decode one scale to corner boxes [n, 4] in input pixels, scores [n] and classes [n]."""
     best = logits.max(axis=0)
     rows, columns = np.nonzero(best > np.log(threshold / (1 - threshold)))
-    left, top, right, bottom = _distances(boxes[:, rows, columns].astype(np.float32))
+    left, top, right, bottom = cell_distances(boxes[:, rows, columns].astype(np.float32))
     x, y = columns + 0.5, rows + 0.5
     corners = np.stack([x - left, y - top, x + right, y + bottom], axis=1) * stride
     scores = 1 / (1 + np.exp(-best[rows, columns]))
@@ -223,7 +223,7 @@ def _decode_scale(
     return corners.astype(np.float32), scores.astype(np.float32), classes
 
 
-def _distances(values: Array) -> Array:
+def cell_distances(values: Array) -> Array:
     """Return the four sides' distances [4, n] in grid cells, from [4, n] or the DFL's [64, n]."""
     if values.shape[0] == 4:
         return values

@@ -6,7 +6,9 @@ import errno
 import stat
 from pathlib import Path
 
+from .. import file_kinds
 from ..errors import InputError
+from ..file_kinds import foreign_hint, recognise_foreign
 from .heif import AVIF_HINT, HEIC_HINT, avif_is_read, heic_is_read
 
 REFUSED = " cannot be read as a picture"
@@ -14,19 +16,10 @@ REFUSED = " cannot be read as a picture"
 
 _HINT = "Replace or remove this file."
 _CONVERT = "Save it as a JPEG or PNG picture."
-_UNPACK = "Unpack it, and give the folder of pictures."
 _FRAMES = "Give frames of it as pictures: ffmpeg -i VIDEO -vf fps=1 frame-%05d.jpg"
 _HEAD_BYTES = 1024
 
 _BEGINNINGS = (
-    (b"version https://git-lfs", "it is a Git LFS pointer, and the picture was not fetched",
-     "Run `git lfs pull` in its repository."),
-    (b"/annex/objects/", "it is a git-annex pointer, and the picture was not fetched",
-     "Run `git annex get` in its repository."),
-    (b"PK\x03\x04", "it is a ZIP archive", _UNPACK),
-    (b"\x1f\x8b", "it is a gzip archive", _UNPACK),
-    (b"7z\xbc\xaf\x27\x1c", "it is a 7-Zip archive", _UNPACK),
-    (b"Rar!", "it is a RAR archive", _UNPACK),
     (b"\x1a\x45\xdf\xa3", "it is a video (Matroska or WebM)", _FRAMES),
     (b"\x00\x00\x01\xba", "it is a video (MPEG)", _FRAMES),
     (b"\x00\x00\x01\xb3", "it is a video (MPEG)", _FRAMES),
@@ -35,10 +28,7 @@ _BEGINNINGS = (
     (b"%!PS", "it is a PostScript document", _CONVERT),
     (b"\xff\x0a", "it is a JPEG XL picture, which is not read", _CONVERT),
     (b"\x00\x00\x00\x0cJXL ", "it is a JPEG XL picture, which is not read", _CONVERT),
-    (b"\x93NUMPY", "it is an array of NumPy", _CONVERT),
-    (b"\x00\x05\x16\x07", "it is the companion that macOS writes beside a picture",
-     "Give the file without `._` before its name."),
-)  # fmt: skip
+)
 _PICTURES = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"RIFF", b"\0\0\0\x0cjP")
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
@@ -63,7 +53,7 @@ def explain(path: Path, error: Exception) -> InputError:
             head = file.read(_HEAD_BYTES)
     except OSError as unreadable:
         return _refusal(path, unreadable.strerror or str(unreadable), _hint_for(unreadable))
-    reason, hint = _of_contents(head) or _of_error(head, error)
+    reason, hint = known_fault(head) or _of_error(head, error)
     return _refusal(path, reason, hint)
 
 
@@ -86,12 +76,8 @@ def begins_like_picture(head: bytes) -> bool:
     return head.startswith(_PICTURES) and head[8:12] != b"AVI "
 
 
-def _of_contents(head: bytes) -> tuple[str, str] | None:
+def known_fault(head: bytes) -> tuple[str, str] | None:
     """Return the reason and the hint for contents that are known to be no picture that is read."""
-    if not head:
-        return "it is empty", _HINT
-    if not head.strip(b"\0"):
-        return "it holds nothing but zeros", "Copy it again from where it came."
     for beginning, reason, hint in _BEGINNINGS:
         if head.startswith(beginning):
             return reason, hint
@@ -104,18 +90,14 @@ def _of_contents(head: bytes) -> tuple[str, str] | None:
         return "it is a video", _FRAMES
     if head[4:8] in (b"moov", b"mdat", b"wide"):
         return "it is a video (QuickTime)", _FRAMES
-    return _of_text(head)
-
-
-def _of_text(head: bytes) -> tuple[str, str] | None:
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if b"<svg" in text[:512]:
+    if head.lstrip().startswith(b"<") and b"<svg" in head.lower():
         return "it is an SVG drawing", _CONVERT
-    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "it is a web page", "Download the picture itself, not the page that shows it."
-    if text.startswith((b"<?xml", b"{", b"[")):
-        return "it is a text file (XML or JSON)", _HINT
-    return None
+    if head.startswith(_PICTURES):
+        return None
+    foreign = recognise_foreign(head, file_kinds.PICTURE)
+    if foreign == file_kinds.TEXT:
+        return "not a picture, but text", _HINT
+    return (f"it is {foreign}", foreign_hint(foreign)) if foreign else None
 
 
 def _of_error(head: bytes, error: Exception) -> tuple[str, str]:
@@ -123,8 +105,7 @@ def _of_error(head: bytes, error: Exception) -> tuple[str, str]:
     if isinstance(error, MemoryError):
         return "it takes more memory than there is", "Scale it down."
     if not head.startswith(_PICTURES) and not heif_kind(head):
-        is_text = all(byte >= 32 or byte in b"\t\r\n\f" for byte in head)
-        return ("not a picture, but text" if is_text else "not a picture"), _HINT
+        return "not a picture", _HINT
     said = " ".join(str(error).split())
     if "cannot identify" in said or not said:
         return "it is damaged, cut short, or of a kind that is not read", _HINT

@@ -24,7 +24,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     without a finite value.
     """
     if image.mode[0] == "F" or image.mode.startswith("I"):
-        return Image.fromarray(_grey(np.asarray(image))).convert("RGB")
+        with np.errstate(all="ignore"):  # numpy warns of odd floats on the terminal
+            return Image.fromarray(_grey(np.asarray(image))).convert("RGB")
     if image.mode == "LAB":
         return _from_lab(image)
     if image.mode in _FIRST:

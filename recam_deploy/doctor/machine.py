@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .. import process
 from ..errors import ProcessError
+from ..folders import expanded
 from ..toolchain import HostFacts, Run, find, host_facts
 from ..toolchain.host import obstacle
 from ..toolchain.python310 import OVERRIDE, candidates, probe
@@ -63,7 +64,7 @@ def look(
 
 def _python310(environ: Mapping[str, str], run: Run) -> str | None:
     named = environ.get(OVERRIDE)
-    places = [Path(named).expanduser()] if named else candidates(environ, Path.home())
+    places = [expanded(Path(named))] if named else candidates(environ)
     return next((found.version for path in places if (found := probe(path, run))), None)
 
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import AuthenticationError, CameraError, RecamError
+from ..errors import AuthenticationError, CameraError, InterruptedExchangeError, RecamError
+from ..flows.backups import Backup, Backups
 from ..flows.client import NodeRed, NodeRedFacts
 from ..flows.document import Node, described
 from ..flows.merge import ACTIVE_MODEL, running
@@ -19,6 +20,10 @@ from .check import Check, fail, ok, warn
 _OLDEST = (3, 0)  # its API reports whether the flows run; the camera has 4.1 from 0.2.1 on
 _NEEDED = ("sscma", "camera", "model", "preview")
 _MOST_NAMED = 6
+_STUCK = (
+    " If it never comes up after an update, its old flows may be why: move flows.json away in the "
+    "camera's folder .node-red, restart the camera, then run `recam flow restore`."
+)
 _AGAIN_SECONDS = 8.0  # the watchdog looks every six
 
 
@@ -26,29 +31,34 @@ _AGAIN_SECONDS = 8.0  # the watchdog looks every six
 class FlowFacts:
     """Node-RED's answers; `runs` is None when it does not report it.
 
-    `error` says why answers are missing.
+    `error` says why answers are missing. `unreadable`: Node-RED cannot read its own flows.
+    `backup` is the newest backup on this machine that holds nodes.
     """
 
     server: NodeRedFacts | None = None
     nodes: tuple[Node, ...] | None = None
     runs: bool | None = None
     error: RecamError | None = None
+    unreadable: bool = False
+    backup: Backup | None = None
 
 
 def look(camera: CameraSettings) -> FlowFacts:
     """Ask Node-RED's API; a login in the settings is used once."""
     server = nodes = None
+    backup = Backups.from_settings(camera).newest()
     try:
         with NodeRed.from_settings(camera) as client:
             server = client.facts()
-            nodes = client.read().nodes
+            document = client.read()
+            nodes = document.nodes
             runs = client.runs()
-            if runs is False:
+            if runs is False and not document.unreadable:
                 # The camera's watchdog may just be stopping and starting them.
                 runs = wait_until_up(client, SilentProgress(), _AGAIN_SECONDS)
-            return FlowFacts(server, nodes, runs)
+            return FlowFacts(server, nodes, runs, None, document.unreadable, backup)
     except CameraError as error:
-        return FlowFacts(server, nodes, error=error)
+        return FlowFacts(server, nodes, error=error, backup=backup)
 
 
 def judge(facts: FlowFacts, *, reachable: bool) -> list[Check]:
@@ -64,15 +74,28 @@ def judge(facts: FlowFacts, *, reachable: bool) -> list[Check]:
     checks = []
     if facts.error:
         name = "node_red.login" if isinstance(facts.error, AuthenticationError) else "node_red.api"
-        checks.append(fail(name, facts.error.message, facts.error.hint))
+        hint = facts.error.hint
+        if isinstance(facts.error, InterruptedExchangeError):
+            hint += _STUCK
+        checks.append(fail(name, facts.error.message, hint))
     if facts.server:
         checks.append(_version(facts.server))
         checks.append(_types(facts.server, facts.nodes or ()))
     if facts.nodes is not None:
         if facts.error is None:
             checks.append(_state(facts))
-        checks.append(_model_node(facts.nodes))
+        checks.append(_model_node(facts.nodes, _restoring(facts)))
     return checks
+
+
+def _restoring(facts: FlowFacts) -> str:
+    """Return how the flows of before come back; "" where there are flows, or no backup."""
+    if facts.nodes or not facts.backup:
+        return ""
+    return (
+        f"`recam flow restore` brings back those of {facts.backup.written} "
+        f"({facts.backup.nodes} nodes)."
+    )
 
 
 def _version(server: NodeRedFacts) -> Check:
@@ -107,6 +130,12 @@ def _types(server: NodeRedFacts, nodes: Sequence[Node]) -> Check:
 
 
 def _state(facts: FlowFacts) -> Check:
+    if facts.unreadable:
+        return fail(
+            "node_red.state",
+            "Node-RED cannot read its flows, so it runs none: its flows.json is damaged",
+            _restoring(facts) or "`recam flow push` writes new ones.",
+        )
     if facts.runs is None:
         return ok("node_red.state", "this Node-RED does not report whether the flows run")
     if facts.runs:
@@ -119,10 +148,12 @@ def _state(facts: FlowFacts) -> Check:
     )
 
 
-def _model_node(nodes: Sequence[Node]) -> Check:
+def _model_node(nodes: Sequence[Node], restoring: str) -> Check:
     name = "node_red.model"
     models = running(nodes, "model")
     if not models:
+        if restoring:
+            return warn(name, "Node-RED has no flows, as after a reset", restoring)
         return warn(name, "no flow runs a model", "Add one with `recam flow push`.")
     if len(models) > 1:
         return fail(

@@ -82,7 +82,7 @@ def _facts_of(
 ) -> dict[str, str]:
     """Run a script that prints one line a fact. Raises CameraError when its end is missing."""
     nonce = f"recam-{secrets.token_hex(8)}"
-    command = RemoteCommand.script(script, nonce, *arguments)
+    command = RemoteCommand.shell(script, nonce, *arguments)
     run = connection.sudo if sudo else connection.run
     found = named_values(run(command, timeout=_SECONDS, check=False).stdout, nonce)
     if found.pop("end", "") != "yes":

@@ -2,7 +2,8 @@
 
 Each is a file `<number>-<short hash>.json` in the camera's folder. The number grows, so the order
 does not depend on a clock. A document equal to the last backup is not written again. Files have
-mode 0600, for a flow may hold passwords.
+mode 0600, for a flow may hold passwords. A file `….credentials` beside it lists the ids of the
+nodes that had credentials, which Node-RED does not give out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from ..errors import FlowError
 from ..files import write_atomically
+from ..folders import expanded
 from ..settings import CameraSettings, default_flow_backups
 from .document import FlowDocument, read_document
 
@@ -55,12 +57,12 @@ class Backups:
     def from_settings(cls, camera: CameraSettings) -> Backups:
         """Open the backups of the camera in the settings."""
         root = camera.flow_backups or default_flow_backups()
-        return cls(str(camera.host), camera.node_red_port, root)
+        return cls(f"{camera.host}{camera.node_red_root}", camera.node_red_port, root)
 
     def __init__(self, host: str, port: int, root: Path) -> None:
         plain = re.sub(r"[^A-Za-z0-9.-]", "_", host).strip(".") or "_"
         digest = hashlib.sha256(host.encode()).hexdigest()[:8]
-        self.folder = root.expanduser() / f"{plain[:60]}-{digest}-{port}"
+        self.folder = expanded(root) / f"{plain[:60]}-{digest}-{port}"
 
     def keep(self, document: FlowDocument) -> Path:
         """Write a backup; return its file. The oldest over 50 are removed."""
@@ -68,17 +70,24 @@ class Backups:
         digest = hashlib.sha256(document.canonical).hexdigest()[:12]
         present = self._numbered()
         if present and present[-1][1].stem.endswith(f"-{digest}"):
+            _remember_credentials(present[-1][1], document)
             return present[-1][1]
         number = present[-1][0] + 1 if present else 1
         path = self.folder / f"{number:04d}-{digest}.json"
         write_atomically(path, content(document), 0o600)
         for _, old in present[: max(0, len(present) + 1 - _KEPT)]:
             old.unlink(missing_ok=True)
+            _beside(old).unlink(missing_ok=True)
+        _remember_credentials(path, document)
         return path
 
     def all(self) -> tuple[Backup, ...]:
         """List all backups, the newest first."""
         return tuple(_backup(n, path) for n, path in reversed(self._numbered()))
+
+    def newest(self) -> Backup | None:
+        """Return the newest backup that holds any nodes; None without one."""
+        return next((one for one in self.all() if one.nodes), None)
 
     def read(self, name: str | None = None) -> tuple[Path, FlowDocument]:
         """Read the backup of that name, number or path; by default the newest.
@@ -93,7 +102,7 @@ class Backups:
             raise FlowError(
                 f"the backup {path} was changed: its hash differs", "Choose another backup."
             )
-        return path, document
+        return path, FlowDocument(document.nodes, credentials=_known_credentials(path))
 
     def _find(self, name: str | None) -> Path:
         kept = self._numbered()
@@ -107,7 +116,7 @@ class Backups:
         for number, path in kept:
             if name in (path.stem, path.name, str(number), f"{number:04d}"):
                 return path
-        given = Path(name).expanduser()
+        given = expanded(Path(name))
         if given.is_file():
             return given
         raise FlowError(f"there is no backup {name[:80]!r}", "`recam flow backups` lists them.")
@@ -117,6 +126,28 @@ class Backups:
             return []
         found = [(_NAME.fullmatch(path.name), path) for path in self.folder.iterdir()]
         return sorted((int(matched[1]), path) for matched, path in found if matched)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_suffix(".credentials")
+
+
+def _remember_credentials(path: Path, document: FlowDocument) -> None:
+    """Write which nodes had credentials, together with those of the same document before."""
+    if document.credentials is not None:
+        known = document.credentials | (_known_credentials(path) or frozenset())
+        write_atomically(_beside(path), json.dumps(sorted(known)).encode() + b"\n", 0o600)
+
+
+def _known_credentials(path: Path) -> frozenset[str] | None:
+    """Read which nodes had credentials; None for a backup that does not know."""
+    try:
+        value = json.loads(_beside(path).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(value, list):
+        return None
+    return frozenset(item for item in value if isinstance(item, str))
 
 
 def content(document: FlowDocument) -> bytes:

@@ -13,21 +13,18 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import quote
 
-from pydantic import SecretStr
-
-from ..errors import (
-    AuthenticationError,
-    ConnectionFailedError,
-    FlowError,
-    NodeRedError,
-)
+from ..errors import CameraError, ConnectionFailedError, FlowError, NodeRedError, RedirectError
 from ..http import HttpService, Reply
-from ..redaction import keep_secret
 from ..settings import CameraSettings
-from .document import FlowDocument, Node, parse_document
+from ..tls import Trust
+from .document import NO_FLOWS, FlowDocument, Node, parse_document
+from .login import Credentials
+from .login import NodeRedLogin as NodeRedLogin
+from .patience import Patience
 from .record import EMPTY, Record
+from .redirects import redirect_hint
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +34,9 @@ _JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 _V2 = {**_JSON, "Node-RED-API-Version": "v2"}
 _RECORD = "/library/local/flows/recam/pushed.json"
 _DEPLOY_SECONDS = 60.0  # stopping the old nodes can take 15 s each (settings.js, nodeCloseTimeout)
+_LOGINS = 2  # a proxy's and Node-RED's own
+# Where people put Node-RED: its documentation, add-ons and proxies use these.
+_ROOTS = ("", "/admin", "/red", "/nodered", "/node-red", "/nr", "/editor")
 _RESTART_SECONDS = 30.0
 _POLL_SECONDS = 0.5
 _HINT = (
@@ -58,20 +58,6 @@ class NodeRedFacts:
     modules: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class NodeRedLogin:
-    """A login for Node-RED: a token, or a user with a password."""
-
-    token: SecretStr | None = None
-    user: str | None = None
-    password: SecretStr | None = None
-
-    @classmethod
-    def from_settings(cls, camera: CameraSettings) -> NodeRedLogin:
-        """Return the login in the settings; it may be empty."""
-        return cls(camera.node_red_token, camera.node_red_user, camera.node_red_password)
-
-
 class NodeRed:
     """The Admin API of one Node-RED; a context manager.
 
@@ -87,27 +73,52 @@ class NodeRed:
         login: NodeRedLogin,
         *,
         timeout: float,
+        patience: float | None = None,
         ask: Callable[[], NodeRedLogin | None] | None = None,
+        say: Callable[[str], None] | None = None,
+        root: str = "",
+        trust: Trust | None = None,
     ) -> None:
-        self._http = HttpService(host, port, "Node-RED", timeout=timeout, hint=_HINT)
-        self._login = login
-        self._token = login.token
-        self._ask = ask
+        def service(root: str) -> HttpService:
+            return HttpService(
+                host,
+                port,
+                "Node-RED",
+                timeout=timeout,
+                hint=_HINT,
+                root=root,
+                trust=trust,
+                settings="camera.node_red_",
+            )
+
+        self._service, self._root = service, root
+        self._http = service(root)
+        self._patience = Patience(self._http, timeout, patience, say)
+        self._credentials = Credentials(self._http, login, ask)
 
     @classmethod
     def from_settings(
-        cls, camera: CameraSettings, ask: Callable[[], NodeRedLogin | None] | None = None
+        cls,
+        camera: CameraSettings,
+        ask: Callable[[], NodeRedLogin | None] | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> NodeRed:
         """Make a client for the camera in the settings.
 
-        `ask` is called at most once, when Node-RED needs a login and the settings have none.
+        `ask` is called at most once, when Node-RED needs a login and the settings have none. `say`
+        tells that Node-RED is slow.
         """
+        tls = Trust(camera.node_red_ca, camera.node_red_fingerprint)
         return cls(
             camera.direct_host,
             camera.node_red_port,
             NodeRedLogin.from_settings(camera),
             timeout=camera.timeout,
+            patience=camera.node_red_timeout,
             ask=ask,
+            say=say,
+            root=camera.node_red_root,
+            trust=tls if camera.node_red_tls else None,
         )
 
     def __enter__(self) -> NodeRed:
@@ -119,6 +130,8 @@ class NodeRed:
     def read(self) -> FlowDocument:
         """Read the present flows with their revision."""
         reply = self._call("GET", "/flows", _V2)
+        if self._json(reply) is None:  # its flows.json holds JSON that is no flow
+            return FlowDocument((), NO_FLOWS)
         document = self._object(reply)
         rev = document.get("rev")
         if not isinstance(rev, str) or not rev:
@@ -136,9 +149,10 @@ class NodeRed:
         """
         if not rev:
             raise ValueError("a write without a revision would overwrite whatever is there")
-        body = json.dumps({"flows": nodes, "rev": rev}).encode()
+        known = {} if rev == NO_FLOWS else {"rev": rev}
+        body = json.dumps({"flows": nodes, **known}).encode()
         headers = {**_V2, "Node-RED-Deployment-Type": kind}
-        reply = self._call("POST", "/flows", headers, body, timeout=_DEPLOY_SECONDS)
+        reply = self._call("POST", "/flows", headers, body)
         if reply.status == 409:
             raise RevisionConflictError
         new = self._object(reply).get("rev")
@@ -149,7 +163,14 @@ class NodeRed:
     def restart(self) -> None:
         """Restart all nodes from the stored flows, which do not change."""
         headers = {**_V2, "Node-RED-Deployment-Type": "reload"}
-        self._object(self._call("POST", "/flows", headers, b"{}", timeout=_DEPLOY_SECONDS))
+        self._object(self._call("POST", "/flows", headers, b"{}"))
+
+    def start(self) -> None:
+        """Start the flows, where Node-RED allows that."""
+        body = b'{"state": "start"}'
+        reply = self._request("POST", "/flows/state", _JSON, body)
+        if reply.status != 404:
+            self._accepted(reply)
 
     def facts(self) -> NodeRedFacts:
         """Read its version, and the node types that are installed and enabled."""
@@ -170,6 +191,16 @@ class NodeRed:
         known = version if isinstance(version, str) else ""
         logger.info("Node-RED %s, %d node types", known or "of unknown version", len(types))
         return NodeRedFacts(known, frozenset(types), modules)
+
+    def credentials(self, node: Node) -> dict[str, Any] | None:
+        """Read what is set of a node's credentials, not their values; None if that is refused."""
+        path = "/credentials/" + "/".join(quote(node[key], safe="") for key in ("type", "id"))
+        try:
+            reply = self._request("GET", path, _JSON)
+            value = reply.json() if reply.status == 200 else None
+        except (CameraError, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
 
     def recorded(self) -> Record:
         """Read what was pushed before; an empty record where there is none."""
@@ -199,82 +230,32 @@ class NodeRed:
             time.sleep(_POLL_SECONDS)
 
     def _call(
-        self,
-        method: str,
-        path: str,
-        headers: dict[str, str],
-        body: bytes | None = None,
-        timeout: float | None = None,
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
     ) -> Reply:
         """Make one call and return its reply. Raises as the class says."""
-        return self._accepted(self._request(method, path, headers, body, timeout))
+        return self._accepted(self._request(method, path, headers, body))
 
     def _request(
-        self,
-        method: str,
-        path: str,
-        headers: dict[str, str],
-        body: bytes | None = None,
-        timeout: float | None = None,
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None = None
     ) -> Reply:
-        """Make one call; log in first when Node-RED wants it. Returns the reply of any status."""
-        reply = self._exchange(method, path, headers, body, timeout)
-        if reply.status == 401 and self._token is None:
-            self._token = self._log_in()
-            reply = self._exchange(method, path, headers, body, timeout)
+        """Make one call; log in first when it is asked for. Returns the reply of any status."""
+        reply = self._exchange(method, path, headers, body)
+        for _ in range(_LOGINS):
+            if reply.status != 401 or not self._credentials.answer(reply):
+                break
+            reply = self._exchange(method, path, headers, body)
         return reply
 
     def _exchange(
-        self,
-        method: str,
-        path: str,
-        headers: dict[str, str],
-        body: bytes | None,
-        timeout: float | None,
+        self, method: str, path: str, headers: dict[str, str], body: bytes | None
     ) -> Reply:
-        if self._token is not None:
-            keep_secret(self._token)
-            token = self._token.get_secret_value()
-            if not token.isascii() or not token.isprintable():
-                raise AuthenticationError(
-                    "the Node-RED token holds characters that no token has",
-                    "Copy it again, or set RECAM_NODERED_USER and RECAM_NODERED_PASSWORD.",
-                )
-            headers = {**headers, "Authorization": f"Bearer {token}"}
-        return self._http.exchange(method, path, headers=headers, body=body, timeout=timeout)
-
-    def _log_in(self) -> SecretStr:
-        """Get a token for a user and password; ask for them once. Raises AuthenticationError."""
-        if not (self._login.token or self._login.password) and self._ask:
-            self._login, self._ask = self._ask() or self._login, None
-        login = self._login
-        if login.token:
-            return login.token
-        if not login.password:
-            raise self._locked(401)
-        user = login.user or "admin"
-        form = {
-            "client_id": "node-red-admin",
-            "grant_type": "password",
-            "scope": "*",
-            "username": user,
-            "password": login.password.get_secret_value(),
-        }
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        reply = self._http.exchange(
-            "POST", "/auth/token", headers=headers, body=urlencode(form).encode()
-        )
-        if reply.status != 200:
-            raise AuthenticationError(
-                f"{self._http.where} refused the password of {user!r}",
-                "Check RECAM_NODERED_USER and RECAM_NODERED_PASSWORD. After several wrong ones "
-                "Node-RED refuses all logins for ten minutes.",
-            )
-        token = self._object(reply).get("access_token")
-        if not isinstance(token, str) or not token:
-            raise self._unclear("it has no token")
-        keep_secret(token)
-        return SecretStr(token)
+        headers = {**headers, **self._credentials.headers()}
+        least = _DEPLOY_SECONDS if method == "POST" else 0.0
+        try:
+            return self._patience.exchange(method, path, headers, body, least)
+        except RedirectError as error:
+            hint = redirect_hint(self._http.base, path, error.location)
+            raise RedirectError(error.message, hint, error.location) from error
 
     def _accepted(self, reply: Reply) -> Reply:
         """Return the reply; a 409 is for the caller.
@@ -282,12 +263,9 @@ class NodeRed:
         Raises AuthenticationError or NodeRedError for another refusal.
         """
         if reply.status in (401, 403):
-            raise self._locked(reply.status)
+            raise self._credentials.refusal(reply.status)
         if reply.status == 404:
-            raise NodeRedError(
-                f"{self._http.where} has no Admin API at this address",
-                "Check that Node-RED listens there. The port is the setting camera.node_red_port.",
-            )
+            raise self._elsewhere("has no Admin API at this address")
         if reply.status != 409 and not 200 <= reply.status < 300:
             raise NodeRedError(
                 f"{self._http.where} refused with status {reply.status}{_reason(reply)}",
@@ -295,28 +273,42 @@ class NodeRed:
             )
         return reply
 
-    def _locked(self, status: int) -> AuthenticationError:
-        if status == 403 or self._login.token is not None:
-            what = "does not allow this user to do that" if status == 403 else "refused the token"
-            return AuthenticationError(
-                f"{self._http.where} {what}",
-                "Tokens expire after a week. Get a new one, or set RECAM_NODERED_USER and "
-                "RECAM_NODERED_PASSWORD.",
-            )
-        if self._token is not None:
-            return AuthenticationError(
-                f"{self._http.where} does not let {self._login.user or 'admin'!r} do that",
-                "Use a user who may read and write flows.",
-            )
-        return AuthenticationError(
-            f"{self._http.where} needs a login",
-            "Set RECAM_NODERED_USER and RECAM_NODERED_PASSWORD, or RECAM_NODERED_TOKEN.",
+    def _elsewhere(self, problem: str) -> NodeRedError:
+        """Return the error for a server that is no Admin API; look for one below usual paths."""
+        for root in _ROOTS:
+            if root != self._root and self._answers_below(root):
+                return NodeRedError(
+                    f"{self._http.where} {problem}; Node-RED answers "
+                    f"{f'below {root}' if root else 'without a path'}",
+                    f'Set camera.node_red_root = "{root}" (RECAM_NODE_RED_ROOT={root}).'
+                    if root
+                    else "Take camera.node_red_root out of the settings.",
+                )
+        return NodeRedError(
+            f"{self._http.where} {problem}",
+            "Check that Node-RED listens there: the port is the setting camera.node_red_port. Its "
+            "editor may be below a path (httpAdminRoot in its settings.js, or a proxy): that is "
+            "the setting camera.node_red_root.",
         )
+
+    def _answers_below(self, root: str) -> bool:
+        """Return whether there is an Admin API below a path; no token is sent there."""
+        http = self._service(root)
+        try:
+            reply = http.exchange("GET", "/auth/login", headers=self._credentials.proxy_headers())
+            said = reply.json()
+        except (CameraError, ValueError):
+            return False
+        finally:
+            http.close()
+        return reply.status == 200 and isinstance(said, dict) and (not said or "type" in said)
 
     def _json(self, reply: Reply) -> Any:
         try:
             return reply.json()
         except ValueError as error:
+            if reply.body.lstrip()[:1] == b"<":
+                raise self._elsewhere("answers with a web page") from error
             raise self._unclear("it is not JSON") from error
 
     def _object(self, reply: Reply) -> dict[str, Any]:

@@ -11,22 +11,19 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import FlowError
 from ..files import read_text
 from .shapes import Node as Node
-from .shapes import is_made, node_list
+from .shapes import is_made, is_usable_id, node_list
 
 SIZE_LIMIT = 5_000_000  # Node-RED's own limit on a request, `apiMaxLength` in its settings.js
 _DEPTH_LIMIT = 60
 _NAME_LIMIT = 100  # characters in a message
 _FENCED = re.compile(r"\s*```[a-z]*\n(.*)\n```\s*", re.DOTALL)  # copied from a forum's post
-_ID = re.compile(r"[^\x00-\x20\x7f]{1,128}")
-# Properties of every JavaScript object; as ids they break Node-RED's lookups.
-_RESERVED = frozenset({"__proto__", "constructor", "hasOwnProperty", "toString", "valueOf"})
 CONTAINERS = ("tab", "subflow", "group")
 
 # Nodes that run in the camera's own service, which gets their neighbours when it creates them
@@ -37,12 +34,25 @@ CAMERA_TYPES = frozenset({"sscma", "camera", "model", "stream", "save", "capture
 SINGLE_TYPES = frozenset({"camera", "model", "save", "capture"})
 
 
+NO_FLOWS = "no flows"
+
+
 @dataclass(frozen=True)
 class FlowDocument:
-    """All nodes, in order, and the revision that Node-RED gave them ("" for a file)."""
+    """All nodes, in order, and the revision that Node-RED gave them ("" for a file).
+
+    The revision is NO_FLOWS where Node-RED could not read its flows at all, so that it has none.
+    `credentials` are the ids of the nodes that have some; None when that is not known.
+    """
 
     nodes: tuple[Node, ...]
     rev: str = ""
+    credentials: frozenset[str] | None = field(default=None, compare=False)
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether Node-RED could not read its flows; it starts nothing then."""
+        return self.rev == NO_FLOWS
 
     @property
     def canonical(self) -> bytes:
@@ -181,7 +191,7 @@ def _problem(node: Any) -> str:
     for key in ("id", "type"):
         if not _is_name(node, key):
             return f"has no usable `{key}`"
-    if not _ID.fullmatch(node["id"]) or node["id"] in _RESERVED:
+    if not is_usable_id(node["id"]):
         return "has an `id` that Node-RED cannot use"
     for key in ("z", "g"):
         if key in node and not isinstance(node[key], str):

@@ -19,13 +19,12 @@ from ..errors import FlowError
 from .document import SINGLE_TYPES, Node, described, targets
 from .edits import ACTIVE_MODEL as ACTIVE_MODEL
 from .edits import Edits, check_tab, without
+from .placing import Taken, spot
 from .record import EMPTY, Record
 from .replace import edits_of, file_version
 from .shapes import is_made
 from .templates import Addition
 
-_ROW = 60  # the height of a row of nodes in the editor, in pixels
-_NEAR = 100
 _FILLED = ("uri", "model", "classes")  # of a model node; "" in a file leaves the choice to a push
 # Free text, in which an id is no reference.
 _TEXTS = frozenset({"type", "name", "label", "info", "func", "initialize", "finalize", "template"})
@@ -73,14 +72,12 @@ def merge(current: Sequence[Node], addition: Addition, record: Record = EMPTY) -
     placed = _placed(current, addition, mapping)
     _check_wires(placed, current)
     by_id = {n["id"]: n for n in placed}
-    known = {*by_id, *(node["id"] for node in current)}
     for node in addition.nodes:
         if node["id"] in mapping.reused:
             for port, ends in enumerate(node.get("wires", ())):
                 for end in ends:
-                    target = mapping.ids.get(end, end)
-                    if target in known:
-                        edits.connect(mapping.reused[node["id"]], port, target, by_id)
+                    if end in mapping.ids:
+                        edits.connect(mapping.reused[node["id"]], port, mapping.ids[end], by_id)
     return (*edits.result(), *placed)
 
 
@@ -148,23 +145,35 @@ def _map(current: Sequence[Node], addition: Addition) -> _Mapping:
         if node["type"] in SINGLE_TYPES and (found := _existing_single(current, node["type"]))
     }
     tab, container = _containers(addition, singles)
-    earlier = _earlier(addition, kinds, tab)
+    nodes = _typed(addition.nodes, kinds)
+    earlier = _earlier(nodes, kinds, tab)
     reused = earlier | {own: n["id"] for own, n in singles.items()}
     client = _client(current, singles)
     if client:
         reused |= {node["id"]: client for node in addition.nodes if node["type"] == "sscma"}
     reused |= _preview(current, addition, reused)
-    ids = {n["id"]: reused.get(n["id"]) or _own_id(n, kinds, free=True) for n in addition.nodes}
+    ids = {n["id"]: reused.get(n["id"]) or _own_id(n, kinds, free=True) for n in nodes}
     if tab:
         ids[tab] = container
     same = {own for own, final in reused.items() if final == own or final == earlier.get(own)}
     return _Mapping(reused, ids, frozenset(same), tab, container)
 
 
-def _earlier(addition: Addition, kinds: Mapping[str, str], tab: str) -> dict[str, str]:
+def _typed(nodes: Sequence[Node], kinds: Mapping[str, str]) -> list[Node]:
+    """Return the nodes with the types that they have on the camera, where a subflow's id is new."""
+    types = {}
+    for node in nodes:
+        if node["type"] == "subflow":
+            there = _own_id(node, kinds)
+            final = there if there in kinds else _own_id(node, kinds, free=True)
+            types[f"subflow:{node['id']}"] = f"subflow:{final}"
+    return [n | {"type": types[n["type"]]} if n["type"] in types else n for n in nodes]
+
+
+def _earlier(nodes: Sequence[Node], kinds: Mapping[str, str], tab: str) -> dict[str, str]:
     """Find nodes that an earlier push added, except the replaced `tab`."""
     found = {}
-    for node in addition.nodes:
+    for node in nodes:
         own = _own_id(node, kinds)
         if node["id"] == tab or node["type"] in SINGLE_TYPES:
             continue
@@ -277,7 +286,7 @@ def _own_id(node: Node, kinds: Mapping[str, str], *, free: bool = False) -> str:
 def _placed(current: Sequence[Node], addition: Addition, mapping: _Mapping) -> list[Node]:
     """Return the nodes to add, with their final ids, wires and positions."""
     anchor = _offset(current, addition, mapping)
-    taken = _Taken(current, mapping.container)
+    taken = Taken(current, mapping.container)
     placed = []
     for node in addition.nodes:
         if node["id"] in mapping.reused or node["id"] == mapping.tab:
@@ -342,49 +351,7 @@ def _offset(current: Sequence[Node], addition: Addition, mapping: _Mapping) -> t
         node = addition.only(kind)
         if node and node["id"] in mapping.reused:
             existing = next(n for n in current if n["id"] == mapping.reused[node["id"]])
-            _, x1, y1 = _spot(node)
-            _, x2, y2 = _spot(existing)
+            _, x1, y1 = spot(node)
+            _, x2, y2 = spot(existing)
             return x2 - x1, y2 - y1
     return 0, 0
-
-
-def _spot(node: Node) -> tuple[str, float, float]:
-    """Return a node's container, x and y in the editor's pixels; "", 0, 0 without a position."""
-    x, y = node.get("x"), node.get("y")
-    is_placed = all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in (x, y))
-    return (node.get("z", ""), x, y) if is_placed else ("", 0, 0)  # type: ignore[return-value]
-
-
-class _Taken:
-    """The places of the nodes on one tab, by squares of the size of a node."""
-
-    def __init__(self, nodes: Sequence[Node], container: str) -> None:
-        self._squares: dict[tuple[int, int], list[tuple[float, float]]] = {}
-        for node in nodes:
-            home, x, y = _spot(node)
-            if home and home == container:
-                self._take(x, y)
-
-    def moved(self, node: Node, offset: tuple[float, float]) -> Node:
-        """Shift a node by `offset`, then down to the first row where it covers no other."""
-        if "x" not in node or "y" not in node:
-            return node
-        _, x, y = _spot(node)
-        x, y = max(_NEAR, x + offset[0]), max(_ROW, y + offset[1])
-        while self._covered(x, y):
-            y += _ROW
-        self._take(x, y)
-        return {**node, "x": x, "y": y}
-
-    def _take(self, x: float, y: float) -> None:
-        self._squares.setdefault((int(x // _NEAR), int(y // _ROW)), []).append((x, y))
-
-    def _covered(self, x: float, y: float) -> bool:
-        column, row = int(x // _NEAR), int(y // _ROW)
-        near = (
-            spot
-            for i in (column - 1, column, column + 1)
-            for j in (row - 1, row, row + 1)
-            for spot in self._squares.get((i, j), ())
-        )
-        return any(abs(a - x) < _NEAR and abs(b - y) < _ROW // 2 for a, b in near)

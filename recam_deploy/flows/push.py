@@ -24,6 +24,7 @@ from ..errors import (
 )
 from ..progress import Progress
 from .client import DeploymentType, NodeRed, NodeRedFacts, RevisionConflictError
+from .credentials import with_credentials
 from .diff import Changes, compare
 from .document import FlowDocument, Node, same
 from .missing import check_types
@@ -70,8 +71,8 @@ class PushResult:
     """The result of a push: the present `nodes` and their revision.
 
     `before` are the replaced nodes, which are in the file `backup`; both are None where nothing
-    changed. `overwritten` are changes made on the camera. `restarted`: unchanged flows were
-    restarted. `nodes_ready`: the flows run.
+    changed. `overwritten` are changes made on the camera; `credentials_before` the ids of the
+    nodes that had some. `restarted`: unchanged flows were restarted. `nodes_ready`: the flows run.
     """
 
     rev: str
@@ -83,6 +84,7 @@ class PushResult:
     restarted: bool = False
     nodes_ready: bool = False
     overwritten: tuple[Overwritten, ...] = ()
+    credentials_before: frozenset[str] | None = field(default=None, repr=False)
 
     @property
     def camera_restarted(self) -> bool:
@@ -105,6 +107,7 @@ class PushResult:
             **self.changes.as_json(),
             "rev": self.rev,
             "backup": str(self.backup) if self.backup else None,
+            "nodes_before": None if self.before is None else len(self.before),
             "deployment_type": self.kind,
             "restarted": self.restarted,
             "nodes_ready": self.nodes_ready,
@@ -174,16 +177,21 @@ def push(
     Raises FlowConflictError when the flows change again and again meanwhile, FlowError, or what
     `NodeRed` raises. The flows are then unchanged, or changed as planned; the message says which.
     """
-    facts = None if exact else _facts_of_running(node_red, progress)
+    facts = None if exact else node_red.facts()
     document = node_red.read()
+    unreadable = document.unreadable
+    if unreadable:
+        progress.say("Node-RED has no flows: its flows.json holds none that it can read.")
+    elif facts:
+        _check_running(node_red, progress)
     approved, uncertain = b"", None
     for _ in range(1 + _RETRIES):
         plan = plan_push(document, target)
         if facts:
             preflight(plan.nodes, facts)
-        if plan.changes.key != approved:
+        if (key := plan.changes.key) != approved:
             approve(plan)
-            approved = plan.changes.key
+            approved = key
         if not plan.changes and uncertain:
             # The write whose answer was lost has succeeded.
             pushed = dataclasses.replace(uncertain, rev=document.rev, nodes=document.nodes)
@@ -191,9 +199,12 @@ def push(
         if not plan.changes:
             pushed = _unchanged(node_red, plan, progress, restart=restart)
             return _recorded(node_red, target, pushed, progress)
-        backup = keep(document)
+        had = with_credentials(document.nodes, node_red.credentials)
+        backup = keep(dataclasses.replace(document, credentials=had))
         with progress.step("Pushing the flow"):
             rev = _write(node_red, plan)
+            if unreadable and rev is not None:
+                node_red.start()
         pushed = PushResult(
             rev or "",
             plan.nodes,
@@ -202,6 +213,7 @@ def push(
             backup,
             plan.kind,
             overwritten=plan.overwritten,
+            credentials_before=had,
         )
         if rev is None:
             progress.say("The flows may have changed meanwhile; reading them again.")
@@ -233,15 +245,13 @@ def _recorded(
     return pushed
 
 
-def _facts_of_running(node_red: NodeRed, progress: Progress) -> NodeRedFacts:
-    """Read Node-RED's facts. Raises NodeRedError when its flows are stopped."""
-    facts = node_red.facts()
+def _check_running(node_red: NodeRed, progress: Progress) -> None:
+    """Raise NodeRedError when Node-RED's flows are stopped."""
     if not wait_until_up(node_red, progress, _STARTING_SECONDS):
         raise NodeRedError(
             "the flows of the camera's Node-RED are stopped",
             "Start them in the editor (the menu beside Deploy), then push again.",
         )
-    return facts
 
 
 def wait_until_up(node_red: NodeRed, progress: Progress, seconds: float = 60.0) -> bool:

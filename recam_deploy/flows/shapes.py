@@ -10,17 +10,26 @@ Node-RED 4.1.0, packages/node_modules/@node-red/editor-client/src/js/nodes.js (`
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any
 
 Node = dict[str, Any]
 
+_ID = re.compile(r"[^\x00-\x20\x7f]{1,128}")
+# Properties of every JavaScript object; as ids they break Node-RED's lookups.
+_RESERVED = frozenset({"__proto__", "constructor", "hasOwnProperty", "toString", "valueOf"})
 _ROW = 60  # pixels between nodes that came without a position
 _FIRST = (160, 80)
 _LOOSE = "Made by recam for nodes that came without a tab."
 _SELECTED = "Made by recam for nodes that were exported without their tab."
 # What `GET /flow/:id` says of the tab itself; the rest are its nodes.
 _TAB_FIELDS = ("label", "disabled", "info", "env", "locked")
+
+
+def is_usable_id(text: str) -> bool:
+    """Return whether Node-RED can use a text as an id."""
+    return bool(_ID.fullmatch(text)) and text not in _RESERVED
 
 
 def node_list(value: Any) -> Any:
@@ -75,7 +84,7 @@ def complete(nodes: Sequence[Node], name: str) -> tuple[Node, ...]:
     for node in nodes:
         home = node.get("z", "")
         if is_placed(node) and home not in kinds:
-            homes.setdefault(home, home or _new_id(name))
+            homes.setdefault(home, home if is_usable_id(home) else _new_id(name, home))
     tabs = [
         _tab(
             homes[home], name if number == 1 else f"{name} {number}", _SELECTED if home else _LOOSE

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
+from ..file_kinds import JSON, TEXT, refuse_foreign
 from .model import FrameworkModel, Refusal
 
 CAFFE = "caffe"
@@ -27,6 +28,8 @@ def read_caffe(path: Path, weights: Path | None) -> FrameworkModel:
     Raises InputError when a file is missing, or the .prototxt is not text.
     """
     prototxt, caffemodel = _pair(path, weights)
+    refuse_foreign(prototxt, "a .prototxt", TEXT, JSON)
+    refuse_foreign(caffemodel, "a .caffemodel", TEXT)
     try:
         with prototxt.open("rb") as file:
             text = file.read(_MOST_TEXT_BYTES).decode("utf-8")

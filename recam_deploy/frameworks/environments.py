@@ -114,7 +114,7 @@ def ensure(
     place = root(cache_dir, environment)
 
     def make(new: Path) -> None:
-        uv = find_uv(os.environ if environ is None else environ, run)
+        uv = find_uv(os.environ if environ is None else environ, cache_dir, run)
         _build(new, environment, uv, progress)
 
     def is_there() -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 
 from ..cvimodel.flatbuffer import ERRORS, Buffer, Table
 from ..errors import InputError
+from ..file_kinds import TFLITE as TFLITE_FILE
+from ..file_kinds import refuse_foreign
 from .model import FrameworkModel, Refusal
 
 TFLITE = "tflite"
@@ -30,6 +32,7 @@ def read_tflite(path: Path) -> FrameworkModel:
     """
     try:
         data = path.read_bytes()
+        refuse_foreign(path, TFLITE_FILE)
         if data[4:8] != _IDENTIFIER:
             raise ValueError(f"its identifier is not {_IDENTIFIER.decode()}")
         tensors, inputs, outputs = _graph(Buffer(data).root())

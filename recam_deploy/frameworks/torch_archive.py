@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickletools
+import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import Any
 
 from ..documents import ZIP_ERRORS, parse_json
 from ..errors import InputError
+from ..file_kinds import PICKLE, ZIP, refuse_foreign
+from ..file_kinds import PYTORCH as PYTORCH_FILE
 from .model import Refusal
 
 TORCHSCRIPT, ULTRALYTICS, PYTORCH = "torchscript", "ultralytics", "pytorch"
@@ -30,6 +33,13 @@ _TO_TORCHSCRIPT = (
 
 # Packages whose classes hold only numbers; a checkpoint with no other class has no network.
 _PLAIN_MODULES = ("torch", "collections", "numpy", "_codecs", "builtins", "__builtin__", "argparse")
+# Packages that are installed with Ultralytics, and so are there when its checkpoints are loaded.
+_WITH_ULTRALYTICS = frozenset(
+    {
+        *("ultralytics", "torchvision", "cv2", "PIL", "yaml", "requests", "psutil", "matplotlib"),
+        *("scipy", "polars", "tqdm", "thop", "ultralytics_thop", "sympy", "networkx"),
+    }
+)
 _STRINGS = frozenset({"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "UNICODE"})
 
 
@@ -51,6 +61,8 @@ def read_torch_file(path: Path) -> TorchFile:
     try:
         with path.open("rb") as file:
             start = file.read(2)
+        # Of archives the entries decide, not the first bytes.
+        refuse_foreign(path, PYTORCH_FILE, PICKLE, ZIP)
         if start[:1] == b"\x80":
             return _refused(
                 "it is in the format of PyTorch before 1.6", "Save it again with a newer PyTorch."
@@ -58,6 +70,8 @@ def read_torch_file(path: Path) -> TorchFile:
         with zipfile.ZipFile(path) as archive:
             return _read_archive(archive)
     except ZIP_ERRORS as error:
+        if zipfile.is_zipfile(path):
+            refuse_foreign(path, PYTORCH_FILE)
         raise InputError(
             f"{path} is not a PyTorch file, or is cut short",
             "Copy it again; a PyTorch file is a zip archive that torch.save or torch.jit.save "
@@ -83,9 +97,19 @@ def _read_archive(archive: zipfile.ZipFile) -> TorchFile:
 
 
 def _checkpoint(modules: set[str]) -> TorchFile:
-    foreign = sorted({m for m in modules if m.partition(".")[0] not in _PLAIN_MODULES})
-    facts = {"modules": sorted({module.partition(".")[0] for module in foreign})}
-    if any(module.partition(".")[0] == "ultralytics" for module in foreign):
+    plain = {*_PLAIN_MODULES, *sys.stdlib_module_names}
+    foreign = sorted({m for m in modules if m.partition(".")[0] not in plain})
+    packages = {module.partition(".")[0] for module in foreign}
+    facts = {"modules": sorted(packages)}
+    if "ultralytics" in packages:
+        # A fork's or a user's own layers: the class cannot be loaded without its source.
+        if own := [m for m in foreign if m.partition(".")[0] not in _WITH_ULTRALYTICS]:
+            return _refused(
+                f"it was trained with code that Ultralytics does not have ({', '.join(own[:3])})",
+                "Export it to ONNX where it was trained: `yolo export model=FILE format=onnx "
+                "opset=17`.",
+                facts,
+            )
         return TorchFile(ULTRALYTICS, facts)
     if any(module.startswith("models.") for module in foreign):
         return _refused(

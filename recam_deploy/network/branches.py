@@ -70,6 +70,9 @@ def _inlined(
             )
             names.add(fresh[name])
     rename(branch, fresh)
+    for inner in branch.node:
+        # onnxruntime wants no name twice, and two branches may use the same ones.
+        inner.name = next(name for name in inner.output if name)
     yield from branch.node
     # What is left is a tensor from outside, a weight, or one that is given twice.
     for value, output in zip(branch.output, node.output, strict=True):

@@ -10,11 +10,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import onnx
 
 from ..errors import InputError, UnsupportedModelError
+from ..file_kinds import LFS_POINTER, foreign_hint, recognise_foreign
 from .subgraphs import tensors_of
 
 MOST_BYTES = (1 << 31) - 1
 """What protobuf writes at most, and with it ONNX; the camera has 256 MB of memory."""
 
+_LARGEST_POINTER = 1024
 _TOGETHER = (
     "Copy it into the model's folder: exporters write both files. Or export into one file, for "
     "instance by torch.onnx.export(…, external_data=False)."
@@ -133,6 +135,8 @@ def _check_file(path: Path, location: str, pieces: Iterable[Piece]) -> None:
             f"the weights of {path}, {file}, cannot be read: {error.strerror or error}",
             "Give yourself the right to read it, or copy both files again.",
         ) from error
+    if size < _LARGEST_POINTER and (kind := recognise_foreign(file)) == LFS_POINTER:
+        raise InputError(f"the weights of {path}, {file}, are {kind}", foreign_hint(kind))
     needed = max(piece.offset + piece.length for piece in pieces)
     if size < needed:
         raise InputError(

@@ -31,8 +31,8 @@ class FloatModel:
         self._runtime = Runtime(model, as_written=as_written)
         self._input = self._runtime.inputs[0]
 
-    def run(self, image: Array) -> list[Array]:
-        """Return the outputs for one input, a float32 tensor of the model's input shape.
+    def run(self, image: npt.NDArray[np.generic]) -> list[Array]:
+        """Return the outputs for one input, a tensor of the model's input shape and type.
 
         Raises InputError when onnxruntime fails.
         """
@@ -97,13 +97,13 @@ def largest_difference(
     image: Array,
     scales: Sequence[Array] = (),
     *,
-    channels_last: bool = False,
+    given: npt.NDArray[np.generic] | None = None,
 ) -> float:
     """Compute the largest `relative_difference` between `prepared` and `original` on one input.
 
     The outputs of `prepared` are compared with the tensors `outputs` of `original`, which may be
     inside its graph; each of these is multiplied by its factors in `scales`, if there are any.
-    `image` is [1, 3, H, W]; with `channels_last`, `original` gets it as [1, H, W, 3].
+    `image` is [1, 3, H, W]; `original` gets `given` instead where its input differs in form.
     """
     exposed = onnx.ModelProto()
     exposed.CopyFrom(original)
@@ -112,8 +112,7 @@ def largest_difference(
     shapes = {value.name: value for value in (*original.graph.value_info, *original.graph.output)}
     del exposed.graph.output[:]
     exposed.graph.output.extend(shapes[name] for name in outputs)
-    turned = image.transpose(0, 2, 3, 1) if channels_last else image
-    first = FloatModel(exposed.SerializeToString()).run(turned)
+    first = FloatModel(exposed.SerializeToString()).run(image if given is None else given)
     second = FloatModel(prepared.SerializeToString()).run(image)
     scaled = [a * scale for a, scale in zip(first, scales, strict=True)] if scales else first
     return max(relative_difference(b, a) for a, b in zip(scaled, second, strict=True))

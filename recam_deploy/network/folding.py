@@ -75,17 +75,19 @@ def _settings_of(node: onnx.NodeProto) -> list[str]:
 def fold(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return `model` with its constants folded and branches of constant condition inlined.
 
-    Its shapes are inferred anew. Raises whatever onnx raises for shapes that contradict each other.
+    Its shapes are then inferred anew; where there is nothing to fold, it is `model` itself. Raises
+    whatever onnx raises for shapes that contradict each other.
     """
-    folded = onnx.ModelProto()
+    folded, changed = onnx.ModelProto(), False
     folded.CopyFrom(model)
     for _ in range(_MOST_ROUNDS):
-        changed = _fold_once(folded)
-        changed |= inline_branches(folded.graph)
-        if not changed:
+        more = _fold_once(folded)
+        more |= inline_branches(folded.graph)
+        if not more:
             break
+        changed = True
         folded = onnx.shape_inference.infer_shapes(folded, strict_mode=True, data_prop=True)
-    return folded
+    return folded if changed else model
 
 
 def _fold_once(model: onnx.ModelProto) -> bool:

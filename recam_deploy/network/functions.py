@@ -12,6 +12,7 @@ import onnx
 from onnx import inliner
 
 from ..errors import UnsupportedModelError
+from .precision import without_idle_casts
 from .rewrites import TARGET_OPSET
 from .subgraphs import all_graphs
 
@@ -78,6 +79,7 @@ def expand(model: onnx.ModelProto, operators: list[str]) -> onnx.ModelProto:
 
     Raises UnsupportedModelError when onnx has no body for these types.
     """
+    opset = next(entry.version for entry in model.opset_import if entry.domain == "")
     typed = onnx.shape_inference.infer_shapes(model, data_prop=True)
     known = {value.name for value in (*typed.graph.value_info, *typed.graph.input)}
     # The inliner looks for the types of weights there alone.
@@ -86,6 +88,10 @@ def expand(model: onnx.ModelProto, operators: list[str]) -> onnx.ModelProto:
         for tensor in typed.graph.initializer
         if tensor.name not in known
     )
+    for graph in all_graphs(typed.graph):
+        for node in graph.node:
+            if node.op_type in operators and node.domain == "":
+                _write_defaults(node, opset)
     names = [("", op) for op in operators]
     try:
         expanded = inliner.inline_selected_functions(typed, names, inline_schema_functions=True)
@@ -96,4 +102,16 @@ def expand(model: onnx.ModelProto, operators: list[str]) -> onnx.ModelProto:
             "Replace them in the network by simpler operators, and export it again.",
         ) from error
     del expanded.graph.value_info[:]
-    return expanded
+    for node in expanded.graph.node:
+        # Of a Sum, the compiler reads no constants.
+        if node.op_type == "Sum" and len(node.input) == 2 and not node.domain:
+            node.op_type = "Add"
+    return without_idle_casts(expanded)
+
+
+def _write_defaults(node: onnx.NodeProto, opset: int) -> None:
+    """Write the attributes that a node leaves at their defaults, which the inliner overlooks."""
+    given = {attribute.name for attribute in node.attribute}
+    for name, attribute in onnx.defs.get_schema(node.op_type, opset, "").attributes.items():
+        if name not in given and attribute.default_value.type:
+            node.attribute.append(attribute.default_value)

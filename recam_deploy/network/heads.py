@@ -14,15 +14,17 @@ from .graph import Graph
 from .model import Head, NetworkInput
 
 STRIDES = (8, 16, 32)
+ALL_STRIDES = (4, *STRIDES, 64, 128)
+"""Those at which detectors have heads at all."""
 BOX_CHANNELS = 64
 """The four sides of a box, each a distribution over 16 distances (DFL)."""
 PLAIN_BOX_CHANNELS = 4
 """The four sides of a box, each one distance (YOLO26)."""
 
 SUPPORTED = (
-    "This release converts YOLO11 and YOLOv8 models for detection, pose (one class), segmentation "
-    "and classification, and YOLO26 and YOLOv5 for detection, as Ultralytics exports them. Convert "
-    "others with --family raw; the camera's Node-RED does not show their results."
+    "This release converts YOLO11, YOLOv8 and YOLO26 models for detection, pose (one class), "
+    "segmentation and classification, and YOLOv5 and YOLOv6 for detection, as their authors export "
+    "them. Convert others with --family raw; the camera's Node-RED does not show their results."
 )
 
 
@@ -52,6 +54,45 @@ def last_by_stride(graph: Graph, image: NetworkInput) -> dict[int, list[str]]:
     for tensor in graph.last_convolutions(grids):
         found[image.width // graph.shapes[tensor][2]].append(tensor)
     return dict(found)
+
+
+def refuse_other_strides(graph: Graph, image: NetworkInput) -> None:
+    """Raise UnsupportedModelError for a detector whose heads are at other strides than 8, 16, 32.
+
+    Such are the variants P2 and P6 of YOLO (four heads), and tiny ones (two).
+    """
+    sides = {stride: image.width // stride for stride in ALL_STRIDES if image.width % stride == 0}
+    grids = frozenset((image.height // stride, side) for stride, side in sides.items())
+    found: dict[int, list[int]] = defaultdict(list)
+    for tensor in graph.last_convolutions(grids):
+        channels, _, width = graph.shapes[tensor][1:]
+        found[image.width // width].append(channels)
+    widths = {tuple(sorted(channels)) for channels in found.values()}
+    alike = len(widths) == 1 and len(found) > 1 and widths != {()}
+    if alike and len(min(widths)) in (1, 2, 3) and sorted(found) != list(STRIDES):
+        given = ", ".join(map(str, sorted(found)))
+        raise UnsupportedModelError(
+            f"the model has {len(found)} heads, at the strides {given}; the camera decodes three, "
+            "at strides 8, 16 and 32",
+            "Train a model with three heads, such as yolo11n; the variants p2, p6 and tiny have "
+            "others. Or convert with --family raw; the camera's Node-RED does not show its "
+            "results.",
+        )
+
+
+def refuse_oriented(graph: Graph, by_stride: Mapping[int, Iterable[str]], task: str) -> None:
+    """Raise UnsupportedModelError for oriented boxes: the task, or a head of angles says so."""
+    angles = [
+        name
+        for found in by_stride.values()
+        for name in found
+        if graph.shapes[name][1] == 1 and graph.leads_to(name, "Sin")
+    ]
+    if task == "obb" or angles:
+        raise UnsupportedModelError(
+            "the model finds oriented boxes (OBB), which the camera's software cannot decode",
+            "Train a detection model instead.",
+        )
 
 
 def _pair(graph: Graph, stride: int, tensors: list[str]) -> Head:

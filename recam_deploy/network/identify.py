@@ -7,43 +7,37 @@ gives a cvimodel's three-dimensional outputs a fourth dimension of 1.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import onnx
 
 from ..cvimodel.family import family_of
 from ..errors import UnsupportedModelError
 from .graph import Graph
-from .heads import BOX_CHANNELS, STRIDES, SUPPORTED, describe_structure, find_heads, last_by_stride
+from .heads import (
+    BOX_CHANNELS,
+    STRIDES,
+    find_heads,
+    last_by_stride,
+    refuse_oriented,
+    refuse_other_strides,
+)
+from .identity import Identity, assignment_of, tail_of
 from .model import (
     CLASSIFY,
     RAW,
     YOLO11_DETECT,
     YOLO11_POSE,
-    YOLO11_SEG,
     YOLO26_DETECT,
     YOLOV5_DETECT,
     Head,
     NetworkInput,
 )
+from .pixel_rows import MASK_CHANNELS, pose, segmenter
 from .prepare import fractions_name
 
-MASK_CHANNELS = 32
 V5_ANCHORS = 3
 V5_MOST_CLASSES = 80
 """The camera takes 6 to 85 numbers a box (`ma_model_yolov5.cpp`): five, and one for each class."""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """The identified family, cut and outputs of a model; the fields are those of `Network`."""
-
-    family: str
-    cut_at: tuple[str, ...]
-    output_shapes: tuple[tuple[int, ...], ...]
-    classes: int
-    heads: tuple[Head, ...] = ()
-    float_tail: tuple[str, ...] = ()
 
 
 def identify(model: onnx.ModelProto, image: NetworkInput) -> Identity:
@@ -53,22 +47,19 @@ def identify(model: onnx.ModelProto, image: NetworkInput) -> Identity:
     misread.
     """
     task = next((p.value for p in model.metadata_props if p.key == "task"), "")
-    if task == "obb":
-        raise UnsupportedModelError(
-            "the model finds oriented boxes (OBB), which the camera's software cannot decode",
-            "Train a detection model instead.",
-        )
     graph = Graph(model)
     shapes = [graph.shapes.get(name, ()) for name in graph.outputs]
     if len(shapes) == 1 and _is_class_list(shapes[0]):
         return _classifier(graph, shapes[0])
     by_stride = last_by_stride(graph, image)
+    refuse_oriented(graph, by_stride, task)
     cells = sum((image.width // stride) ** 2 for stride in STRIDES)
     widths = {stride: [graph.shapes[t][1] for t in found] for stride, found in by_stride.items()}
+    refuse_other_strides(graph, image)
     if len(shapes) == 2 and shapes[1][1:2] == (MASK_CHANNELS,) and len(shapes[0]) == 3:
-        return _segmenter(graph, by_stride, image, cells)
+        return segmenter(graph, by_stride, image, cells)
     if len(shapes) == 1 and all(len(found) == 3 for found in widths.values()) and widths:
-        return _pose(graph, by_stride, cells)
+        return pose(graph, by_stride, cells, model)
     if anchored := _anchored_output(graph, by_stride, cells):
         return _anchored_detector(graph, by_stride, anchored)
     heads = find_heads(graph, by_stride)
@@ -120,6 +111,7 @@ def _detector(graph: Graph, heads: tuple[Head, ...]) -> Identity:
         output_shapes=tuple(graph.shapes[name] for name in cut_at),
         classes=graph.shapes[heads[0].logits][1],
         heads=heads,
+        assignment="" if dfl else assignment_of(graph, heads[0].box),
     )
 
 
@@ -132,7 +124,8 @@ def _refuse_yolov10(graph: Graph, heads: tuple[Head, ...]) -> None:
         raise UnsupportedModelError(
             "the model is a YOLOv10, which needs no non-maximum suppression; the camera's software "
             "has no decoder for it",
-            "Train a YOLO11 or, for a camera with firmware 0.2.3, a YOLO26 on the same pictures.",
+            "Export it with end2end=False (Ultralytics 8.4 and newer), which leaves the ranking "
+            "out. Or train a YOLO11 on the same pictures.",
         )
 
 
@@ -184,89 +177,8 @@ def _anchored_detector(
         cut_at=(output,),
         output_shapes=((*shape, 1),),
         classes=classes,
-        float_tail=(*_tail(graph, by_stride), fractions_name(output)),
+        float_tail=(*tail_of(graph, by_stride), fractions_name(output)),
     )
-
-
-def _pose(graph: Graph, by_stride: dict[int, list[str]], cells: int) -> Identity:
-    """Keep a pose model's output [1, 4 + nc + 3K, N].
-
-    Raises UnsupportedModelError unless there is one class, and three numbers for each keypoint,
-    which is all that the camera decodes.
-    """
-    (output,) = graph.outputs
-    channels = [sorted(graph.shapes[t][1] for t in by_stride.get(s, [])) for s in STRIDES]
-    rest = sorted(set(channels[0]) - {BOX_CHANNELS})
-    points = max(rest, default=0)
-    classes = min(rest, default=0)
-    shape = graph.shapes[output]
-    alike = all(c == channels[0] and BOX_CHANNELS in c for c in channels)
-    if not alike or shape != (1, 4 + classes + points, cells):
-        raise UnsupportedModelError(
-            "the heads are not those of a detector, a pose or a segmentation model"
-            + describe_structure(graph, by_stride),
-            SUPPORTED,
-        )
-    if classes != 1:
-        raise UnsupportedModelError(
-            f"the pose model has {classes} classes; the camera decodes pose models of one class, "
-            "and misreads others",
-            "Train it with one class.",
-        )
-    if points % 3:
-        raise UnsupportedModelError(
-            f"the pose model gives {points} numbers for its keypoints; the camera reads x, y and "
-            "visibility for each",
-            "Train it with kpt_shape [K, 3].",
-        )
-    return Identity(
-        family=YOLO11_POSE,
-        cut_at=(output,),
-        output_shapes=((*shape, 1),),
-        classes=1,
-        float_tail=_tail(graph, by_stride),
-    )
-
-
-def _segmenter(
-    graph: Graph, by_stride: dict[int, list[str]], image: NetworkInput, cells: int
-) -> Identity:
-    """Keep a segmentation model's outputs [1, 4 + nc + 32, N] and the prototypes [1, 32, H/4, W/4].
-
-    Raises UnsupportedModelError for other shapes.
-    """
-    boxes, masks = (graph.shapes[name] for name in graph.outputs)
-    classes = boxes[1] - 4 - MASK_CHANNELS
-    quarter = (1, MASK_CHANNELS, image.height // 4, image.width // 4)
-    if boxes[2] != cells or classes < 1 or masks != quarter:
-        raise UnsupportedModelError(
-            "the outputs are not those of a segmentation model"
-            + describe_structure(graph, by_stride),
-            SUPPORTED,
-        )
-    made_by_boxes = graph.needed_for(graph.outputs[0])
-    own = {s: [t for t in found if t in made_by_boxes] for s, found in by_stride.items()}
-    # The convolutions that make the masks' coefficients lose more in INT8 than any other layer.
-    coefficients = {
-        t for found in own.values() for t in found if graph.shapes[t][1] == MASK_CHANNELS
-    }
-    tail = coefficients.union(_tail(graph, own))
-    return Identity(
-        family=YOLO11_SEG,
-        cut_at=tuple(graph.outputs),
-        output_shapes=((*boxes, 1), masks),
-        classes=classes,
-        float_tail=tuple(sorted(tail)),
-    )
-
-
-def _tail(graph: Graph, by_stride: Mapping[int, Sequence[str]]) -> tuple[str, ...]:
-    """Return all tensors computed from the last convolutions, in a fixed order.
-
-    They stay in BF16: INT8 has one scale a tensor, and there coordinates of hundreds stand beside
-    scores below 1, which round to zero.
-    """
-    return tuple(sorted(graph.computed_from(t for found in by_stride.values() for t in found)))
 
 
 def _is_class_list(shape: tuple[int, ...]) -> bool:

@@ -7,7 +7,7 @@ so the few whose signature changed after opset 17 are rewritten (`rewrites`).
 from __future__ import annotations
 
 import onnx
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from ..errors import UnsupportedModelError
 from .constants import Constants
@@ -34,6 +34,7 @@ def lower(model: onnx.ModelProto) -> onnx.ModelProto:
     if version > TARGET_OPSET:
         Rewriting(lowered, version).run()
         version = TARGET_OPSET
+    _write_constants(lowered.graph)
     _write_kernels(lowered.graph)
     _write_defaults(lowered.graph)
     del lowered.opset_import[:]
@@ -60,6 +61,22 @@ def _refuse_operators(graph: onnx.GraphProto) -> None:
                 "size, `if` on a tensor and loops in a scripted module export as this. "
                 "torch.onnx.export of the traced network has none.",
             )
+
+
+def _write_constants(graph: onnx.GraphProto) -> None:
+    """Write the values of Constant nodes as tensors: the compiler reads no numbers or lists."""
+    constants = Constants(graph)
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name != "value":
+            if node.output[0] not in constants:
+                raise UnsupportedModelError(
+                    f"the constant {node.output[0]} holds text or is sparse, which the compiler "
+                    "does not take",
+                    "Export the model without it.",
+                )
+            value = numpy_helper.from_array(constants[node.output[0]], node.output[0])
+            del node.attribute[:]
+            node.attribute.append(helper.make_attribute("value", value))
 
 
 def _write_kernels(graph: onnx.GraphProto) -> None:

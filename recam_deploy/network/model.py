@@ -16,6 +16,7 @@ YOLOV5_DETECT = "yolov5-detect"
 `u` variants have YOLOv8's heads and are of that family."""
 CLASSIFY = "classify"
 RAW = "raw"
+FAMILIES = (*(YOLO11_DETECT, YOLO26_DETECT, YOLO11_POSE, YOLO11_SEG, YOLOV5_DETECT, CLASSIFY, RAW),)
 """Any other network with one image as its input: converted, but the camera does not show it."""
 
 
@@ -72,13 +73,44 @@ class Head:
 
 
 @dataclass(frozen=True)
+class DecodingCheck:
+    """Whether the model's own decoding and the camera's gave the same on one picture.
+
+    `reason` says why that could not be checked; it is empty where it was.
+    """
+
+    reason: str = "the model was not run"
+
+    @property
+    def checked(self) -> bool:
+        """Say whether both were compared, and agreed."""
+        return not self.reason
+
+    def as_json(self) -> dict[str, bool | str]:
+        """Return the value of `decoding` in JSON documents."""
+        return {"checked": self.checked, "reason": self.reason}
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        if self.checked:
+            return "as the camera decodes it, on a test picture"
+        return f"not checked against the camera's: {self.reason}"
+
+
+ONE_TO_ONE = "one-to-one"
+ONE_TO_MANY = "one-to-many"
+
+
+@dataclass(frozen=True)
 class Network:
     """An ONNX model of a family that the camera shows.
 
     `cut_at` are the tensors that become the cvimodel's outputs, in the order that the camera needs,
     and `output_shapes` their shapes in the cvimodel. `float_tail` are the tensors to compute in
     BF16: those between the last convolutions and the outputs of families that mix coordinates and
-    scores in one tensor, for which one INT8 scale is too coarse. `heads` are a detector's.
+    scores in one tensor, for which one INT8 scale is too coarse. `heads` are a detector's;
+    `assignment` says for YOLO26, which is trained with two sets of them, which set they are:
+    ONE_TO_ONE, ONE_TO_MANY, or "" where the file does not tell.
     `normalised` are the steps that brought the file's model to the form that recam reads, if any.
     """
 
@@ -95,6 +127,8 @@ class Network:
     heads: tuple[Head, ...] = ()
     float_tail: tuple[str, ...] = ()
     preprocessing: Preprocessing = Preprocessing()
+    assignment: str = ""
+    decoding: DecodingCheck = DecodingCheck()
     normalised: tuple[str, ...] = ()
 
     @property

@@ -8,7 +8,7 @@ a model that needs none stays as it is, byte for byte.
 from __future__ import annotations
 
 import onnx
-from onnx import version_converter
+from onnx import helper, version_converter
 
 from ..errors import UnsupportedModelError
 from .functions import expand, expandable, inline_own
@@ -21,27 +21,34 @@ OLDEST_OPSET = 11
 WIDENED = "floats widened"
 """The step after which a model computes more precisely than its file."""
 
+_OLD_COORDINATES = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+_NUMPY_BROADCAST = 7
+_BINARY = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "PRelu", "And", "Or", "Greater", "Less"})
+_DEEPEST = 8
+"""The body of a function may hold others."""
+
 
 def normalise(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """Return `model` in the form that recam reads, and the names of the steps that it took.
 
     Raises UnsupportedModelError where a step is needed and impossible.
     """
-    _tidy(model)
     steps: list[str] = []
-    if model.functions:
-        model = inline_own(model)
-        steps.append("functions inlined")
     opset = opset_of(model)
     if 0 < opset < OLDEST_OPSET:
         model = _raised(model, opset)
         steps.append(f"opset {opset} raised to {OLDEST_OPSET}")
+    _tidy(model)
+    if model.functions:
+        model = inline_own(model)
+        steps.append("functions inlined")
     if has_other_floats(model):
         model = widen(model)
         steps.append(WIDENED)
-    if operators := expandable(model):
-        model = expand(model, operators)
-        steps.append(f"{', '.join(operators)} expanded")
+    for _ in range(_DEEPEST):
+        if operators := expandable(model):
+            model = expand(model, operators)
+            steps.append(f"{', '.join(operators)} expanded")
     return model, tuple(steps)
 
 
@@ -68,12 +75,56 @@ def _tidy(model: onnx.ModelProto) -> None:
 
 
 def _raised(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """Convert an old model to OLDEST_OPSET by onnx's own converter."""
+    """Convert an old model to OLDEST_OPSET by onnx's own converter.
+
+    That leaves Resize, which Upsample becomes, with the coordinates that are new in opset 11.
+    """
     try:
-        return version_converter.convert_version(model, OLDEST_OPSET)
+        if opset < _NUMPY_BROADCAST:
+            model = _broadcast_as_numpy(model)
+        raised = version_converter.convert_version(model, OLDEST_OPSET)
+        for node in raised.graph.node:
+            if node.op_type == "Resize":
+                kept = [a for a in node.attribute if a.name not in _OLD_COORDINATES]
+                kept += [helper.make_attribute(*pair) for pair in _OLD_COORDINATES.items()]
+                del node.attribute[:]
+                node.attribute.extend(kept)
+        return raised
     except Exception as error:
         raise UnsupportedModelError(
             f"the model is of opset {opset}, and onnx cannot convert it to {OLDEST_OPSET}: "
             f"{first_line(error)}",
             "Export it again with a newer exporter and opset=17.",
         ) from error
+
+
+def _broadcast_as_numpy(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Give weights that are added or multiplied from some `axis` on the axes that follow it.
+
+    onnx's converter puts ones before a weight's axes instead. Return a copy.
+    """
+    typed = onnx.shape_inference.infer_shapes(model)
+    ranks = {
+        value.name: len(value.type.tensor_type.shape.dim)
+        for value in (*typed.graph.value_info, *typed.graph.input)
+    }
+    weights = {tensor.name: tensor for tensor in typed.graph.initializer}
+    inputs = {value.name: value for value in typed.graph.input}
+    for node in typed.graph.node:
+        axis = next((a for a in node.attribute if a.name == "axis"), None)
+        if node.op_type not in _BINARY or axis is None or node.input[1] not in weights:
+            continue
+        weight, rank = weights[node.input[1]], ranks.get(node.input[0], 0)
+        behind = rank - axis.i % max(1, rank) - len(weight.dims)
+        if behind > 0:
+            copy = onnx.TensorProto()
+            copy.CopyFrom(weight)
+            copy.name = f"{node.output[0]}_{weight.name}"
+            copy.dims.extend([1] * behind)
+            typed.graph.initializer.append(copy)
+            if node.input[1] in inputs:
+                value = helper.make_tensor_value_info(copy.name, copy.data_type, copy.dims)
+                typed.graph.input.append(value)
+            node.input[1] = copy.name
+        node.attribute.remove(axis)
+    return typed

@@ -31,8 +31,8 @@ def explained(path: Path, problem: str = "is not a valid ONNX model") -> Iterato
     """
     try:
         yield
-    except RecamError:
-        raise
+    except (RecamError, AttributeError, NameError, AssertionError):
+        raise  # The last three are bugs of recam's own.
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path} is damaged: it has a name that is not UTF-8", "Copy or export it again."
@@ -63,8 +63,8 @@ def load_onnx(path: Path) -> onnx.ModelProto:
         check_external_weights(path, model)
         load_external_data_for_model(model, str(path.parent))
         sort_nodes(model)
-        model = _with_output_shapes(path, model)
-        onnx.checker.check_model(model)
+        _check_inputs(path, model)
+        onnx.checker.check_model(_with_shapes_for_checker(model))
     return model
 
 
@@ -100,7 +100,7 @@ def _parse(path: Path) -> onnx.ModelProto:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data)
-        _decode_texts(model)
+        _check_texts(path, model)
     except DecodeError as error:
         if _promises_more(data):
             raise InputError(
@@ -119,28 +119,32 @@ def _not_onnx(path: Path) -> InputError:
     )
 
 
-def _decode_texts(message: Message) -> None:
-    """Read every text in a message, which protobuf decodes when it is read.
+def _check_texts(path: Path, message: Message) -> None:
+    """Raise InputError for a text in a message that is not UTF-8.
 
-    Raises UnicodeDecodeError for one that is not UTF-8.
+    protobuf gives bytes for such a one, or raises UnicodeDecodeError, by its implementation.
     """
     for field, value in message.ListFields():
-        if field.type != FieldDescriptor.TYPE_MESSAGE:
-            if field.type == FieldDescriptor.TYPE_STRING:
-                list(value)
-        elif isinstance(value, Message):
-            _decode_texts(value)
-        else:
-            for part in value:
-                _decode_texts(part)
+        if field.type == FieldDescriptor.TYPE_STRING:
+            texts = [value] if isinstance(value, (str, bytes)) else value
+            if wrong := [text for text in texts if not isinstance(text, str)]:
+                raise InputError(
+                    f"{path} is damaged: the {field.name} {wrong[0][:40]!r} is not UTF-8",
+                    "Copy or export it again.",
+                )
+        elif field.type == FieldDescriptor.TYPE_MESSAGE:
+            for part in [value] if isinstance(value, Message) else value:
+                _check_texts(path, part)
 
 
-def _with_output_shapes(path: Path, model: onnx.ModelProto) -> onnx.ModelProto:
-    """Infer the shapes of outputs that the file gives no shape, which onnx's checker refuses.
+def _check_inputs(path: Path, model: onnx.ModelProto) -> None:
+    """Raise InputError for an input without a shape.
 
-    Raises InputError for an input without one.
+    In IR 3 weights are inputs, too; a model where they are not is marked as one of IR 4, in place.
     """
     weights = {tensor.name for tensor in model.graph.initializer}
+    if model.ir_version < 4 and not weights <= {value.name for value in model.graph.input}:
+        model.ir_version = 4
     for value in model.graph.input:
         kind = value.type.tensor_type
         if value.name not in weights and kind.elem_type and not kind.HasField("shape"):
@@ -148,9 +152,18 @@ def _with_output_shapes(path: Path, model: onnx.ModelProto) -> onnx.ModelProto:
                 f"{path} gives its input {value.name} no shape",
                 f"Export it with an input of fixed size. {EXPORT}",
             )
+
+
+def _with_shapes_for_checker(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return `model` with a shape for each output, which the checker asks for and nothing else."""
     if all(value.type.tensor_type.HasField("shape") for value in model.graph.output):
         return model
-    return onnx.shape_inference.infer_shapes(model)
+    checked = onnx.ModelProto()
+    checked.CopyFrom(model)
+    for value in checked.graph.output:
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.shape.SetInParent()
+    return checked
 
 
 def _promises_more(data: bytes) -> bool:

@@ -24,6 +24,8 @@ def _sort(graph: onnx.GraphProto) -> bool:
     inside = [_sort(inner) for node in graph.node for inner in inner_graphs(node)]
     makers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
     waits = [{makers[name] for name in reads(node) if name in makers} for node in graph.node]
+    if len(makers) < sum(1 for node in graph.node for name in node.output if name):
+        return any(inside)  # A name that is given twice: onnx's checker says so.
     if all(before < index for index, befores in enumerate(waits) for before in befores):
         return any(inside)
     readers = defaultdict(list)

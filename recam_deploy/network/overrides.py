@@ -21,7 +21,7 @@ def set_input_shape(model: onnx.ModelProto, shape: Sequence[int]) -> None:
     inputs = [value for value in graph.input if value.name not in constants]
     dims = inputs[0].type.tensor_type.shape.dim if len(inputs) == 1 else ()
     fits = len(dims) == len(shape) and all(
-        not dim.dim_value or dim.dim_value == size for dim, size in zip(dims, shape, strict=True)
+        dim.dim_value <= 0 or dim.dim_value == size for dim, size in zip(dims, shape, strict=True)
     )
     if not fits:
         shown = "×".join(str(dim.dim_value or dim.dim_param or "?") for dim in dims)

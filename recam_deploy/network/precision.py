@@ -44,7 +44,12 @@ def widen(model: onnx.ModelProto) -> onnx.ModelProto:
         for value in (*graph.input, *graph.output):
             if value.type.tensor_type.elem_type in _WIDENED:
                 value.type.tensor_type.elem_type = TensorProto.FLOAT
-    typed = onnx.shape_inference.infer_shapes(wide, data_prop=True)
+    return without_idle_casts(wide)
+
+
+def without_idle_casts(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return `model` without the Casts of float32 to float32 in its outermost graph."""
+    typed = onnx.shape_inference.infer_shapes(model, data_prop=True)
     _drop_idle_casts(typed.graph)
     return typed
 

@@ -11,16 +11,22 @@ import onnx
 
 from ..class_names import refuse_other_count, shown_names
 from ..errors import InputError, UnsupportedModelError
+from .decode_check import check_decoding
 from .folding import fold, needs_folding
-from .identify import Identity, identify, identify_raw
+from .identify import identify, identify_raw
+from .identity import Identity
+from .input_image import check_family_image, image_of
 from .labels import labels_in_metadata
 from .model import YOLO_PREPROCESSING, Network, NetworkInput, Preprocessing
 from .naming import make_names_plain
 from .normalising import normalise
-from .onnx_file import EXPORT, digest_of, explained, load_onnx, opset_of
+from .onnx_file import digest_of, explained, load_onnx, opset_of
 from .overrides import end_at, set_input_shape
 from .parameters import check_parameters
+from .plain_input import plain_input, raw_input
 from .prepare import prepare
+from .quantized import without_quantization
+from .unranked import UNRANKED, unranked
 
 
 def read_network(
@@ -46,7 +52,7 @@ def read_network(
             "Leave --mean, --scale, --pixel-format, resize_dims and keep_aspect_ratio out, or "
             "convert with --family raw.",
         )
-    loaded = _load(path, output_names, input_shape, check=_check_side)
+    loaded = _load(path, output_names, input_shape, plain_input, check=check_family_image)
     network, model = _understood(loaded, identify, preprocessing)
     if labels:
         refuse_other_count(labels, network.classes, _own_names(model), path.name)
@@ -77,7 +83,7 @@ def read_raw_network(
 
     Raises InputError and UnsupportedModelError as `read_network`, except for a family's rules.
     """
-    loaded = _load(path, output_names, input_shape)
+    loaded = _load(path, output_names, input_shape, lambda read: raw_input(read, preprocessing))
     network, model = _understood(loaded, identify_raw, preprocessing)
     return replace(network, labels=labels), model
 
@@ -112,9 +118,13 @@ class _Loaded:
     def folded(self) -> _Loaded:
         """Return the same with its constants folded."""
         with explained(self.path, _CONTRADICTION):
-            return replace(self, model=fold(self.model), steps=(*self.steps, "constants folded"))
+            model = fold(self.model)
+        if model is self.model:
+            return self
+        return replace(self, model=model, steps=(*self.steps, "constants folded"))
 
 
+_Change: TypeAlias = Callable[[onnx.ModelProto], tuple[onnx.ModelProto, tuple[str, ...]]]
 _Identify: TypeAlias = Callable[[onnx.ModelProto, NetworkInput], Identity]
 _CONTRADICTION = "has shapes that contradict each other"
 
@@ -131,23 +141,31 @@ def _load(
     path: Path,
     output_names: tuple[str, ...],
     input_shape: tuple[int, ...],
+    ready: _Change,
     check: Callable[[NetworkInput], None] = lambda image: None,
 ) -> _Loaded:
     """Load the model, bring it to one form, infer its shapes and apply the overrides.
 
     Tensors are renamed where the compiler needs that; `output_names` are the file's own names.
-    `check` gets the input before the shapes are inferred: a wrong input size explains more than
-    shapes that contradict each other.
+    `ready` takes preprocessing out of the graph. `check` gets the input before the shapes are
+    inferred: a wrong input size explains more than shapes that contradict each other.
     """
     model = load_onnx(path)
     file = model.ir_version, opset_of(model)
+    check_parameters(model.graph)
     if input_shape:
         set_input_shape(model, input_shape)
-    image = _input_of(model)
-    check(image)
     check_parameters(model.graph)
+    steps: tuple[str, ...] = ()
     with explained(path):
-        model, steps = normalise(model)
+        for change in (without_quantization, ready):
+            model, done = change(model)
+            steps += done
+    image = image_of(model)
+    check(image)
+    with explained(path):
+        model, done = normalise(model)
+        steps += done
     plain = make_names_plain(model)
     image = replace(image, name=plain.get(image.name, image.name))
     with explained(path, _CONTRADICTION):
@@ -161,9 +179,12 @@ def _understood(
 ) -> tuple[Network, onnx.ModelProto]:
     """Identify a model as it is written or, where that fails, with its constants folded.
 
-    So the compiler gets what it always got of a model that needs no folding. Raises InputError and
+    So the compiler gets what it always got of a model that needs no folding. What was normalised is
+    folded in any case: the bodies of functions compute constants. Raises InputError and
     UnsupportedModelError.
     """
+    if loaded.steps:
+        return _identified(loaded.folded(), identify, preprocessing)
     try:
         return _identified(loaded, identify, preprocessing)
     except InputError:
@@ -176,12 +197,19 @@ def _identified(
     loaded: _Loaded, identify: _Identify, preprocessing: Preprocessing
 ) -> tuple[Network, onnx.ModelProto]:
     """Identify a model, and check that it can be prepared for the compiler."""
-    model = loaded.model
+    whole, steps = loaded.model, loaded.steps
+    if identify is not identify_raw:
+        with explained(loaded.path, _CONTRADICTION):
+            whole = unranked(whole, loaded.input, loaded.ends)
+        steps = steps if whole is loaded.model else (*steps, UNRANKED)
+    model = whole
     with explained(loaded.path, _CONTRADICTION):
         if loaded.ends:
             model = end_at(model, loaded.input.name, loaded.ends)
     _refuse_constant_outputs(model)
     found = identify(model, loaded.input)
+    with explained(loaded.path, "cannot be decoded on a test picture"):
+        decoding = check_decoding(whole, loaded.input, found)
     network = Network(
         path=loaded.path,
         sha256=digest_of(loaded.path),
@@ -196,7 +224,9 @@ def _identified(
         heads=found.heads,
         float_tail=found.float_tail,
         preprocessing=preprocessing,
-        normalised=loaded.steps,
+        normalised=steps,
+        assignment=found.assignment,
+        decoding=decoding,
     )
     with explained(loaded.path, "cannot be prepared for the compiler"):
         prepare(model, network)
@@ -213,65 +243,3 @@ def _refuse_constant_outputs(model: onnx.ModelProto) -> None:
                 "input itself",
                 "Export the model without it, or name the outputs to keep with --output-names.",
             )
-
-
-def _input_of(model: onnx.ModelProto) -> NetworkInput:
-    """Find the one input that is not a constant, and check that it is one image of fixed size.
-
-    Raises UnsupportedModelError for anything else.
-    """
-    constants = {tensor.name for tensor in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in constants]
-    if len(inputs) != 1:
-        names = ", ".join(value.name for value in inputs) or "none"
-        raise UnsupportedModelError(
-            f"the model has {len(inputs)} inputs ({names}); the camera feeds exactly one image",
-            "Export the model with the image as its only input.",
-        )
-    tensor = inputs[0].type.tensor_type
-    dims = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
-    shown = "×".join(
-        str(d) if d else (p.dim_param or "?") for d, p in zip(dims, tensor.shape.dim, strict=True)
-    )
-    if any(not dim for dim in dims):
-        raise UnsupportedModelError(
-            f"the input shape {shown} is dynamic; the compiler needs fixed sizes",
-            f"Fix it with --input-shape 1,3,640,640, or export with a fixed size. {EXPORT}",
-        )
-    if tensor.elem_type != onnx.TensorProto.FLOAT:
-        kind = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
-        raise UnsupportedModelError(
-            f"the input is {kind}; a float32 model is needed",
-            "Export without half precision or quantization: recam quantizes the model.",
-        )
-    return _image_input(inputs[0].name, [dim or 0 for dim in dims], shown)
-
-
-def _image_input(name: str, dims: list[int], shown: str) -> NetworkInput:
-    if len(dims) == 4 and dims[0] == 1 and dims[3] == 3 != dims[1]:
-        return NetworkInput(name, dims[1], dims[2], channels_last=True)
-    if len(dims) != 4 or dims[0] != 1 or dims[1] != 3:
-        raise UnsupportedModelError(
-            f"the input shape {shown} is not one RGB image (1×3×H×W)",
-            f"Export with batch size 1 and three channels. {EXPORT}",
-        )
-    return NetworkInput(name, dims[2], dims[3])
-
-
-def _check_side(image: NetworkInput) -> None:
-    if image.channels_last:
-        raise UnsupportedModelError(
-            "the input has its channels last (1×H×W×3); the camera's families need them first",
-            "Export with the channels first, or convert with --family raw.",
-        )
-    if image.height != image.width:
-        raise UnsupportedModelError(
-            f"the input is {image.width}×{image.height}; the camera needs a square one",
-            "Export with a square size, for instance imgsz=640 or imgsz=320.",
-        )
-    if image.width % 32:
-        raise UnsupportedModelError(
-            f"the input side {image.width} is not a multiple of 32, which the camera needs",
-            f"Export with imgsz={max(64, round(image.width / 64) * 64)}: of multiples of 64 the "
-            "camera's rows need no padding.",
-        )

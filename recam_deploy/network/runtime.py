@@ -65,7 +65,7 @@ class Runtime:
             ) from error
         self.inputs: tuple[str, ...] = tuple(value.name for value in self._session.get_inputs())
 
-    def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> list[Array]:
+    def run(self, inputs: Mapping[str, npt.NDArray[np.generic]]) -> list[Array]:
         """Return the outputs, in the model's order, for `inputs` by name.
 
         Raises InputError when onnxruntime fails.

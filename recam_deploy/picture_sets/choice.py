@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 
 from ..detection.picture_faults import REFUSED
 from ..errors import InputError
-from .found import FoundPictures
+from .found import FoundPictures, hint_for, listed, noteworthy
 from .likeness import Thumbnail, doubts
-from .passed_over import hint_for, listed, noteworthy
 
 T = TypeVar("T")
 Look = Thumbnail | InputError
@@ -145,7 +144,8 @@ def _problems(found: FoundPictures, errors: Sequence[InputError]) -> Iterator[st
         messages = (error.message.replace(REFUSED, "") for error in errors[:_NAMED])
         named = "; ".join(messages)
         more = f"; and {len(errors) - _NAMED:,} more" if len(errors) > _NAMED else ""
-        yield f"{len(errors):,} unreadable pictures were passed over. {named}{more}"
+        many = "pictures were" if len(errors) > 1 else "picture was"
+        yield f"{len(errors):,} unreadable {many} passed over. {named}{more}"
     left_out = noteworthy(found.passed_over)
     if left_out:
         hint = hint_for(left_out)

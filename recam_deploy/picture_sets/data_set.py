@@ -55,13 +55,14 @@ def _bases(description: DataYaml) -> tuple[Path, ...]:
     """Return the folders that the entries may be relative to, the likeliest first.
 
     Ultralytics reads `path` from the current folder, else from its own folder of data sets, which
-    is commonly named `datasets` and lies beside the project.
+    is named `datasets` and lies beside the project, unless its settings say otherwise.
     """
     here = description.file.parent
     bases = [here]
     if description.path:
         root = _path(description.path)
-        beside = [here / root, root, here / "datasets" / root, here.parent / "datasets" / root]
+        around = (here, here.parent, Path(), Path("..").absolute())
+        beside = [here / root, root, *(place / "datasets" / root for place in around)]
         bases = [*beside, *(here / tail for tail in _tails(root)), here]
     return tuple(dict.fromkeys(base for base in bases if _exists(base)))
 

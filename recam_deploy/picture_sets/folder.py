@@ -9,12 +9,15 @@ from pathlib import Path
 from ..detection.picture_faults import begins_like_picture
 from ..detection.pictures import suffixes_by_format
 from ..errors import InputError
-from .found import FoundPictures
+from .found import FoundPictures, hint_for, listed
 
 _LABELS = frozenset(
     {"labels", "masks", "mask", "annotations", "segmentationclass", "segmentationobject"}
 )
 """Folders of data sets; pictures in them show the classes as colours."""
+
+_OTHER_MEANINGS = frozenset({".pcd", ".gbr", ".im", ".iim", ".msp", ".vst"})
+"""Suffixes of rare formats that other files have more often: point clouds, circuit boards."""
 
 _ASK_CONTENTS = frozenset({"", ".heic", ".heif", ".hif", ".avif"})
 """Suffixes that leave open what a file is: phones and converters name JPEGs `.heic`."""
@@ -50,7 +53,7 @@ class _Walk:
         self.pictures: list[Path] = []
         self.labels: list[Path] = []
         self.passed_over: Counter[str] = Counter()
-        self._suffixes = frozenset(suffixes_by_format())
+        self._suffixes = frozenset(suffixes_by_format()) - _OTHER_MEANINGS
         self._root = root
         self._files = 0
         self._seen: set[tuple[int, int]] = set()
@@ -116,8 +119,6 @@ class _Walk:
 
 
 def _no_pictures(folder: Path, passed_over: Counter[str]) -> InputError:
-    from .passed_over import hint_for, listed
-
     if not passed_over:
         return InputError(f"{folder} holds no pictures", "Put JPEG or PNG pictures into it.")
     hint = hint_for(passed_over) or "Put JPEG or PNG pictures into it."

@@ -5,10 +5,11 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from .. import data_yaml
-from ..detection.picture_faults import begins_like_picture
+from .. import data_yaml, file_kinds
+from ..detection.picture_faults import known_fault
 from ..detection.pictures import suffixes_by_format
 from ..errors import InputError
+from ..file_kinds import recognise_foreign
 from . import lists
 from .data_set import find_in_data_set
 from .folder import find_in_folder
@@ -33,15 +34,28 @@ def find_pictures(source: Path) -> FoundPictures:
         return find_in_folder(source)
     if not stat.S_ISREG(mode):
         raise InputError(f"{source} is not a folder", _HINT)
+    return _find_by_file(source)
+
+
+def _find_by_file(source: Path) -> FoundPictures:
     suffix = source.suffix.lower()
     if suffix in data_yaml.SUFFIXES:
         return find_in_data_set(source)
     if suffix in lists.SUFFIXES:
         return read_picture_list(source)
-    if suffix in _ARCHIVES:
-        raise InputError(f"{source} is not a folder, but an archive", _UNPACKED)
-    if suffix in suffixes_by_format() or _begins_like_picture(source):
+    if suffix in suffixes_by_format():
         return FoundPictures(source, (source,))
+    head = _head(source)
+    kind = recognise_foreign(head)
+    if kind == file_kinds.PICTURE:
+        return FoundPictures(source, (source,))
+    if kind == file_kinds.TEXT:
+        return read_picture_list(source)
+    if suffix in _ARCHIVES or kind in (file_kinds.ZIP, file_kinds.TAR, file_kinds.GZIP):
+        raise InputError(f"{source} is not a folder, but an archive", _UNPACKED)
+    fault = known_fault(head)
+    if fault:
+        raise InputError(f"{source} is not a folder: {fault[0]}", fault[1])
     raise InputError(f"{source} is not a folder", _HINT)
 
 
@@ -50,9 +64,11 @@ def read_picture_list(path: Path) -> FoundPictures:
     return FoundPictures(path, lists.read_list(path))
 
 
-def _begins_like_picture(path: Path) -> bool:
+def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return begins_like_picture(file.read(64))
-    except OSError:
-        return False
+            return file.read(1024)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}", "Let your user read it."
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from collections.abc import Collection, Mapping
@@ -9,11 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_config_path
-
 from ..documents import parse_toml
 from ..errors import SettingsError
 from ..files import decode_text
+from ..folders import NoHomeError, expanded, user_config
 
 FILE_NAME = "recam.toml"
 SIZE_LIMIT = 1 << 20
@@ -36,16 +36,27 @@ def find_file(environment: Mapping[str, str]) -> Path | None:
     """
     named = environment.get("RECAM_SETTINGS")
     if named:
-        path = Path(named).expanduser()
+        path = expanded(Path(named))
         if not path.is_file():
             raise SettingsError(
                 f"the settings file {path} does not exist", "Check RECAM_SETTINGS, or unset it."
             )
         return path
-    for path in (Path(FILE_NAME), user_config_path("recam") / FILE_NAME):
-        if path.is_file():
-            return path.absolute()
-    return None
+    places = [Path()]
+    with contextlib.suppress(NoHomeError):  # then there is no file of the user's own
+        places.append(user_config())
+    found = (place / FILE_NAME for place in places)
+    return next((path.absolute() for path in found if path.is_file()), None)
+
+
+def is_local(path: Path, environment: Mapping[str, str]) -> bool:
+    """Say whether the file was found in the working folder, so that nobody has named it."""
+    if environment.get("RECAM_SETTINGS"):
+        return False
+    with contextlib.suppress(NoHomeError):  # then there is no file of the user's own
+        own = user_config() / FILE_NAME
+        return not (own.is_file() and own.samefile(path))
+    return True
 
 
 def read_file(path: Path) -> SettingsFile:

@@ -10,61 +10,73 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import SettingsError
+from .camera import CameraSettings, overlay, with_host
 from .file import SettingsFile, nearest
-from .hosts import overlay, with_host
 
 VARIABLE = "RECAM_CAMERA"
-SECRETS = ("password", "node_red_password", "node_red_token")
+SECRETS = ("password", "node_red_password", "node_red_token", "node_red_basic_password")
 
 
 @dataclass(frozen=True)
-class CameraTables:
-    """The file's `[camera]` without its sub-tables, and these by the names of the cameras."""
+class ChosenCamera:
+    """The settings of one camera in the file, each host's text taken apart.
 
-    common: Any
-    cameras: Mapping[str, Mapping[str, Any]]
+    `values` are those of its table over those of `[camera]`, and `own` those of its table alone.
+    `secrets` come from its own environment variables, by the names of their fields. `tables` are
+    the values of every camera, by the names of their tables, for checks.
+    """
 
-    def table(self, name: str | None, path: Path | None = None) -> Any:
-        """Return the file's settings of one camera; those of `[camera]` for None.
-
-        Raises SettingsError, which names the nearest camera, for an unknown one.
-        """
-        if name is None:
-            return self.common
-        if name not in self.cameras:
-            raise _unknown(name, self.cameras, path)
-        return overlay(self.common, self.cameras[name])
-
-    def with_hosts(self) -> CameraTables:
-        """Return the tables with each host's text taken apart. Raises SettingsError."""
-        cameras = {
-            name: with_host(table, functools.partial("{}.{}".format, f"camera.{name}"))
-            for name, table in self.cameras.items()
-        }
-        return CameraTables(with_host(self.common, "camera.{}".format), cameras)
+    values: Mapping[str, Any]
+    own: Mapping[str, Any]
+    secrets: Mapping[str, str]
+    tables: Mapping[str, Mapping[str, Any]]
 
 
-def split(table: Any, fields: Container[str]) -> CameraTables:
-    """Separate the cameras in a `[camera]` table from its settings, whose names are `fields`."""
-    if not isinstance(table, dict):
-        return CameraTables(table, {})
-    cameras = {
-        key: value for key, value in table.items() if isinstance(value, dict) and key not in fields
+def choose(
+    table: Mapping[str, Any],
+    file: SettingsFile,
+    environment: Mapping[str, str],
+    name: str | None,
+    *,
+    insisted: bool,
+) -> ChosenCamera:
+    """Choose a camera of the file's `[camera]` table by its name; None is `[camera]` itself.
+
+    Raises SettingsError for an unknown camera (it names the nearest), for a secret in the file
+    unless `insisted` and the file is private, for a host's text that is no address, and as
+    `_own_secrets`.
+    """
+    fields = CameraSettings.model_fields
+    given = {key: v for key, v in table.items() if isinstance(v, dict) and key not in fields}
+    common = {key: value for key, value in table.items() if key not in given}
+    _refuse_secrets(
+        {"camera": common, **{f"camera.{n}": t for n, t in given.items()}}, file, insisted
+    )
+    if name is not None and name not in given:
+        raise _unknown(name, given, file.path)
+    secrets = _own_secrets(name, given, environment)
+    common = with_host(common, "camera.{}".format)
+    own = {
+        key: with_host(values, functools.partial("{}.{}".format, f"camera.{key}"))
+        for key, values in given.items()
     }
-    common = {key: value for key, value in table.items() if key not in cameras}
-    return CameraTables(common, cameras)
+    cameras = {key: overlay(common, values) for key, values in own.items()}
+    tables = {"camera": common, **{f"camera.{key}": values for key, values in cameras.items()}}
+    if name is None:
+        return ChosenCamera(common, {}, secrets, tables)
+    return ChosenCamera(cameras[name], own[name], secrets, tables)
 
 
-def refuse_secrets(tables: CameraTables, file: SettingsFile, *, insisted: bool) -> None:
-    """Raise SettingsError for a secret in the file, unless `insisted` and the file is private."""
-    named = {"camera": tables.common, **{f"camera.{n}": t for n, t in tables.cameras.items()}}
-    found = [f"{name}.{key}" for name, table in named.items() for key in SECRETS if key in table]
+def _refuse_secrets(
+    tables: Mapping[str, Mapping[str, Any]], file: SettingsFile, insisted: bool
+) -> None:
+    found = [f"{name}.{key}" for name, table in tables.items() for key in SECRETS if key in table]
     if found and not insisted:
         raise SettingsError(
             f"`{found[0]}` in {file.path} is a secret, which a settings file should not hold",
@@ -79,7 +91,7 @@ def refuse_secrets(tables: CameraTables, file: SettingsFile, *, insisted: bool) 
         )
 
 
-def own_secrets(
+def _own_secrets(
     name: str | None, cameras: Iterable[str], environment: Mapping[str, str]
 ) -> dict[str, str]:
     """Read one camera's own secrets from the environment, by the names of their fields.

@@ -8,12 +8,12 @@ RECAM_HOST, `[convert] images` is RECAM_CONVERT_IMAGES. `settings.profiles` read
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from platformdirs import user_cache_path, user_config_path, user_data_path
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -25,11 +25,12 @@ from pydantic import (
 
 from ..address import Address, parse_address
 from ..errors import SettingsError
+from ..folders import expanded, user_cache, user_config, user_data
 from ..redaction import keep_secret
 from . import profiles
-from .camera import CameraSettings, Section
-from .file import FILE_NAME, SettingsFile, find_file, nearest, read_file
-from .hosts import ADDRESS, overlay, with_host
+from .camera import ADDRESS, CameraSettings, Section, bounded, overlay, with_host
+from .file import FILE_NAME, SettingsFile, find_file, is_local, nearest, read_file
+from .trust import LocalFile, digest_of
 
 __all__ = ["FILE_NAME", "CameraSettings", "ConvertSettings", "Settings", "load_settings"]
 
@@ -81,26 +82,26 @@ class ConvertSettings(Section):
     # Pictures, and our own check.
     dataset: Path | None = None
     data_list: Path | None = None
-    images: int | None = Field(default=None, ge=1)
-    verify: int = Field(default=1, ge=1)
-    min_cosine: float = Field(default=0.9, ge=0, le=1)
-    min_matched: float = Field(default=0.75, ge=0, le=1)
+    images: Annotated[int | None, bounded("convert.images")] = None
+    verify: Annotated[int, bounded("convert.verify")] = 1
+    min_cosine: Annotated[float, bounded("convert.min_cosine")] = 0.9
+    min_matched: Annotated[float, bounded("convert.min_matched")] = 0.75
 
     # Precision.
     quantize: Literal["auto", "int8", "bf16", "f16", "mixed"] = "auto"
     quantize_table: Path | None = None
     calibration_table: Path | None = None
     calibrator: Literal["fast", "stock"] = "fast"
-    tune_num: int = Field(default=5, ge=0)
-    histogram_bin_num: int = Field(default=2048, ge=128)
+    tune_num: Annotated[int, bounded("convert.tune_num")] = 5
+    histogram_bin_num: Annotated[int, bounded("convert.histogram_bin_num")] = 2048
     int8_outputs: bool = False
 
     # The search for mixed precision.
-    expected_cos: float | None = Field(default=None, gt=0, le=1)
+    expected_cos: Annotated[float | None, bounded("convert.expected_cos")] = None
     search: Literal["auto", "recam", "run_qtable"] = "auto"
-    min_layer_cos: float | None = Field(default=None, gt=0, le=1)
-    max_float_layers: int | None = Field(default=None, ge=0)
-    search_images: int = Field(default=10, ge=1)
+    min_layer_cos: Annotated[float | None, bounded("convert.min_layer_cos")] = None
+    max_float_layers: Annotated[int | None, bounded("convert.max_float_layers")] = None
+    search_images: Annotated[int, bounded("convert.search_images")] = 10
     fp_type: Literal["auto", "BF16"] = "auto"
     global_compare_layers: _Tensors = ()
     debug_cmd: str = Field(default="", pattern=r"^[A-Za-z0-9_=;.]*$")
@@ -144,8 +145,8 @@ class DiscoverSettings(Section):
     usb: _PlainHost = "192.168.42.1"
     access_point: _PlainHost = "192.168.16.1"
     interface: str | None = None
-    seconds: float = Field(default=3.0, gt=0, le=60)
-    connect_timeout: float = Field(default=1.0, gt=0, le=30)
+    seconds: Annotated[float, bounded("discover.seconds")] = 3.0
+    connect_timeout: Annotated[float, bounded("discover.connect_timeout")] = 1.0
 
 
 class GeneralSettings(Section):
@@ -153,9 +154,9 @@ class GeneralSettings(Section):
 
     prefix: ClassVar[str] = "RECAM_"
 
-    cache_dir: Path = Field(default_factory=lambda: user_cache_path("recam"))
+    cache_dir: Path | None = None
     toolchain: Literal["local", "docker"] = "local"
-    cache_limit_mb: int = Field(default=4000, ge=0)
+    cache_limit_mb: Annotated[int, bounded("general.cache_limit_mb")] = 4000
     secrets_in_file: bool = False
     log: Path | None = None
 
@@ -180,8 +181,11 @@ class Settings(BaseModel):
 
     @property
     def cache_dir(self) -> Path:
-        """The folder of downloads, the toolchain and finished conversion steps."""
-        return self.general.cache_dir.expanduser().absolute()
+        """The folder of downloads, the toolchain and finished conversion steps.
+
+        Raises SettingsError where none is named and the user has no home.
+        """
+        return expanded(self.general.cache_dir or user_cache()).absolute()
 
     def with_flags(self, **tables: Mapping[str, Any]) -> Settings:
         """Return these settings, overridden by the flags that are not None.
@@ -192,61 +196,104 @@ class Settings(BaseModel):
         for table, flags in tables.items():
             section = getattr(self, table)
             given = {name: value for name, value in flags.items() if value is not None}
-            if table == "camera":
-                given = with_host(given, lambda field: f"--{field}")
-                given = overlay(section.given, given)
+            if not given:
+                continue
+            if isinstance(section, CameraSettings):
+                given = overlay(section.given, with_host(given, "--{}".format))
             else:
                 given = dict(section) | given
             changed[table] = _validated(type(section), table, given, "the command line")
+            if table == "camera" and flags.get("host") is None:
+                changed[table] = changed[table].with_ssh(section.ssh)
+            if table == "camera":
+                changed[table].come_from(_unless_named(section.local, flags))
         return self.model_copy(update=changed)
 
 
 def default_known_hosts() -> Path:
     """Return recam's own known-hosts file, used unless the settings name one."""
-    return user_config_path("recam") / "known_hosts"
+    return user_config() / "known_hosts"
 
 
 def default_flow_backups() -> Path:
     """Return the folder for backups of flows, used unless the settings name one."""
-    return user_data_path("recam") / "flows"
+    return user_data() / "flows"
 
 
 def load_settings(
-    environment: Mapping[str, str] | None = None, camera: str | None = None
+    environment: Mapping[str, str] | None = None,
+    camera: str | None = None,
+    flags: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Read the settings file, if any, and the environment.
+    """Read the settings file, if any, and the environment; `flags` override the camera's.
 
     `camera` names one of the file's cameras, as `--camera` does, and overrides RECAM_CAMERA. The
     table of a camera named so overrides the environment, which may be meant for another one.
 
     Raises SettingsError for a named file that is missing, is not TOML, or holds an unknown key, a
-    value of the wrong type, or a refused secret; and for an unknown camera.
+    value of the wrong type, or a refused secret; for an unknown camera, and for a flag's value that
+    is out of range.
     """
     environment = os.environ if environment is None else environment
     path = find_file(environment)
     file = read_file(path) if path else SettingsFile()
-    document = file.document
+    general = {key: value for key, value in file.document.items() if key not in Settings.tables}
+    loose = _section(GeneralSettings, "", general, path, environment)
     profile = camera or environment.get(profiles.VARIABLE) or None
-    tables = profiles.split(document.get("camera", {}), CameraSettings.model_fields)
-    _from_file(CameraSettings, "camera", tables.common, path)
-    tables = tables.with_hosts()
-    for name in tables.cameras:
-        _from_file(CameraSettings, f"camera.{name}", tables.table(name), path)
-    document = {**document, "camera": tables.table(profile, path)}
-    overridden = tables.cameras.get(camera, {}) if camera else {}
+    chosen = profiles.choose(
+        _table(file.document, "camera", path),
+        file,
+        environment,
+        profile,
+        insisted=loose.secrets_in_file,
+    )
+    for name, values in chosen.tables.items():
+        _check_file(CameraSettings, name, values, path)
+    document = {**file.document, "camera": chosen.values}
+    overridden = chosen.own if camera else {}
     left = {key: value for key, value in environment.items() if not _sets_field(key, overridden)}
-    for field, secret in profiles.own_secrets(profile, tables.cameras, environment).items():
-        left[CameraSettings.prefix + field.upper()] = secret
-    general = {key: value for key, value in document.items() if key not in Settings.tables}
+    for field, value in chosen.secrets.items():
+        left[CameraSettings.prefix + field.upper()] = value
     sections: dict[str, Any] = {
-        name: _section(cls, name, document.get(name, {}), path, left)
+        name: _section(cls, name, _table(document, name, path), path, left)
         for name, cls in Settings.tables.items()
     }
-    loose = _section(GeneralSettings, "", general, path, environment)
-    profiles.refuse_secrets(tables, file, insisted=loose.secrets_in_file)
     for field in profiles.SECRETS:
-        keep_secret(getattr(sections["camera"], field))
-    return Settings(**sections, general=loose, file=path, profile=profile)
+        if secret := getattr(sections["camera"], field):
+            keep_secret(secret)
+    if path and is_local(path, environment):
+        sections["camera"].come_from(_local_file(path, document["camera"], left))
+    loaded = Settings(**sections, general=loose, file=path, profile=profile)
+    return loaded.with_flags(camera=flags) if flags else loaded
+
+
+def _local_file(path: Path, table: Mapping[str, Any], environment: Mapping[str, str]) -> LocalFile:
+    """Say what the working folder's file decides; the environment comes before it."""
+    decides = {
+        field
+        for field in ("host", "known_hosts", *profiles.SECRETS)
+        if table.get(field) is not None and not _variable(CameraSettings, field, environment)
+    }
+    return LocalFile(
+        path=path,
+        digest=digest_of(table),
+        host="host" in decides,
+        known_hosts="known_hosts" in decides,
+        own=frozenset(decides & set(profiles.SECRETS)),
+    )
+
+
+def _unless_named(file: LocalFile | None, flags: Mapping[str, Any]) -> LocalFile | None:
+    """Take away what flags name: that is no longer the file's decision."""
+    if file is None:
+        return None
+    named = {field for field, value in flags.items() if value is not None}
+    return dataclasses.replace(
+        file,
+        host=file.host and "host" not in named,
+        known_hosts=file.known_hosts and "known_hosts" not in named,
+        own=file.own - named,
+    )
 
 
 def _sets_field(variable: str, fields: Mapping[str, Any]) -> bool:
@@ -258,30 +305,39 @@ def _sets_field(variable: str, fields: Mapping[str, Any]) -> bool:
 _S = TypeVar("_S", bound=Section)
 
 
+def _table(document: Mapping[str, Any], name: str, path: Path | None) -> Mapping[str, Any]:
+    found = document.get(name, {})
+    if not isinstance(found, Mapping):
+        raise SettingsError(f"`{name}` in {path} must be a table", f"Write it as [{name}].")
+    return found
+
+
 def _section(
-    cls: type[_S], table: str, values: Any, path: Path | None, environment: Mapping[str, str]
+    cls: type[_S],
+    table: str,
+    values: Mapping[str, Any],
+    path: Path | None,
+    environment: Mapping[str, str],
 ) -> _S:
-    from_file = _from_file(cls, table, values, path)
+    _check_file(cls, table, values, path)
     found = {field: _variable(cls, field, environment) for field in cls.model_fields}
     variables = {field: name for field, name in found.items() if name}
     given = {field: environment[name] for field, name in variables.items()}
-    if isinstance(from_file, CameraSettings):
-        given = with_host(given, lambda field: variables[field])
-        given = overlay(from_file.given, given)
+    if issubclass(cls, CameraSettings):
+        both = overlay(values, with_host(given, variables.__getitem__))
     else:
-        given = dict(from_file) | given
-    return _validated(cls, table, given, variables)
+        both = {**values, **given}
+    return _validated(cls, table, both, variables)
 
 
-def _from_file(cls: type[_S], table: str, values: Any, path: Path | None) -> _S:
-    if not isinstance(values, dict):
-        raise SettingsError(f"`{table}` in {path} must be a table", f"Write it as [{table}].")
+def _check_file(
+    cls: type[Section], table: str, values: Mapping[str, Any], path: Path | None
+) -> None:
+    """Raise SettingsError for an unknown key or an invalid value in a table of the file."""
     for key in values:
         if key not in cls.model_fields and not isinstance(values[key], Address):
             raise _unknown_key(table, key, str(path))
-    if issubclass(cls, CameraSettings):
-        values = with_host(values, lambda field: f"{table}.{field}")
-    return _validated(cls, table, values, str(path))
+    _validated(cls, table, values, str(path))
 
 
 def _variable(cls: type[Section], field: str, environment: Mapping[str, str]) -> str | None:

@@ -32,4 +32,4 @@ class SshOptions:
         """How the host is reached, for messages; empty when directly."""
         if self.proxy_command:
             return f"the ProxyCommand {self.proxy_command[0]}"
-        return " and ".join(f"the jump host {jump.host}" for jump in self.jumps)
+        return " and ".join(f"the jump host {jump.ssh.alias or jump.host}" for jump in self.jumps)

@@ -173,7 +173,7 @@ class SshLogin(Generic[_KeyT]):
         else:
             message = f"{self._host} accepts only {accepted}: {keys}"
             hint = "Add your public key to ~/.ssh/authorized_keys there, or set camera.key."
-        return AuthenticationError(message, " ".join([hint, *self._untried(), *notes]))
+        return AuthenticationError(message, " ".join([*self._untried(), *notes, hint]))
 
     def _untried(self) -> list[str]:
         if not self._keys_left:

@@ -107,8 +107,13 @@ class RemoteCommand:
         return cls(texts, logged=texts)
 
     @classmethod
-    def script(cls, text: str, *arguments: Word) -> RemoteCommand:
-        """Make a command that runs a shell script; its arguments are `$1`, `$2` ...
+    def script(cls, name: str, *arguments: Word) -> RemoteCommand:
+        """Make a command that runs the script `name`, as `load` reads it; see `shell`."""
+        return cls.shell(load(name), *arguments)
+
+    @classmethod
+    def shell(cls, text: str, *arguments: Word) -> RemoteCommand:
+        """Make a command that runs a shell script's text; its arguments are `$1`, `$2` ...
 
         They are never part of its text, so the shell does not parse them.
         """

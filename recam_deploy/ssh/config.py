@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..address import parse_address
 from ..errors import SettingsError
+from ..folders import expanded
 from ..settings import CameraSettings, SshOptions
 from .config_text import malformed, read_config, split_words
 
@@ -21,7 +22,6 @@ Options = Mapping[str, "str | list[str] | None"]
 
 _MOST_JUMPS = 8
 _WORD = re.compile(r"[\w.@+-]+")
-_SHELL = re.compile(r"[|&;<>`]|\$[\w({]")
 
 
 def with_ssh_config(
@@ -139,10 +139,11 @@ def _proxy(found: Options) -> str:
 
 def _command(text: str, tokens: Mapping[str, str], alias: str, path: Path) -> tuple[str, ...]:
     """Split a ProxyCommand into words, since no shell runs it."""
-    words = [word for word in _words(text, path) if word != "2>/dev/null"]
+    text = text.replace("2>/dev/null", "")
+    words = _words(text, path)
     if words[:1] == ["exec"]:
         words = words[1:]
-    if not words or any(_SHELL.search(word) for word in words):
+    if not words or _needs_shell(text):
         raise malformed(
             path,
             f"the ProxyCommand of {alias} needs a shell, and recam runs it without one; put it "
@@ -151,6 +152,14 @@ def _command(text: str, tokens: Mapping[str, str], alias: str, path: Path) -> tu
     return tuple(
         str(_path(word, tokens)) if word[:1] == "~" else _expand(word, tokens) for word in words
     )
+
+
+def _needs_shell(text: str) -> bool:
+    """Return whether a shell would do more with a command line than split it into words."""
+    unquoted = re.sub("'[^']*'", "", text)
+    expands = re.search(r"`|\$[\w({]", unquoted)
+    joins = re.search(r"[|&;<>]", re.sub('"[^"]*"', "", unquoted))
+    return bool(expands or joins)
 
 
 def _host(found: Options, alias: str, path: Path) -> str:
@@ -170,7 +179,7 @@ def _port(text: str, alias: str, path: Path) -> int:
 
 
 def _path(text: str, tokens: Mapping[str, str]) -> Path:
-    return Path(_expand(text, tokens)).expanduser()
+    return expanded(Path(_expand(text, tokens)))
 
 
 def _expand(text: str, tokens: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import SettingsError
+from ..folders import expanded
 
 SIZE_LIMIT = 1 << 20
 _DEEPEST = 16  # as in OpenSSH
@@ -32,7 +33,7 @@ def read_config(path: Path, is_active: IsActive) -> list[str]:
     Raises SettingsError, with file and line, when one cannot be read or understood.
     """
     lines: list[str] = []
-    _read(path, lines, is_active, 0)
+    _read(path, path.parent, lines, is_active, 0)
     return lines
 
 
@@ -49,7 +50,7 @@ def split_words(value: str) -> list[str]:
     return shlex.split(value)
 
 
-def _read(path: Path, lines: list[str], is_active: IsActive, depth: int) -> None:
+def _read(path: Path, folder: Path, lines: list[str], is_active: IsActive, depth: int) -> None:
     if depth > _DEEPEST:
         raise malformed(path, f"more than {_DEEPEST} files include each other")
     lines.append(_ALWAYS)
@@ -68,8 +69,8 @@ def _read(path: Path, lines: list[str], is_active: IsActive, depth: int) -> None
             raise malformed(path, f"a quote is left open in line {number}") from None
         if key == "include":
             if not in_block or is_active(lines):
-                for one in _included(words):
-                    _read(one, lines, is_active, depth + 1)
+                for one in _included(words, folder):
+                    _read(one, folder, lines, is_active, depth + 1)
                 lines.append(_ALWAYS)
                 in_block = False
         else:
@@ -102,16 +103,23 @@ def _bare(line: str) -> str:
     return text
 
 
-def _included(patterns: list[str]) -> list[Path]:
-    """Return the files that an Include names; a path without a folder is below `~/.ssh`."""
+def _included(patterns: list[str], folder: Path) -> list[Path]:
+    """Return the files that an Include names; a relative path is below `folder`, `~/.ssh`."""
     found: list[Path] = []
     for pattern in patterns:
-        whole = Path.home() / ".ssh" / Path(pattern).expanduser()
+        whole = folder / expanded(Path(pattern))
         try:
             found += sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))))
         except (OSError, ValueError):
             continue  # as for ssh: what is not there is not included
-    return [path for path in found if path.is_file()]
+    return [path for path in found if _is_file(path)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _match(words: list[str], path: Path, number: int) -> str:

@@ -20,7 +20,7 @@ from ..progress import Step
 from ..settings import CameraSettings
 from .auth import PasswordAnswer, PasswordOnce, SshLogin
 from .background import BackgroundProcess
-from .command import RemoteCommand, load, to_wire
+from .command import RemoteCommand, to_wire
 from .download import fetch
 from .greeting import Link
 from .keys import Keys
@@ -290,7 +290,7 @@ class Connection:
         def write(chunk: Chunk) -> Result:
             words = (path, f"{mode:o}", str(chunk.offset), chunk.form)
             return self.run(
-                RemoteCommand.script(load("store"), *words),
+                RemoteCommand.script("store", *words),
                 stdin=chunk.input,
                 timeout=chunk.seconds,
                 monitor=chunk.monitor,
@@ -314,7 +314,7 @@ class Connection:
 
     def sha256(self, path: PurePosixPath) -> str | None:
         """Hash a file on the camera: its sha256 in hex; None where there is no such file."""
-        output = self.run(RemoteCommand.script(load("sha256"), path), timeout=60).stdout.strip()
+        output = self.run(RemoteCommand.script("sha256", path), timeout=60).stdout.strip()
         return None if output == "absent" else output
 
     def exists(self, path: PurePosixPath) -> bool:
@@ -353,7 +353,7 @@ class Connection:
             status = self._run_once(session)
             ended = "timed out and was ended" if status is None else f"exit code {status}"
             if status is None:
-                end = RemoteCommand.script(load("end_process"), str(session.pid or ""))
+                end = RemoteCommand.script("end_process", str(session.pid or ""))
                 ending = CommandSession(end, seconds=0, monitor=TransferMonitor(session.doing))
                 if self._run_once(ending) is None:
                     raise connection_lost(session.doing, "the camera does not answer")

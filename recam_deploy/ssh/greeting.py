@@ -6,6 +6,7 @@ paramiko gives the lines after the first two seconds each, and takes a hundred o
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 _MOST_BYTES = 1 << 20
@@ -27,7 +28,8 @@ class GreetedLink:
     """A link that begins with the server's greeting; the lines before it are left out.
 
     The greeting may take `seconds`. Once reading has failed, `problem` says why there was none, and
-    `too_slow` that the time was up.
+    `too_slow` that the time was up. All but that is the link's own: its methods are used as they
+    are, for every packet goes through them.
     """
 
     def __init__(self, link: Link, seconds: float) -> None:
@@ -36,32 +38,26 @@ class GreetedLink:
         self._until = time.monotonic() + seconds
         self._buffer = bytearray()
         self._skipped = 0
-        self._greeted = False
         self._closed = False
+        self.recv: Callable[[int], bytes] = self._receive_first
+        self.send = link.send
+        self.settimeout = link.settimeout
+        self.gettimeout = link.gettimeout
         self.too_slow = False
         self.problem = ""
 
-    def recv(self, size: int) -> bytes:
-        """Receive bytes; at first, wait for the greeting. Raises OSError when there is none."""
-        if not self._greeted:
+    def _receive_first(self, size: int) -> bytes:
+        """Wait for the greeting, return its bytes, then leave `recv` to the link.
+
+        Raises OSError when there is none.
+        """
+        if not self._buffer:
             self._wait()
-        if self._buffer:
-            data = bytes(self._buffer[:size])
-            del self._buffer[:size]
-            return data
-        return self._link.recv(size)
-
-    def send(self, data: bytes) -> int:
-        """Send bytes, as a socket does."""
-        return self._link.send(data)
-
-    def settimeout(self, seconds: float | None) -> None:
-        """Set the time-out of a call, as for a socket."""
-        self._link.settimeout(seconds)
-
-    def gettimeout(self) -> float | None:
-        """Return the time-out of a call."""
-        return self._link.gettimeout()
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        if not self._buffer:
+            self.recv = self._link.recv
+        return data
 
     def close(self) -> None:
         """Close the link."""
@@ -76,7 +72,6 @@ class GreetedLink:
                 self._receive()
         finally:
             self._link.settimeout(usual)
-        self._greeted = True
 
     def _greeting_begins(self) -> bool:
         """Drop whole lines before the greeting; return whether it is there, whole."""
@@ -97,6 +92,8 @@ class GreetedLink:
             data = self._link.recv(4096)
         except TimeoutError:
             return
+        except OSError as error:
+            raise self._failed(error.strerror or str(error)) from error
         if not data:
             sent = self._skipped + len(self._buffer)
             raise self._failed(

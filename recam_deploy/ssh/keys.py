@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from ..errors import SettingsError
+from ..folders import expanded
 from ..settings import CameraSettings
 
 _KeyT = TypeVar("_KeyT")
@@ -71,7 +72,7 @@ class Keys(Generic[_KeyT]):
     def _all(self) -> Iterator[_KeyT]:
         options = self._camera.ssh
         if self._camera.key:
-            yield from self._read(self._camera.key.expanduser(), required=True)
+            yield from self._read(expanded(self._camera.key), required=True)
         for path in options.keys:
             yield from self._read(path, required=False)
         if not options.identities_only:
@@ -87,10 +88,12 @@ class Keys(Generic[_KeyT]):
         try:
             keys = list(self._load(path))
         except (LockedKeyError, UnusableKeyError) as error:
-            held = list(self._held_by_agent(path))
-            yield from held
-            if not held:
+            held = self._held_by_agent(path)
+            key = next(held, None)
+            if key is None:
                 self._explain(path, error, required)
+            else:
+                yield key  # while `held` lives, so does the connection to the agent
             return
         yield from keys
 
@@ -123,12 +126,23 @@ def read_key_file(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(SIZE_LIMIT + 1)
     except OSError as error:
-        raise UnusableKeyError(error.strerror or str(error)) from error
+        raise UnusableKeyError(
+            error.strerror or str(error), "Check the path (--key, camera.key) and its permissions."
+        ) from error
     if len(data) > SIZE_LIMIT:
         raise UnusableKeyError("it is too large for a key")
     text = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").strip() + b"\n"
     _refuse_other_kinds(path, text)
     return text
+
+
+def damaged(path: Path) -> UnusableKeyError:
+    """Return the error for a key file that no reader understands."""
+    return UnusableKeyError(
+        "it is damaged, or of a kind that cannot log in",
+        f"Look whether ssh can read it (ssh-keygen -y -f {shlex.quote(str(path))}); `ssh-keygen -t "
+        "ed25519` makes a new one, whose .pub the camera must know.",
+    )
 
 
 def public_blob(path: Path) -> bytes | None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ..address import host_and_port
 from ..errors import HostKeyError
+from ..folders import expanded
 from ..settings import CameraSettings, default_known_hosts
 
 Confirm = Callable[[str, str, str], bool]
@@ -165,7 +166,7 @@ def known_hosts_of(camera: CameraSettings) -> tuple[KnownHosts, str, int]:
 def known_hosts_files(camera: CameraSettings) -> tuple[Path, ...]:
     """Return the camera's known-hosts files: the setting's, those of ssh's config, recam's own."""
     if camera.known_hosts:
-        return (camera.known_hosts.expanduser(),)
+        return (expanded(camera.known_hosts),)
     return camera.ssh.known_hosts or (default_known_hosts(),)
 
 

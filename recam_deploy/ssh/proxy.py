@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import process
 from ..errors import ConnectionFailedError, ProcessError
+from ..process import start_connected
 
 
 class ProxyLink:
@@ -15,7 +15,7 @@ class ProxyLink:
         """Start the program. Raises ConnectionFailedError."""
         self._name = command[0]
         try:
-            self._program = process.start_connected(command)
+            self._program = start_connected(command)
         except ProcessError as error:
             raise ConnectionFailedError(
                 f"the ProxyCommand of ~/.ssh/config: {error.message}", error.hint

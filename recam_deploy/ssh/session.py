@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ..errors import CameraError
-from .command import RemoteCommand, load, to_wire
+from ..errors import AuthenticationError, CameraError
+from .auth import says_expired
+from .command import RemoteCommand, to_wire
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ class CommandSession:
 
         It prints its process id on stderr first, so that the program can be ended by it.
         """
-        announced = RemoteCommand.script(load("announce_pid"), self._tag, *self.limited().words)
+        announced = RemoteCommand.script("announce_pid", self._tag, *self.limited().words)
         return to_wire(announced.render())
 
     def limited(self) -> RemoteCommand:
@@ -327,7 +328,7 @@ class ProbeSession(CommandSession):
     def limited(self) -> RemoteCommand:
         """Return the command behind `introduce.sh`, which applies the time limit."""
         seconds = _whole(self.seconds)
-        return RemoteCommand.script(load("introduce"), self._tag, seconds, *self.command.words)
+        return RemoteCommand.script("introduce", self._tag, seconds, *self.command.words)
 
     def result(self, exit_status: int) -> Result:
         """Build the result without that line. Raises CameraError when the line is another."""
@@ -346,6 +347,12 @@ def parse_introduction(line: str, token: str) -> tuple[int, tuple[str, ...]]:
     what the script prints for `token`.
     """
     words = line.split()
+    if says_expired(line):
+        raise AuthenticationError(
+            "the camera demands a new password: the old one has expired",
+            "Log in once by hand (ssh), set a new one, and give recam that one. The first login to "
+            "the camera's web page changes it too.",
+        )
     if (
         len(words) != 3
         or words[0] != token

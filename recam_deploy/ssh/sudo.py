@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from dataclasses import dataclass, field
 
 from ..errors import SudoError, SudoPasswordNeededError
 from .auth import PasswordAnswer
-from .command import RemoteCommand, load, to_wire
+from .command import RemoteCommand, to_wire
 from .session import (
     GRACE_SECONDS,
     OUTPUT_LIMIT,
@@ -21,6 +22,7 @@ from .session import (
 )
 
 SUDO_SECONDS = 30.0
+_NO_PROGRAM = 127  # the exit status of a shell, and of `timeout`
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class SudoMarks:
 
         `-S` makes sudo read the password from stdin. The prompt has no `%`, which sudo expands.
         """
-        announce = RemoteCommand.script(load("announce"), self.passed, *command.words)
+        announce = RemoteCommand.script("announce", self.passed, *command.words)
         return announce.under("sudo", "-S", "-p", self.prompt, "--")
 
 
@@ -147,14 +149,17 @@ class SudoSession(CommandSession):
                 "Log in there and check whether `sudo true` works.",
             )
         if not self.passed:
-            raise self.refusal()
+            raise self.refusal(status)
         return super().conclude(status, check=check)
 
-    def refusal(self) -> SudoError:
-        """Return the error that says why sudo did not start the command."""
-        output = text_of(self._before).replace(self._marks.prompt, " ")
-        last = " | ".join([line.strip() for line in output.splitlines() if line.strip()][-2:])
-        last = last[:TAIL_LIMIT]
+    def refusal(self, status: int | None = None) -> SudoError:
+        """Return the error that says why sudo did not start the command.
+
+        sudo's words may be in any language, so they are shown, and decide nothing but a hint.
+        """
+        output = text_of(self._before).replace(self._marks.prompt, "\n")
+        lines = dict.fromkeys(line.strip() for line in output.splitlines() if line.strip())
+        last = " | ".join(list(lines)[-2:])[:TAIL_LIMIT]
         if self._prompts and not self._had_password:
             return SudoPasswordNeededError(
                 f"sudo on the camera asks for the password of {self._user}, and none was given",
@@ -165,11 +170,14 @@ class SudoSession(CommandSession):
                 f"sudo on the camera refused the password of {self._user} (one attempt was made)",
                 "Give that user's password. The SSH login may have used a key.",
             )
-        if "not found" in output or "No such file" in output:
+        if status == _NO_PROGRAM:
             return SudoError(
                 f"the camera has no sudo: {last}", "Connect as root, or install sudo there."
             )
         return SudoError(
             f"sudo on the camera did not run the command: {last or 'it printed nothing'}",
-            f"Allow {self._user} to run programs as root (see sudoers on the camera).",
+            f"Allow it there: Defaults:{self._user} !requiretty in sudoers."
+            if re.search(r"\btty\b", output)
+            else f"Log in there: `sudo true` must work for {self._user} (look at sudoers, and at "
+            "the owner and the mode of sudo's files).",
         )

@@ -26,7 +26,7 @@ from ..errors import ConnectionFailedError
 from ..settings import CameraSettings
 from .auth import OnePrompt, OtherQuestionError
 from .greeting import GreetedLink, Link
-from .keys import LockedKeyError, UnusableKeyError, read_key_file
+from .keys import LockedKeyError, damaged, read_key_file
 from .known_hosts import Confirm, HostKey, known_hosts_of, preferred_types, verify
 from .proxy import ProxyLink
 from .session import SHORT_SECONDS
@@ -249,23 +249,20 @@ def load_key(path: Path) -> list[Key]:
     except TypeError as error:
         raise LockedKeyError from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise UnusableKeyError(reason_of(error)) from error
+        raise damaged(path) from error
     kind = next((made for known, made in _KINDS if isinstance(loaded, known)), None)
     if kind is None:
-        raise UnusableKeyError(
-            "a key of its kind cannot log in",
-            "Make another: ssh-keygen -t ed25519, and add its .pub to the camera.",
-        )
-    # paramiko reads no PKCS#8, and nothing with a BOM or the ends of lines of Windows.
-    text = loaded.private_bytes(  # type: ignore[attr-defined]
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.OpenSSH,
-        serialization.NoEncryption(),
-    ).decode()
+        raise damaged(path)
     try:
+        # paramiko reads no PKCS#8, and nothing with a BOM or the ends of lines of Windows.
+        text = loaded.private_bytes(  # type: ignore[attr-defined]
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.OpenSSH,
+            serialization.NoEncryption(),
+        ).decode()
         keys = [kind.from_private_key(io.StringIO(text)) for _ in range(2)]
     except (ValueError, UnsupportedAlgorithm, *BROKEN) as error:
-        raise UnusableKeyError(reason_of(error)) from error
+        raise damaged(path) from error
     try:
         keys[0].load_certificate(str(path.with_name(path.name + "-cert.pub")))
     except (ValueError, TypeError, *BROKEN):

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import process
 from ..errors import ProcessError, ToolchainError
 from ..files import copy_atomically
+from ..process import run
 from .compiler import Call
 from .local import THREAD_SETTINGS, TPU_MLIR_VERSION, Toolchain
 from .python310 import Run
@@ -70,7 +70,7 @@ class DockerToolchain:
     image: str
     engine: Engine
     version: str = TPU_MLIR_VERSION
-    run: Run = field(default=process.run, compare=False, repr=False)
+    run: Run = field(default=run, compare=False, repr=False)
 
     @property
     def python(self) -> Path:

@@ -85,10 +85,12 @@ def ensure(
     """
     check_host(host)
     _check_path(cache_dir)
+    if found := find(cache_dir, run):
+        return found
     environ = os.environ if environ is None else environ
 
     def make(folder: Path) -> None:
-        uv = find_uv(environ, run)
+        uv = find_uv(environ, cache_dir, run)
         interpreter = find_python310(uv, progress, environ=environ, run=run)
         build(folder, interpreter, uv, progress, run)
 

@@ -133,6 +133,14 @@ DOCKER_FAILURES = (
 
 TOOL_FAILURES = (
     Failure(
+        r"\[([^\]\n]+)\]\s+NOT_\w+\s+\[FAILED\](?s:.*)npz compare FAILED",
+        "its own check, which --paranoid (or `test_input`) switches on, found {1} too far from the "
+        "reference",
+        "This check is an extra one. Leave --paranoid (or `test_input`) out: recam then still "
+        "compares the finished cvimodel with the float model (--min-cosine, --min-matched). To "
+        "keep it, set `tolerance` or `excepts` in recam.toml.",
+    ),
+    Failure(
         r"(?i)no space left on device",
         "there is no space left on the disk",
         "Free space: the work folder takes about ten times the size of the ONNX file.",

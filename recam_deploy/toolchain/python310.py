@@ -6,6 +6,7 @@ Each candidate is run before it is accepted: a `python3.10` on PATH may be a pye
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from .. import process
+from .. import folders, process
 from ..documents import parse_json
 from ..errors import ProcessError, ToolchainError
+from ..folders import NoHomeError, expanded
 from ..progress import Progress, Step
 
 Run = Callable[..., process.Completed]
@@ -61,8 +63,11 @@ class Interpreter:
     version: str
 
 
-def candidates(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
-    """List the existing files that may be a python3.10, the best first, each once."""
+def candidates(environ: Mapping[str, str], home: Path | None = None) -> Iterator[Path]:
+    """List the existing files that may be a python3.10, the best first, each once.
+
+    `home` is the user's own by default, where there is one.
+    """
     seen: set[Path] = set()
     for path in _places(environ, home):
         if path not in seen and path.is_file():
@@ -70,13 +75,15 @@ def candidates(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
             yield path
 
 
-def _places(environ: Mapping[str, str], home: Path) -> Iterator[Path]:
+def _places(environ: Mapping[str, str], home: Path | None) -> Iterator[Path]:
     for folder in environ.get("PATH", "").split(os.pathsep):
         if folder:
             yield Path(folder) / "python3.10"
     pyenvs = [Path(root) / "versions" for root in (environ.get("PYENV_ROOT"),) if root]
+    with contextlib.suppress(NoHomeError):
+        pyenvs.append((home or folders.home()) / ".pyenv" / "versions")
     # Beside recam's own interpreter: with pyenv, its other versions.
-    for place in (*pyenvs, home / ".pyenv" / "versions", Path(sys.base_prefix).parent):
+    for place in (*pyenvs, Path(sys.base_prefix).parent):
         # Newest patch release first; a pre-release such as 3.10-dev sorts last.
         versions = sorted(place.glob("3.10*"), key=_patch, reverse=True)
         yield from (version / "bin" / "python3.10" for version in versions)
@@ -133,14 +140,14 @@ def find_python310(
     """
     chosen = environ.get(OVERRIDE)
     if chosen:
-        interpreter = probe(Path(chosen).expanduser(), run)
+        interpreter = probe(expanded(Path(chosen)), run)
         if interpreter is None:
             raise ToolchainError(
                 f"{OVERRIDE} names {chosen}, which is not a CPython 3.10 that runs here",
                 f"Set {OVERRIDE} to a CPython 3.10 for Linux x86-64, or unset it.",
             )
         return interpreter
-    for path in candidates(environ, home or Path.home()):
+    for path in candidates(environ, home):
         if interpreter := probe(path, run):
             return interpreter
     return _managed(uv, run) or _fetched(uv, progress, run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from uv import find_uv_bin
 
 from .. import process
 from ..errors import ToolchainError
+from ..folders import NoHomeError, home
 from ..progress import Step
 from .failures import last_lines
 from .python310 import Run
@@ -66,8 +68,11 @@ class Uv:
         )
 
 
-def find_uv(environ: Mapping[str, str], runner: Run = process.run) -> Uv:
-    """Find the uv that was installed with recam. Raises ToolchainError when it is missing."""
+def find_uv(environ: Mapping[str, str], cache_dir: Path, runner: Run = process.run) -> Uv:
+    """Find the uv that was installed with recam. Raises ToolchainError when it is missing.
+
+    `cache_dir` takes uv's downloads where the user has no home for them.
+    """
     try:
         program = Path(find_uv_bin())
     except FileNotFoundError as error:
@@ -75,7 +80,7 @@ def find_uv(environ: Mapping[str, str], runner: Run = process.run) -> Uv:
             "the program uv is missing; it installs the compiler",
             "Run `pip install uv`, or reinstall recam-deploy with its dependencies.",
         ) from error
-    return Uv(program, uv_environment(environ), runner)
+    return Uv(program, _with_place(uv_environment(environ), cache_dir), runner)
 
 
 def uv_environment(base: Mapping[str, str]) -> dict[str, str]:
@@ -94,6 +99,25 @@ def uv_environment(base: Mapping[str, str]) -> dict[str, str]:
     if certificates and not base.get("SSL_CERT_FILE") and not base.get("SSL_CERT_DIR"):
         name = "SSL_CERT_DIR" if Path(certificates).is_dir() else "SSL_CERT_FILE"
         environ[name] = certificates
+    return environ
+
+
+def _with_place(environ: dict[str, str], cache_dir: Path) -> dict[str, str]:
+    """Give uv places for its files where the home is missing or read-only.
+
+    It would write into the working folder instead, or fail.
+    """
+    try:
+        writable = os.access(home(), os.W_OK | os.X_OK)
+    except NoHomeError:
+        writable = False
+    if not writable:
+        for name, usual, own in (
+            ("UV_CACHE_DIR", "XDG_CACHE_HOME", "cache"),
+            ("UV_PYTHON_INSTALL_DIR", "XDG_DATA_HOME", "python"),
+        ):
+            if not environ.get(usual):
+                environ.setdefault(name, str(cache_dir / "uv" / own))
     return environ
 
 

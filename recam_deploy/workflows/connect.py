@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _LEAST_SECONDS = 0.5
+SECRETS = ("password", "node_red_password", "node_red_token")
 
 
 def password_source(
@@ -38,6 +39,39 @@ def password_source(
         return interaction.ask_secret(f"Password of {camera.user}@{camera.host}: ")
 
     return password
+
+
+def confirm_local_file(
+    camera: CameraSettings, interaction: Interaction, secrets: tuple[str, ...] = ("password",)
+) -> None:
+    """Ask once whether the working folder's recam.toml may say where `secrets` are sent.
+
+    Nothing is asked when the user has named the host, or no password could be sent. Raises
+    UntrustedSettingsError when the answer is no, or nobody can answer.
+    """
+    from ..errors import UntrustedSettingsError
+
+    file = camera.local
+    over_ssh = "password" in secrets
+    if file is None or not (file.host or (file.known_hosts and over_ssh)) or file.trusted:
+        return
+    stored = [name for name in secrets if getattr(camera, name) and name not in file.own]
+    # A password that is typed goes to the host that the prompt names, if its key is right.
+    typed = file.known_hosts and interaction.may_ask
+    if not (stored or (over_ssh and (camera.keyring or typed))):
+        return
+    names = [f"the host {camera.user}@{camera.host}"] if file.host else []
+    names += [f"the known host keys in {camera.known_hosts}"] if file.known_hosts else []
+    fact = f"{file.path} names {' and '.join(names)}, and a password would be sent there"
+    if interaction.confirm(f"{fact}.\nTrust this file?"):
+        file.trust()
+        return
+    name_it = "--host, RECAM_HOST" if file.host else "RECAM_KNOWN_HOSTS"
+    raise UntrustedSettingsError(
+        f"{fact}; you have not named that yourself",
+        f"Run `recam trust` once in this folder if it is right. Else name it yourself: {name_it}, "
+        "or the whole file by RECAM_SETTINGS.",
+    )
 
 
 def with_ssh_config(settings: Settings) -> Settings:
@@ -66,6 +100,7 @@ def open_connection(
             f"{host} presents an unknown {key_type} key:\n  {fingerprint}\nTrust it?"
         )
 
+    confirm_local_file(settings.camera, interaction)
     question = _SshQuestion(settings.camera)
     try:
         return connect(

@@ -23,12 +23,14 @@ from ..conversion.int8_outputs import check_int8_outputs
 from ..conversion.plan import ConversionPlan, choose_quantization, plan_conversion
 from ..errors import CacheBusyError, InputError
 from ..files import copy_atomically, stem_of
+from ..folders import expanded
 from ..frameworks import Exported
 from ..interaction import Interaction, NoInteraction
 from ..network.reading import read_network, read_raw_network
 from ..progress import Progress
 from ..settings import Settings
 from ..step_cache import StepCache
+from ..system_errors import unless_refused
 from ..toolchain import TPU_MLIR_VERSION, Compiler, ensure, ensure_docker
 
 
@@ -73,7 +75,6 @@ def prepare_conversion(
     quantization = choose_quantization(network, convert.quantize, options.quantize_table)
     if options.deploy.int8_outputs:
         check_int8_outputs(network, quantization)
-    target = output_path(model, output, quantization)
     plan = plan_conversion(
         network,
         pictures,
@@ -81,6 +82,7 @@ def prepare_conversion(
         quantization=quantization,
         tpu_mlir=TPU_MLIR_VERSION,
     )
+    target = output_path(model, output, quantization)
     _tell(interaction, pictures, calibrates=plan.calibrate is not None)
     return PreparedConversion(plan, graph, target, export)
 
@@ -101,17 +103,19 @@ def run_conversion(
 
     Raises InputError, ToolchainError, CompilationError or VerificationError.
     """
-    plan, cache = prepared.plan, step_cache(settings, progress)
+    plan, cache_dir = prepared.plan, settings.cache_dir
+    cache = StepCache(cache_dir / "steps", progress)
     if plan.calibration.reading:
-        plan.calibration.reading.keep(cache)
-    compiler = find_compiler(settings, progress)
+        with unless_refused():
+            plan.calibration.reading.keep(cache)
+    compiler = find_compiler(settings.general.toolchain, cache_dir, progress)
     export = prepared.export
     converter = Converter(
         plan,
         prepared.graph,
         compiler,
         cache,
-        settings.cache_dir,
+        cache_dir,
         progress,
         origin=export.origin if export else None,
     )
@@ -122,10 +126,10 @@ def run_conversion(
         (settings.convert.loss_table, "search", LOSS_TABLE_FILE),
     ):
         if wanted:
-            copy_result(result, step, file, wanted.expanduser())
+            copy_result(result, step, file, expanded(wanted))
     if export:
         result = replace(result, steps=(export.step, *result.steps))
-    with contextlib.suppress(CacheBusyError):
+    with contextlib.suppress(CacheBusyError), unless_refused():
         cache.clean(max(1, settings.general.cache_limit_mb) * 1_000_000)
     return result
 
@@ -137,10 +141,10 @@ def copy_result(result: ConversionResult, step: str, file: str, target: Path) ->
         copy_atomically(folder / file, target)
 
 
-def find_compiler(settings: Settings, progress: Progress) -> Compiler:
-    """Find the compiler that the settings name; install it if needed. Raises ToolchainError."""
-    install = ensure_docker if settings.general.toolchain == "docker" else ensure
-    return install(settings.cache_dir, progress)
+def find_compiler(toolchain: str, cache_dir: Path, progress: Progress) -> Compiler:
+    """Find the compiler, "local" or in "docker"; install it if needed. Raises ToolchainError."""
+    install = ensure_docker if toolchain == "docker" else ensure
+    return install(cache_dir, progress)
 
 
 def step_cache(settings: Settings, progress: Progress | None = None) -> StepCache:

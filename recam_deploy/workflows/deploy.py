@@ -13,17 +13,17 @@ from pathlib import Path, PurePosixPath
 
 from ..artifact import Artifact, load_artifact
 from ..camera.checks import (
-    check_artifact,
-    check_read_right,
+    check_before_connecting,
     decoded_family,
-    live_format_warning,
-    live_rows_warning,
-    swapped_scales_warning,
+    refuse_family,
+    refuse_rejected,
+    rejected_error,
 )
 from ..camera.deployment import Deployment, TrialResult, apply, in_place
 from ..camera.deployment_plan import DeploymentPlan, plan_deployment
 from ..camera.facts import CameraFacts, gather_facts
-from ..camera.history import plan_rollback_to, read_history
+from ..camera.firmware import version_in
+from ..camera.history import plan_rollback_to, read_history, read_kept
 from ..camera.lock import Lock, default_owner, hold
 from ..camera.paths import CameraPaths
 from ..camera.smoke_test.binary import RunnerSource, find_runner
@@ -31,6 +31,7 @@ from ..camera.smoke_test.run import SmokeReport, run_smoke_test
 from ..camera.smoke_test.runner import run_trial
 from ..class_names import read_labels
 from ..detection.pictures import read_picture
+from ..errors import InputError
 from ..interaction import Interaction
 from ..settings import Settings
 from ..ssh.connection import Connection
@@ -78,24 +79,32 @@ def open_camera(
         yield CameraContext.of(settings, interaction, connection)
 
 
-def read_artifact(path: Path, labels: Path | None = None, *, interaction: Interaction) -> Artifact:
-    """Read a model for a deployment, with the class names in the file `labels`, if any.
+def read_artifact(
+    path: Path,
+    labels: Path | None = None,
+    *,
+    interaction: Interaction,
+    force: bool = True,
+) -> Artifact:
+    """Read a model for the camera, with the class names in the file `labels`, if any.
 
-    Raises InputError when it cannot be deployed.
+    Raises as `check_deployable`.
     """
-    return check_deployable(load_artifact(path, read_labels(labels) if labels else ()), interaction)
+    artifact = load_artifact(path, read_labels(labels) if labels else ())
+    return check_deployable(artifact, interaction, force=force)
 
 
-def check_deployable(artifact: Artifact, interaction: Interaction) -> Artifact:
+def check_deployable(
+    artifact: Artifact, interaction: Interaction, *, force: bool = True
+) -> Artifact:
     """Check an artifact and return it; warn of what would make its results wrong.
 
-    Raises InputError when the camera would refuse or misread it.
+    Raises InputError when the camera would refuse or misread it; without `force` VerificationError
+    for one that failed the check of its conversion, which may be tested but not become active.
     """
-    check_artifact(artifact)
-    check_read_right(artifact)
-    for warns in (live_rows_warning, live_format_warning, swapped_scales_warning):
-        if warning := warns(artifact):
-            interaction.warn(warning)
+    refuse_rejected(artifact, force=force)
+    for warning in check_before_connecting(artifact):
+        interaction.warn(warning)
     return artifact
 
 
@@ -236,20 +245,41 @@ def deploy_tested(
     return TestedDeployment(deployment, reports[0], time.monotonic() - started - tested, tested)
 
 
-def plan_rollback(camera: CameraContext, to: str | None) -> DeploymentPlan:
-    """Plan the rollback to an earlier model; `to` is the beginning of its id or sha256."""
-    return _plan_rollback_to(camera, to)[0]
+def plan_rollback(camera: CameraContext, to: str | None, *, force: bool = False) -> DeploymentPlan:
+    """Plan the rollback to an earlier model; `to` is the beginning of its id or sha256.
+
+    A model that failed the check of its conversion is refused, unless with `force`. Raises
+    CameraError, DeploymentError, VerificationError.
+    """
+    return _plan_rollback_to(camera, to, force=force)[0]
 
 
-def roll_back(camera: CameraContext, to: str | None, *, wait: float) -> tuple[Deployment, str]:
-    """Roll back to an earlier model; return the deployment, and the model's name and id."""
+def roll_back(
+    camera: CameraContext, to: str | None, *, wait: float, force: bool = False
+) -> tuple[Deployment, str]:
+    """Roll back to an earlier model; return the deployment, and the model's name and id.
+
+    Raises as `plan_rollback`.
+    """
     with camera.hold_lock("rolling back", wait) as lock:
-        plan, title = _plan_rollback_to(camera, to)
+        plan, title = _plan_rollback_to(camera, to, force=force)
         return apply(plan, camera.connection, camera.interaction, lock), title
 
 
-def _plan_rollback_to(camera: CameraContext, to: str | None) -> tuple[DeploymentPlan, str]:
+def _plan_rollback_to(
+    camera: CameraContext, to: str | None, *, force: bool
+) -> tuple[DeploymentPlan, str]:
     found = read_history(camera.connection, camera.paths)
     entry = found.choose(to)
+    if entry.rejected and not force:
+        raise rejected_error(entry.name or entry.id)
     plan = plan_rollback_to(found, entry, camera.paths, camera.settings.camera.history)
+    if plan.restored:
+        # Staging finds a damaged file by its hash, and says so.
+        with contextlib.suppress(InputError):
+            refuse_family(
+                entry.family,
+                lambda: read_kept(camera.connection, camera.paths, entry),
+                version_in(found.facts.firmware),
+            )
     return plan, f"{entry.name or 'the model'} ({entry.id})"

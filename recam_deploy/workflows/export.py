@@ -63,7 +63,10 @@ def _plan(settings: Settings, model: Path, weights: Path | None) -> ExportPlan |
 
 
 def _exporter(settings: Settings, interaction: Interaction) -> Exporter:
-    return Exporter(settings.cache_dir, lambda: find_compiler(settings, interaction), interaction)
+    cache_dir, toolchain = settings.cache_dir, settings.general.toolchain
+    return Exporter(
+        cache_dir, lambda: find_compiler(toolchain, cache_dir, interaction), interaction
+    )
 
 
 def _ask(interaction: Interaction, plan: ExportPlan) -> None:

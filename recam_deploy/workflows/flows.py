@@ -26,6 +26,7 @@ from ..errors import (
 )
 from ..flows.backups import Backups, content
 from ..flows.client import NodeRed, NodeRedLogin
+from ..flows.credentials import LostCredentials, lost_credentials
 from ..flows.document import FlowDocument, Node
 from ..flows.merge import ACTIVE_MODEL
 from ..flows.push import (
@@ -53,7 +54,7 @@ from ..live.mqtt import MqttSource
 from ..live.watching import LiveSource, wait_until_created
 from ..settings import Settings
 from ..ssh.connection import Connection
-from .connect import open_connection
+from .connect import confirm_local_file, open_connection
 
 _CREATED_SECONDS = 90.0  # the camera loads the model then, and Node-RED may be busy
 
@@ -65,6 +66,11 @@ class FlowChoice:
     name: str
     nodes: tuple[Node, ...]
     parameters: Parameters
+
+    @property
+    def has_model_node(self) -> bool:
+        """Whether a model node is among the nodes, which name and thresholds can be set in."""
+        return any(node["type"] == "model" for node in self.nodes)
 
     def addition(self, model: ModelChoice) -> Addition:
         """Set the model and the parameters in the nodes. Raises FlowError."""
@@ -93,6 +99,7 @@ def node_red(settings: Settings, interaction: Interaction, *, ask_token: bool = 
     Raises AuthenticationError when `ask_token` is set and questions are not allowed.
     """
     camera = settings.camera
+    confirm_local_file(camera, interaction, ("node_red_password", "node_red_token"))
 
     def ask() -> NodeRedLogin | None:
         if not interaction.may_ask:
@@ -110,7 +117,7 @@ def node_red(settings: Settings, interaction: Interaction, *, ask_token: bool = 
             )
         token = interaction.ask_secret("Node-RED access token: ").get_secret_value().strip()
         camera = camera.model_copy(update={"node_red_token": SecretStr(token)})
-    return NodeRed.from_settings(camera, ask)
+    return NodeRed.from_settings(camera, ask, interaction.warn)
 
 
 def choose_model(
@@ -126,9 +133,10 @@ def choose_model(
     is not the active model.
     """
     paths = CameraPaths.from_settings(settings.camera)
+    uri = model_uri(paths)
     text = _active_info(settings, paths, connection)
     active = ActiveInfo.parse(text or "")
-    choice = ModelChoice(model_uri(paths), active.name or None, active.classes, tscore, tiou)
+    choice = ModelChoice(uri, active.name or None, active.classes, tscore, tiou)
     if artifact is None:
         return choice
     if f'"recam-{artifact.sha256[:12]}"' not in (text or ""):
@@ -287,6 +295,24 @@ def push_and_wait(
             return await_nodes(client, pushed, source, interaction)
         except LiveError as error:
             raise LiveError(f"the flow is pushed, but {error.message}", error.hint) from error
+
+
+def choose_backup(settings: Settings, name: str | None) -> tuple[Path, FlowDocument]:
+    """Read the backup of that name; by default the newest that holds any nodes. Raises FlowError.
+
+    An empty one was made where there were no flows, as after a reset.
+    """
+    store = Backups.from_settings(settings.camera)
+    newest = store.newest() if name is None else None
+    return store.read(newest.name if newest else name)
+
+
+def missing_credentials(
+    client: NodeRed, kept: FlowDocument, pushed: PushResult
+) -> tuple[LostCredentials, ...]:
+    """Return the nodes that are without credentials after `kept` was restored."""
+    before = pushed.nodes if pushed.before is None else pushed.before
+    return lost_credentials(kept, before, client.credentials)
 
 
 @contextlib.contextmanager

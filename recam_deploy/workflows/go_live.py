@@ -28,7 +28,7 @@ from ..errors import (
 )
 from ..flows.client import NodeRed
 from ..flows.diff import compare
-from ..flows.document import Node
+from ..flows.document import FlowDocument, Node
 from ..flows.push import PushResult, push, wait_until_up
 from ..flows.target import MergeTarget
 from ..flows.templates import ModelChoice
@@ -39,6 +39,7 @@ from .flows import (
     FlowChoice,
     LazyConnection,
     await_nodes,
+    missing_credentials,
     model_uri,
     node_red,
     service_messages,
@@ -251,8 +252,18 @@ def _revert_flows(
             False, "the flows were not restored, since someone else has changed them"
         )
     done = "the flows were restored" if restored.changes else "the flows were restarted"
+    done += _without_credentials(client, pushed, restored)
     try:
         restored = await_nodes(client, restored, source, context.camera.interaction)
     except LiveError as error:
         return RevertResult(True, f"{done}, but {error.message}")
     return RevertResult(True, done if restored.nodes_ready else f"{done}, but do not run yet")
+
+
+def _without_credentials(client: NodeRed, pushed: PushResult, restored: PushResult) -> str:
+    """Name the nodes that have lost their credentials; "" without any."""
+    if pushed.before is None:
+        return ""
+    kept = FlowDocument(pushed.before, credentials=pushed.credentials_before)
+    lost = missing_credentials(client, kept, restored)
+    return "".join(f"; {one.line}" for one in lost)

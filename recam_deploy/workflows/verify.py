@@ -48,17 +48,19 @@ def verify(
     InputError, ToolchainError or SimulatorError.
     """
     target = _report_path(report, artifact.cvimodel)
+    cache_dir = settings.cache_dir
     found = find_pictures(images)
-    exported = exported_folders(settings.cache_dir / "steps")
+    exported = exported_folders(cache_dir / "steps")
     float_model = find_float_model(artifact, model, (artifact.cvimodel.parent, Path(), *exported))
     subject = read_subject(artifact, float_model)
     choice = choose_pictures(found, limit, interaction)
     for problem in choice.problems:
         interaction.warn(problem)
-    simulator = Simulator(find_compiler(settings, interaction), settings.cache_dir / "tmp")
+    compiler = find_compiler(settings.general.toolchain, cache_dir, interaction)
+    simulator = Simulator(compiler, cache_dir / "tmp")
     meter = None
     if layer_images:
-        meter = _meter(artifact, simulator, settings.cache_dir, interaction, layer_images)
+        meter = _meter(artifact, simulator, cache_dir, interaction, layer_images)
     comparison = compare(
         subject, choice.pictures, simulator, interaction, limit, meter, available=choice.of
     )

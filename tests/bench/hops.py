@@ -5,14 +5,15 @@
     python tests/bench/hops.py convert MODEL.onnx --calibration PICTURES/
 
 A hop is a call from a function in one file of recam_deploy to a function in another, on the main
-thread. A run of hops that repeats at once is counted once. Prints the count, and with RECAM_HOPS=1
-the hops themselves.
+thread. A run of hops that repeats at once is counted once. Prints the count and the pairs of files
+with the most hops; with RECAM_HOPS=1 also the hops themselves, in their order.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,7 @@ import recam_deploy
 
 PACKAGE = Path(recam_deploy.__file__).parent
 LONGEST_LOOP = 60
+SHOWN_PAIRS = 10
 Hop = tuple[str, str]
 
 
@@ -75,6 +77,8 @@ def main() -> int:
     if os.environ.get("RECAM_HOPS"):
         for here, there in collapsed:
             print(f"{here} -> {there}", file=sys.stderr)
+    for (here, there), count in Counter(collapsed).most_common(SHOWN_PAIRS):
+        print(f"{count:4} {here} -> {there}", file=sys.stderr)
     print(f"{len(collapsed)} hops, {len(recorder.hops)} with loops", file=sys.stderr)
     return code
 

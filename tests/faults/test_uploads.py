@@ -235,7 +235,7 @@ def test_row_26_names_are_never_read_by_a_shell(
     new = tmp_path / f"{name}.cvimodel"
     new.write_bytes(cvimodel_bytes(*yolo11_tensors()))
     labels = tmp_path / "labels"
-    labels.write_text(f"{name}\nsecond\n")
+    labels.write_text(f"{name}\nsecond\nthird\n")
     models, work = camera.userdata / name / "Models", camera.userdata / name / "work"
     done = camera.deploy(
         new, "--labels", str(labels), RECAM_MODELS=str(models), RECAM_WORK=str(work)

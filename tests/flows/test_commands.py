@@ -24,6 +24,7 @@ from recam_deploy.flows.document import Node, canonical
 
 Recam = Callable[..., Result]
 TOKEN = secret("a token in the environment")
+BROKERS = secret("the password of a broker")
 INFO = {"model_id": "recam-000000000000", "model_name": "shapes", "classes": ["circle", "square"]}
 
 
@@ -59,6 +60,7 @@ def recam(
         }
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
         (tmp_path / "recam.toml").write_text("[camera]\n" + "\n".join(lines) + "\n")
+        monkeypatch.setenv("RECAM_SETTINGS", str(tmp_path / "recam.toml"))
 
         def run(*words: str | Path, **variables: str) -> Result:
             return CliRunner().invoke(app, [str(word) for word in words], env=variables)
@@ -126,7 +128,9 @@ def test_a_flow_whose_nodes_do_not_come_up_is_an_error_that_says_what_was_done(
 
 def test_a_backup_is_compared_alone(recam: Recam) -> None:
     words = ("flow", "diff", "--backup", "1", "--template", "counting", "--json")
-    assert "--backup" in refused(recam(*words))["message"]
+    done = recam(*words)
+    assert done.exit_code == 2
+    assert "--backup" in json.loads(done.stdout)["error"]["message"]
 
 
 def test_push_backups_and_restore_are_a_round_trip(recam: Recam, runtime: Runtime) -> None:
@@ -176,6 +180,70 @@ def test_a_flow_of_the_users_own_is_pushed(recam: Recam, runtime: Runtime, tmp_p
     assert flows(runtime) == [*own_flows(), *own]
 
 
+OWN = [
+    {"id": "n1", "type": "function", "z": "0f0f", "func": "old", "outputs": 1}
+    | {"x": 100, "y": 100, "wires": [["n2"]]},
+    {"id": "n2", "type": "debug", "z": "0f0f", "x": 300, "y": 100, "wires": []},
+]
+
+
+def changed_on_the_camera(runtime: Runtime, node_id: str, **fields: Any) -> None:
+    runtime.set([n | fields if n["id"] == node_id else n for n in flows(runtime)])
+
+
+def test_cases_2_and_6_selected_nodes_are_pushed_edited_and_taken_out_again(
+    recam: Recam, runtime: Runtime, tmp_path: Path
+) -> None:
+    def push(nodes: list[dict[str, Any]]) -> dict[str, Any]:
+        (tmp_path / "mine.json").write_text(json.dumps(nodes))
+        return done(recam("flow", "push", "--flow", "mine.json", "--yes", "--json"))
+
+    assert [node["type"] for node in push(OWN)["added"]] == ["tab", "function", "debug"]
+    edited = [OWN[0] | {"func": "new"}, OWN[1]]
+    pushed = push(edited)
+    assert pushed["changed"] == [{"id": "n1", "type": "function", "fields": ["func"]}]
+    assert pushed["overwritten"] == []
+    changed_on_the_camera(runtime, "n1", func="the owner's", x=555)
+    (tmp_path / "mine.json").write_text(json.dumps(edited))
+    shown = recam("flow", "diff", "--flow", "mine.json").stdout
+    assert '"the owner\'s" → "new"' in shown
+    assert "! function 'n1' was changed on the camera since the last push" in shown
+    pushed = push(edited)
+    assert [one["fields"] for one in pushed["overwritten"]] == [["func"]]
+    (kept,) = (node for node in flows(runtime) if node["id"] == "n1")
+    assert (kept["func"], kept["x"]) == ("new", 555)
+    assert push([OWN[0] | {"wires": [[]]}])["removed"] == [{"id": "n2", "type": "debug"}]
+    assert [node for node in flows(runtime) if node["id"] not in ("0f0f", "n1")] == (own_flows())
+
+
+def test_case_34_nodes_that_have_lost_their_password_are_named(
+    recam: Recam, runtime: Runtime
+) -> None:
+    broker = {"id": "br", "type": "mqtt-broker", "name": "mine", "autoConnect": False}
+    with_login = {**broker, "credentials": {"user": "u", "password": BROKERS}}
+    runtime.set([*own_flows(), with_login, {**broker, "id": "open", "name": "open"}])
+    done(recam("flow", "push", "--yes", "--json"))
+    assert done(recam("flow", "restore", "--yes", "--json"))["credentials_missing"] == []
+    runtime.set(own_flows())
+    restored = recam("flow", "restore", "1", "--yes", "--json")
+    assert done(restored)["credentials_missing"] == [
+        {"id": "br", "type": "mqtt-broker", "name": "mine", "had_credentials": True}
+    ]
+    assert "mqtt-broker 'mine' (id br) has lost its user, password" in restored.stderr
+
+
+def test_case_52_a_restore_takes_the_newest_backup_with_nodes(
+    recam: Recam, runtime: Runtime
+) -> None:
+    done(recam("flow", "push", "--yes", "--json"))
+    runtime.set([])  # as a reset does
+    pushed = recam("flow", "push", "--yes")
+    assert "there were no flows before" in pushed.stdout
+    restored = done(recam("flow", "restore", "--yes", "--json"))
+    assert Path(restored["restored"]).name.startswith("0001-")
+    assert flows(runtime) == own_flows()
+
+
 BAD = [
     (("--flow", "none.json"), "cannot be read"),
     (("--flow", "text.json"), "is not JSON"),
@@ -202,13 +270,13 @@ def test_a_model_that_is_not_in_place_is_refused(
     recam: Recam, info: dict[str, Any], tmp_path: Path, runtime: Runtime
 ) -> None:
     write_cvimodel(tmp_path / "x.cvimodel")
-    (tmp_path / "names.txt").write_text("one\ntwo\n")
+    (tmp_path / "names.txt").write_text("one\ntwo\nthree\n")
     words = ("flow", "push", "--model", "x.cvimodel", "--labels", "names.txt", "--yes", "--json")
     assert "is not x" in refused(recam(*words))["message"]
     info["model_id"] = f"recam-{sha256_of(tmp_path / 'x.cvimodel')[:12]}"
     done(recam(*words))
     (model,) = [node for node in flows(runtime) if node["type"] == "model"]
-    assert (model["model"], model["classes"]) == ("x", "one,two")
+    assert (model["model"], model["classes"]) == ("x", "one,two,three")
 
 
 def test_a_camera_without_a_model_json_keeps_the_names_of_its_flow(

@@ -124,12 +124,15 @@ def set_state(runtime: Runtime, state: str) -> None:
         client._http.exchange("POST", "/flows/state", headers=headers, body=body)
 
 
-def when_pushed(runtime: Runtime) -> None:
-    """Wait until the preview is there, and for recam to wait for the service."""
+def when_pushed(runtime: Runtime, *, restored: bool = False) -> None:
+    """Wait until the preview is there, and for recam to wait for the service.
+
+    With `restored`, wait until the flows from before are back, which have no preview.
+    """
     with runtime.client() as client:
         until = time.monotonic() + 20
         while time.monotonic() < until:
-            if any(node["type"] == "preview" for node in client.read().nodes):
+            if any(node["type"] == "preview" for node in client.read().nodes) != restored:
                 break
             time.sleep(0.05)
     time.sleep(0.5)
@@ -287,6 +290,9 @@ def test_a_model_that_gives_no_results_while_all_is_well_is_taken_back(
         when_pushed(runtime)
         camera.publishes(CAMERA, "create")
         camera.publishes(MODEL, "create", NOT_SUPPORTED, "Model not supported")
+        when_pushed(runtime, restored=True)
+        camera.publishes(CAMERA, "create")
+        camera.publishes(MODEL, "create")
 
     meanwhile(events)
     outcome = go(context)

@@ -9,6 +9,15 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 from malformed import damaged, documents, fuzz, scalars
+from onnx_reader import SEEDS, random_models, read_onnx
+from picture_readers import (
+    DATA_YAML,
+    LIST,
+    PICTURES,
+    read_metadata,
+    read_pictures,
+    read_sets,
+)
 from readers import (
     DESCRIPTION,
     FLOW,
@@ -84,6 +93,37 @@ def test_tables_and_lists(rig: Rig, data: bytes) -> None:
 @given(documents({"files": {"a": "0"}}))
 def test_the_record_of_a_finished_step(rig: Rig, data: bytes) -> None:
     read_record(rig, data)
+
+
+@fuzz
+@given(st.one_of(*(damaged(picture) for picture in PICTURES)))
+def test_a_picture(rig: Rig, data: bytes) -> None:
+    read_pictures(rig, data)
+
+
+@fuzz
+@given(st.one_of(*(damaged(picture) for picture in PICTURES)))
+def test_a_pictures_metadata(rig: Rig, data: bytes) -> None:
+    read_metadata(rig, data)
+
+
+@fuzz
+@given(damaged(DATA_YAML) | damaged(LIST))
+def test_what_names_pictures(rig: Rig, data: bytes) -> None:
+    read_sets(rig, data)
+
+
+@given(st.sampled_from(SEEDS).flatmap(damaged))
+def test_a_damaged_onnx_file(rig: Rig, data: bytes) -> None:
+    """Case 27, and rows 3 and 5 of what was found by reading."""
+    read_onnx(rig, data)
+
+
+@fuzz
+@given(random_models())
+def test_an_onnx_graph_of_anything(rig: Rig, data: bytes) -> None:
+    """Cases 11, 12 and 18: operators of all opsets, put together at random."""
+    read_onnx(rig, data)
 
 
 _tables = st.sampled_from(("camera", "camera.porch", "convert", "discover", "", "camera.camera"))

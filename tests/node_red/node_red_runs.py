@@ -73,8 +73,10 @@ class Runtime:
     port: int
     folder: Path
 
-    def client(self, login: NodeRedLogin = NO_LOGIN, timeout: float = 15.0) -> NodeRed:
-        return NodeRed("127.0.0.1", self.port, login, timeout=timeout)
+    def client(
+        self, login: NodeRedLogin = NO_LOGIN, timeout: float = 15.0, **options: Any
+    ) -> NodeRed:
+        return NodeRed("127.0.0.1", self.port, login, timeout=timeout, **options)
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
@@ -90,9 +92,17 @@ class Runtime:
 
 @contextmanager
 def node_red(
-    folder: Path, *, types: Iterable[str] = (*CAMERA_TYPES, *FACTORY_TYPES), login: bool = False
+    folder: Path,
+    *,
+    types: Iterable[str] = (*CAMERA_TYPES, *FACTORY_TYPES),
+    login: bool = False,
+    settings: str = "",
+    started: str = "Started flows",
 ) -> Iterator[Runtime]:
-    """Start a Node-RED in `folder`, with stubs for `types`; ends it in the end."""
+    """Start a Node-RED in `folder`, with stubs for `types`; ends it in the end.
+
+    `settings` are more lines of its settings.js; its log says `started` when it is up.
+    """
     (node, main), port = program(), free_port()
     nodes = folder / "stubs"
     nodes.mkdir(parents=True)
@@ -106,7 +116,7 @@ def node_red(
         f"""const allowed = (is) => (is ? {{ username: "{USER}", permissions: "*" }} : null);
         module.exports = {{
             uiHost: "127.0.0.1", uiPort: {port}, flowFile: "flows.json",
-            nodesDir: {json.dumps([str(nodes)])}, {secured}
+            nodesDir: {json.dumps([str(nodes)])}, {secured} {settings}
             runtimeState: {{ enabled: true }}, telemetry: {{ enabled: false }},
             externalModules: {{ autoInstall: false, palette: {{ allowInstall: false }} }},
         }};""",
@@ -121,7 +131,7 @@ def node_red(
         )
     runtime = Runtime(process, port, folder)
     try:
-        _wait_for(lambda: "Started flows" in runtime.log() or not runtime.alive())
+        _wait_for(lambda: started in runtime.log() or not runtime.alive())
         assert runtime.alive(), runtime.log()
         yield runtime
     finally:

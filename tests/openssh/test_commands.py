@@ -67,7 +67,7 @@ def test_a_command_that_ignores_polite_requests_is_ended_too(plain: Server) -> N
     script = "trap '' TERM; while :; do sleep 4713.25; done"
     with connect(plain.settings) as connection:
         with pytest.raises(CameraError, match="did not finish"):
-            connection.run(RemoteCommand.script(script), timeout=1)
+            connection.run(RemoteCommand.shell(script), timeout=1)
         assert gone("4713.25")
 
 
@@ -83,10 +83,10 @@ def test_output_that_is_not_utf8_is_shown_escaped(plain: Server) -> None:
 
 def test_a_program_that_fails_says_so(plain: Server) -> None:
     with connect(plain.settings) as connection:
-        result = connection.run(RemoteCommand.script("echo no >&2; exit 3"), check=False)
+        result = connection.run(RemoteCommand.shell("echo no >&2; exit 3"), check=False)
         assert (result.exit_status, result.stderr) == (3, "no\n")
         with pytest.raises(CameraError, match="exit status 3: no"):
-            connection.run(RemoteCommand.script("echo no >&2; exit 3"))
+            connection.run(RemoteCommand.shell("echo no >&2; exit 3"))
 
 
 def test_stdin_reaches_the_program_and_ends(plain: Server) -> None:
@@ -132,7 +132,7 @@ def test_the_program_gets_its_own_input_and_never_the_password(
 ) -> None:
     camera = start_camera(sudoers=sudoers)
     with connect(camera.settings, password=PASSWORD) as connection:
-        result = connection.sudo(RemoteCommand.script("id -u; cat; tr '\\0' ' ' </proc/$$/environ"))
+        result = connection.sudo(RemoteCommand.shell("id -u; cat; tr '\\0' ' ' </proc/$$/environ"))
         assert result.stdout.startswith("0\n")
         assert USERS_PASSWORD not in result.stdout
         result = connection.sudo(RemoteCommand.of("cat"), stdin=b"of its own\n")

@@ -20,7 +20,6 @@ FACTS = CameraFacts(
     firmware="reCamera V0.2.4",
     clock=1_750_000_000,
     has_sudo=True,
-    sudo_is_free=False,
     missing=(),
     ram_bytes=100_000_000,
     ion_bytes=None,

@@ -103,3 +103,50 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         load_artifact(tmp_path / "nothing")
     with pytest.raises(InputError, match="holds: none"):
         load_artifact(tmp_path)
+
+
+def _changed(artifact: Artifact, **changes: object) -> Path:
+    path = artifact.cvimodel.with_suffix(".json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return path
+
+
+def test_row_18_a_manifest_of_a_later_format_is_refused_as_such(artifact: Artifact) -> None:
+    path = _changed(artifact, format=2, labels={"0": "another form"})
+    for named in (path, artifact.cvimodel, path.parent):
+        with pytest.raises(InputError, match="format 2, which a later version") as refused:
+            load_artifact(named)
+        assert "Update recam" in refused.value.hint
+
+
+@pytest.mark.parametrize("wrong", ["1", 1.0, True, None, [1]])
+def test_row_18_a_format_that_is_no_number_is_refused(artifact: Artifact, wrong: object) -> None:
+    with pytest.raises(InputError, match="`format` must be a whole number"):
+        load_artifact(_changed(artifact, format=wrong))
+
+
+def test_row_18_unknown_fields_are_kept(artifact: Artifact) -> None:
+    found = load_artifact(_changed(artifact, news={"a": 1}, format=1))
+    assert found.provenance["news"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("check", "rejected"),
+    [
+        ({"passed": False}, True),
+        ({"passed": True}, False),
+        ({"passed": None}, False),
+        ({}, False),
+        ("no", False),
+    ],
+)
+def test_row_19_the_manifest_says_that_the_check_failed(
+    artifact: Artifact, check: object, rejected: bool
+) -> None:
+    assert load_artifact(_changed(artifact, verification=check)).rejected is rejected
+
+
+def test_row_19_a_rejected_models_name_says_so_without_a_manifest(tmp_path: Path) -> None:
+    path = write_cvimodel(tmp_path / "m_int8.Rejected.cvimodel")
+    assert load_artifact(path).rejected
+    assert not load_artifact(write_cvimodel(tmp_path / "m_int8.cvimodel")).rejected

@@ -107,8 +107,8 @@ def test_the_first_bytes_tell_the_kind_case_27(data: bytes, kind: str, tmp_path:
     assert recognise_foreign(file) == found
     assert recognise_foreign(file, found) is None
     assert foreign_hint(found)
-    with pytest.raises(InputError, match=r"model\.onnx is ") as caught:
-        refuse_foreign(file)
+    with pytest.raises(InputError, match=r"model\.onnx is not a flow: it is ") as caught:
+        refuse_foreign(file, "a flow")
     assert caught.value.hint == foreign_hint(found)
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
+import threading
 import time
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from hostile_servers import reply, serving
 from planted import keep, secret
+from websockets.sync.server import serve
 
 from recam_deploy.errors import CameraApiError, ConnectionFailedError, InterruptedExchangeError
 from recam_deploy.http import HttpService, Part, Reply
+from recam_deploy.live.preview import PreviewSource
 
 
 def service(port: int, timeout: float = 5.0) -> HttpService:
@@ -149,3 +153,57 @@ def test_neither_proxies_nor_netrc_are_consulted(
     with serving(answer) as port:
         service(port).exchange("GET", "/")
     assert seen == [None]
+
+
+def _link_local() -> str:
+    """An IPv6 address of this machine that needs a scope, as a camera's on a USB cable does."""
+    try:
+        lines = Path("/proc/net/if_inet6").read_text().split("\n")
+    except OSError:
+        lines = []
+    found = [line.split() for line in lines if line.startswith("fe80")]
+    if not found:
+        pytest.skip("no network interface here has a link-local IPv6 address")
+    packed, *_, name = found[0]
+    return f"{ipaddress.IPv6Address(bytes.fromhex(packed))}%{name}"
+
+
+class _SixServer(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
+@pytest.mark.parametrize("scoped", [False, True])
+def test_an_ipv6_camera_is_reached_with_its_scope(scoped: bool) -> None:
+    """Found on the way to the cases: mDNS gives fe80::…%usb0 for a camera on a USB cable."""
+    host = _link_local() if scoped else "::1"
+    named: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            named.append(self.headers["Host"])
+            reply(self, b"{}")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with _SixServer(("::", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        port = server.server_address[1]
+        answer = HttpService(host, port, "it", timeout=5, hint="").exchange("GET", "/")
+        server.shutdown()
+        thread.join(5)
+    assert answer == Reply(200, b"{}")
+    assert named == [f"[{host.partition('%')[0]}]:{port}"]
+
+
+def test_the_preview_of_an_ipv6_camera_is_reached_with_its_scope() -> None:
+    host = _link_local()
+    with socket.create_server(("::", 0), family=socket.AF_INET6) as listening:
+        server = serve(lambda link: link.send('{"code": 0}'), sock=listening)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        with PreviewSource(host, listening.getsockname()[1], timeout=5) as source:
+            source.open()
+        server.shutdown()
+        thread.join(5)

@@ -168,12 +168,15 @@ def test_an_onnx_document_keeps_the_contract(tmp_path: Path) -> None:
     onnx.save(detector(2, names={0: "cat", 1: "dog"}), path)
     document = _inspect(path)
     assert sorted(document) == [
+        "assignment",
+        "decoding",
         "family",
         "heads",
         "input",
         "ir_version",
         "kind",
         "labels",
+        "normalised",
         "opset",
         "refusal",
     ]

@@ -20,7 +20,7 @@ from recam_deploy.cli.main import app
 from recam_deploy.errors import CameraError
 from recam_deploy.process import run
 from recam_deploy.redaction import keep_secret, redact
-from recam_deploy.ssh.command import RemoteCommand, load
+from recam_deploy.ssh.command import RemoteCommand
 from recam_deploy.transcript import transcript
 
 LINE = re.compile(
@@ -157,7 +157,7 @@ def test_what_shows_itself_is_left_out(text: str, shown: str) -> None:
 
 
 def test_a_script_goes_by_its_name() -> None:
-    command = RemoteCommand.script(load("store"), "/a b", "644").under("timeout", "5")
+    command = RemoteCommand.script("store", "/a b", "644").under("timeout", "5")
     assert command.described() == "timeout 5 store.sh '/a b' 644"
-    assert RemoteCommand.script("own=1\necho", "x").described() == "script x"
+    assert RemoteCommand.shell("own=1\necho", "x").described() == "script x"
     assert RemoteCommand.of("rm", "--", "/x").described() == "rm -- /x"

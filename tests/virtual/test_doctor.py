@@ -152,7 +152,7 @@ BROKEN: dict[str, tuple[Breakage, str, str, str]] = {
         broken.known_hosts(broken.another_key),
         "ssh.host_key",
         "has changed",
-        "remove the line",
+        "recam forget-host",
     ),
     "an unknown host key": (
         broken.known_hosts(lambda _: ""),
@@ -164,7 +164,7 @@ BROKEN: dict[str, tuple[Breakage, str, str, str]] = {
         broken.program("sudo", NO_SUDO),
         "ssh.sudo",
         "sudoers",
-        "to run programs as root",
+        "`sudo true` must work for",
     ),
     "a full disk": (broken.program("df", FULL), "camera.space", "10.2 MB free", "Remove"),
     "a clock at 1970": (
@@ -181,7 +181,7 @@ BROKEN: dict[str, tuple[Breakage, str, str, str]] = {
         "camera.library_path",
     ),
     "a name that none has": (
-        broken.setting(RECAM_HOST="no such name"),
+        broken.setting(RECAM_HOST="no-such-name.invalid"),
         "network.name",
         "cannot be resolved",
         "recam discover",

@@ -7,8 +7,9 @@ from typing import Any
 
 import onnx
 import pytest
+from decoding_models import a_pose_model, a_segmenter
 from family_models import SUBJECTS, Subject, found_on_camera
-from onnx_models import SIZE, detector, with_branches
+from onnx_models import SIZE, Builder, backbone, detector, with_branches
 from recam_runs import DEMO, Run
 
 from recam_deploy.detection.match import pair
@@ -26,7 +27,8 @@ def convert(
     onnx.save(model, folder / "tiny.onnx")
     done = run(
         *("convert", "tiny.onnx", "--calibration", DEMO / "calibration", "--images", "3"),
-        *("--min-cosine", "0", "--min-matched", "0", "--json", *words),
+        *("--min-cosine", "0", "--json", *words),
+        *(() if "raw" in words else ("--min-matched", "0")),
         cwd=folder,
     )
     assert done.code == 0, done.err + done.out
@@ -124,3 +126,38 @@ def test_a_raw_network_converts_and_is_said_not_to_be_shown(run: Run, tmp_path: 
     _, document = convert(run, model, tmp_path, "--family", "raw", "--pixel-format", "bgr")
     assert (document["family"], document["labels"]) == ("raw", [])
     assert document["outputs"][0]["shape"][:3] == [1, 13, CELLS]
+
+
+def test_a_wide_raw_network_keeps_height_and_width_in_order(run: Run, tmp_path: Path) -> None:
+    """Case 48: the compiler took the one for the other, and the simulator failed."""
+    builder = Builder()
+    builder.node("Relu", [backbone(builder)[8]], "out")
+    model = builder.model({"out": [1, 8, 6, 8]}, inputs={"images": [1, 3, 48, 64]})
+    cvimodel, document = convert(run, model, tmp_path, "--family", "raw")
+    assert document["input"] == {"height": 48, "width": 64}
+    assert document["outputs"][0]["shape"] == [1, 8, 6, 8]
+    seen = run("inspect", cvimodel, "--json", cwd=tmp_path).document
+    assert seen["inputs"][0]["shape"] == [1, 48, 64, 3]
+    assert min(document["verification"]["cosine"]) > 0.99
+
+
+@pytest.mark.parametrize(
+    ("model", "family", "width"),
+    [
+        (a_pose_model(ranked=True, form="xyxy"), "yolo11-pose", 20),
+        (a_segmenter(box=4, ranked=True, form="xyxy"), "yolo11-seg", 39),
+    ],
+    ids=["pose", "YOLO26 segmentation"],
+)
+def test_a_model_that_ranks_its_rows_is_converted_before_that(
+    run: Run, tmp_path: Path, model: onnx.ModelProto, family: str, width: int
+) -> None:
+    """Cases 19 and 42; verify finds the place again, which is no name of the file's."""
+    cvimodel, document = convert(run, model, tmp_path)
+    assert (document["family"], document["decoding"]["checked"]) == (family, True)
+    assert document["outputs"][0]["shape"] == [1, width, CELLS, 1]
+    seen = run("inspect", cvimodel, "--json", cwd=tmp_path).document
+    assert seen["family"] == family
+    verified = run("verify", cvimodel, "--images", DEMO / "test", "--json", cwd=tmp_path)
+    assert verified.code == 0, verified.err
+    assert min(document["verification"]["cosine"]) > 0.98

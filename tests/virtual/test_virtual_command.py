@@ -96,7 +96,7 @@ def test_flags_without_an_effect_are_refused(
     run: Run, tmp_path: Path, useless: str, flags: tuple[str, ...]
 ) -> None:
     done = run("virtual", "up", "--dir", tmp_path / "camera", *flags, cwd=tmp_path)
-    assert done.code == 1
+    assert done.code == 2
     assert f"{useless} has no effect" in done.err
     assert not (tmp_path / "camera").exists()
 

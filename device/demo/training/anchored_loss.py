@@ -19,7 +19,7 @@ _CELL_OFFSETS = torch.tensor([[0, 0], [-1, 0], [0, -1], [1, 0], [0, 1]])
 
 
 class AnchoredLoss:
-    """Loss of a YOLOv5 head's raw maps.
+    """Compute the loss of a YOLOv5 head's raw maps.
 
     The objectness of a cell that learns nothing is 0, else how well its box fits. All three parts
     are means over the cells that learn, so the many empty cells do not drown the few others, and
@@ -27,7 +27,7 @@ class AnchoredLoss:
     """
 
     def __call__(self, levels: Sequence[Tensor], truth: Truth) -> Parts:
-        """The parts of the loss, each weighted as it is to be added."""
+        """Return the parts of the loss, each weighted as it is to be added."""
         count = 0
         sums = {name: torch.zeros(()) for name in ("box", "object", "class")}
         for raw, stride, anchors in zip(levels, STRIDES, ANCHORS, strict=True):
@@ -57,8 +57,11 @@ class AnchoredLoss:
 def _learners(
     boxes: Tensor, sizes: Tensor, stride: int, grid: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Who learns what on one scale: L rows of image, class and corners in cells; anchors [L]; and
-    cells [L,2] (x, y). `boxes` is the truth [n,M,5], `sizes` the anchors [3,2] in cells."""
+    """List who learns what on one scale.
+
+    Returns L rows of image, class and corners in cells; anchors [L]; and cells [L,2] (x, y).
+    `boxes` is the truth [n,M,5], `sizes` the anchors [3,2] in cells.
+    """
     image, row = (boxes[..., 0] >= 0).nonzero(as_tuple=True)
     shapes = boxes[image, row]
     corners = shapes[:, 1:] / stride

@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Assignment:
-    """Which cells learn which shape.
+    """Record which cells learn which shape.
 
     positive [n,N] bool; owner [n,N] the shape's row in the truth; boxes [n,N,4] corners in pixels;
     scores [n,N,classes] soft targets.
@@ -25,7 +25,10 @@ class Assignment:
 
 
 def iou(a: Tensor, b: Tensor, complete: bool = False) -> Tensor:
-    """IoU of corner boxes [...,4], broadcast; `complete` gives CIoU (Zheng et al. 2020)."""
+    """Compute the IoU of corner boxes [...,4], broadcast.
+
+    `complete` gives CIoU (Zheng et al. 2020).
+    """
     low = torch.maximum(a[..., :2], b[..., :2])
     high = torch.minimum(a[..., 2:], b[..., 2:])
     shared = (high - low).clamp(min=0).prod(-1)

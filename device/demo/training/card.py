@@ -19,7 +19,7 @@ from .train import record_path
 
 
 def card(family: Family, weights: Path, model: Path, pictures: int) -> dict[str, Any]:
-    """The card of `model`, which was exported from `weights`; it is measured here."""
+    """Measure `model`, which was exported from `weights`, and return its card."""
     graph = onnx.load(model).graph
     data = model.read_bytes()
     return {

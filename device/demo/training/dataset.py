@@ -1,4 +1,4 @@
-"""Letterboxed arrays of generated pictures and what is in them, kept in one file for training.
+"""Letterbox generated pictures into arrays, with what is in them, in one file for training.
 
 Run `python -m training.dataset CACHE.npz --count 10000` to fill a cache.
 """
@@ -40,8 +40,10 @@ _TRANSPOSED = [3, 2, 1, 0]
 
 @dataclass(frozen=True)
 class Kind:
-    """Which examples: their side in pixels, the pictures' scale, and whether each is cut down to
-    its largest shape, for a classifier."""
+    """Choose examples by their side in pixels and the pictures' scale.
+
+    For a classifier, each is cut down to its largest shape.
+    """
 
     size: int = INPUT_SIZE
     scale: float = 1.0
@@ -66,7 +68,7 @@ class Examples:
         return len(self.pixels)
 
     def chosen(self, indices: npt.NDArray[np.int64]) -> Examples:
-        """The examples at `indices`."""
+        """Return the examples at `indices`."""
         return Examples(
             self.pixels[indices],
             self.boxes[indices],
@@ -100,8 +102,7 @@ def letterbox(
 
 
 def crop(image: Image.Image, labels: list[Label], seed: int) -> tuple[Image.Image, Label]:
-    """Cut a square round the largest shape, with a margin by the seed, as far as there is
-    picture."""
+    """Cut a square round the largest shape, with a margin by the seed, within the picture."""
     label = max(labels, key=area)
     margin = float(np.random.default_rng(seed).uniform(1.05, 1.7))
     half = max(label.right - label.left, label.bottom - label.top) * margin / 2
@@ -120,13 +121,15 @@ def crop(image: Image.Image, labels: list[Label], seed: int) -> tuple[Image.Imag
 
 
 def area(label: Label) -> float:
-    """Square pixels of a shape's box."""
+    """Return the square pixels of a shape's box."""
     return (label.right - label.left) * (label.bottom - label.top)
 
 
 def example(seed: int, kind: Kind) -> Examples:
-    """One training example, a batch of one; the way of resizing varies, as it does between
-    runtimes."""
+    """Make one training example, a batch of one.
+
+    The way of resizing varies, as it does between runtimes.
+    """
     width, height = SIZES[seed % len(SIZES)]
     scaled = (round(width * kind.scale), round(height * kind.scale))
     image, labels = picture(seed, None if kind.scale == 1 else scaled)
@@ -149,7 +152,10 @@ def example(seed: int, kind: Kind) -> Examples:
 
 
 def extremes(label: Label, size: tuple[int, int]) -> Floats:
-    """The extremes of a shape in a picture of `size`: [4,3] of x, y, and 1 where it is visible."""
+    """Return the extremes of a shape in a picture of `size`.
+
+    They are [4,3]: x, y, and 1 where the point is visible.
+    """
     x, y = label.outline.T
     ends = label.outline[[int(i) for i in (y.argmin(), x.argmax(), y.argmax(), x.argmin())]]
     inside = np.logical_and(ends >= 0, ends <= size).all(1)
@@ -187,7 +193,7 @@ def build(path: Path, first: int, count: int, kind: Kind, processes: int) -> Non
 
 
 def load(path: Path) -> Examples:
-    """The examples of a cache written by `build`, without those that show no shape."""
+    """Load the examples of a cache written by `build`, without those that show no shape."""
     with np.load(path) as arrays:
         every = Examples(*(arrays[name] for name in Examples.__dataclass_fields__))
     return every.chosen(np.flatnonzero(every.boxes[:, 0, 0] >= 0))

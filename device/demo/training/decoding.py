@@ -17,7 +17,10 @@ MOST_DETECTIONS = 300
 
 
 class Distances(nn.Module):
-    """Expected distances of the sides, [n,64,N] logits to [n,4,N] cells, by a fixed convolution."""
+    """Compute the expected distances of the sides by a fixed convolution.
+
+    [n,64,N] logits become [n,4,N] cells.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +65,10 @@ class Decoded(nn.Module):
         return (rows,) if found.prototypes is None else (rows, found.prototypes)
 
     def _rows(self, levels: Levels) -> Tensor:
-        """[1,4+nc,N] of boxes (centre and size in pixels) and scores, and what the task adds."""
+        """Return [1,4+nc,N] of boxes and scores, and what the task adds.
+
+        A box is its centre and size in pixels.
+        """
         bins, logits = _boxes_and_logits(levels, self.family)
         boxes = self._boxes(self.dfl(bins), centred=True)
         parts = [boxes, logits.sigmoid()]
@@ -78,14 +84,14 @@ class Decoded(nn.Module):
         return torch.cat(ends, 1) * self.strides
 
     def _points(self, extra: Tensor) -> Tensor:
-        """x and y in pixels, and visibility from 0 to 1, of each key point: [1,3K,N]."""
+        """Return x and y in pixels, and visibility from 0 to 1, of each key point: [1,3K,N]."""
         values = extra.view(1, EXTREMES, POINT_VALUES, -1)
         places = (values[:, :, :2] * 2.0 + (self.centres - 0.5)) * self.strides
         seen = values[:, :, 2:].sigmoid()
         return torch.cat((places, seen), 2).view(1, EXTREMES * POINT_VALUES, -1)
 
     def _ranked(self, levels: Levels) -> Tensor:
-        """The best boxes with score and class, [1,300,6], without suppression."""
+        """Return the best boxes with score and class, [1,300,6], without suppression."""
         boxes = self._boxes(join(levels.boxes), centred=False).transpose(1, 2)
         scores = join(levels.logits).sigmoid().transpose(1, 2)
         classes = scores.shape[2]
@@ -98,7 +104,7 @@ class Decoded(nn.Module):
 
 
 def _boxes_and_logits(levels: Levels, family: Family) -> tuple[Tensor, Tensor]:
-    """All boxes and all class logits: YOLOv8's exports join both a scale first."""
+    """Join all boxes and all class logits; YOLOv8's exports join both a scale first."""
     if family.style == "yolov8":
         pairs = zip(levels.boxes, levels.logits, strict=True)
         both = join([torch.cat(pair, 1) for pair in pairs])
@@ -108,7 +114,10 @@ def _boxes_and_logits(levels: Levels, family: Family) -> tuple[Tensor, Tensor]:
 
 
 def anchored_rows(levels: list[Tensor]) -> Tensor:
-    """YOLOv5's maps [1,3,g,g,5+nc] as [1,3N,5+nc]: box in pixels, objectness, class scores."""
+    """Turn YOLOv5's maps [1,3,g,g,5+nc] into [1,3N,5+nc].
+
+    A row is the box in pixels, the objectness and the class scores.
+    """
     rows = []
     for raw, stride, sizes in zip(levels, STRIDES, ANCHORS, strict=True):
         grid, width = raw.shape[2], raw.shape[4]

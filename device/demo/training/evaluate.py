@@ -93,7 +93,10 @@ def _averages(tally: Tally, family: Family) -> dict[str, Any]:
 def _points_off(
     points: Floats, scores: Floats, shared: Floats, labels: list[Label], size: tuple[int, int]
 ) -> list[float]:
-    """Mean distances between found and true points, in sides of the box, of detections shown."""
+    """Return the mean distances between found and true points, of the detections shown.
+
+    They are in sides of the box.
+    """
     result = []
     for place in np.flatnonzero(scores >= _SHOWN_SCORE):
         if labels and shared[place].max() >= 0.5:
@@ -106,7 +109,7 @@ def _points_off(
 
 
 def _drawn(labels: list[Label], size: tuple[int, int]) -> Bools:
-    """The mask of each shape, [m,h,w], without what later ones hide."""
+    """Return the mask of each shape, [m,h,w], without what later ones hide."""
     canvas = Image.new("L", size)
     draw = ImageDraw.Draw(canvas)
     for number, label in enumerate(labels, 1):

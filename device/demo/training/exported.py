@@ -1,4 +1,4 @@
-"""An exported model under onnxruntime, its output read by its family."""
+"""Run an exported model under onnxruntime; read its output by its family."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Exported:
         self.family = family
 
     def classify(self, image: Image.Image) -> Floats:
-        """The score of each class, of a classifier."""
+        """Return the score of each class, of a classifier."""
         (scores,) = self._run(image)[0][0]
         return np.asarray(scores)
 
     def detect(self, image: Image.Image) -> Found:
-        """Detections in the picture's own pixels, down to a score of 0.001, at most 100."""
+        """Return detections in the picture's own pixels, down to a score of 0.001, at most 100."""
         outputs, fit = self._run(image)
         rows = self._rows(outputs[0][0])
         order = np.argsort(-rows.scores, kind="stable")
@@ -63,8 +63,10 @@ class Exported:
         return [np.asarray(output, np.float64) for output in outputs], fit
 
     def _rows(self, output: Floats) -> Found:
-        """Every row of an output: corners in pixels of the input, scores, classes; what a task
-        adds, in place of the points."""
+        """Return every row of an output: corners in pixels of the input, scores, classes.
+
+        What a task adds takes the place of the points.
+        """
         if self.family.style == "one-to-one":
             return Found(output[:, :4], output[:, 4], output[:, 5].astype(np.int64))
         if self.family.style == "anchors":
@@ -81,7 +83,7 @@ class Exported:
 def _masks(
     weights: Floats, prototypes: Floats, fit: Letterbox, boxes: Floats, size: tuple[int, int]
 ) -> Bools:
-    """Masks [n,h,w] in a picture of `size` (width, height), each inside its box."""
+    """Return masks [n,h,w] in a picture of `size` (width, height), each inside its box."""
     width, height = size
     cells = prototypes.shape[1]
     side = fit.scale / MASK_STRIDE

@@ -1,4 +1,4 @@
-"""The model families: which head each has, how it is trained, and what its export says of it."""
+"""Define the model families: the head, the training and the export's metadata of each."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ POINT_VALUES = 3
 
 @dataclass(frozen=True)
 class Family:
-    """One kind of model. `layer` is the head's number in Ultralytics' networks, by which the
-    exported graph names it; `style` that of the class branch (`heads.Head`)."""
+    """Define one kind of model.
+
+    `layer` is the head's number in Ultralytics' networks, by which the exported graph names it;
+    `style` is that of the class branch (`heads.Head`).
+    """
 
     name: str
     title: str
@@ -36,7 +39,7 @@ class Family:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of its classes; a pose model has one."""
+        """Return the names of its classes; a pose model has one."""
         return ("shape",) if self.task == "pose" else CLASSES
 
 
@@ -56,7 +59,7 @@ FAMILIES = {family.name: family for family in _LISTED}
 
 
 class Network(nn.Module):
-    """A trunk and the head of one family, which tells what the head's `forward` returns."""
+    """Join a trunk and the head of one family, which tells what `forward` returns."""
 
     def __init__(self, family: Family) -> None:
         super().__init__()
@@ -86,7 +89,7 @@ def _head(family: Family) -> nn.Module:
 
 
 class Criterion:
-    """The loss that networks of one family are trained with."""
+    """Compute the loss that networks of one family are trained with."""
 
     def __init__(self, family: Family) -> None:
         self.family = family
@@ -95,7 +98,7 @@ class Criterion:
         self.anchored = AnchoredLoss()
 
     def __call__(self, network: Network, images: Tensor, truth: Truth) -> Parts:
-        """The parts of the loss of one batch, each weighted as it is to be added.
+        """Return the parts of the loss of one batch, each weighted as it is to be added.
 
         The network computes in BF16 where autocast is on; the loss never does.
         """

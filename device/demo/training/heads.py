@@ -1,4 +1,4 @@
-"""The heads of each family, in the layout and with the names of Ultralytics' modules.
+"""Build the heads of each family, in the layout and with the names of Ultralytics' modules.
 
 `cv2` finds boxes, `cv3` classes, `cv4` what a task adds; `one2one_cv2` and `one2one_cv3` are
 YOLO26's. `m` is YOLOv5's one convolution a scale. In the names of an exported graph they are found
@@ -32,7 +32,7 @@ _RARE = -5.0
 
 @dataclass(frozen=True)
 class Maps:
-    """What a head finds at the N cells of all three scales.
+    """Hold what a head finds at the N cells of all three scales.
 
     `boxes` [n,64,N] logits of the DFL's bins, or [n,4,N] distances in cells; `logits` [n,nc,N];
     `extra` [n,e,N] of a task, None where there is none; `prototypes` [n,32,s/4,s/4] likewise.
@@ -44,7 +44,7 @@ class Maps:
     prototypes: Tensor | None = None
 
     def float(self) -> Maps:
-        """The same in float32."""
+        """Return the same in float32."""
         extra = None if self.extra is None else self.extra.float()
         prototypes = None if self.prototypes is None else self.prototypes.float()
         return Maps(self.boxes.float(), self.logits.float(), extra, prototypes)
@@ -52,7 +52,7 @@ class Maps:
 
 @dataclass(frozen=True)
 class Levels:
-    """The same as the network gives it: one map [n,c,g,g] for each of the three scales."""
+    """Hold the same as the network gives it: one map [n,c,g,g] for each of the three scales."""
 
     boxes: list[Tensor]
     logits: list[Tensor]
@@ -60,13 +60,13 @@ class Levels:
     prototypes: Tensor | None = None
 
     def joined(self) -> Maps:
-        """All scales in one."""
+        """Join all scales."""
         extra = join(self.extra) if self.extra else None
         return Maps(join(self.boxes), join(self.logits), extra, self.prototypes)
 
 
 def join(maps: Sequence[Tensor]) -> Tensor:
-    """Maps [n,c,g,g] of three scales as one [n,c,N]."""
+    """Join maps [n,c,g,g] of three scales into one [n,c,N]."""
     return torch.cat([level.view(level.shape[0], level.shape[1], -1) for level in maps], 2)
 
 
@@ -82,8 +82,11 @@ def _branch(inner: Sequence[nn.Module], width: int, outputs: int, bias: float) -
 
 
 def _class_branch(style: str, inputs: int, width: int, classes: int) -> nn.Sequential:
-    """YOLOv8's two convolutions, YOLO11's two depthwise ones with one 1 x 1 each, or, "light",
-    one 3 x 3 and one 1 x 1."""
+    """Build a class branch in one of three styles.
+
+    They are YOLOv8's two convolutions; YOLO11's two depthwise ones with one 1 x 1 each; or "light":
+    one 3 x 3 and one 1 x 1.
+    """
     inner: dict[str, list[nn.Module]] = {
         "yolov8": [ConvNormAct(inputs, width), ConvNormAct(width, width)],
         "yolo11": [
@@ -103,7 +106,7 @@ def _plain_branch(inputs: int, width: int, outputs: int, bias: float) -> nn.Sequ
 
 
 class Prototypes(nn.Module):
-    """Features at stride 8 to the masks' prototypes [n,32,s/4,s/4]."""
+    """Compute the masks' prototypes [n,32,s/4,s/4] from features at stride 8."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
@@ -118,10 +121,11 @@ class Prototypes(nn.Module):
 
 
 class Head(nn.Module):
-    """One box, one class and maybe one more branch a scale: detection, pose, segmentation.
+    """Find boxes: one box, one class and maybe one more branch a scale.
 
-    `style` is that of the class branch; `extra` counts what a task adds to a cell: 3 for a key
-    point, 32 for a mask, which `masks` tells to make.
+    The third branch is for poses or segmentation. `style` is that of the class branch; `extra`
+    counts what a task adds to a cell: 3 for a key point, 32 for a mask, which `masks` tells to
+    make.
     """
 
     def __init__(
@@ -148,8 +152,11 @@ class Head(nn.Module):
 
 
 class OneToOneHead(nn.Module):
-    """YOLO26's: plain distances in place of bins, and a second pair of branches that finds each
-    shape at one cell. The first pair only teaches the trunk and is not exported."""
+    """Find boxes as YOLO26 does: plain distances in place of bins, and a second pair of branches.
+
+    The second pair finds each shape at one cell. The first only teaches the trunk and is not
+    exported.
+    """
 
     def __init__(self, channels: tuple[int, ...], classes: int, width: int) -> None:
         super().__init__()
@@ -167,7 +174,10 @@ class OneToOneHead(nn.Module):
 
 
 class AnchorHead(nn.Module):
-    """YOLOv5's: one convolution of 3 * (5 + nc) channels a scale, three anchors a cell."""
+    """Find boxes as YOLOv5 does: three anchors a cell.
+
+    It has one convolution of 3 * (5 + nc) channels a scale.
+    """
 
     def __init__(self, channels: Sequence[int], classes: int) -> None:
         super().__init__()
@@ -180,7 +190,7 @@ class AnchorHead(nn.Module):
             conv.bias = nn.Parameter(bias.ravel())
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Raw values [n,3,g,g,5+nc] of the three scales."""
+        """Return raw values [n,3,g,g,5+nc] of the three scales."""
         levels = []
         for conv, x in zip(self.m, features, strict=True):
             level = conv(x)
@@ -191,7 +201,10 @@ class AnchorHead(nn.Module):
 
 
 class ClassHead(nn.Module):
-    """Ultralytics' classifier: a convolution, the mean over the map, logits [n,nc]."""
+    """Classify as Ultralytics' models do.
+
+    A convolution and the mean over the map give logits [n,nc].
+    """
 
     def __init__(self, channels: int, classes: int, width: int) -> None:
         super().__init__()

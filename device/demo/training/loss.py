@@ -1,5 +1,8 @@
-"""Train detection, pose and segmentation: binary cross-entropy, CIoU, DFL, and
-the distances of key points or the cross-entropy of masks."""
+"""Train detection, pose and segmentation.
+
+The losses are binary cross-entropy, CIoU and DFL, and the distances of key points or the
+cross-entropy of masks.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,14 @@ _MOST_MASKS = 256
 
 @dataclass(frozen=True)
 class Truth:
-    """The truth about a batch; as the fields of `dataset.Examples`, which see for the shapes."""
+    """Hold the truth about a batch, in the shapes of the fields of `dataset.Examples`."""
 
     boxes: Tensor
     points: Tensor
     instances: Tensor
 
     def of_one_class(self) -> Truth:
-        """The same with class 0 for every shape."""
+        """Return the same with class 0 for every shape."""
         boxes = self.boxes.clone()
         boxes[..., 0] = boxes[..., 0].clamp(max=0)
         return Truth(boxes, self.points, self.instances)
@@ -37,7 +40,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class _Positives:
-    """The P cells that learn a shape: where they are, and how much each counts."""
+    """Hold the P cells that learn a shape: where they are, and how much each counts."""
 
     image: Tensor
     cell: Tensor
@@ -57,12 +60,12 @@ class _Positives:
         )
 
     def mean(self, losses: Tensor) -> Tensor:
-        """The weighted mean of one loss a cell, [P]."""
+        """Return the weighted mean of one loss a cell, [P]."""
         return (losses * self.weight).sum() / self.total
 
 
 class DetectionLoss:
-    """Loss of a head's maps; each shape is learnt by `candidates` cells at most."""
+    """Compute the loss of a head's maps; at most `candidates` cells learn each shape."""
 
     def __init__(self, size: int, candidates: int = 10) -> None:
         self.cells, self.strides = cell_centres(size)
@@ -70,7 +73,7 @@ class DetectionLoss:
         self.candidates = candidates
 
     def __call__(self, maps: Maps, truth: Truth) -> Parts:
-        """The parts of the loss, each weighted as it is to be added."""
+        """Return the parts of the loss, each weighted as it is to be added."""
         raw = maps.boxes.transpose(1, 2)
         logits = maps.logits.transpose(1, 2)
         distances = self._distances(raw)
@@ -102,7 +105,7 @@ class DetectionLoss:
         return parts
 
     def _distances(self, raw: Tensor) -> Tensor:
-        """The four sides' distances [n,N,4] in cells, from plain ones or bins."""
+        """Return the four sides' distances [n,N,4] in cells, from plain ones or bins."""
         if raw.shape[-1] == SIDES:
             return raw
         return raw.reshape(*raw.shape[:2], SIDES, BINS).softmax(-1) @ self.bins
@@ -121,8 +124,11 @@ class DetectionLoss:
 
 
 def _side_loss(raw: Tensor, sides: Tensor) -> Tensor:
-    """Distances [P,4] in cells against what a cell gives, [P]: plain distances are held to them as
-    shares of the box, bins by their cross-entropy at the two around each."""
+    """Compare distances [P,4] in cells with what a cell gives; return [P].
+
+    Plain distances are compared as shares of the box, bins by their cross-entropy at the two around
+    each.
+    """
     if raw.shape[-1] == SIDES:
         spans = (sides[:, :2] + sides[:, 2:]).repeat(1, 2).clamp(min=1.0)
         return ((raw - sides).abs() / spans).mean(-1)
@@ -136,7 +142,10 @@ def _side_loss(raw: Tensor, sides: Tensor) -> Tensor:
 
 
 def _mask_loss(extra: Tensor, prototypes: Tensor, truth: Truth, found: _Positives) -> Tensor:
-    """Binary cross-entropy of the masks inside their boxes, a mean over each box's cells."""
+    """Return the binary cross-entropy of the masks inside their boxes.
+
+    It is a mean over each box's cells.
+    """
     drawn = torch.randperm(len(found.image))[:_MOST_MASKS]
     image, owner = found.image[drawn], found.owner[drawn]
     weights = extra.transpose(1, 2)[image, found.cell[drawn]]

@@ -16,8 +16,11 @@ THRESHOLDS = np.arange(0.5, 1.0, 0.05)
 
 @dataclass(frozen=True)
 class Found:
-    """What was found in one picture, by falling score: boxes [n,4] of corners in its pixels,
-    scores [n], classes [n]; points [n,4,3] or masks [n,h,w] of a model that finds them."""
+    """Hold what was found in one picture, by falling score.
+
+    boxes [n,4] of corners in its pixels, scores [n], classes [n]; points [n,4,3] or masks [n,h,w]
+    of a model that finds them.
+    """
 
     boxes: Floats
     scores: Floats
@@ -26,7 +29,7 @@ class Found:
     masks: Bools | None = None
 
     def chosen(self, where: npt.NDArray[np.int64]) -> Found:
-        """Those at the given places."""
+        """Return those at the given places."""
         return Found(
             self.boxes[where],
             self.scores[where],
@@ -37,7 +40,7 @@ class Found:
 
 
 def overlaps(a: Floats, b: Floats) -> Floats:
-    """IoU of corner boxes [n,4] and [m,4]: [n,m]."""
+    """Compute the IoU of corner boxes [n,4] and [m,4]: [n,m]."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.clip(high - low, 0, None).prod(-1)
@@ -47,7 +50,7 @@ def overlaps(a: Floats, b: Floats) -> Floats:
 
 
 def mask_overlaps(a: Bools, b: Bools) -> Floats:
-    """IoU of masks [n,h,w] and [m,h,w]: [n,m]."""
+    """Compute the IoU of masks [n,h,w] and [m,h,w]: [n,m]."""
     flat = [masks.reshape(len(masks), -1).astype(np.float64) for masks in (a, b)]
     shared = flat[0] @ flat[1].T
     areas = [masks.sum(1) for masks in flat]
@@ -56,7 +59,7 @@ def mask_overlaps(a: Bools, b: Bools) -> Floats:
 
 
 def suppress(found: Found, threshold: float = 0.45) -> Found:
-    """Greedy non-maximum suppression within each class."""
+    """Suppress overlapping boxes of each class, the lower score first (greedy)."""
     shared = overlaps(found.boxes, found.boxes) > threshold
     shared &= found.classes[:, None] == found.classes[None]
     alive = np.ones(len(found.scores), bool)
@@ -82,7 +85,10 @@ def hits(shared: Floats) -> Bools:
 
 
 def average_precision(right: Bools, scores: Floats, objects: int) -> float:
-    """Area under the interpolated precision-recall curve at 101 recalls, as COCO does."""
+    """Return the area under the interpolated precision-recall curve.
+
+    It is taken at 101 recalls, as COCO does.
+    """
     if not len(scores):
         return 0.0
     order = np.argsort(-scores, kind="stable")
@@ -96,7 +102,7 @@ def average_precision(right: Bools, scores: Floats, objects: int) -> float:
 
 
 class Tally:
-    """Detections of many pictures, gathered to be judged together."""
+    """Gather the detections of many pictures, to judge them together."""
 
     def __init__(self) -> None:
         self._scores: list[Floats] = []
@@ -105,15 +111,17 @@ class Tally:
         self._truth: list[npt.NDArray[np.int64]] = []
 
     def add(self, found: Found, shared: Floats, truth: npt.NDArray[np.int64]) -> None:
-        """Add one picture: `shared` [n,m] is the IoU with each of its objects, `truth` [m] their
-        classes."""
+        """Add one picture.
+
+        `shared` [n,m] is the IoU with each of its objects, `truth` [m] their classes.
+        """
         self._scores.append(found.scores)
         self._classes.append(found.classes)
         self._right.append(hits(shared * (found.classes[:, None] == truth[None])))
         self._truth.append(truth)
 
     def table(self) -> dict[int, tuple[float, float]]:
-        """AP at IoU 0.5, and the mean of it from 0.5 to 0.95, of each class that was there."""
+        """Return AP at IoU 0.5, and its mean from 0.5 to 0.95, of each class that was there."""
         scores, classes = np.concatenate(self._scores), np.concatenate(self._classes)
         right, truth = np.concatenate(self._right, 1), np.concatenate(self._truth)
         table = {}
@@ -124,7 +132,10 @@ class Tally:
         return table
 
     def at(self, score: float) -> tuple[float, float, float]:
-        """Precision and recall above a score, and the median score of the right ones there."""
+        """Return precision and recall above a score.
+
+        Third is the median score of the right ones there.
+        """
         scores, right = np.concatenate(self._scores), np.concatenate(self._right, 1)[0]
         shown = scores >= score
         good = int((shown & right).sum())

@@ -30,7 +30,7 @@ _CROPS = 5000
 
 
 def schedule_of(family: Family, work: Path) -> Schedule:
-    """How long a family is trained, and what it begins with."""
+    """Choose how long a family is trained, and what it begins with."""
     steps = _STEPS.get(family.name, _FURTHER_STEPS)
     if family.task == "classify":
         return Schedule(steps, rate=3e-3)

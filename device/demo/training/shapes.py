@@ -1,4 +1,4 @@
-"""Pictures of plain geometric shapes with exact boxes, generated from a seed.
+"""Draw pictures of plain geometric shapes with exact boxes, generated from a seed.
 
 The same seed gives the same picture. Ranges of seeds keep the uses apart: see `SEEDS`.
 Run `python -m training.shapes --split test --count 6 FOLDER` to write JPEGs with YOLO labels.
@@ -44,7 +44,7 @@ class Label:
     outline: Points = field(compare=False, repr=False)
 
     def yolo(self, width: int, height: int) -> str:
-        """The label as a line of a YOLO text file (class, centre x and y, width, height)."""
+        """Format the label as a line of a YOLO text file (class, centre x and y, width, height)."""
         values = (
             (self.left + self.right) / 2 / width,
             (self.top + self.bottom) / 2 / height,
@@ -72,7 +72,7 @@ def picture(seed: int, size: tuple[int, int] | None = None) -> tuple[Image.Image
 
 
 def chance(rng: np.random.Generator, probability: float) -> bool:
-    """True with the given probability."""
+    """Return True with the given probability."""
     return bool(rng.random() < probability)
 
 
@@ -103,7 +103,7 @@ def _background(rng: np.random.Generator, width: int, height: int) -> Image.Imag
 
 
 def _blobs(rng: np.random.Generator, image: Image.Image) -> Image.Image:
-    """Soft patches without an edge, so that colour alone does not make a shape."""
+    """Draw soft patches without an edge, so that colour alone does not make a shape."""
     small = image.resize((image.width // 4, image.height // 4))
     layer = small.copy()
     draw = ImageDraw.Draw(layer)
@@ -190,7 +190,7 @@ def _label(class_id: int, points: Points, size: tuple[int, int]) -> Label:
 
 
 def _overlap(a: Label, b: Label) -> float:
-    """Shared area of two boxes over the area of the smaller."""
+    """Return the shared area of two boxes over the area of the smaller."""
     width = min(a.right, b.right) - max(a.left, b.left)
     height = min(a.bottom, b.bottom) - max(a.top, b.top)
     if width <= 0 or height <= 0:
@@ -225,7 +225,7 @@ def _draw_shape(rng: np.random.Generator, image: Image.Image, points: Points, la
 
 
 def _contrasting(rng: np.random.Generator, below: npt.NDArray[np.float32]) -> Colour:
-    """A colour far from the mean of what lies below, as far as a few tries find one."""
+    """Choose a colour far from the mean of what lies below, as far as a few tries find one."""
     mean = below.reshape(-1, 3).mean(axis=0)
     tries = [_random_colour(rng) for _ in range(12)]
     distances = [float(np.linalg.norm(np.array(colour) - mean)) for colour in tries]

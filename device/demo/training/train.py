@@ -27,8 +27,11 @@ from .loss import Truth
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to train and how: `minutes` ends sooner, annealed; `start` are weights to begin
-    with, as far as names and shapes agree."""
+    """Choose how long to train and how.
+
+    `minutes` ends sooner, annealed; `start` are weights to begin with, as far as names and shapes
+    agree.
+    """
 
     steps: int
     minutes: float = math.inf
@@ -41,7 +44,7 @@ class Schedule:
 
 
 class MovingAverage:
-    """Exponential moving average of a network's weights and statistics."""
+    """Average a network's weights and statistics, exponentially."""
 
     def __init__(self, network: nn.Module, decay: float = 0.998) -> None:
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
@@ -61,9 +64,9 @@ class MovingAverage:
 def batches(
     examples: Examples, size: int, rng: np.random.Generator
 ) -> Iterator[tuple[Tensor, Truth]]:
-    """Endless shuffled, augmented batches: images [n,3,s,s] from 0 to 1 and the truth.
+    """Yield shuffled, augmented batches without end: images [n,3,s,s] from 0 to 1, and the truth.
 
-    ValueError where there are fewer examples than a batch takes.
+    Raises ValueError where there are fewer examples than a batch takes.
     """
     if len(examples) < size:
         raise ValueError(f"{len(examples)} examples do not fill a batch of {size}")
@@ -78,7 +81,10 @@ def batches(
 
 
 def learning_rate(step: int, progress: float, peak: float) -> float:
-    """Linear warm-up over 150 steps, then a cosine of progress 0..1 to a hundredth of the peak."""
+    """Return the learning rate at a step.
+
+    It rises over 150 steps, then falls as a cosine of progress 0..1 to a hundredth of the peak.
+    """
     warm = min(1.0, (step + 1) / 150)
     return peak * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 

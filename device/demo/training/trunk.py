@@ -1,4 +1,4 @@
-"""The part that every family shares: a convolutional backbone and a feature pyramid."""
+"""Build what every family shares: a convolutional backbone and a feature pyramid."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ SLIM = replace(SMALL, head=14)
 
 
 class Trunk(nn.Module):
-    """Images [n,3,s,s] to features [n,c,g,g] at strides 8, 16 and 32, c as in `Widths.merged`.
+    """Turn images [n,3,s,s] into features [n,c,g,g] at strides 8, 16 and 32.
 
-    Its stages are cross-stage partial blocks, its pyramid goes down and up again.
+    c is as in `Widths.merged`. Its stages are cross-stage partial blocks, its pyramid goes down and
+    up again.
     """
 
     def __init__(self, widths: Widths) -> None:
@@ -60,7 +61,7 @@ class Trunk(nn.Module):
         self.join32 = PartialBlock(widths.down + high, coarse, 1, residual=False)
 
     def stages(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The backbone alone: its stages at strides 8, 16 and 32."""
+        """Run the backbone alone: its stages at strides 8, 16 and 32."""
         scale8: Tensor = self.stage8(self.stage4(self.stem(images)))
         scale16: Tensor = self.stage16(scale8)
         scale32: Tensor = self.stage32(scale16)
@@ -76,8 +77,11 @@ class Trunk(nn.Module):
 
 
 class PlainTrunk(nn.Module):
-    """As `Trunk`, of few layers and one way down the pyramid: the compiler takes three seconds for
-    a detector on it and nearly twenty for one on a `Trunk` of the same widths."""
+    """Do as `Trunk` with few layers and one way down the pyramid.
+
+    The compiler takes three seconds for a detector on it, and nearly twenty for one on a `Trunk` of
+    the same widths.
+    """
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
@@ -94,7 +98,7 @@ class PlainTrunk(nn.Module):
         self.merge8 = ConvNormAct(medium + low, fine)
 
     def stages(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The backbone alone: its stages at strides 8, 16 and 32."""
+        """Run the backbone alone: its stages at strides 8, 16 and 32."""
         scale8: Tensor = self.stage8(self.stem(images))
         scale16: Tensor = self.stage16(scale8)
         scale32: Tensor = self.stage32(scale16)
@@ -108,7 +112,7 @@ class PlainTrunk(nn.Module):
 
 
 def cell_centres(size: int) -> tuple[Tensor, Tensor]:
-    """Cell centres [N,2] in cells (x, y) and strides [N,1] of all three scales in order."""
+    """Return cell centres [N,2] in cells (x, y) and strides [N,1] of all three scales in order."""
     centres, strides = [], []
     for stride in STRIDES:
         cells = torch.arange(size // stride, dtype=torch.float32) + 0.5

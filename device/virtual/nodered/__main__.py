@@ -61,7 +61,7 @@ async def serve(values: argparse.Namespace) -> None:
 
 
 async def act(values: argparse.Namespace) -> None:
-    """What was asked for; SIGTERM ends it as Ctrl-C does."""
+    """Do what was asked for; SIGTERM ends it as Ctrl-C does."""
     here = asyncio.current_task()
     if here:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, here.cancel)

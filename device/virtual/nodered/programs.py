@@ -1,4 +1,4 @@
-"""Running a program to its end from a coroutine, together with all that it starts."""
+"""Run a program to its end from a coroutine, together with all that it starts."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class NodeRed:
 
     @property
     def pid(self) -> int | None:
-        """Of the running process, which leads a group of its own."""
+        """Return the number of the running process, which leads a group of its own."""
         return self._process.pid if self._process else None
 
     async def start(self) -> str:
@@ -171,7 +171,7 @@ class NodeRed:
             await asyncio.sleep(POLL_SECONDS)
 
     def _listens(self) -> bool:
-        """Whether this very process got the port: another Node-RED may answer there."""
+        """Tell whether this very process got the port: another Node-RED may answer there."""
         return LISTENS in self._output()
 
     def _output(self) -> str:
@@ -208,7 +208,7 @@ class NodeRed:
 
 
 def has_flows(host: str, port: int, login: Login | None) -> bool:
-    """Whether a Node-RED answers there and has read its flows."""
+    """Return whether a Node-RED answers there and has read its flows."""
     try:
         headers = {"Node-RED-API-Version": "v2"}
         if login:

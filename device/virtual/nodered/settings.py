@@ -26,7 +26,7 @@ NEWEST = VERSIONS[-1]
 
 @dataclass(frozen=True)
 class Login:
-    """Who may use the editor and the Admin API; without one, anybody, as on a new camera."""
+    """A user of the editor and the Admin API; without one, as on a new camera, anybody is."""
 
     user: str
     password: str = field(repr=False)
@@ -34,7 +34,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Place:
-    """Where Node-RED listens, and where a browser finds the camera's two websockets."""
+    """The address at which Node-RED listens, and those of the two websockets for a browser."""
 
     host: str
     port: int
@@ -44,7 +44,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Folder:
-    """Where Node-RED keeps everything: its ``userDir``."""
+    """The folder in which Node-RED keeps everything: its ``userDir``."""
 
     path: Path
 
@@ -65,7 +65,7 @@ class Folder:
         return self.path / "node-red.log"
 
     def remembered_port(self) -> int:
-        """The port of the last run; 0 when there was none."""
+        """Return the port of the last run; 0 when there was none."""
         with contextlib.suppress(OSError, ValueError):
             return int(self.port.read_text(encoding="utf-8"))
         return 0

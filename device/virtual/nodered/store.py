@@ -11,6 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ..layout import SetupError
+
 _POLL_SECONDS = 0.2
 
 
@@ -18,7 +20,7 @@ _POLL_SECONDS = 0.2
 async def locked(folder: Path, say: Callable[[str], None]) -> AsyncIterator[None]:
     """Hold ``folder`` against every other process that installs into it."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(folder / ".lock", fallback_to_soft=False)
     waiting = False
     while True:
         try:
@@ -29,6 +31,14 @@ async def locked(folder: Path, say: Callable[[str], None]) -> AsyncIterator[None
                 say(f"Waiting for another process that installs into {folder}")
             waiting = True
             await asyncio.sleep(_POLL_SECONDS)
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            # Opening the file names it; locking what is open does not.
+            raise SetupError(
+                f"the file system of {folder} has no locks ({error.strerror}); let "
+                "RECAM_CACHE_DIR name a folder on a local disk"
+            ) from error
     try:
         yield
     finally:
@@ -37,7 +47,7 @@ async def locked(folder: Path, say: Callable[[str], None]) -> AsyncIterator[None
 
 @contextlib.contextmanager
 def building(target: Path) -> Iterator[Path]:
-    """A new folder beside ``target``, which becomes ``target`` when the block ends well.
+    """Yield a new folder beside ``target``, which becomes ``target`` when the block ends well.
 
     Whoever calls this holds the lock, so what another run left half built can go.
     """

@@ -131,9 +131,11 @@ def colour(target: int) -> Colour:
 def put_text(
     image: Image.Image, text: str, origin: tuple[int, int], ink: Colour, size: float = BOX_TEXT
 ) -> None:
-    """Strokes of ``text`` with its base line starting at ``origin``; OpenCV's smoothed
-    lines come out about a pixel wider than asked. Letters (of a score that is no number)
-    are left out."""
+    """Draw ``text`` with its base line starting at ``origin``.
+
+    OpenCV's smoothed lines come out about a pixel wider than asked. Letters (of a score that is no
+    number) are left out.
+    """
     width = TEXT_WIDTH
     text = "".join(character for character in text if character in GLYPHS)
     margin = width + 2
@@ -158,7 +160,7 @@ def put_text(
 
 
 def _pixel(value: np.float32) -> int:
-    """A coordinate cut to a whole number as the camera does, within reason."""
+    """Cut a coordinate to a whole number as the camera does, within reason."""
     if math.isnan(value):
         return _FAR
     return int(max(-_FAR, min(_FAR, float(value))))
@@ -167,8 +169,10 @@ def _pixel(value: np.float32) -> int:
 def _rectangle(
     image: Image.Image, corners: tuple[int, int, int, int], ink: Colour, line: int
 ) -> None:
-    """An outline of width 2 or 3, which OpenCV draws 3 and 5 pixels wide, its corners
-    rounded off."""
+    """Draw an outline of width 2 or 3.
+
+    OpenCV draws it 3 or 5 pixels wide, its corners rounded off.
+    """
     x1, x2 = sorted(corners[0::2])
     y1, y2 = sorted(corners[1::2])
     margin = line - 1
@@ -182,7 +186,7 @@ def _rectangle(
 
 
 def draw_box(image: Image.Image, box: Box, line: int) -> None:
-    """The outline and, above its left corner, class and score."""
+    """Draw the outline and, above its left corner, class and score."""
     ink = colour(box.target)
     width, height = image.size
     # Reckoned in double, kept as float, then cut.
@@ -194,7 +198,7 @@ def draw_box(image: Image.Image, box: Box, line: int) -> None:
 
 
 def draw_pose(image: Image.Image, pose: Pose) -> None:
-    """Keypoints in the colour of the class, all of them, however visible; then the box."""
+    """Draw all keypoints in the colour of the class, however visible; then the box."""
     ink = colour(pose.box.target)
     draw = ImageDraw.Draw(image)
     for x, y in pose.points:
@@ -212,8 +216,10 @@ def draw_label(image: Image.Image, label: Label) -> None:
 
 
 def draw_masks(pixels: NDArray[np.uint8], segments: Sequence[Segment]) -> NDArray[np.uint8]:
-    """Masks in the colours of their classes, later ones over earlier ones, each cell of
-    the mask's grid as a block of pixels."""
+    """Draw masks in the colours of their classes, later ones over earlier ones.
+
+    Each cell of the mask's grid is a block of pixels.
+    """
     height, width = pixels.shape[:2]
     mask_height, mask_width = segments[0].mask.shape
     colours = np.zeros((mask_height, mask_width, 3), np.uint8)
@@ -232,7 +238,7 @@ def draw_masks(pixels: NDArray[np.uint8], segments: Sequence[Segment]) -> NDArra
 
 
 def draw(pixels: NDArray[np.uint8], results: Sequence[Result]) -> NDArray[np.uint8]:
-    """A copy of [H, W, 3] with every result drawn, in the list's order."""
+    """Return a copy of [H, W, 3] with every result drawn, in the list's order."""
     segments = [result for result in results if isinstance(result, Segment)]
     image = Image.fromarray(draw_masks(pixels, segments) if segments else pixels)
     for result in results:
@@ -246,8 +252,11 @@ def draw(pixels: NDArray[np.uint8], results: Sequence[Result]) -> NDArray[np.uin
 
 
 def save(pixels: NDArray[np.uint8], path: Path) -> bool:
-    """Write as OpenCV's ``imwrite`` does: JPEG quality 95, WebP without loss. False when the folder
-    or the format refuses it. ValueError when the name's ending is no picture format."""
+    """Write as OpenCV's ``imwrite`` does: JPEG quality 95, WebP without loss.
+
+    Returns False when the folder or the format refuses it. Raises ValueError when the name's ending
+    is no picture format.
+    """
     image = Image.fromarray(pixels)
     try:
         if path.suffix.lower() in (".jpg", ".jpeg", ".jpe"):

@@ -1,4 +1,4 @@
-"""The TPU: a cvimodel described and run by ``tpu_run.py`` in a process of its own."""
+"""Describe and run a cvimodel on the TPU: by ``tpu_run.py`` in a process of its own."""
 
 from __future__ import annotations
 
@@ -38,13 +38,15 @@ class EngineAbortedError(EngineError):
 
 
 def die_with_parent() -> None:
-    """Linux: the simulator ends when this program is killed, however it is killed."""
+    """End the simulator when this program is killed, however it is killed (Linux)."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def check_end(code: int) -> None:
-    """Raise EngineError when the simulator did not end well, EngineAbortedError when it was the
-    library that ended it."""
+    """Raise EngineError when the simulator did not end well.
+
+    Raises EngineAbortedError when it was the library that ended it.
+    """
     if -code in _FATAL:
         raise EngineAbortedError(-code)
     if code != 0:
@@ -61,11 +63,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Engine:
-    """``library_path`` as in LD_LIBRARY_PATH; the simulator's log goes to ``log``,
-    as the camera's library logs to syslog; ``scratch`` holds tensors for a moment.
+    """Runs models in the simulator.
 
-    The camera's library refuses what is no cvimodel, aborts on one that is cut short,
-    and runs a damaged one without a word.
+    ``library_path`` is as in LD_LIBRARY_PATH; the simulator's log goes to ``log``, as the camera's
+    library logs to syslog; ``scratch`` holds tensors for a moment.
+
+    The camera's library refuses what is no cvimodel, aborts on one that is cut short, and runs a
+    damaged one without a word.
     """
 
     library_path: str
@@ -94,11 +98,11 @@ class Engine:
         return document
 
     def load(self, model: Path) -> Model:
-        """The model's inputs and outputs. Raises EngineError."""
+        """Load a model; return its inputs and outputs. Raises EngineError."""
         return Model.from_json(self._call(str(model), "--info", "--damaged"))
 
     def run(self, path: Path, model: Model, data: bytes) -> Run:
-        """One inference on the bytes of the first input. Raises EngineError."""
+        """Run one inference on the bytes of the first input. Raises EngineError."""
         with tempfile.TemporaryDirectory(dir=self.scratch) as folder:
             file = Path(folder) / "input.bin"
             file.write_bytes(data)

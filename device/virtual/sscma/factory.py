@@ -1,4 +1,4 @@
-"""Which family the camera takes a model for: the first whose rule holds.
+"""Choose the family that the camera takes a model for: the first whose rule holds.
 
 Source: SSCMA-Micro ``sscma/core/model/ma_model_factory.cpp`` (order) and
 ``ma_types.h`` (type numbers, which the program logs). At 60e2ede the search ends with
@@ -64,7 +64,7 @@ ends with it."""
 
 
 def choose(model: Model, release: Release = CURRENT, algorithm: int = 0) -> Family | None:
-    """The family the camera would take this model for; None: "model not supported".
+    """Choose the family the camera would take this model for; None: "model not supported".
 
     ``algorithm`` is the number of the family that the search begins with; 0 is the first.
     """
@@ -77,6 +77,6 @@ def choose(model: Model, release: Release = CURRENT, algorithm: int = 0) -> Fami
 
 
 def families() -> dict[str, Family]:
-    """Every family of any release, by name."""
+    """List every family of any release, by name."""
     rows = (row for search in SEARCHES.values() for row in search)
     return {family.name: family for row in rows for family in row}

@@ -27,7 +27,7 @@ ROW_ALIGNMENT = 64  # bytes: DEFAULT_ALIGN of sophgo/osdrv interdrv/vpss on cv18
 
 
 class Format(Enum):
-    """How a picture's bytes lie."""
+    """An order of a picture's bytes."""
 
     PACKED = "RGB, pixel by pixel"
     PLANAR = "RGB, plane by plane"
@@ -106,7 +106,7 @@ def frame_bytes(model: Model, image: InputImage, pixels: Pixels) -> bytes:
 
 
 def _nv21(pixels: Pixels) -> list[Pixels]:
-    """Two planes: brightness [H, W], and of every fourth pixel red and blue in turn."""
+    """Make two planes: brightness [H, W], and of every fourth pixel red and blue in turn."""
     colours = np.asarray(Image.fromarray(pixels).convert("YCbCr"))
     quarter = colours[::2, ::2, :0:-1]
     return [colours[:, :, 0], quarter.reshape(len(quarter), -1)]

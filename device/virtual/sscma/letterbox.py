@@ -1,4 +1,4 @@
-"""Picture file to pixels of the model's size, as OpenCV does it on the camera.
+"""Make pixels of the model's size from a picture file, as OpenCV does it on the camera.
 
 Source of the steps: ``preprocessImage`` in sscma-example-sg200x
 ``solutions/sscma-model/main/main.cpp``: scaled to fit (``INTER_LINEAR``), centred,
@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile
+
+from ..picture_file import upright
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +32,10 @@ JPEGS = ("JPEG", "MPO")
 
 @contextlib.contextmanager
 def _as_much_as_there_is(image: Image.Image) -> Iterator[None]:
-    """OpenCV returns what it could decode of a truncated JPEG; Pillow's switch is global."""
+    """Decode what there is of a truncated JPEG, as OpenCV does.
+
+    Pillow's switch for that is global.
+    """
     before = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = image.format in JPEGS
     try:
@@ -40,18 +45,22 @@ def _as_much_as_there_is(image: Image.Image) -> Iterator[None]:
 
 
 def read_image(path: Path) -> NDArray[np.uint8] | None:
-    """[H, W, 3] RGB, turned as its EXIF says but for WebP; None when OpenCV does not read it."""
+    """Read [H, W, 3] RGB, turned as its EXIF says but for WebP.
+
+    Returns None when OpenCV does not read it.
+    """
     try:
         with Image.open(path, formats=FORMATS) as image, _as_much_as_there_is(image):
-            upright = image if image.format == "WEBP" else ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):
-                return _upper_bytes(upright)
-            if upright.mode == "F":
+            image.load()
+            turned = image if image.format == "WEBP" else upright(image)
+            if turned.mode.startswith("I"):
+                return _upper_bytes(turned)
+            if turned.mode == "F":
                 return None
-            if (upright.format or image.format, upright.mode) == ("TIFF", "RGBA"):
-                return _on_black(upright)
-            return np.asarray(upright.convert("RGB"))
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError):
+            if (image.format, turned.mode) == ("TIFF", "RGBA"):
+                return _on_black(turned)
+            return np.asarray(turned.convert("RGB"))
+    except Exception:  # Pillow's readers raise anything for a damaged file
         return None
 
 
@@ -68,7 +77,7 @@ def _upper_bytes(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _weights(source: int, target: int, *, clamp: bool) -> tuple[NDArray[Any], NDArray[Any]]:
-    """First source index of each target pixel and the two fixed-point weights [n, 2].
+    """Return the first source index of each target pixel and the two fixed-point weights [n, 2].
 
     Columns outside the picture get their weight moved to the border (``clamp``);
     rows keep their weights and repeat the border row, as in OpenCV.
@@ -86,7 +95,7 @@ def _weights(source: int, target: int, *, clamp: bool) -> tuple[NDArray[Any], ND
 
 
 def resize(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Bilinear interpolation of [H, W, 3] to [height, width, 3]."""
+    """Resize [H, W, 3] to [height, width, 3] by bilinear interpolation."""
     source_h, source_w = image.shape[:2]
     if (source_h, source_w) == (height, width):
         return image
@@ -108,8 +117,10 @@ def resize(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint
 
 
 def letterbox(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """[height, width, 3], the picture centred on black. ValueError when a side
-    shrinks to nothing."""
+    """Return [height, width, 3], the picture centred on black.
+
+    Raises ValueError when a side shrinks to nothing.
+    """
     source_h, source_w = image.shape[:2]
     scale = min(height / source_h, width / source_w)
     new_h, new_w = math.trunc(source_h * scale), math.trunc(source_w * scale)

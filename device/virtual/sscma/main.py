@@ -83,7 +83,7 @@ def _abort(text: str, code: int = ABORTED) -> NoReturn:
 def _check_start(
     output: Output, program: str, arguments: Sequence[str], engine: Engine, root: bool
 ) -> None:
-    """Everything that ends the program before the model is looked at."""
+    """Check everything that ends the program before the model is looked at."""
     if not engine.has_library():
         lines = [
             f"Error loading shared library {LIBRARY}: No such file or directory "
@@ -138,7 +138,7 @@ def detect(
     mended: bool,
     release: Release = CURRENT,
 ) -> None:
-    """The whole program. Raises ProgramExitError for every end but success."""
+    """Run the whole program. Raises ProgramExitError for every end but success."""
     _check_start(output, program, arguments, engine, root)
     model, family = _load(output, engine, arguments[0], release)
     image = read_image(Path(arguments[1]))

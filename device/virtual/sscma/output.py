@@ -11,7 +11,7 @@ import sys
 
 
 class Output:
-    """What the program has printed and not written yet."""
+    """Text that the program has printed and not written yet."""
 
     def __init__(self) -> None:
         self._kept = bytearray()

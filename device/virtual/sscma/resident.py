@@ -39,7 +39,7 @@ class ResidentModel:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, data: bytes) -> Run:
-        """One inference on the bytes of the first input. Raises EngineError."""
+        """Run one inference on the bytes of the first input. Raises EngineError."""
         key = hashlib.sha256(data).digest()
         answer = self._kept.get(key)
         if answer:

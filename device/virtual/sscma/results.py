@@ -1,4 +1,4 @@
-"""What the decoders find, and the lines that the program prints for each find.
+"""Define what the decoders find, and the lines that the program prints for each find.
 
 Source of the lines: ``solutions/sscma-model/main/main.cpp`` in sscma-example-sg200x,
 one branch an output type. Every line ends in a bare line feed.
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Box:
-    """One detection as the camera keeps it: centre and size as fractions of the
-    letterboxed input."""
+    """One detection as the camera keeps it.
+
+    Centre and size are fractions of the letterboxed input.
+    """
 
     x: float
     y: float
@@ -35,8 +37,10 @@ class Box:
 
 @dataclass(frozen=True)
 class Pose:
-    """A box and its keypoints (x, y), as fractions of the letterboxed input, and how visible
-    each is, which ``sscma-model`` does not print."""
+    """A box and its keypoints (x, y), as fractions of the letterboxed input.
+
+    How visible each is, is there too; ``sscma-model`` does not print it.
+    """
 
     box: Box
     points: tuple[tuple[float, float], ...]

@@ -1,4 +1,4 @@
-"""Each family's ``isValid``: does a model with these tensors count as this family?
+"""Tell, by each family's ``isValid``, whether a model with these tensors counts as that family.
 
 Source: SSCMA-Micro ``sscma/core/model/ma_model_*.cpp`` at 60e2ede and e830d54. Only
 inputs' and outputs' counts and shapes decide; names, types and meaning do not. Nearly
@@ -18,7 +18,10 @@ STRIDES = (8, 16, 32)
 
 
 def _image(model: Model) -> bool:
-    """One image [1, H, W, C]; or [1, C, H, W], whose last dimension then counts for the height."""
+    """Tell one image [1, H, W, C].
+
+    Of [1, C, H, W] the last dimension counts for the height.
+    """
     height = model.height if model.packed else model.width
     return (
         len(model.inputs) == 1
@@ -38,7 +41,7 @@ def _square(model: Model) -> bool:
 
 
 def _breadth(model: Model) -> int:
-    """What grids must fit: the width of a packed input, the height of a planar one."""
+    """Return what grids must fit: the width of a packed input, the height of a planar one."""
     return model.dims[2]
 
 
@@ -47,12 +50,12 @@ def _shapes(model: Model) -> list[tuple[int, ...]]:
 
 
 def _cells(model: Model) -> int:
-    """Grid cells of strides 8, 16 and 32 together."""
+    """Count the grid cells of strides 8, 16 and 32 together."""
     return sum((_breadth(model) // stride) ** 2 for stride in STRIDES)
 
 
 def _dims(shape: tuple[int, ...], index: int) -> int:
-    """A dimension, 0 where the shape has fewer: the camera's arrays are zero-filled."""
+    """Return a dimension, 0 where the shape has fewer: the camera's arrays are zero-filled."""
     return shape[index] if index < len(shape) else 0
 
 
@@ -98,7 +101,7 @@ def pfld(model: Model) -> bool:
 
 
 def _take(left: list[int], size: int) -> bool:
-    """Cross one stride's cell count off the list; False when it is not there."""
+    """Cross one stride's cell count off the list; return False when it is not there."""
     if size not in left:
         return False
     left.remove(size)
@@ -130,7 +133,7 @@ def yolov8_pose(model: Model) -> bool:
 
 
 def _grids(model: Model, pairs: list[tuple[int, int]], box_channels: int, *, batch: bool) -> bool:
-    """Box and class maps of strides 8, 16, 32 at the given pairs of output indexes."""
+    """Tell box and class maps of strides 8, 16, 32 at the given pairs of output indexes."""
     if not _wide(model) or len(model.outputs) < 6:
         return False
     shapes = _shapes(model)
@@ -163,7 +166,7 @@ def nvidia_det(model: Model) -> bool:
 
 
 def _pairs_of_rows(model: Model, box_width: int, *, batch: bool) -> bool:
-    """Six 3-D outputs [1, g*g, n]: of each stride one with ``box_width``, one other."""
+    """Tell six 3-D outputs [1, g*g, n]: of each stride one with ``box_width``, one other."""
     if not _square(model) or len(model.outputs) != 6:
         return False
     scores, boxes = _anchor_sizes(model), _anchor_sizes(model)
@@ -229,7 +232,10 @@ def bisenet_v2(model: Model) -> bool:
 
 
 def yolo26_pose(model: Model) -> bool:
-    """Any model with one output; one with more needs nine and an image, whatever their shapes."""
+    """Accept any model with one output.
+
+    One with more needs nine and an image, whatever their shapes.
+    """
     return len(model.outputs) == 1 or (len(model.outputs) >= 9 and _wide(model))
 
 

@@ -52,7 +52,7 @@ class Tensor:
         )
 
     def array(self, data: bytes) -> NDArray[Any]:
-        """The tensor's bytes in its own shape. ValueError when they do not fit."""
+        """Return the tensor's bytes in its own shape. Raises ValueError when they do not fit."""
         return np.frombuffer(data, dtype=DTYPES[self.dtype]).reshape(self.shape)
 
 
@@ -72,15 +72,17 @@ class Model:
 
     @property
     def dims(self) -> tuple[int, int, int, int]:
-        """The first four dimensions of the first input; 0 where it has fewer, or there is none:
-        the camera's arrays are zero-filled."""
+        """Return the first four dimensions of the first input.
+
+        They are 0 where it has fewer, or there is none: the camera's arrays are zero-filled.
+        """
         shape = self.inputs[0].shape if self.inputs else ()
         first, second, third, fourth = (*shape, 0, 0, 0, 0)[:4]
         return first, second, third, fourth
 
     @property
     def packed(self) -> bool:
-        """Channels last, by the camera's test: the last dimension is 3 or 1."""
+        """Tell channels last by the camera's test: the last dimension is 3 or 1."""
         return self.dims[3] in (1, 3)
 
     @property

@@ -1,4 +1,4 @@
-"""The camera node. Source: ``solutions/sscma-node/main/node/camera.cpp``."""
+"""Play the camera node. Source: ``solutions/sscma-node/main/node/camera.cpp``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ SAMPLE_SECONDS = 0.1
 
 
 def option_of(value: Json) -> int:
-    """Index into ``SIZES``, by number or by a text that names one; 1080p for anything else."""
+    """Return an index into ``SIZES``, by number or by a text that names one.
+
+    1080p is taken for anything else.
+    """
     if isinstance(value, str):
         return next((i for i, name in enumerate(OPTION_NAMES) if name in value), 0)
     if is_number(value) and 0 <= value < len(SIZES):
@@ -32,8 +35,10 @@ def option_of(value: Json) -> int:
 
 
 class CameraNode(Node):
-    """Hands out frames while it is started and enabled. ``jpeg_size`` is that of the one JPEG
-    channel, which the model node sets to its preview's."""
+    """Hands out frames while it is started and enabled.
+
+    ``jpeg_size`` is that of the one JPEG channel, which the model node sets to its preview's.
+    """
 
     kind = "camera"
     singleton = True
@@ -113,7 +118,7 @@ class CameraNode(Node):
             self.respond(name, "", Code.NOT_SUPPORTED)
 
     async def next_frame(self, last: int) -> Frame:
-        """The next frame after number ``last``; waits while there are none."""
+        """Return the next frame after number ``last``; wait while there are none."""
         while True:
             await self._running.wait()
             now = time.monotonic() * self._fps
@@ -148,7 +153,7 @@ class CameraNode(Node):
             self.around.video.send(await asyncio.to_thread(encoder.encode, frame))
 
     async def _sample(self) -> None:
-        """Ten pictures a second at most, for a preview wired to the camera itself."""
+        """Send ten pictures a second at most, for a preview wired to the camera itself."""
         last = -1
         while True:
             frame = await self.next_frame(last)
@@ -161,7 +166,7 @@ class CameraNode(Node):
 
 
 def camera_of(node: Node) -> CameraNode:
-    """The camera among a node's dependencies. Raises NodeError when there is none."""
+    """Find the camera among a node's dependencies. Raises NodeError when there is none."""
     for dependency in node.dependencies.values():
         if isinstance(dependency, CameraNode):
             return dependency

@@ -1,4 +1,4 @@
-"""The outline of a mask, as OpenCV's ``findContours`` traces it.
+"""Trace the outline of a mask, as OpenCV's ``findContours`` does.
 
 The camera asks for outer contours with straight runs reduced to their ends
 (``RETR_EXTERNAL``, ``CHAIN_APPROX_SIMPLE``) and takes the one with the most points. The
@@ -22,7 +22,7 @@ AROUND = ((1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1))
 def _connected(
     pixels: NDArray[np.bool_], start: Point, around: Sequence[Point]
 ) -> NDArray[np.bool_]:
-    """Which pixels are connected to ``start`` through set pixels."""
+    """Tell which pixels are connected to ``start`` through set pixels."""
     height, width = pixels.shape
     reached = np.zeros_like(pixels)
     reached[start[1], start[0]] = True
@@ -39,8 +39,10 @@ def _connected(
 
 
 def _border(padded: NDArray[np.bool_], start: Point) -> list[tuple[Point, int]]:
-    """Pixels of the outer border from its first pixel in scanning order, each with the
-    direction in which the next one lies."""
+    """List the pixels of the outer border from its first pixel in scanning order.
+
+    With each comes the direction in which the next one lies.
+    """
 
     def step(point: Point, direction: int) -> Point:
         dx, dy = AROUND[direction % 8]
@@ -66,7 +68,7 @@ def _border(padded: NDArray[np.bool_], start: Point) -> list[tuple[Point, int]]:
 
 
 def _corners(border: list[tuple[Point, int]]) -> list[Point]:
-    """The pixels at which the border turns."""
+    """Return the pixels at which the border turns."""
     directions = [direction for _, direction in border]
     return [
         point
@@ -76,7 +78,7 @@ def _corners(border: list[tuple[Point, int]]) -> list[Point]:
 
 
 def outlines(mask: NDArray[np.bool_]) -> Iterator[list[Point]]:
-    """The outer outline (x, y) of every connected part of [H, W], in scanning order."""
+    """Return the outer outline (x, y) of every connected part of [H, W], in scanning order."""
     # Holes are filled: what lies inside one has no outer outline of its own.
     padded = ~_connected(~np.pad(mask, 1), (0, 0), AROUND[::2])
     left = padded.copy()
@@ -87,8 +89,11 @@ def outlines(mask: NDArray[np.bool_]) -> Iterator[list[Point]]:
 
 
 def longest_outline(mask: NDArray[np.bool_]) -> list[Point]:
-    """The outline with the most corners; empty for an empty mask. Of equally long ones the
-    last part's, since OpenCV lists parts from the last to the first."""
+    """Return the outline with the most corners; empty for an empty mask.
+
+    Of equally long ones it is the last part's, since OpenCV lists parts from the last to the
+    first.
+    """
     best: list[Point] = []
     for outline in outlines(mask):
         if len(outline) >= len(best):

@@ -1,4 +1,4 @@
-"""Counting objects that cross a line.
+"""Count objects that cross a line.
 
 Source: SSCMA-Micro ``extension/counter/counter.cpp``. Places are percent of the model's input,
 16-bit integers as on the camera. Side A lies where
@@ -38,12 +38,12 @@ class Counter:
         self._b_to_a = 0
 
     def split(self, splitter: Sequence[int]) -> None:
-        """The line from x1, y1 to x2, y2; fewer than four numbers change nothing."""
+        """Set the line from x1, y1 to x2, y2; fewer than four numbers change nothing."""
         if len(splitter) >= 4:
             self.splitter = list(splitter)
 
     def update(self, number: int | None, x: int, y: int) -> None:
-        """An object at a place; None when a picture shows no object at all."""
+        """Take note of an object at a place; None when a picture shows no object at all."""
         if number is not None:
             side = self._side(x, y)
             before = self._sides.get(number)
@@ -60,7 +60,7 @@ class Counter:
                 del self._sides[known], self._unseen[known]
 
     def counts(self) -> list[int]:
-        """On side A, on side B, A to B, B to A."""
+        """Return the numbers on side A, on side B, A to B, B to A."""
         sides = list(self._sides.values())
         return [sides.count(1), sides.count(-1), self._a_to_b, self._b_to_a]
 

@@ -1,4 +1,4 @@
-"""What a model found as the ``data`` of an ``invoke`` event.
+"""Write what a model found as the ``data`` of an ``invoke`` event.
 
 Source: ``ModelNode::threadEntry`` in ``solutions/sscma-node/main/node/model.cpp``. Decoders
 give fractions of the letterboxed input; events give pixels of the picture that goes with
@@ -46,8 +46,9 @@ def _placed(value: float, scale: float, offset: int) -> float:
 
 @dataclass(frozen=True)
 class View:
-    """A picture that shows what the model saw: the model's input is the square around it,
-    centred, when it is not square itself.
+    """A picture that shows what the model saw.
+
+    The model's input is the square around it, centred, when it is not square itself.
 
     The sensor's pictures fill the width of a view. Others have black at their sides where they are
     narrower: then ``side`` is that of the square around them, in pixels of this picture.
@@ -59,7 +60,7 @@ class View:
 
     @property
     def _stretched(self) -> tuple[np.float32, np.float32]:
-        """The square's sides before they are cut: one may end just below a whole number."""
+        """Return the square's sides before they are cut: one may end below a whole number."""
         if self.side is not None:
             return _f32(self.side), _f32(self.side)
         width, height = _f32(self.width), _f32(self.height)
@@ -87,13 +88,13 @@ class View:
         ]
 
     def box(self, box: Box) -> list[int]:
-        """Centre x, centre y, width, height, score in percent, class."""
+        """Return centre x, centre y, width, height, score in percent, class."""
         width, height = self._square
         size = [int16(_placed(box.w, width, 0)), int16(_placed(box.h, height, 0))]
         return [*self.point(box.x, box.y), *size, percent(box.score), box.target]
 
     def keypoints(self, pose: Pose) -> list[Json]:
-        """The box, then x, y and visibility in percent of every point."""
+        """Return the box, then x, y and visibility in percent of every point."""
         points = [
             [*self.point(x, y), percent(visible)]
             for (x, y), visible in zip(pose.points, pose.visible, strict=True)
@@ -101,7 +102,7 @@ class View:
         return [self.box(pose.box), points]
 
     def segment(self, segment: Segment) -> list[Json]:
-        """The box, then x and y in turn along the outline of the mask's longest part."""
+        """Return the box, then x and y in turn along the outline of the mask's longest part."""
         rows, columns = segment.mask.shape
         left, top = self._offset
         scale_x = float(self._stretched[0] / _f32(columns))

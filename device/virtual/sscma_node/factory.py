@@ -1,4 +1,4 @@
-"""Making and ending nodes, and starting each when all it needs is there.
+"""Make and end nodes, and start each when all it needs is there.
 
 Source: ``NodeFactory`` in ``solutions/sscma-node/main/node/node.cpp``. A node starts when its
 dependencies exist and its dependents exist and have started: so the model before the camera
@@ -34,8 +34,10 @@ class Nodes:
         return self._nodes.get(id_)
 
     async def create(self, id_: str, data: dict[str, Json]) -> None:
-        """Make a node; it has answered by then, even if its neighbours then turn out to be no list
-        of names. Raises NodeError."""
+        """Make a node. Raises NodeError.
+
+        It has answered by then, even if its neighbours then turn out to be no list of names.
+        """
         if "type" not in data:
             raise NodeError(Code.INVALID, "Invalid payload")
         kind = text(data, "type", "").lower()

@@ -1,4 +1,4 @@
-"""The motion of a tracked box: a Kalman filter with constant velocity.
+"""Predict the motion of a tracked box by a Kalman filter with constant velocity.
 
 Source: SSCMA-Micro ``extension/bytetrack/kalman_filter.cpp`` at 60e2ede, which computes with
 Eigen in float32. Each of the four coordinates is filtered by itself, so every element of the
@@ -31,8 +31,10 @@ _POSITIONS = np.eye(4, 8, dtype=_f32)
 
 @dataclass
 class Motion:
-    """A box's centre x, centre y, aspect (width by height) and height, then the four
-    velocities: their ``mean`` [8] and ``covariance`` [8, 8]."""
+    """A box's centre x, centre y, aspect (width by height) and height, then the four velocities.
+
+    They are given by their ``mean`` [8] and ``covariance`` [8, 8].
+    """
 
     mean: Floats
     covariance: Floats

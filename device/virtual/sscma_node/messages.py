@@ -1,4 +1,4 @@
-"""Messages on MQTT: their types, error codes, and reading values out of their JSON."""
+"""Read and write messages on MQTT: their types, error codes, and values of their JSON."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class NodeError(Exception):
 
 
 def encode(kind: Kind, name: str, data: Json, code: Code = Code.OK) -> bytes:
-    """A message as the camera writes it: no spaces, keys in alphabetical order, UTF-8."""
+    """Encode a message as the camera does: no spaces, keys in alphabetical order, UTF-8."""
     message = {"type": int(kind), "name": name, "code": int(code), "data": data}
     text = json.dumps(message, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
     return text.encode(errors="replace")
@@ -73,8 +73,10 @@ def decode(payload: bytes) -> Json:
 
 
 def decode_first(data: bytes) -> Json:
-    """Decode the JSON at the start of a file; what follows it is not looked at. Raises
-    ValueError."""
+    """Decode the JSON at the start of a file; what follows it is not looked at.
+
+    Raises ValueError.
+    """
     return _decode_at_start(data.decode("utf-8-sig"))[0]
 
 
@@ -94,14 +96,14 @@ def _finite(text: str) -> float:
 
 
 def _whole(text: str) -> int | float:
-    """Beyond 64 bits a whole number is kept as a float."""
+    """Read a whole number; beyond 64 bits it is kept as a float."""
     if len(text.lstrip("-")) <= _DIGITS_OF_64_BITS and int(text) in _64_BITS:
         return int(text)
     return _finite(text)
 
 
 def _kind_of(value: Json) -> str:
-    """What the camera's JSON library calls a value's type."""
+    """Name a value's type as the camera's JSON library does."""
     if value is None:
         return "null"
     for type_, name in ((bool, "boolean"), (str, "string"), (list, "array"), (dict, "object")):
@@ -132,7 +134,7 @@ def number(config: dict[str, Json], key: str, default: float) -> float:
 
 
 def flag(config: dict[str, Json], key: str, default: bool) -> bool:
-    """A truth value that may be missing but not be of another type. Raises NodeError."""
+    """Read a truth value that may be missing but not be of another type. Raises NodeError."""
     value = config.get(key, default)
     if not isinstance(value, bool):
         raise _refuse("boolean", value)
@@ -140,7 +142,7 @@ def flag(config: dict[str, Json], key: str, default: bool) -> bool:
 
 
 def text(config: dict[str, Json], key: str, default: str) -> str:
-    """A string that may be missing but not be of another type. Raises NodeError."""
+    """Read a string that may be missing but not be of another type. Raises NodeError."""
     value = config.get(key, default)
     if not isinstance(value, str):
         raise _refuse("string", value)
@@ -148,7 +150,7 @@ def text(config: dict[str, Json], key: str, default: str) -> str:
 
 
 def strings(value: Json) -> list[str]:
-    """A list of strings. Raises NodeError."""
+    """Read a list of strings. Raises NodeError."""
     if not isinstance(value, list):
         raise _refuse("array", value)
     for element in value:
@@ -172,8 +174,11 @@ def numbers(value: list[Json]) -> list[int]:
 
 
 def short(value: float) -> int:
-    """Convert a number to the camera's 16-bit integer. Of an integer the lower 16 bits are left.
-    A float is converted to 32 bits first: RISC-V saturates there, and takes NaN for the largest."""
+    """Convert a number to the camera's 16-bit integer.
+
+    Of an integer the lower 16 bits are left. A float is converted to 32 bits first: RISC-V
+    saturates there, and takes NaN for the largest.
+    """
     if isinstance(value, float):
         value = _32_BITS[-1] if math.isnan(value) else _saturated(value)
     return wrapped(value, 16)

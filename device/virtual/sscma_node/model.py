@@ -1,4 +1,4 @@
-"""The model node. Source: ``solutions/sscma-node/main/node/model.cpp``."""
+"""Play the model node. Source: ``solutions/sscma-node/main/node/model.cpp``."""
 
 from __future__ import annotations
 
@@ -153,8 +153,10 @@ class ModelNode(Node):
         self.respond(name, data)
 
     def _change(self, data: dict[str, Json]) -> None:
-        """Change settings while the node runs; values of another type change nothing. Raises
-        NodeError."""
+        """Change settings while the node runs; values of another type change nothing.
+
+        Raises NodeError.
+        """
         # Only numbers with a fraction are taken: 1 is not, 1.5 is.
         score, iou = data.get("tscore"), data.get("tiou")
         self._thresholds = Thresholds(
@@ -175,8 +177,10 @@ class ModelNode(Node):
             self._counter.split(splitter)
 
     def _ask_for_pictures(self, camera: CameraNode) -> bool:
-        """Set the size of the camera's JPEGs; a side that is none stays as it was. False when it
-        is larger than can be made here."""
+        """Set the size of the camera's JPEGs; a side that is none stays as it was.
+
+        Returns False when it is larger than can be made here.
+        """
         if AUTO in self._preview_size:
             self._preview_size = self._image.width, self._image.height
         pairs = zip(self._preview_size, camera.jpeg_size, strict=True)
@@ -210,7 +214,7 @@ class ModelNode(Node):
                 await asyncio.sleep(max(0.0, FRAME_SECONDS - (time.monotonic() - began)))
 
     async def _invoke(self, frame: Frame, jpeg_size: tuple[int, int]) -> None:
-        """One frame through the model, and the event about it. Raises EngineError."""
+        """Run one frame through the model, and send the event about it. Raises EngineError."""
         if self._model is None:
             raise EngineError("the model is gone")
         model = self._model.model
@@ -250,7 +254,7 @@ class ModelNode(Node):
         return list(found)
 
     def _finds(self, view: View, results: list[Result]) -> dict[str, Json]:
-        """The results, their labels, and what tracking and counting say of them."""
+        """Return the results, their labels, and what tracking and counting say of them."""
         more: dict[str, Json] = {}
         if self._output == "boxes" and self._trace:
             tracks = self._tracker.update([r for r in results if isinstance(r, Box)])
@@ -272,14 +276,19 @@ class ModelNode(Node):
 
 
 def _prepare(model: Model, image: InputImage, frame: Frame) -> tuple[NDArray[Any], bytes]:
-    """The model's view of a frame, and the bytes that the camera's scaler puts into the input:
-    unlike ``sscma-model`` it takes nothing off for a signed one."""
+    """Return the model's view of a frame, and the bytes that the scaler puts into the input.
+
+    Unlike ``sscma-model``, the camera's scaler takes nothing off for a signed one.
+    """
     pixels = frame.fitted(image.width, image.height)
     return pixels, frame_bytes(model, image, pixels)
 
 
 def _side(model: Model, frame: Frame, size: tuple[int, int]) -> int | None:
-    """The square that the model saw, in a JPEG of this size; None where the camera's way fits."""
+    """Return the square that the model saw, in a JPEG of this size.
+
+    It is None where the camera's way fits.
+    """
     side = frame.square_in(*size)
     return side if model.width == model.height and side != max(size) else None
 

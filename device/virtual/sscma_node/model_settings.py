@@ -36,8 +36,11 @@ _INT = range(-(2**31), 2**31)
 
 @dataclass
 class ModelSettings:
-    """Settings of a new model node. ``splitter`` is None where none is given. ``preview_size`` is
-    width and height of the preview in pixels, ``AUTO`` for the model's."""
+    """Settings of a new model node.
+
+    ``splitter`` is None where none is given. ``preview_size`` is width and height of the preview in
+    pixels, ``AUTO`` for the model's.
+    """
 
     thresholds: Thresholds
     debug: bool
@@ -49,8 +52,10 @@ class ModelSettings:
 
     @classmethod
     def read(cls, config: dict[str, Json], usual: Thresholds) -> ModelSettings:
-        """Read the settings that the camera reads once the model is loaded; ``usual`` are the
-        decoder's own thresholds. Raises NodeError."""
+        """Read the settings that the camera reads once the model is loaded. Raises NodeError.
+
+        ``usual`` are the decoder's own thresholds.
+        """
         return cls(
             thresholds=Thresholds(
                 _threshold(config, "tscore", usual.score), _threshold(config, "tiou", usual.iou)
@@ -82,8 +87,10 @@ def algorithm_of(config: dict[str, Json]) -> int:
 
 
 def labels_of(card: Json, config: dict[str, Json]) -> list[str]:
-    """Return the class names: the card's, else the settings'. What is no list is ignored; a list of
-    other things than strings raises NodeError."""
+    """Return the class names: the card's, else the settings'.
+
+    What is no list is ignored; a list of other things than strings raises NodeError.
+    """
     named = card.get("classes") if isinstance(card, dict) else None
     labels = strings(named) if isinstance(named, list) else []
     given = config.get("labels")

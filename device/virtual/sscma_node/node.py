@@ -1,4 +1,4 @@
-"""What all nodes have in common. Source: ``solutions/sscma-node/main/node/node.h``."""
+"""Define what all nodes share. Source: ``solutions/sscma-node/main/node/node.h``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What nodes use of the camera around them."""
+    """The parts of the camera that nodes use."""
 
     publish: Callable[[str, bytes], None]
     """Sends a message from the node with this id; never waits."""

@@ -57,11 +57,11 @@ class Preview:
 
     @property
     def watched(self) -> bool:
-        """Whether anybody reads it."""
+        """Tell whether anybody reads it."""
         return bool(self._listeners)
 
     def send(self, message: bytes) -> None:
-        """To every listener, each of whom gets the newest message when it is ready for one."""
+        """Send to every listener; each gets the newest message when it is ready for one."""
         for listener in self._listeners:
             if listener.full():
                 listener.get_nowait()

@@ -1,4 +1,4 @@
-"""The save node. Source: ``solutions/sscma-node/main/node/save.cpp``.
+"""Play the save node. Source: ``solutions/sscma-node/main/node/save.cpp``.
 
 Pictures are written as on the camera. A node that saves videos is created, started and
 answered, and writes nothing: there is no encoder.
@@ -31,8 +31,10 @@ KEPT_FREE = 128 << 20
 
 
 class SaveNode(Node):
-    """Writes a picture every ``slice`` seconds, or when asked to, for ``duration`` seconds;
-    a duration of -1 means for ever, of 0 only when asked to."""
+    """Writes a picture every ``slice`` seconds, or when asked to, for ``duration`` seconds.
+
+    A duration of -1 means for ever, of 0 only when asked to.
+    """
 
     kind = "save"
 

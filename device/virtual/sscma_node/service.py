@@ -1,4 +1,4 @@
-"""The service on MQTT. Source: ``solutions/sscma-node/main/node/server.cpp``.
+"""Play the service on MQTT. Source: ``solutions/sscma-node/main/node/server.cpp``.
 
 Requests come on ``sscma/v0/recamera/node/in/<id>`` and are carried out one after the other;
 answers and events go to ``.../out/<id>``, quality of service 0, not retained.
@@ -131,7 +131,10 @@ class NodeService:
         self._answers.put_nowait((f"{TOPIC_OUT}/{id_}", message))
 
     def _host_path(self, name: str) -> Path:
-        """A path as the camera names it, or as its clients do; never outside the camera."""
+        """Map a path as the camera names it, or as its clients do.
+
+        It is never outside the camera.
+        """
         root = self._layout.root
         inside = name[len(str(root)) :] if name.startswith(f"{root}/") else name
         with contextlib.suppress(OSError, ValueError, RuntimeError):  # no path at all, or a circle
@@ -181,7 +184,7 @@ class NodeService:
                 return
 
     async def _do(self, id_: str, name: str, request: dict[str, Json]) -> None:
-        """One request. Raises NodeError."""
+        """Carry out one request. Raises NodeError."""
         data = request["data"]
         if name == "create":
             settings = data if isinstance(data, dict) else {}
@@ -208,7 +211,7 @@ def _request(message: aiomqtt.Message) -> tuple[str, bytes]:
 
 
 def _parse(payload: bytes) -> dict[str, Json]:
-    """A request. Raises NodeError when it has no name or no data."""
+    """Parse a request. Raises NodeError when it has no name or no data."""
     try:
         request = decode(payload)
     except (ValueError, RecursionError) as error:

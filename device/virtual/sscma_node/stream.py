@@ -1,4 +1,4 @@
-"""The stream node. Source: ``solutions/sscma-node/main/node/stream.cpp``.
+"""Play the stream node. Source: ``solutions/sscma-node/main/node/stream.cpp``.
 
 It is created, started and answered as on the camera; nothing listens on its RTSP port,
 since there is no H.264 to send.

@@ -1,4 +1,4 @@
-"""Tracking of objects from picture to picture: ByteTrack as the camera has it.
+"""Track objects from picture to picture: ByteTrack as the camera has it.
 
 Sources: SSCMA-Micro ``extension/bytetrack`` at 60e2ede (``byte_tracker.cpp``, ``strack.cpp``,
 ``lapjv.cpp``), all in float32. Where it strays from the published ByteTrack this strays too:
@@ -52,8 +52,11 @@ class State(Enum):
 
 @dataclass(eq=False)
 class Track:
-    """One object. ``corners`` [4] are left, top, width and height in thousandths, with the
-    centre in the place of the corner; ``first`` and ``last`` are the pictures it was seen in."""
+    """One object.
+
+    ``corners`` [4] are left, top, width and height in thousandths, with the centre in the place of
+    the corner; ``first`` and ``last`` are the pictures it was seen in.
+    """
 
     corners: Floats
     score: float
@@ -106,9 +109,11 @@ class Track:
 
 
 class Tracker:
-    """Objects seen so far. ``numbers`` are given to new ones: the camera counts them in
-    the whole process, and neither clearing the tracker nor making another begins anew. Without them
-    a tracker counts for itself."""
+    """Objects seen so far.
+
+    ``numbers`` are given to new ones: the camera counts them in the whole process, and neither
+    clearing the tracker nor making another begins anew. Without them a tracker counts for itself.
+    """
 
     def __init__(self, numbers: Iterator[int] | None = None) -> None:
         self._numbers = itertools.count(1) if numbers is None else numbers
@@ -129,8 +134,11 @@ class Tracker:
         return [(track.number, track.box()) for track in self._tracked if track.confirmed]
 
     def _follow(self, found: list[Track]) -> None:
-        """Match certain boxes to known objects, then uncertain ones to those still missed, then
-        the certain ones left to unconfirmed objects; the rest are new."""
+        """Match boxes to objects.
+
+        Certain boxes are matched to known objects, then uncertain ones to those still missed, then
+        the certain ones left to unconfirmed objects; the rest are new.
+        """
         certain = [track for track in found if track.score >= CERTAIN]
         uncertain = [track for track in found if not track.score >= CERTAIN]
         known = [track for track in self._tracked if track.confirmed] + self._lost
@@ -156,8 +164,10 @@ class Tracker:
         self._forget(missed, unseen)
 
     def _forget(self, missed: list[Track], unseen: list[Track]) -> None:
-        """Give up what was lost for too long. What is given up in this picture is left out of
-        the lost ones from the next picture on."""
+        """Give up what was lost for too long.
+
+        What is given up in this picture is left out of the lost ones from the next picture on.
+        """
         given_up = [track for track in self._lost if self._picture - track.last > REMEMBERED]
         for track in given_up:
             track.state = State.REMOVED
@@ -168,7 +178,7 @@ class Tracker:
         self._drop_doubles()
 
     def _drop_doubles(self) -> None:
-        """Of a tracked and a lost object in one place, keep the one that was seen for longer."""
+        """Keep the one that was seen for longer, of a tracked and a lost object in one place."""
         distances = _distances(self._tracked, self._lost)
         dropped: set[int] = set()
         for row, column in np.argwhere(distances < SAME):
@@ -181,8 +191,10 @@ class Tracker:
     def _match(
         self, tracks: list[Track], found: list[Track], farthest: np.float32
     ) -> tuple[list[Track], list[Track]]:
-        """Give the boxes to the tracks at the least cost of all together. Return the tracks and
-        the boxes that are left over."""
+        """Give the boxes to the tracks at the least cost of all together.
+
+        Returns the tracks and the boxes that are left over.
+        """
         if not tracks or not found:
             return tracks, found
         taken = _assign(_distances(tracks, found), farthest)

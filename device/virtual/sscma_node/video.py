@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def available() -> bool:
-    """Whether there is an encoder."""
+    """Tell whether there is an encoder."""
     return importlib.util.find_spec("av") is not None
 
 

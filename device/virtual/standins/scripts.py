@@ -1,4 +1,4 @@
-"""Texts of the shell scripts that start the stand-ins."""
+"""Write the shell scripts that start the stand-ins."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def runner(loader_path: Path) -> str:
 
 
 def is_ours(path: Path) -> bool:
-    """Is this file one of the scripts made here (and not a client's upload)?"""
+    """Tell whether this file is one of the scripts made here (and not a client's upload)."""
     try:
         with path.open("rb") as stream:
             return MARK.encode() in stream.read(200)
@@ -96,7 +96,7 @@ def is_ours(path: Path) -> bool:
 
 
 def stand_ins(camera: Path) -> dict[str, str]:
-    """Name and text of every script in the camera's ``/usr/bin``."""
+    """Return name and text of every script in the camera's ``/usr/bin``."""
     python = shlex.quote(sys.executable)
     sudo = _SUDO.format(
         mark=MARK,

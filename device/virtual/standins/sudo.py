@@ -1,4 +1,4 @@
-"""The camera's ``sudo``: asks for the camera's password and runs a command "as root".
+"""Play the camera's ``sudo``: ask for the password and run a command "as root".
 
 Nothing gets more rights by it: the command runs as the same user, with a mark in its
 environment by which the virtual ``sscma-model`` knows that it may use the TPU.
@@ -72,7 +72,7 @@ _LONG |= {"--preserve-env": "-E", "--set-home": "-H", "--login": "-i"}
 
 
 def parse(arguments: list[str]) -> Options:
-    """sudo's options, bundled or not, up to the command or ``--``."""
+    """Parse sudo's options, bundled or not, up to the command or ``--``."""
     options = Options()
     rest = list(arguments)
     while rest and rest[0].startswith("-") and rest[0] != "-":
@@ -88,7 +88,7 @@ def parse(arguments: list[str]) -> Options:
 
 
 def short_form(word: str) -> str:
-    """``--prompt=x`` as ``-px``; a short option as it is."""
+    """Turn ``--prompt=x`` into ``-px``; leave a short option as it is."""
     name, _, value = word.partition("=")
     if name in _LONG:
         return _LONG[name] + value
@@ -98,7 +98,7 @@ def short_form(word: str) -> str:
 
 
 def parse_letters(options: Options, letters: str, rest: list[str]) -> None:
-    """One word of bundled options; an argument may be the next word of ``rest``."""
+    """Parse a word of bundled options; an argument may be the next word of ``rest``."""
     while letters:
         letter, letters = letters[0], letters[1:]
         if letter in _ARGUMENTS:
@@ -114,7 +114,7 @@ def parse_letters(options: Options, letters: str, rest: list[str]) -> None:
 
 
 def stamp(camera: Path) -> Path:
-    """The record of an accepted password, one an SSH command."""
+    """Name the record of an accepted password, one an SSH command."""
     session = os.getsid(0)
     return camera / "tmp" / f"sudo-{session}-{start_of(session) or 'gone'}".replace("/", "-")
 
@@ -127,13 +127,16 @@ def remembered(record: Path) -> bool:
 
 
 def expand(prompt: str) -> str:
-    """sudo's escapes in a prompt."""
+    """Expand sudo's escapes in a prompt."""
     values = {"p": USER, "u": USER, "U": "root", "h": HOST, "H": HOST, "%": "%"}
     return re.sub(r"%([puUhH%])", lambda match: values[match.group(1)], prompt)
 
 
 def read_line(descriptor: int) -> bytes | None:
-    """One line, byte by byte: what follows belongs to the command. None at the end."""
+    """Read one line, byte by byte: what follows belongs to the command.
+
+    Returns None at the end.
+    """
     line = b""
     while True:
         byte = os.read(descriptor, 1)
@@ -145,7 +148,7 @@ def read_line(descriptor: int) -> bytes | None:
 
 
 def ask(prompt: str, terminal: int | None) -> bytes | None:
-    """One password: from standard input, or from the terminal with echo off."""
+    """Ask for one password: from standard input, or from the terminal with echo off."""
     if terminal is None:
         os.write(2, os.fsencode(prompt))
         return read_line(0)

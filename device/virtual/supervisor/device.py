@@ -1,4 +1,4 @@
-"""What the camera says of itself. Sources: ``api_device.cpp`` and ``main.sh``."""
+"""Tell what the camera says of itself. Sources: ``api_device.cpp`` and ``main.sh``."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ _began = time.monotonic()
 
 
 def times() -> dict[str, int]:
-    """Milliseconds since the start and seconds since 1970."""
+    """Return milliseconds since the start and seconds since 1970."""
     return {"uptime": int((time.monotonic() - _began) * 1000), "timestamp": int(time.time())}
 
 
 def _place(host_header: str) -> tuple[str, str]:
-    """Host and port of the ``Host`` header; the port is empty where it names none."""
+    """Return host and port of the ``Host`` header; the port is empty where it names none."""
     host, _, port = host_header.partition(":")
     return host, port
 
 
 def info(host_header: str) -> dict[str, Any]:
-    """``getDeviceInfo``: the camera asks itself for names that it does not keep, so most are
-    empty."""
+    """Answer ``getDeviceInfo``.
+
+    The camera asks itself for names that it does not keep, so most are empty.
+    """
     ip, port = _place(host_header)
     return {
         "ip": ip,
@@ -42,7 +44,7 @@ def info(host_header: str) -> dict[str, Any]:
 
 
 def queried(host_header: str, release: Release) -> dict[str, Any]:
-    """``queryDeviceInfo``."""
+    """Answer ``queryDeviceInfo``."""
     ip, port = _place(host_header)
     return {
         "appName": "supervisor",

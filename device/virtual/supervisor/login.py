@@ -1,4 +1,4 @@
-"""Who may call what asks for a login.
+"""Tell who may call what asks for a login.
 
 Source: ``api_user.h`` and ``api_user.cpp``. The web page sends the password encrypted with
 a key that every camera has, which hides it from nobody.
@@ -35,7 +35,10 @@ def _cipher() -> Cipher[modes.ECB]:
 
 
 def encrypt(password: str) -> str:
-    """A password as the web page sends it: AES-128, zeros up to a whole block, hexadecimal."""
+    """Encrypt a password as the web page sends it.
+
+    That is AES-128, zeros up to a whole block, hexadecimal.
+    """
     data = password.encode()
     data += bytes(BLOCK - len(data) % BLOCK)
     encryptor = _cipher().encryptor()
@@ -43,7 +46,10 @@ def encrypt(password: str) -> str:
 
 
 def decrypt(text: str) -> bytes:
-    """The password; empty for what is not hexadecimal or no whole number of blocks."""
+    """Decrypt a password.
+
+    It is empty for what is not hexadecimal or no whole number of blocks.
+    """
     try:
         data = bytes.fromhex(text)
     except ValueError:
@@ -71,7 +77,7 @@ class Login:
         self._tokens: dict[str, float] = {}
 
     def enter(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A token for a name and an encrypted password. Raises CallError."""
+        """Return a token for a name and an encrypted password. Raises CallError."""
         name, password = body.get("userName", ""), body.get("password", "")
         if not isinstance(name, str) or not isinstance(password, str) or not name or not password:
             raise CallError("Username or password is empty.")
@@ -82,8 +88,11 @@ class Login:
         return {"token": token, "expire": TOKEN_SECONDS}
 
     def user_info(self) -> dict[str, Any]:
-        """Answer ``queryUserInfo``, which needs no login: whether anybody has logged in yet, and
-        whether the SSH server is on. Keys are listed by fingerprint, without their names."""
+        """Answer ``queryUserInfo``, which needs no login.
+
+        It says whether anybody has logged in yet, and whether the SSH server is on. Keys are listed
+        by fingerprint, without their names.
+        """
         return {
             "userName": USER,
             "firstLogin": self._place.first_login.exists(),
@@ -103,7 +112,7 @@ class Login:
         return [key.get_fingerprint() for key in keys]
 
     def accepts(self, token: str) -> bool:
-        """Whether a token was given out less than three days ago."""
+        """Tell whether a token was given out less than three days ago."""
         given = self._tokens.get(token)
         if given is None:
             return False

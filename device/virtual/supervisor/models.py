@@ -1,4 +1,4 @@
-"""Models: uploaded, told about, handed out.
+"""Take models, tell about them, and hand them out.
 
 Source: ``api_device.cpp``. A file is written beside its target as ``.tmp`` and renamed; no
 checksum is asked for or compared.
@@ -43,13 +43,13 @@ class Models:
         return self._host(MODEL)
 
     def card(self) -> dict[str, Any]:
-        """``getModelInfo``: the text of model.json, empty when there is none."""
+        """Answer ``getModelInfo``: the text of model.json, empty when there is none."""
         with contextlib.suppress(FileNotFoundError):
             return {"model_info": self._host(CARD).read_text("utf-8", "replace")}
         return {"model_info": ""}
 
     def presets(self) -> dict[str, Any]:
-        """``getModelList``: the presets' cards and files; no list at all when there is none."""
+        """Answer ``getModelList``: the presets' cards and files; no list at all without any."""
         found = [
             card
             | {
@@ -63,7 +63,10 @@ class Models:
         return {"list": found} if found else {}
 
     def upload(self, parts: Sequence[Part]) -> dict[str, Any]:
-        """``uploadModel``: a model, a card or both, or one chunk of a model. Raises CallError."""
+        """Answer ``uploadModel``: a model, a card or both, or one chunk of a model.
+
+        Raises CallError.
+        """
         offset, total = _number(parts, "offset"), _number(parts, "size")
         chunk = offset if offset is not None and offset >= 0 and (total or 0) > 0 else None
         data: dict[str, Any] = {}
@@ -93,7 +96,7 @@ class Models:
         return data
 
     def _write_chunk(self, data: bytes, offset: int) -> int:
-        """Into the partial file, made anew by the first chunk; returns the bytes it has now."""
+        """Write to the partial file, made anew by the first chunk; return its bytes by now."""
         try:
             stream = _partial(self.model).open("wb" if offset == 0 else "r+b")
         except OSError as error:
@@ -123,7 +126,7 @@ class Models:
             _partial(card).replace(card)
 
     def _presets(self) -> list[tuple[str, dict[str, Any]]]:
-        """The camera's name of each preset's file, and its card."""
+        """Return the camera's name of each preset's file, and its card."""
         found = []
         for card in sorted(self._host(PRESETS).glob("*.json")):
             model = card.with_suffix(".cvimodel")
@@ -146,7 +149,7 @@ def _partial(path: Path) -> Path:
 
 
 def _number(parts: Sequence[Part], name: str) -> int | None:
-    """A field's number; None when it is missing or begins with none."""
+    """Read a field's number; None when it is missing or begins with none."""
     found = None
     for part in parts:
         if part.name == name:
@@ -157,7 +160,7 @@ def _number(parts: Sequence[Part], name: str) -> int | None:
 
 
 def _read_object(file: Path) -> dict[str, Any]:
-    """A JSON object; empty for anything else."""
+    """Read a JSON object; empty for anything else."""
     with contextlib.suppress(OSError, ValueError):
         document = json.loads(file.read_text(encoding="utf-8"))
         if isinstance(document, dict):

@@ -1,4 +1,4 @@
-"""The shape of every answer: HTTP 200 and a JSON object, whether the call worked or not."""
+"""Shape every answer: HTTP 200 and a JSON object, whether the call worked or not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CallError(Exception):
 def reply(
     data: Any, code: int = 0, message: str = OK, more: dict[str, Any] | None = None
 ) -> web.Response:
-    """An answer; ``more`` stands beside the three members that all have."""
+    """Make an answer; ``more`` stands beside the three members that all have."""
     body = {"code": code, "msg": message, "data": data, **(more or {})}
     return web.Response(
         body=json.dumps(body, separators=(",", ":"), sort_keys=True).encode(),

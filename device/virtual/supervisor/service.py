@@ -1,4 +1,4 @@
-"""The HTTP server: who is asked, what is read of a request, what is said of what is unknown.
+"""Serve HTTP: who is asked, what is read of a request, what is said of what is unknown.
 
 Sources: ``http_server.h``, ``http_interface.h``, ``api_base.h``. Every call takes any method.
 """
@@ -39,15 +39,17 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True)
 class Call:
-    """What answers a call, and whether it wants a token."""
+    """A function that answers a call, and whether that wants a token."""
 
     handler: Handler
     login: bool = False
 
 
 class Supervisor:
-    """Serves the API on a bound socket. ``status`` tells how the other services do,
-    ``ssh`` whether the SSH server is on."""
+    """Serves the API on a bound socket.
+
+    ``status`` tells how the other services do, ``ssh`` whether the SSH server is on.
+    """
 
     def __init__(
         self,
@@ -157,12 +159,12 @@ class Supervisor:
 
 
 def _parameter(request: web.Request, name: str) -> str:
-    """From the query, else from the headers."""
+    """Read a parameter from the query, else from the headers."""
     return str(request.query.get(name) or request.headers.get(name, ""))
 
 
 async def _body(request: web.Request) -> dict[str, Any]:
-    """A JSON body; empty when it says not to be one, or is none."""
+    """Read a JSON body; empty when it says not to be one, or is none."""
     if "application/json" in request.headers.get("Content-Type", ""):
         with contextlib.suppress(ValueError, RecursionError):
             document = json.loads(await request.read())
@@ -172,7 +174,10 @@ async def _body(request: web.Request) -> dict[str, Any]:
 
 
 async def _parts(request: web.Request) -> list[Part]:
-    """The parts of a form in their order; as many as can be read, none of anything else."""
+    """Read the parts of a form in their order.
+
+    They are as many as can be read, and none of anything else.
+    """
     parts: list[Part] = []
     if "multipart/form-data" not in request.headers.get("Content-Type", ""):
         return parts
@@ -190,14 +195,14 @@ async def _parts(request: web.Request) -> list[Part]:
 
 
 def _hang_up(request: web.Request) -> web.Response:
-    """The connection is closed; the client gets no answer."""
+    """Close the connection; the client gets no answer."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=413)
 
 
 def _unknown(request: web.Request) -> web.Response:
-    """A line of text for a file of the web page; anything else is sent to the page."""
+    """Answer a line of text for a file of the web page; send anything else to the page."""
     if request.path == "/":
         return web.Response(text=PAGE)
     if any(mark in request.path for mark in STATIC):

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ... import process
 from ...artifact import sha256_of
 from ...errors import InputError, ProcessError, RecamError
 from ...files import copy_atomically
+from ...folders import expanded
+from ...process import run
 from ...progress import Progress
 
 REPOSITORY = "https://github.com/jjjadand/yolov5_Test_reCamera"
@@ -64,7 +65,7 @@ def find_runner(path: Path | None, cache_dir: Path) -> RunnerSource:
     Raises InputError when `path` is no program for the camera.
     """
     if path:
-        return RunnerSource(wanted=read_runner(path.expanduser(), str(path)))
+        return RunnerSource(wanted=read_runner(expanded(path), str(path)))
     cached = cached_runner(cache_dir)
     return RunnerSource(spare=read_runner(cached, "fetched earlier") if cached.is_file() else None)
 
@@ -127,7 +128,7 @@ def fetch(
         clone = Path(folder) / "repository"
         command = ("git", "clone", "--depth", "1", "--progress", "--", repository, str(clone))
         environment = os.environ | {"GIT_TERMINAL_PROMPT": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
-        done = process.run(
+        done = run(
             command,
             env=environment,
             timeout=_CLONE_SECONDS,

@@ -16,6 +16,7 @@ from ...detection.letterbox import Letterbox
 from ...detection.types import Detection
 from ...errors import InputError, SmokeTestError
 from ...files import write_atomically
+from ...folders import expanded
 from ...progress import Progress
 from ...ssh.connection import Connection
 from ..checks import RESERVE_BYTES, check_decoded
@@ -131,7 +132,7 @@ def run_smoke_test(
 
 
 def _refuse_paths(image: Path, output: Path, labeled: Path) -> None:
-    paths = [path.expanduser().resolve() for path in (image, output, labeled)]
+    paths = [expanded(path).resolve() for path in (image, output, labeled)]
     if len(set(paths)) < len(paths):
         raise InputError(
             f"the picture and the two results must be three files: {image}, {output}, {labeled}",

@@ -26,7 +26,7 @@ from ...errors import (
     UnknownToRunnerError,
 )
 from ...progress import Progress
-from ...ssh.command import RemoteCommand, load
+from ...ssh.command import RemoteCommand
 from ...ssh.connection import Connection
 from ...ssh.session import Result
 from ..checks import decoded_family
@@ -158,7 +158,7 @@ def _upload_runner(
         with progress.step("Uploading sscma-model", unit="bytes") as step:
             connection.upload(binary.path.read_bytes(), staged, mode=0o755, step=step)
         connection.run(
-            RemoteCommand.script(load("install_program"), staged, paths.runner, binary.sha256),
+            RemoteCommand.script("install_program", staged, paths.runner, binary.sha256),
             timeout=60,
         )
     except CameraError:
@@ -182,7 +182,7 @@ class RunnerRun:
     @contextlib.contextmanager
     def folder(self) -> Iterator[None]:
         """Make the folder; remove it in the end, unless the connection is lost."""
-        self._connection.run(RemoteCommand.script(load("new_run"), self._paths.work, self._folder))
+        self._connection.run(RemoteCommand.script("new_run", self._paths.work, self._folder))
         try:
             yield
         finally:
@@ -255,9 +255,7 @@ class RunnerRun:
             yield
         except (KeyboardInterrupt, SystemExit):
             with contextlib.suppress(CameraError):
-                self._connection.sudo(
-                    RemoteCommand.script(load("end_run"), self._folder), check=False
-                )
+                self._connection.sudo(RemoteCommand.script("end_run", self._folder), check=False)
             raise
 
     @property
@@ -288,6 +286,6 @@ def _is_whole_picture(data: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # Pillow's readers raise anything for a damaged file
         return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,8 @@ import typer
 from typer.core import TyperCommand
 
 from ...errors import SettingsError
+from .effects import NODE_RED, refuse_useless
+from .numbers import number
 
 if TYPE_CHECKING:
     from ...settings import Settings
@@ -21,8 +24,7 @@ _PANEL = "Camera"
 Wait = Annotated[
     float,
     typer.Option(
-        min=0,
-        metavar="SECONDS",
+        **number("wait", "SECONDS"),
         help="How long to wait for another recam that holds the camera's lock.",
         rich_help_panel=_PANEL,
     ),
@@ -51,9 +53,7 @@ Profile = Annotated[
 Port = Annotated[
     int | None,
     typer.Option(
-        min=1,
-        max=65535,
-        metavar="PORT",
+        **number("camera.port", "PORT"),
         help="Its SSH port. (or RECAM_PORT; default: 22)",
         rich_help_panel=_PANEL,
     ),
@@ -99,6 +99,44 @@ NoderedToken = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+NodeRedRoot = Annotated[
+    str | None,
+    typer.Option(
+        "--node-red-root",
+        metavar="PATH",
+        help="The path before Node-RED's own, as its httpAdminRoot or a proxy sets it: /admin. "
+        "(or RECAM_NODE_RED_ROOT)",
+        rich_help_panel=_PANEL,
+    ),
+]
+NodeRedHttps = Annotated[
+    bool | None,
+    typer.Option(
+        "--node-red-https/--node-red-http",
+        help="Speak TLS with Node-RED, or plain HTTP. (or RECAM_NODE_RED_HTTPS; default: HTTP)",
+        rich_help_panel=_PANEL,
+        show_default=False,
+    ),
+]
+NodeRedCa = Annotated[
+    Path | None,
+    typer.Option(
+        "--node-red-ca",
+        metavar="FILE",
+        help="Certificates (PEM) that sign Node-RED's; implies TLS. (or RECAM_NODE_RED_CA)",
+        rich_help_panel=_PANEL,
+    ),
+]
+NodeRedFingerprint = Annotated[
+    str | None,
+    typer.Option(
+        "--node-red-fingerprint",
+        metavar="SHA256",
+        help="The SHA-256 of the one certificate to accept of Node-RED; implies TLS. "
+        "(or RECAM_NODE_RED_FINGERPRINT)",
+        rich_help_panel=_PANEL,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -108,17 +146,29 @@ class PlaceFlags:
     host: Host = None
     profile: Profile = None
 
-    def settings(self, *, needed: bool = True) -> Settings:
-        """Load the settings of that camera; these flags override them.
+    def settings(
+        self,
+        login: NodeRedFlags | None = None,
+        more: Mapping[str, Any] | None = None,
+        *,
+        needed: bool = True,
+    ) -> Settings:
+        """Load the settings of that camera; these flags, those of `login`, and `more` override.
 
         Raises SettingsError for wrong settings, and when no camera is named although one is
-        `needed`.
+        `needed`; UsageError for a flag of `login` that has no effect.
         """
         from ...settings import CameraSettings, load_settings
         from ...workflows.connect import with_ssh_config
 
         flags = {name: v for name, v in vars(self).items() if name in CameraSettings.model_fields}
-        settings = load_settings(camera=self.profile).with_flags(camera=flags)
+        flags |= more or {}
+        if login:
+            flags |= login.settings()
+        settings = load_settings(camera=self.profile, flags=flags)
+        if login:
+            token = login.nodered_token or settings.camera.node_red_token is not None
+            refuse_useless(NODE_RED, {"token": token})
         if needed and not settings.camera.host:
             raise SettingsError(
                 "no camera is named",
@@ -140,14 +190,19 @@ class CameraFlags(PlaceFlags):
 
 @dataclass(frozen=True)
 class NodeRedFlags:
-    """How to log in to the camera's Node-RED, where it requires a login."""
+    """How to reach the camera's Node-RED, and how to log in where it requires a login."""
 
     nodered_user: NoderedUser = None
     nodered_token: NoderedToken = False
+    node_red_root: NodeRedRoot = None
+    node_red_https: NodeRedHttps = None
+    node_red_ca: NodeRedCa = None
+    node_red_fingerprint: NodeRedFingerprint = None
 
-    def merge_flags(self, settings: Settings) -> Settings:
-        """Return the settings with these flags overriding them."""
-        return settings.with_flags(camera={"node_red_user": self.nodered_user})
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of the camera that these flags override."""
+        flags = {name: v for name, v in vars(self).items() if name.startswith("node_red_")}
+        return {"node_red_user": self.nodered_user, **flags}
 
 
 class NodeRedCommand(TyperCommand):

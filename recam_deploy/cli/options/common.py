@@ -41,6 +41,14 @@ NoTry = Annotated[
     ),
 ]
 
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Also use a model that failed recam's check (*.rejected.cvimodel).",
+    ),
+]
+
 ArtifactPath = Annotated[
     Path,
     typer.Argument(

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .common import Labels
+from .effects import CONVERSION, refuse_useless
+from .numbers import number
 
 if TYPE_CHECKING:
-    from ...settings import Settings
+    from ...settings import ConvertSettings, Settings
+    from ...workflows.convert import PreparedConversion
+    from .export import ExportFlags
 
 
 class Precision(str, Enum):
@@ -83,14 +87,14 @@ DataList = Annotated[
 Images = Annotated[
     int | None,
     typer.Option(
-        min=1,
+        **number("convert.images"),
         help="The most pictures to calibrate with, spread over all there are. (default: 100)",
     ),
 ]
 Verify = Annotated[
     int | None,
     typer.Option(
-        min=1,
+        **number("convert.verify"),
         help="The number of pictures to compare with the float model on. (default: 1)",
     ),
 ]
@@ -140,8 +144,7 @@ CalibratorOption = Annotated[
 ExpectedCos = Annotated[
     float | None,
     typer.Option(
-        min=0,
-        max=1,
+        **number("convert.expected_cos"),
         help="With --quantize mixed: search for layers to keep in bf16 until the outputs' cosine "
         "reaches this. (default: 0.99; no search for pose and segmentation)",
         rich_help_panel="Precision",
@@ -150,8 +153,7 @@ ExpectedCos = Annotated[
 MinLayerCos = Annotated[
     float | None,
     typer.Option(
-        min=0,
-        max=1,
+        **number("convert.min_layer_cos"),
         help="Search with the compiler's run_qtable, among the layers whose own cosine is below "
         "this; recam's search ranks layers by their effect on the outputs.",
         rich_help_panel="Precision",
@@ -160,7 +162,7 @@ MinLayerCos = Annotated[
 MaxFloatLayers = Annotated[
     int | None,
     typer.Option(
-        min=0,
+        **number("convert.max_float_layers"),
         help="The most layers that the search may keep in bf16, even if --expected-cos is then "
         "missed. Each takes about twice the space and time of int8.",
         rich_help_panel="Precision",
@@ -236,16 +238,14 @@ Paranoid = Annotated[
 MinCosine = Annotated[
     float | None,
     typer.Option(
-        min=0,
-        max=1,
+        **number("convert.min_cosine"),
         help="The least cosine between an output and the float model's. (default: 0.9)",
     ),
 ]
 MinMatched = Annotated[
     float | None,
     typer.Option(
-        min=0,
-        max=1,
+        **number("convert.min_matched"),
         help="The least share of the float model's detections to find. (default: 0.75)",
     ),
 ]
@@ -279,14 +279,16 @@ class ConversionFlags:
     min_cosine: MinCosine = None
     min_matched: MinMatched = None
 
-    def merge_flags(self, settings: Settings) -> Settings:
-        """Return the settings with these flags overriding them.
+    def merge_flags(self, settings: Settings, foreign: ExportFlags) -> Settings:
+        """Return the settings with these flags, and those of `foreign`, overriding them.
 
-        Raises SettingsError when a value is out of range.
+        Raises SettingsError when a value is out of range, and UsageError for a flag that has no
+        effect beside the others and the settings.
         """
         convert: dict[str, Any] = {
             "dataset": self.calibration,
             "input_shapes": self.input_shape,
+            "imgsz": foreign.imgsz,
             **{
                 name: value.value if isinstance(value, Enum) else value
                 for name, value in vars(self).items()
@@ -294,4 +296,36 @@ class ConversionFlags:
             },
         }
         place = self.toolchain.value if self.toolchain else None
-        return settings.with_flags(general={"toolchain": place}, convert=convert)
+        merged = settings.with_flags(general={"toolchain": place}, convert=convert)
+        if self.calibration and not self.data_list:
+            # Of the two, `data_list` comes first, and a flag comes before the settings file.
+            pictures = merged.convert.model_copy(update={"data_list": None})
+            merged = merged.model_copy(update={"convert": pictures})
+        refuse_useless(CONVERSION, _facts(merged.convert))
+        return merged
+
+
+def refuse_useless_for(prepared: PreparedConversion, settings: Settings) -> None:
+    """Refuse flags that have no effect on this model. Raises UsageError."""
+    plan = prepared.plan
+    found = {
+        "mixed": plan.quantization == "mixed",
+        "searches": plan.search is not None,
+        "exports": prepared.export is not None,
+    }
+    refuse_useless(CONVERSION, {**_facts(settings.convert), **found})
+
+
+def _facts(convert: ConvertSettings) -> dict[str, bool | None]:
+    """Return what the rules ask for; None where the model decides."""
+    table = convert.quantize_table is not None
+    auto = None if convert.quantize == "auto" else convert.quantize == "mixed"
+    return {
+        "mixed": table or auto,
+        "table": table,
+        "searches": None,
+        "int8": convert.quantize not in ("bf16", "f16"),
+        "measures": convert.calibration_table is None,
+        "raw": convert.family == "raw",
+        "exports": None,
+    }

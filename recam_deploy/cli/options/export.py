@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from ...settings import Settings
 
 _PANEL = "Other frameworks"
 
@@ -50,7 +47,3 @@ class ExportFlags:
     weights: Weights = None
     imgsz: ImageSize = None
     trust_model: TrustModel = False
-
-    def merge_flags(self, settings: Settings) -> Settings:
-        """Return the settings with these flags overriding them."""
-        return settings.with_flags(convert={"imgsz": self.imgsz})

@@ -11,6 +11,7 @@ import typer
 
 from ...flows.templates import TemplateName
 from .common import Labels
+from .numbers import number
 
 if TYPE_CHECKING:
     from ...workflows.flows import FlowChoice
@@ -66,8 +67,7 @@ ScoreThreshold = Annotated[
     float | None,
     typer.Option(
         "--tscore",
-        min=0,
-        max=1,
+        **number("tscore"),
         help="The least score of a detection. (default: the flow's value)",
         rich_help_panel=_FILLED,
     ),
@@ -76,8 +76,7 @@ IouThreshold = Annotated[
     float | None,
     typer.Option(
         "--tiou",
-        min=0,
-        max=1,
+        **number("tiou"),
         help="The most overlap (IoU) of two boxes of one class. (default: the flow's value)",
         rich_help_panel=_FILLED,
     ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,32 @@ class ExportRefusedError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+def load_refusal(error: Exception, package: str) -> ExportRefusedError | None:
+    """What a checkpoint lacks here, by the error of loading it; None for any other error.
+
+    `package` names the framework and its version, such as "Ultralytics 8.3.0".
+    """
+    text = str(error)
+    hint = "Export it to ONNX where it was trained: opset 17, fixed shapes."
+    missing = re.search(r"Can't get attribute '([^']+)' on <module '([^']+)'", text)
+    if missing:
+        reason = f"it needs the class {missing[1]} of {missing[2]}, which {package} does not have"
+        return ExportRefusedError(f"{reason}: another version or a fork trained it", hint)
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        if error.name.partition(".")[0] == "numpy":
+            return ExportRefusedError(f"another NumPy saved it (it needs {error.name})", hint)
+        reason = f"it needs the module {error.name}, which {package} does not have"
+        return ExportRefusedError(f"{reason}: another version or a fork trained it", hint)
+    if "numpy" in text and ("_reconstruct" in text or "multiarray" in text or "_core" in text):
+        return ExportRefusedError("another NumPy saved it", hint)
+    if isinstance(error, AttributeError | TypeError) and "NoneType" in text:
+        return ExportRefusedError(
+            "the checkpoint holds no network (its `model` and `ema` are empty)",
+            "Give the file that training wrote last, best.pt or last.pt.",
+        )
+    return None
 
 
 def arguments(description: str) -> argparse.ArgumentParser:

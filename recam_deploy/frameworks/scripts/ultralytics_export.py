@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import pathlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from exporting import add_size, arguments, noise, output_shapes, run, write_proof
+from exporting import (
+    add_size,
+    arguments,
+    load_refusal,
+    noise,
+    output_shapes,
+    run,
+    write_proof,
+)
 from ultralytics import YOLO
 
 
@@ -16,7 +26,17 @@ def main() -> dict[str, str]:
     parser = arguments(str(__doc__))
     add_size(parser)
     options = parser.parse_args()
-    model = YOLO(options.model)
+    version = importlib.metadata.version("ultralytics")
+    # Checkpoints of Windows hold paths of its kind, which other systems refuse to make.
+    if os.name == "posix":
+        pathlib.WindowsPath = pathlib.PosixPath  # type: ignore[misc, assignment]
+    try:
+        model = YOLO(options.model)
+    except Exception as error:
+        refusal = load_refusal(error, f"Ultralytics {version}")
+        if refusal is None:
+            raise
+        raise refusal from error
     # Without --imgsz the exporter takes the size that the model was trained with.
     size = {"imgsz": options.imgsz} if options.imgsz else {}
     made = model.export(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 
@@ -21,17 +22,25 @@ class Server:
                 link, _ = self._listener.accept()
             except OSError:
                 return
-            with link:
-                link.settimeout(5)
-                try:
-                    asked = b""
-                    while b"\r\n\r\n" not in asked and (more := link.recv(65536)):
-                        asked += more
-                    link.sendall(self.answer)
-                    link.shutdown(socket.SHUT_WR)
-                    link.recv(1)
-                except OSError:
-                    continue
+            # A client whose error holds on to the connection must not keep the others waiting.
+            threading.Thread(target=_answer, args=(link, self.answer), daemon=True).start()
 
     def close(self) -> None:
         self._listener.close()
+
+
+def _answer(link: socket.socket, answer: bytes) -> None:
+    """Read one request, answer it, and wait a while for the client to close the connection."""
+    with link, contextlib.suppress(OSError):
+        link.settimeout(5)
+        asked = b""
+        while not _whole(asked) and (more := link.recv(65536)):
+            asked += more
+        link.sendall(answer)
+        link.shutdown(socket.SHUT_WR)
+        link.recv(1)
+
+
+def _whole(asked: bytes) -> bool:
+    """Say whether a whole request is there, or a greeting of TLS, which has no end of that kind."""
+    return asked.startswith(b"\x16") or b"\r\n\r\n" in asked

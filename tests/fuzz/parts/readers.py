@@ -5,6 +5,7 @@ Bytes are thrown at them by hypothesis in `tests/fuzz/test_*.py`, and by atheris
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -12,6 +13,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvimodels import DATA, PARTS, cvimodel_bytes, description, seal, yolo11_tensors
+from host_readers import (
+    ADDRESSES,
+    KNOWN_HOSTS,
+    PRIVATE,
+    SSH_CONFIG,
+    read_address,
+    read_key,
+    read_known_hosts,
+    read_ssh_config,
+)
+from onnx_reader import SEEDS, read_onnx
+from picture_readers import (
+    DATA_YAML,
+    LIST,
+    PICTURES,
+    read_metadata,
+    read_pictures,
+    read_sets,
+)
 from rig import Rig, nothing_but_refusals
 from text_readers import LABELS, TABLE, read_names, read_record, read_tables
 
@@ -26,7 +46,11 @@ from recam_deploy.doctor.camera import judge as judge_camera
 from recam_deploy.doctor.model import ModelFacts
 from recam_deploy.doctor.model import judge as judge_model
 from recam_deploy.flows.client import NodeRed, NodeRedLogin
+from recam_deploy.flows.diff import compare
 from recam_deploy.flows.document import check_own, parse_document
+from recam_deploy.flows.record import Record
+from recam_deploy.flows.target import MergeTarget
+from recam_deploy.flows.templates import ModelChoice, fill, load_flow_file
 from recam_deploy.http import HttpService
 from recam_deploy.live.events import LiveEvent, parse_message
 from recam_deploy.settings import CameraSettings, load_settings
@@ -53,7 +77,7 @@ def read_description(rig: Rig, data: bytes) -> None:
     read_cvimodel(rig, seal(data, DATA, "cv181x"))
 
 
-FLOW = [
+FLOW: list[dict[str, Any]] = [
     {"id": "t", "type": "tab", "label": "a", "disabled": False, "env": []},
     {"id": "m", "type": "model", "z": "t", "classes": "a,b", "wires": [["p"]], "splitter": "0"},
     {"id": "p", "type": "preview", "z": "t", "wires": []},
@@ -62,10 +86,35 @@ FLOW = [
 ]
 
 
-def read_flow(_rig: Rig, text: bytes) -> None:
+def read_flow(rig: Rig, text: bytes) -> None:
+    """A user's flow file, pushed to a camera with flows of its own that had it before."""
     with nothing_but_refusals():
         nodes = parse_document(text.decode("utf-8", "surrogateescape"), "it")
         check_own(nodes, "it")
+    (rig.folder / "flow.json").write_bytes(text)
+    with nothing_but_refusals():
+        addition = fill("flow.json", load_flow_file(rig.folder / "flow.json"), ModelChoice())
+        there = tuple(node for node in FLOW if node["id"] != "s")
+        target = MergeTarget(addition, Record.parse(json.dumps(PUSHED).encode()))
+        after = target(there)
+        target.overwritten(there, compare(there, after))
+        target.record_after(there, after)
+
+
+PUSHED: list[dict[str, Any]] = [
+    node | {"recam": {"file": "flow.json", "id": node["id"], "added": True}} for node in FLOW
+]
+
+
+def read_pushed(_rig: Rig, text: bytes) -> None:
+    """The record of what was pushed, which anybody may have changed on the camera."""
+    record = Record.parse(text)
+    with nothing_but_refusals():
+        addition = fill("flow.json", tuple(FLOW[:2]), ModelChoice())
+        target = MergeTarget(addition, record)
+        after = target(tuple(FLOW))
+        target.overwritten(tuple(FLOW), compare(tuple(FLOW), after))
+        assert Record.parse(json.dumps(target.record_after(tuple(FLOW), after).as_json()).encode())
 
 
 MANIFEST: dict[str, Any] = {
@@ -180,7 +229,7 @@ _FOLDER = "".join(
 FACTS = (
     "motd\nN machine=riscv64\nN device=Cvitek\nN firmware=reCamera 0.2.4\nN clock=1700000000\n"
     "N uid=1000\nN has_timeout=yes\nN has_sha256sum=yes\nN has_python3=no\nN has_sudo=yes\n"
-    "N sudo_is_free=no\nN missing= cp\nN ram_kib=1000\nN ion_total=\n"
+    "N missing= cp\nN ram_kib=1000\nN ion_total=\n"
     f"N ion_reserved=0000000003c00000\n{_FOLDER}N active_sha256={'0' * 64}\nN active_bytes=4\n"
     "N active_is_folder=no\nN info_sha256=absent\nN runner_sha256=unreadable\nN runner_runs=no\n"
     f"N has_library=yes\nN kept= 00000002-bbbbbbbbbbbb:{'b' * 64}\nN record={{}}\nN pending=\n"
@@ -259,7 +308,8 @@ FLOWS = {
 def read_node_red(rig: Rig, body: bytes) -> None:
     rig.server.answer = answered(body)
     with NodeRed("127.0.0.1", rig.server.port, NodeRedLogin(), timeout=10) as client:
-        for call in (client.read, client.facts, client.runs):
+        credentials = functools.partial(client.credentials, FLOW[1])
+        for call in (client.read, client.facts, client.runs, client.recorded, credentials):
             with nothing_but_refusals():
                 call()
 
@@ -280,10 +330,19 @@ READERS = {
     "cvimodel": Reader(read_cvimodel, (WHOLE,)),
     "description": Reader(read_description, (DESCRIPTION,)),
     "flow": Reader(read_flow, _json(FLOW, {"flows": FLOW, "rev": "1"})),
+    "pushed": Reader(read_pushed, _json(PUSHED)),
     "manifest": Reader(read_manifest, _json(MANIFEST)),
+    "address": Reader(read_address, ADDRESSES),
+    "ssh-config": Reader(read_ssh_config, (SSH_CONFIG,)),
+    "known-hosts": Reader(read_known_hosts, (KNOWN_HOSTS,)),
+    "key": Reader(read_key, (PRIVATE, b"PuTTY-User-Key-File-3: ssh-rsa\r\n")),
     "names": Reader(read_names, LABELS),
+    "pictures": Reader(read_pictures, PICTURES),
+    "metadata": Reader(read_metadata, PICTURES),
+    "sets": Reader(read_sets, (DATA_YAML, LIST)),
     "tables": Reader(read_tables, (TABLE, b"a BF16\nb INT8\n", b"a.jpg\nb.png\n")),
     "record": Reader(read_record, _json({"files": {"a": "0"}}, {"files": {}})),
+    "onnx": Reader(read_onnx, SEEDS),
     "settings": Reader(read_settings, (SETTINGS,)),
     "output": Reader(read_output, (PRINTED,)),
     "event": Reader(read_event, _json(EVENT, CREATED)),

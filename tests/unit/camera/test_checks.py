@@ -14,8 +14,8 @@ from recam_deploy.artifact import load_artifact
 from recam_deploy.camera.checks import (
     check_decoded,
     check_read_right,
-    live_format_warning,
-    swapped_scales_warning,
+    swapped_scales,
+    wrong_format,
 )
 from recam_deploy.cvimodel import Tensor
 from recam_deploy.errors import UnsupportedModelError
@@ -73,14 +73,14 @@ def test_int8_outputs_with_unequal_scales_are_warned_of(
     swapped = [line for line in listener.warnings if "multiplies each with the other's" in line]
     assert len(swapped) == warned
     assert all("0.5 and 0.25 at stride 8" in line for line in swapped)
-    assert (swapped_scales_warning(artifact) is not None) == warned
+    assert (swapped_scales(artifact.read().layout) is not None) == warned
 
 
 def test_float_outputs_are_not_warned_of(tmp_path: Path) -> None:
     outputs = [
         replace(tensor, qscale=1.0 + number) for number, tensor in enumerate(yolo11_tensors()[1])
     ]
-    assert swapped_scales_warning(load_artifact(saved(tmp_path, outputs), NAMES[:3])) is None
+    assert swapped_scales(load_artifact(saved(tmp_path, outputs), NAMES[:3]).read().layout) is None
 
 
 def test_bfloat16_outputs_are_refused(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_planar_input_is_warned_of(tmp_path: Path) -> None:
     path = tmp_path / "m.cvimodel"
     for shape, warned in (((1, 3, 64, 64), True), ((1, 64, 64, 1), True), ((1, 64, 64, 3), False)):
         path.write_bytes(cvimodel_bytes([replace(image[0], shape=shape)], outputs))
-        assert (live_format_warning(load_artifact(path)) is not None) == warned
+        assert (wrong_format(load_artifact(path).read().layout) is not None) == warned
 
 
 def test_heads_in_turn_are_right(tmp_path: Path) -> None:

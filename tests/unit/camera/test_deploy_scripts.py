@@ -280,5 +280,5 @@ def test_the_history_is_listed(run: Run, models: Path) -> None:
     (history / "00000002-unfinished").mkdir()
     said = run(load("list_history"), history, "N", "100").stdout
     assert said == (
-        f"\nN entry=00000001-aaaaaaaaaaaa {sha('m')}\nN info={sha('{}')}\n{{}}\nN end\n"
+        f"\nN entry=00000001-aaaaaaaaaaaa {sha('m')} 1\nN info={sha('{}')}\n{{}}\nN end\n"
     )

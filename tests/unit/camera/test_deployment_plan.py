@@ -14,7 +14,7 @@ from camera_facts import FACTS, FOLDER
 from cvimodels import cvimodel_bytes, yolo11_tensors
 
 from recam_deploy.artifact import Artifact, sha256_of
-from recam_deploy.camera.checks import check_artifact
+from recam_deploy.camera.checks import check_chip
 from recam_deploy.camera.deployment_plan import plan_deployment, plan_rollback
 from recam_deploy.camera.facts import INFO_LIMIT, CameraFacts, FolderFacts, KeptModel
 from recam_deploy.camera.model_info import entry_id, info_text, model_info
@@ -186,12 +186,20 @@ def test_a_model_that_moves_up_is_not_forgotten(artifact: Artifact) -> None:
 
 def test_a_rollback_brings_model_and_info_from_the_history() -> None:
     kept = KeptModel(3, "e" * 12, "e" * 64)
-    plan = plan_rollback(facts(kept=(kept,)), LAYOUT, kept, "f" * 64, name="old")
+    plan = plan_rollback(facts(kept=(kept,)), LAYOUT, kept, "f" * 64, name="old", size=5)
     assert (plan.restored, plan.info.action, plan.info.sha256) == (kept, "copy", "f" * 64)
     assert str(plan.info.source) == f"/userdata/recam/history/00000003-{'e' * 12}/model.json"
     assert json.loads(plan.record)["id"] == entry_id("e" * 64, "f" * 64)
-    bare = plan_rollback(facts(info_sha256="a" * 64), LAYOUT, kept, None, name="old")
+    bare = plan_rollback(facts(info_sha256="a" * 64), LAYOUT, kept, None, name="old", size=5)
     assert bare.info.action == "remove"
+
+
+def test_row_8_a_rollback_counts_the_copy_of_the_kept_model() -> None:
+    kept = KeptModel(3, "e" * 12, "e" * 64)
+    tight = facts(kept=(kept,), models=folder(free=52_000_000), history=folder(free=52_000_000))
+    plan_rollback(tight, LAYOUT, kept, None, name="old", size=1_000_000)
+    with pytest.raises(DeploymentError, match="53.0 MB needed"):
+        plan_rollback(tight, LAYOUT, kept, None, name="old", size=3_000_000)
 
 
 def test_a_model_larger_than_the_tpus_memory_is_refused_with_both_figures(
@@ -269,9 +277,9 @@ def test_what_cannot_go_well_is_found_before_anything_is_written(
 
 @pytest.mark.parametrize("chip", ["cv183x", "bm1684", ""])
 def test_a_model_for_another_chip_is_refused(artifact: Artifact, chip: str) -> None:
-    check_artifact(artifact)
+    check_chip(artifact)
     with pytest.raises(InputError, match="a reCamera's is cv181x"):
-        check_artifact(dataclasses.replace(artifact, chip=chip))
+        check_chip(dataclasses.replace(artifact, chip=chip))
 
 
 def test_an_artifact_that_vanished_is_an_error_of_the_input(artifact: Artifact) -> None:

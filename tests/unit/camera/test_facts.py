@@ -27,7 +27,6 @@ N has_timeout=yes
 N has_sha256sum=yes
 N has_python3=yes
 N has_sudo=yes
-N sudo_is_free=no
 N missing=
 N ram_kib=90000
 N ion_total=

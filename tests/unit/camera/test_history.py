@@ -96,3 +96,26 @@ def test_only_bytes_that_are_the_same_are_gone_on_with(
 @given(st.text())
 def test_pieces_that_make_no_sense_agree_in_nothing(said: str) -> None:
     assert matching_bytes(said, b"model", 3) == 0
+
+
+@pytest.mark.parametrize(
+    ("info", "size", "found"),
+    [
+        (
+            '{"author": "recam-deploy", "description": "yolo11-pose int8 cv181x rejected"}',
+            " 1234",
+            ("yolo11-pose", True, 1234),
+        ),
+        ('{"author": "recam-deploy", "description": "raw bf16"}', " 7", ("raw", False, 7)),
+        ('{"author": "Seeed", "description": "raw rejected"}', "", ("", False, 0)),
+        ('{"author": "recam-deploy", "description": "rejected"}', " x", ("", True, 0)),
+        ('{"author": "recam-deploy", "description": ["raw"]}', " -1", ("", False, 0)),
+        ("[" * 5000, "", ("", False, 0)),
+    ],
+)
+def test_family_size_and_rejection_come_with_each_model(
+    info: str, size: str, found: tuple[str, bool, int]
+) -> None:
+    said = f"\nN entry=00000001-aaaaaaaaaaaa {A}{size}\nN info={INFO}\n{info}\n\nN end\n"
+    entry = parse_history(said, "N", ACTIVE).entries[1]
+    assert (entry.family, entry.rejected, entry.size) == found

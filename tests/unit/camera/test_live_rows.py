@@ -10,7 +10,7 @@ from cvimodels import cvimodel_bytes, yolo11_tensors
 from listener import Listener
 
 from recam_deploy.artifact import Artifact, load_artifact
-from recam_deploy.camera.checks import live_rows_warning
+from recam_deploy.camera.checks import wrong_rows
 from recam_deploy.cvimodel import Tensor, read_model
 from recam_deploy.workflows.deploy import check_deployable
 
@@ -43,7 +43,7 @@ def test_rows_are_what_the_width_and_the_build_make_them(
     artifact = built(tmp_path, shape, aligned=aligned)
     layout = read_model(artifact.cvimodel)
     assert (layout.rows, layout.inputs[0].aligned) == (rows, aligned)
-    assert (live_rows_warning(artifact) is not None) == (rows == "dense")
+    assert (wrong_rows(artifact.read().layout) is not None) == (rows == "dense")
 
 
 def test_a_deployment_warns_and_goes_on(tmp_path: Path) -> None:

@@ -130,6 +130,25 @@ def test_flows_are_kept_for_their_owner_only_and_the_last_ones_stay(
     assert folder.stat().st_mode & 0o077 == 0
 
 
+def test_row_17_the_highest_numbers_stay_past_9999(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "flows"
+    for number in range(9_997, 10_003):
+        assert keep(run, folder, f"{number:04d}-abc.json", b"%d" % number, limit=3) == 0
+    assert {path.name for path in folder.iterdir()} == {
+        f"{number}-abc.json" for number in (10_000, 10_001, 10_002)
+    }
+
+
+def test_what_another_machine_keeps_stays_though_its_number_is_low(
+    run: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "flows"
+    for number in (100, 101, 102):
+        assert keep(run, folder, f"{number:04d}-abc.json", b"%d" % number, limit=3) == 0
+    assert keep(run, folder, "0001-abc.json", b"1", limit=3) == 0
+    assert {path.name[:4] for path in folder.iterdir()} == {"0001", "0101", "0102"}
+
+
 def test_damaged_flows_are_not_kept_and_nothing_is_written_through_a_link(
     run: Run, tmp_path: Path
 ) -> None:

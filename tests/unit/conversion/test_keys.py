@@ -84,8 +84,8 @@ PARTS = {
     DeployOptions: "deploy",
 }
 # What follows from the rest of the network, and what changes nothing of the cvimodel.
-DERIVED = {"ir_version", "opset", "output_shapes", "classes", "heads", "float_tail"}
-NOT_COMPILED = {"path", "labels", "preprocessing"}
+DERIVED = {"ir_version", "opset", "output_shapes", "classes", "heads", "float_tail", "assignment"}
+NOT_COMPILED = {"path", "labels", "preprocessing", "decoding"}
 
 
 def key(options: ConversionOptions = OPTIONS, network: Network = NETWORK) -> str:

@@ -139,6 +139,12 @@ def test_the_cvimodel_takes_packed_rgb_and_gives_floats() -> None:
     assert "--quant_output" not in deploy.arguments
 
 
+def test_padded_rows_are_for_square_inputs_alone() -> None:
+    """Case 48: the compiler takes the height of others for their width."""
+    wide = a_network(input=NetworkInput("images", 48, 64))
+    assert "--aligned_input" not in planned(wide).commands[-1].arguments
+
+
 def test_outputs_are_never_named_to_the_compiler() -> None:
     """It would put them in its own order."""
     assert all("--output_names" not in command.arguments for command in planned().commands)

@@ -31,6 +31,8 @@ def test_grey_pictures_of_16_bits_keep_their_upper_byte(tmp_path: Path) -> None:
         ("P", 0, "png", (0, 0, 0)),
         ("1", 1, "png", (255, 255, 255)),
         ("CMYK", (0, 0, 0, 0), "jpg", (255, 255, 255)),
+        ("YCbCr", (128, 128, 128), "tif", (128, 128, 128)),
+        ("LAB", (255, 128, 128), "tif", (255, 255, 255)),
     ],
 )
 def test_every_kind_of_picture_becomes_rgb(

@@ -14,7 +14,8 @@ from recam_deploy.camera.web_api import DeviceInfo
 from recam_deploy.cvimodel import Tensor
 from recam_deploy.doctor import camera, machine, model, network, node_red
 from recam_deploy.doctor.check import Check
-from recam_deploy.errors import AuthenticationError, CameraError
+from recam_deploy.errors import AuthenticationError, CameraError, InterruptedExchangeError
+from recam_deploy.flows.backups import Backup
 from recam_deploy.flows.client import NodeRedFacts
 from recam_deploy.ports import Port
 from recam_deploy.settings import CameraSettings
@@ -284,6 +285,28 @@ FlowFacts = node_red.FlowFacts
 )
 def test_node_red(facts: FlowFacts, found: dict[str, str]) -> None:
     assert statuses(node_red.judge(facts, reachable=True)) == found
+
+
+def test_case_52_a_node_red_without_flows_gets_the_backup_proposed() -> None:
+    kept = Backup(7, Path("0007-abc.json"), "2026-01-02 03:04:05", 12)
+    for facts in (
+        FlowFacts(SERVER, (), True, backup=kept),
+        FlowFacts(SERVER, (), False, unreadable=True, backup=kept),
+    ):
+        checks = [c for c in node_red.judge(facts, reachable=True) if c.status != "ok"]
+        assert checks
+        assert all("`recam flow restore`" in (check.remedy or "") for check in checks)
+        assert any("2026-01-02 03:04:05 (12 nodes)" in (check.remedy or "") for check in checks)
+    silent = FlowFacts(error=InterruptedExchangeError("no answer", "Wait."), backup=kept)
+    (check,) = node_red.judge(silent, reachable=True)
+    assert "move flows.json away" in (check.remedy or "")
+
+
+def test_case_31_the_doctor_names_each_node_whose_type_is_missing() -> None:
+    lost = {"id": "c9", "type": "ui_base"}
+    facts = FlowFacts(SERVER, (TAB, model_node(), lost), False)
+    check = only(node_red.judge(facts, reachable=True), "node_red.types")
+    assert "ui_base 'c9' (configuration node, used by nobody" in check.fact
 
 
 def test_subflows_and_containers_need_no_type_of_their_own() -> None:

@@ -13,6 +13,7 @@ from planted import secret
 from recam_deploy.errors import FlowError
 from recam_deploy.flows.backups import Backups
 from recam_deploy.flows.client import NodeRedFacts
+from recam_deploy.flows.credentials import lost_credentials
 from recam_deploy.flows.diff import compare
 from recam_deploy.flows.document import FlowDocument
 from recam_deploy.flows.labels import as_classes, disagreements
@@ -162,3 +163,56 @@ def test_without_backups_the_next_step_is_told(tmp_path: Path) -> None:
 def test_a_host_never_leads_out_of_the_folder(tmp_path: Path, host: str) -> None:
     path = kept(tmp_path, host).keep(FlowDocument((), "a"))
     assert path.resolve().parent.parent == tmp_path.resolve()
+
+
+def test_case_34_a_backup_remembers_which_nodes_had_credentials(tmp_path: Path) -> None:
+    store = kept(tmp_path)
+    for had in ({"a"}, {"b"}):
+        store.keep(FlowDocument(tuple(own_flows()), "x", credentials=frozenset(had)))
+    assert store.read()[1].credentials == frozenset({"a", "b"})
+    (beside,) = store.folder.glob("*.credentials")
+    assert beside.stat().st_mode & 0o077 == 0
+    for damaged in ("", "{}", "["):
+        beside.write_text(damaged)
+        assert store.read()[1].credentials is None
+    assert len(store.all()) == 1
+
+
+def test_what_lies_beside_a_backup_goes_with_it(tmp_path: Path) -> None:
+    store = kept(tmp_path)
+    for number in range(60):
+        nodes = ({"id": f"n{number}", "type": "tab"},)
+        store.keep(FlowDocument(nodes, "x", credentials=frozenset({"a"})))
+    assert len(list(store.folder.glob("*.json"))) == 50
+    assert len(list(store.folder.glob("*.credentials"))) == 50
+
+
+def test_row_17_the_order_of_backups_holds_past_9999(tmp_path: Path) -> None:
+    store = kept(tmp_path)
+    store.keep(FlowDocument(({"id": "n0", "type": "tab"},), "x"))
+    (first,) = store.folder.iterdir()
+    first.rename(first.with_name(first.name.replace("0001-", "9998-")))
+    for number in (1, 2, 3):
+        store.keep(FlowDocument(({"id": f"n{number}", "type": "tab"},), "x"))
+    assert [one.number for one in store.all()] == [10001, 10000, 9999, 9998]
+    assert store.read()[1].nodes[0]["id"] == "n3"
+
+
+def test_case_34_without_that_memory_types_that_take_credentials_are_named() -> None:
+    nodes = (
+        {"id": "b", "type": "mqtt-broker"},
+        {"id": "h", "type": "http request", "authType": "basic"},
+        {"id": "h2", "type": "http request", "authType": ""},
+        {"id": "t", "type": "tls-config", "certname": "cert.pem"},
+        {"id": "d", "type": "debug"},
+        {"id": "b2", "type": "mqtt-broker"},
+        {"id": "b3", "type": "mqtt-broker"},
+    )
+    told: dict[str, dict[str, Any] | None] = {"b2": {"user": "u"}, "h2": None}
+    lost = lost_credentials(FlowDocument(nodes), [nodes[-1]], lambda n: told.get(n["id"], {}))
+    assert [(one.node["id"], one.known) for one in lost] == [
+        ("b", False),
+        ("h", False),
+        ("t", False),
+    ]
+    assert "if it had any" in lost[0].line

@@ -102,8 +102,45 @@ def test_a_torch_file_of_before_zip_archives_is_refused(tmp_path: Path) -> None:
 def test_damaged_files_are_named(tmp_path: Path, name: str, data: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(data)
-    with pytest.raises(InputError, match="cut short"):
+    with pytest.raises(InputError, match=r"is not a .*(cut short|it is )"):
         recognise(path)
+
+
+PAGE = b"<!DOCTYPE html><html><title>Sign in</title></html>"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+
+
+@pytest.mark.parametrize("name", ["m.pt", "m.tflite", "m.prototxt", "m.caffemodel"])
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (PAGE, "a web page"),
+        (POINTER, "a Git LFS pointer"),
+        (b"\x1f\x8b\x08", "a gzip file"),
+        (b"", "empty"),
+    ],
+)
+def test_what_was_saved_under_a_models_name_is_named_case_27(
+    tmp_path: Path, name: str, data: bytes, kind: str
+) -> None:
+    (tmp_path / "m.prototxt").write_text('layer { type: "Input" }')
+    (tmp_path / "m.caffemodel").write_bytes(b"\x0a\x01n\xa2\x06\0")
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=kind):
+        recognise(path)
+
+
+def test_a_checkpoint_of_a_fork_names_the_module_case_21(tmp_path: Path) -> None:
+    pickle = CHECKPOINT.removesuffix(b".") + b"cour_layers.attention\nCbam\n."
+    found = refusal(write_saved(tmp_path / "m.pt", pickle))
+    assert "our_layers.attention" in found.reason
+    assert "where it was trained" in found.hint
+
+
+def test_a_checkpoint_with_paths_and_dates_needs_no_fork_case_21(tmp_path: Path) -> None:
+    pickle = b"\x80\x02cpathlib\nPosixPath\nq\x000cultralytics.nn.tasks\nDetectionModel\n)\x81."
+    assert recognised(write_saved(tmp_path / "m.pt", pickle)).kind == "ultralytics"
 
 
 def test_a_tflite_model_says_what_it_takes_and_gives(tmp_path: Path) -> None:

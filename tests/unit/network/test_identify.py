@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from decoding_models import a_pose_model, a_segmenter
 from onnx_models import (
     SIZE,
     Builder,
@@ -34,11 +35,10 @@ def read(model: onnx.ModelProto, folder: Path) -> Network:
 
 
 def test_pose_keeps_its_final_output_and_a_float_tail(tmp_path: Path) -> None:
-    model = with_branches({"box": 64, "cls": 1, "kpt": 15}, {"output0": [1, 20, CELLS]})
-    network = read(model, tmp_path)
+    network = read(a_pose_model(5), tmp_path)
     assert (network.family, network.cut_at) == ("yolo11-pose", ("output0",))
     assert network.output_shapes == ((1, 20, CELLS, 1),)
-    assert {"joined", "sigmoid", "output0"} <= set(network.float_tail)
+    assert {"all_boxes", "dfl_softmax", "output0"} <= set(network.float_tail)
     assert not any(name.startswith("head") for name in network.float_tail)
 
 
@@ -55,12 +55,11 @@ def test_pose_without_visibility_is_refused(tmp_path: Path) -> None:
 
 
 def test_segmentation_keeps_both_outputs(tmp_path: Path) -> None:
-    outputs = {"output0": [1, 4 + 3 + 32, CELLS], "output1": [1, 32, SIZE // 4, SIZE // 4]}
-    network = read(with_branches({"box": 64, "cls": 3, "mask": 32}, outputs), tmp_path)
+    network = read(a_segmenter(3), tmp_path)
     assert (network.family, network.classes) == ("yolo11-seg", 3)
     assert network.cut_at == ("output0", "output1")
     assert network.output_shapes == ((1, 39, CELLS, 1), (1, 32, SIZE // 4, SIZE // 4))
-    assert {"output0", "head8_mask", "head16_mask", "head32_mask"} <= set(network.float_tail)
+    assert {"output0", "head8_rest", "head16_rest", "head32_rest"} <= set(network.float_tail)
     assert not {"output1", "head8_box", "head8_cls"} & set(network.float_tail)
 
 

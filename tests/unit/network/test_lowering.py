@@ -183,3 +183,132 @@ def test_kernel_shapes_are_spelled_out_for_the_compiler() -> None:
     }
     assert list(shapes["f2"]) == [3, 3]
     assert list(shapes["head8_box"]) == [1, 1]
+
+
+def split_unevenly(builder: Builder) -> list[str]:
+    source = builder.conv("images", "c", (3, 8))
+    outputs = ["a", "b", "d"]
+    builder.nodes.append(onnx.helper.make_node("Split", [source], outputs, axis=1, num_outputs=3))
+    return outputs
+
+
+def resize_some_axes(builder: Builder) -> list[str]:
+    source = builder.conv("images", "c", (3, 8))
+    scales = builder.constant("scales", [2, 3], np.float32)
+    return [
+        builder.node("Resize", [source, "", scales], "a", mode="nearest", axes=[2, 3]),
+        builder.node("Resize", [source, "", scales], "b", mode="linear", axes=[-1, 2]),
+    ]
+
+
+def resize_some_axes_to_sizes(builder: Builder) -> list[str]:
+    source = builder.conv("images", "c", (3, 8))
+    sizes = builder.constant("sizes", [100, 80])
+    return [builder.node("Resize", [source, "", "", sizes], "a", mode="linear", axes=[2, 3])]
+
+
+def enlarge_with_antialias(builder: Builder) -> list[str]:
+    """Anti-aliasing is for pictures that shrink."""
+    scales = builder.constant("scales", [1, 1, 2, 2], np.float32)
+    inputs = ["images", "", scales]
+    return [builder.node("Resize", inputs, "a", mode="linear", antialias=1)]
+
+
+def symmetric_half_pixels(builder: Builder) -> list[str]:
+    """They differ from half pixels where a size was rounded."""
+    scales = builder.constant("scales", [1, 1, 2, 2], np.float32)
+    mode = "half_pixel_symmetric"
+    inputs = ["images", "", scales]
+    name = "coordinate_transformation_mode"
+    return [builder.node("Resize", inputs, "a", mode="linear", **{name: mode})]
+
+
+def pad_inner_axes(builder: Builder) -> list[str]:
+    source = builder.conv("images", "c", (3, 8))
+    pads = builder.constant("pads", [1, 2, 3, 4])
+    axes = builder.constant("pad_axes", [-1, -2])
+    return [builder.node("Pad", [source, pads, "", axes], "a", mode="reflect")]
+
+
+def pool_without_dilation(builder: Builder) -> list[str]:
+    source = builder.conv("images", "c", (3, 8))
+    ones = {"dilations": [1, 1], "kernel_shape": [2, 2], "strides": [2, 2]}
+    return [builder.node("AveragePool", [source], "a", **ones)]
+
+
+def reduce_over_an_empty_list(builder: Builder) -> list[str]:
+    source = builder.conv("images", "c", (3, 8))
+    axes = builder.constant("axes", [])
+    return [builder.node("ReduceMax", [source, axes], "a", keepdims=1)]
+
+
+def sample_a_grid(builder: Builder) -> list[str]:
+    source = builder.conv("images", "c", (3, 8))
+    grid = builder.constant("grid", np.linspace(-1, 1, 32).reshape(1, 4, 4, 2), np.float32)
+    return [
+        builder.node("GridSample", [source, grid], "a", mode="linear"),
+        builder.node("GridSample", [source, grid], "b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        split_unevenly,
+        resize_some_axes,
+        resize_some_axes_to_sizes,
+        enlarge_with_antialias,
+        symmetric_half_pixels,
+        pad_inner_axes,
+        pool_without_dilation,
+        reduce_over_an_empty_list,
+        sample_a_grid,
+    ],
+)
+def test_newer_forms_are_rewritten_inside_a_network(
+    build: Callable[[Builder], list[str]],
+) -> None:
+    """Case 18. Cutting forgets the shapes of inner tensors, which lowering has to know."""
+    builder = Builder()
+    outputs = build(builder)
+    model = builder.model({}, opset=20, ir=9)
+    for name in outputs:
+        model.graph.output.add(name=name)
+    model = with_shapes(model)
+    lowered = lower(cut(model, "images", outputs))
+    before = FloatModel(model.SerializeToString()).run(IMAGE)
+    after = FloatModel(lowered.SerializeToString()).run(IMAGE)
+    for a, b in zip(before, after, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "attributes", "message"),
+    [
+        ("Pad", ["images", "pads"], {"mode": "wrap"}, "uses `mode` wrap"),
+        ("Resize", ["images", "", "", "odd"], {"axes": [2, 3], "mode": "linear"} | {
+            "coordinate_transformation_mode": "half_pixel_symmetric"
+        }, "uses `coordinate_transformation_mode` half_pixel_symmetric"),
+        ("Resize", ["images", "", "", "odd"], {"axes": [2, 3]} | {
+            "keep_aspect_ratio_policy": "not_larger"
+        }, "uses `keep_aspect_ratio_policy`"),
+        ("AveragePool", ["images"], {"kernel_shape": [2, 2], "dilations": [2, 2]}, "`dilations`"),
+        ("ReduceMax", ["truth"], {}, "reduces truth values"),
+    ],
+)  # fmt: skip
+def test_a_refusal_names_the_operator_the_reason_and_a_way_that_exists(
+    op: str, inputs: list[str], attributes: dict[str, object], message: str
+) -> None:
+    """Case 18: torch's newer exporter writes opset 18 whatever is asked for."""
+    builder = Builder()
+    builder.constant("pads", [0, 0, 1, 1, 0, 0, 1, 1])
+    builder.constant("odd", [101, 99])
+    builder.constant("zero", 0.0, np.float32)
+    builder.node("Greater", ["images", "zero"], "truth")
+    builder.node(op, inputs, "a", **attributes)
+    model = builder.model({}, opset=20, ir=9)
+    model.graph.output.add(name="a")
+    with pytest.raises(UnsupportedModelError, match=message) as caught:
+        lower(with_shapes(model))
+    assert f"{op} (a)" in caught.value.message
+    assert "dynamo=False" in caught.value.hint

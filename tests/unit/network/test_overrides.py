@@ -83,7 +83,7 @@ def channels_last() -> onnx.ModelProto:
 
 def test_channels_may_come_last_in_a_raw_network(tmp_path: Path) -> None:
     path = saved(channels_last(), tmp_path)
-    with pytest.raises(UnsupportedModelError, match="channels last"):
+    with pytest.raises(UnsupportedModelError, match="square"):
         read_network(path)
     network, model = read_raw_network(path)
     assert network.input.shape == (1, 48, 64, 3)

@@ -62,7 +62,7 @@ def test_a_model_in_one_file_is_known_by_its_sha256(tmp_path: Path) -> None:
         (detector(inputs={"images": [1, 3, 64, 96]}), "square"),
         (detector(inputs={"images": [1, 3, 72, 72]}), "multiple of 32"),
         (detector(inputs={"images": [1, 3, 64, 64], "scale": [1]}), "2 inputs"),
-        (detector(inputs={"images": [2, 3, 64, 64]}), "not one RGB image"),
+        (detector(inputs={"images": [2, 3, 64, 64]}), "a batch of 2 pictures"),
         (detector(inputs={"images": [1, 3, 4096]}), "not one RGB image"),
         (detector(input_type=TensorProto.FLOAT16), "float16"),
     ],

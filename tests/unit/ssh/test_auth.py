@@ -10,8 +10,9 @@ from planted import WRONG, secret
 from pydantic import SecretStr
 
 from recam_deploy.errors import AuthenticationError, SettingsError
-from recam_deploy.settings import CameraSettings
+from recam_deploy.settings import CameraSettings, SshOptions
 from recam_deploy.ssh.auth import (
+    MOST_CONNECTIONS,
     OnePrompt,
     OtherQuestionError,
     PasswordOnce,
@@ -132,6 +133,80 @@ def test_one_hidden_question_is_answered_once() -> None:
 def test_other_questions_get_no_password(prompts: list[tuple[str, bool]]) -> None:
     with pytest.raises(OtherQuestionError):
         OnePrompt(SecretStr(RIGHT))("", "", prompts)
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        [("Verification code: ", False)],
+        [("Password: ", False), ("Verification code: ", False)],
+        [("Enter PIN for token: ", False)],
+        [("One-time password (OATH): ", False)],
+    ],
+)
+def test_a_code_is_named_and_gets_no_password_case_61(prompts: list[tuple[str, bool]]) -> None:
+    with pytest.raises(OtherQuestionError) as caught:
+        OnePrompt(SecretStr(RIGHT))("", "", prompts)
+    assert str(caught.value) == prompts[-1][0].strip()
+
+
+def test_a_question_after_the_password_is_named_case_61() -> None:
+    answer = OnePrompt(SecretStr(RIGHT))
+    answer("", "", [("Password: ", False)])
+    with pytest.raises(OtherQuestionError, match="Duo push"):
+        answer("", "", [("Duo push or 1-digit \x1b[31m\nchoice: ", False)])
+
+
+@pytest.mark.parametrize("prompt", ["Current password: ", "(current) UNIX password: "])
+def test_a_demand_for_a_new_password_is_told_apart_case_61(prompt: str) -> None:
+    answer = OnePrompt(SecretStr(RIGHT))
+    answer("", "", [("Password: ", False)])
+    with pytest.raises(OtherQuestionError) as caught:
+        answer("", "You are required to change your password immediately.", [(prompt, False)])
+    assert caught.value.changes_password
+
+
+def test_keys_go_on_over_another_connection_and_none_is_offered_twice_case_16() -> None:
+    keys = iter(str(number) for number in range(9))
+    entry = login()
+    doors = [Door("publickey", patience=3) for _ in range(2)]
+    for door in doors:
+        assert not entry.with_keys(door, keys)
+        assert entry.may_go_on(door)
+    assert [door.tried for door in doors] == [["0", "1", "2"], ["3", "4", "5"]]
+
+
+def test_what_was_left_untried_is_told_case_16() -> None:
+    entry = login()
+    for _ in range(MOST_CONNECTIONS):
+        door = Door("publickey", patience=1)
+        entry.with_keys(door, ["one"])
+    assert not entry.may_go_on(door)
+    entry.left_untried(4)
+    with pytest.raises(AuthenticationError, match="4 left untried") as caught:
+        entry.with_password(door)
+    assert "--key" in caught.value.hint
+
+
+def with_keys(*paths: Path, only: bool = False) -> CameraSettings:
+    return CameraSettings().with_ssh(SshOptions(keys=paths, identities_only=only))
+
+
+def test_a_key_of_sshs_config_comes_before_the_agents_case_16(home: Path) -> None:
+    (home / "mine").write_text("x")
+    chosen = with_keys(home / "mine", home / "none")
+    assert list(Keys(chosen, loading(), agent)) == ["mine", "agent's"]
+    only = with_keys(home / "mine", only=True)
+    assert list(Keys(only, loading(), agent)) == ["mine"]
+
+
+def test_a_locked_key_that_the_agent_holds_is_offered_in_its_place(home: Path) -> None:
+    (home / "mine").write_text("x")
+    (home / "mine.pub").write_text("ssh-ed25519 YWdlbnQncw== me\n")
+    chosen = with_keys(home / "mine", only=True)
+    keys = Keys(chosen, loading(mine=LockedKeyError()), agent, str.encode)
+    assert list(keys) == ["agent's"]
+    assert keys.notes == []
 
 
 def loading(**outcomes: Exception) -> Callable[[Path], list[str]]:

@@ -43,7 +43,7 @@ def test_a_shell_reads_back_the_same_word(word: str) -> None:
 
 @pytest.mark.parametrize("word", AWKWARD)
 def test_a_script_gets_its_arguments_and_not_their_meaning(word: str) -> None:
-    command = RemoteCommand.script('printf "%s|" "$@"', word, word)
+    command = RemoteCommand.shell('printf "%s|" "$@"', word, word)
     line = to_wire(command.under("env", "A=b c").render())
     assert through_a_shell(line) == os.fsencode(f"{word}|{word}|")
 
@@ -57,7 +57,7 @@ def test_what_no_command_line_can_hold_is_refused(word: str) -> None:
 def test_commands_are_called_by_their_program() -> None:
     tool = RemoteCommand.of(PurePosixPath("/opt/a b/tool"), "x")
     assert tool.name == "tool"
-    assert RemoteCommand.script("true").name == "a script of recam"
+    assert RemoteCommand.shell("true").name == "a script of recam"
     assert tool.under("env", "A=b").named("tool").under("timeout", "5").name == "tool"
 
 

@@ -176,19 +176,39 @@ def test_without_a_password_sudo_gets_the_end_of_input() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("said", "status", "message"),
     [
-        (b"me is not in the sudoers file.\n", "not in the sudoers file"),
-        (b"sh: sudo: not found\n", "has no sudo"),
-        (b"timeout: failed to run command 'sudo': No such file or directory\n", "has no sudo"),
-        (b"", "printed nothing"),
+        (b"me is not in the sudoers file.\n", 1, "not in the sudoers file"),
+        (b"sh: sudo: not found\n", 127, "has no sudo"),
+        (b"sh: sudo: nicht gefunden\n", 127, "has no sudo: sh: sudo: nicht gefunden"),
+        (b"timeout: failed to run command 'sudo': No such file or directory\n", 127, "has no sudo"),
+        (b"sudo: /etc/sudo.conf is writable by others\n", 1, "is writable by others"),
+        (b"sudo: /etc/sudoers: No such file or directory\n", 1, "did not run the command"),
+        ("sudo: 권한이 없습니다\n".encode(), 1, "sudo: 권한이 없습니다"),
+        (b"", 1, "printed nothing"),
     ],
 )
-def test_other_refusals_are_told_in_sudos_words(said: bytes, message: str) -> None:
+def test_other_refusals_are_told_in_sudos_words_case_60(
+    said: bytes, status: int, message: str
+) -> None:
     session = sudo()
     session.feed(stderr=said)
-    refusal = session.refusal()
-    assert message in refusal.message
+    assert session.pending == b""
+    with pytest.raises(SudoError) as caught:
+        session.conclude(status, check=True)
+    assert message in caught.value.message
+
+
+def test_sudos_words_are_said_once_case_60() -> None:
+    session = sudo()
+    session.feed(stderr=b"PROMPT:\nEntschuldigung.\nEntschuldigung.\n")
+    assert session.refusal(1).message.count("Entschuldigung") == 1
+
+
+def test_requiretty_is_named_in_the_hint_case_60() -> None:
+    session = sudo()
+    session.feed(stderr=b"sudo: sorry, you must have a tty to run sudo\n")
+    assert "!requiretty" in session.refusal(1).hint
 
 
 def test_a_password_with_a_line_break_is_refused_and_not_shown() -> None:

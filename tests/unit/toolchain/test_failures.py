@@ -17,6 +17,8 @@ LOG = Path("/my models/2-tool.log")
 @pytest.mark.parametrize(
     ("name", "cause", "remedy"),
     [
+        # Case 67: the extra check, and what passes without it.
+        ("compare_failed", "--paranoid (or `test_input`) switches on", "Leave --paranoid"),
         ("operator", "cannot translate these operators: 'Asinh'", "Export"),
         ("damaged_onnx", "damaged or is not", "Export the model again"),
         ("ir_version", "IR version 10", "opset 17 and IR version 8"),

@@ -48,7 +48,7 @@ def test_what_would_misdirect_uv_is_dropped_and_the_rest_is_kept() -> None:
 
 
 def test_uv_is_found_beside_recam() -> None:
-    assert find_uv({}).program.is_file()
+    assert find_uv({}, Path()).program.is_file()
 
 
 def test_downloads_are_told_with_sizes() -> None:

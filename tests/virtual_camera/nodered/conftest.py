@@ -26,7 +26,7 @@ class Running:
 
     def __init__(self, folder: Path, mqtt_port: int, **options: Any) -> None:
         self._loop = asyncio.new_event_loop()
-        cache = load_settings().general.cache_dir
+        cache = load_settings().cache_dir
         options = {"http_port": free_port(), **options}
         self.runtime = NodeRed(folder=folder, mqtt_port=mqtt_port, cache_dir=cache, **options)
         try:

@@ -140,7 +140,7 @@ def test_its_end_by_itself_is_reported(start: Start, tmp_path: Path) -> None:
 
 
 def test_it_ends_with_the_camera_however_that_ends(mqtt_port: int, tmp_path: Path) -> None:
-    words = ["--cache-dir", str(load_settings().general.cache_dir), "--dir", str(tmp_path)]
+    words = ["--cache-dir", str(load_settings().cache_dir), "--dir", str(tmp_path)]
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "virtual.nodered", "serve"),

@@ -29,8 +29,10 @@ from .boxes import STANDARD, Thresholds
 
 
 class Decoder(Protocol):
-    """Output arrays in model order to finds as the camera sorts them. With no thresholds given,
-    those that ``sscma-model`` decodes with."""
+    """Turns output arrays in model order into finds as the camera sorts them.
+
+    With no thresholds given, those that ``sscma-model`` decodes with are used.
+    """
 
     def __call__(
         self,

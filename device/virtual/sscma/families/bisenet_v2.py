@@ -32,8 +32,10 @@ def decode(
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Segment]:
-    """Segments, the last class first. UnsupportedTypeError when the output is neither float32 nor
-    int8."""
+    """List segments, the last class first.
+
+    Raises UnsupportedTypeError when the output is neither float32 nor int8.
+    """
     del mended, thresholds
     tensor = model.outputs[0]
     if tensor.dtype not in ("float32", "int8"):

@@ -32,7 +32,9 @@ quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
 @dataclass(frozen=True)
 class Thresholds:
     """The least score of a find, and the overlap (IoU) above which the weaker of two goes.
-    The defaults are those of the camera's decoders; its model node sets others."""
+
+    The defaults are those of the camera's decoders; its model node sets others.
+    """
 
     score: float = 0.25
     iou: float = 0.45
@@ -42,8 +44,10 @@ STANDARD = Thresholds()
 
 
 def inverse_sigmoid(probability: float) -> np.float32:
-    """Compute the logit of a probability; of 1 it is 15.94, as the camera divides by no less than
-    the smallest step of 1."""
+    """Compute the logit of a probability.
+
+    Of 1 it is 15.94, as the camera divides by no less than the smallest step of 1.
+    """
     p = _f32(probability)
     rest = _f32(1.0) - p
     odds = p / (EPSILON if abs(rest) < EPSILON else rest)
@@ -125,7 +129,7 @@ def _positive(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def suppress(
     found: NDArray[np.float32], iou: float, *, per_class: bool = False
 ) -> NDArray[np.intp]:
-    """Non-maximum suppression: the rows kept, best score first.
+    """Suppress by non-maximum suppression: the rows kept, best score first.
 
     The camera pushes each find to the front of its list, so of equal scores the one
     found later comes first; and it marks what it drops with a score of zero, so a find
@@ -157,6 +161,6 @@ def by_x(found: NDArray[np.float32], iou: float, *, per_class: bool = False) -> 
 
 
 def fractions(pixels: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """x, y, w, h in pixels [4, n] to fractions of the input [n, 4]."""
+    """Convert x, y, w, h in pixels [4, n] to fractions of the input [n, 4]."""
     result: NDArray[np.float32] = pixels.T / np.array([width, height] * 2, np.float32)
     return result

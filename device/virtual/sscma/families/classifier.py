@@ -33,8 +33,10 @@ def decode(
     mended: bool,
     thresholds: Thresholds = STANDARD,
 ) -> list[Label]:
-    """Every class above the threshold, best first; of equal scores the later class
-    first. UnsupportedTypeError when the output is not float32, int8, uint8 or uint16."""
+    """List every class above the threshold, best first; of equal scores the later class first.
+
+    Raises UnsupportedTypeError when the output is not float32, int8, uint8 or uint16.
+    """
     del mended
     tensor = model.outputs[0]
     values = boxes.read(arrays[0], arrays[0].dtype, tensor.shape[1])

@@ -30,8 +30,11 @@ def decode(
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Box]:
-    """Finds, one for each cell with a class above the threshold, sorted by x, the last cell first.
-    UnsupportedTypeError when the output is not int8."""
+    """List one find for each cell with a class above the threshold.
+
+    They are sorted by x, the last cell first. Raises UnsupportedTypeError when the output is not
+    int8.
+    """
     del mended
     tensor = model.outputs[0]
     if tensor.dtype != "int8":

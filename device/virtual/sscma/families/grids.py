@@ -34,8 +34,11 @@ _f32 = np.float32
 
 @dataclass(frozen=True)
 class Level:
-    """One stride: maps [channels, g, g], and the scale and zero point that the
-    decoder multiplies them with (not always the tensor's own, see ``yolo11``)."""
+    """One stride: its maps [channels, g, g].
+
+    The scale and zero point are those that the decoder multiplies them with (not always the
+    tensor's own, see ``yolo11``).
+    """
 
     boxes: NDArray[Any]
     scores: NDArray[Any]
@@ -63,8 +66,10 @@ def _real(values: NDArray[Any], scale: tuple[float, int] | None) -> NDArray[np.f
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of one stride whose score passes: their indexes [n], classes [n], logits [n] and
-    a table of finds [n, 6]."""
+    """The cells of one stride whose score passes.
+
+    They are their indexes [n], classes [n], logits [n] and a table of finds [n, 6].
+    """
 
     chosen: NDArray[np.intp]
     found: NDArray[np.float32]

@@ -38,7 +38,10 @@ def decode(
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Box]:
-    """Detections sorted by x. UnsupportedTypeError unless both outputs are float32."""
+    """List detections sorted by x.
+
+    Raises UnsupportedTypeError unless both outputs are float32.
+    """
     del mended
     if any(tensor.dtype != "float32" for tensor in model.outputs):
         raise UnsupportedTypeError("outputs that are not float32")

@@ -32,7 +32,7 @@ _f32 = np.float32
 
 @dataclass(frozen=True)
 class Stride:
-    """What one stride's rows say: a table of finds, in cells, and the cell of each."""
+    """The contents of one stride's rows: a table of finds, in cells, and the cell of each."""
 
     stride: int
     found: NDArray[np.float32]

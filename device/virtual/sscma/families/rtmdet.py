@@ -38,7 +38,10 @@ def decode(
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Box]:
-    """Detections, the most certain first. UnsupportedTypeError for types that are not decoded."""
+    """List detections, the most certain first.
+
+    Raises UnsupportedTypeError for types that are not decoded.
+    """
     del mended
     types = [tensor.dtype for tensor in model.outputs]
     total = sum(_WEIGHTS.get(dtype, 0) for dtype in types)

@@ -1,5 +1,6 @@
-"""YOLO11 detection, and YOLOv8 detection exported interleaved: box and class maps of
-stride 8, of stride 16, of stride 32.
+"""YOLO11 detection, and YOLOv8 detection exported interleaved.
+
+The outputs are box and class maps of stride 8, of stride 16, of stride 32.
 
 Source: SSCMA-Micro ``ma_model_yolo11.cpp``. Its ``postProcessI8`` multiplies class
 values with the box tensor's scale and box values with the class tensor's; firmware
@@ -29,7 +30,10 @@ def decode(
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Box]:
-    """Detections from six maps. UnsupportedTypeError when output 0 is neither float32 nor int8."""
+    """List the detections of six maps.
+
+    Raises UnsupportedTypeError when output 0 is neither float32 nor int8.
+    """
     dtype = grids.type_of(model)
     channels, num_classes = model.outputs[0].shape[1], model.outputs[1].shape[1]
     levels = []

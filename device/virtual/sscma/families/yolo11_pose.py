@@ -32,7 +32,7 @@ Convert = Callable[["NDArray[Any]"], "NDArray[np.float32]"]
 def _reading(
     tensor: Tensor, array: NDArray[Any], mended: bool, threshold: float
 ) -> tuple[NDArray[Any], Convert, np.float32]:
-    """Values [5 + 3K, N], how a value becomes a number, and the least raw score."""
+    """Return values [5 + 3K, N], how a value becomes a number, and the least raw score."""
     shape = tensor.shape[1], tensor.shape[2]
     least = np.float32(threshold)
     if tensor.dtype == "float32":
@@ -58,8 +58,10 @@ def decode(
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Pose]:
-    """Poses, the least certain first, as the camera lists them. UnsupportedTypeError when the
-    output is neither float32 nor int8."""
+    """List poses, the least certain first, as the camera lists them.
+
+    Raises UnsupportedTypeError when the output is neither float32 nor int8.
+    """
     values, convert, least = _reading(model.outputs[0], arrays[0], mended, thresholds.score)
     chosen = np.flatnonzero(~(values[4] <= least))
     picked = convert(values[:, chosen])

@@ -1,5 +1,7 @@
-"""YOLO11 and YOLOv8 segmentation, uncut: rows [1, 4 + nc + 32, N] of box, class scores
-and mask coefficients, and 32 prototype masks [1, 32, W/4, W/4].
+"""YOLO11 and YOLOv8 segmentation, uncut: rows, and masks that they weight.
+
+The outputs are rows [1, 4 + nc + 32, N] of box, class scores and mask coefficients, and 32
+prototype masks [1, 32, W/4, W/4].
 
 Source: SSCMA-Micro ``ma_model_yolo11_seg.cpp``. A mask is the sum of the prototypes by
 the object's coefficients, cut at 0.5 with no sigmoid before it, inside the object's box.
@@ -33,7 +35,7 @@ _f32 = np.float32
 def _mask(
     box: Box, coefficients: NDArray[np.float32], prototypes: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """Whole cells of the mask's grid: edges are cut to integers, the far ones excluded."""
+    """Fill whole cells of the mask's grid: edges are cut to integers, the far ones excluded."""
     total: NDArray[np.float32] = np.zeros_like(prototypes[0])
     for coefficient, prototype in zip(coefficients, prototypes, strict=True):
         total = fused(coefficient, prototype, total)
@@ -58,8 +60,10 @@ def decode(
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Segment]:
-    """Segments, the least certain first, as the camera lists them. UnsupportedTypeError when the
-    rows are not float32."""
+    """List segments, the least certain first, as the camera lists them.
+
+    Raises UnsupportedTypeError when the rows are not float32.
+    """
     del mended
     rows, masks = model.outputs
     if rows.dtype != "float32":

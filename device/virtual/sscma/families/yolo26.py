@@ -1,5 +1,7 @@
-"""YOLO26 detection by its one-to-one heads: box maps [1, 4, g, g] of distances in
-strides, class maps [1, nc, g, g] of logits, three of each.
+"""YOLO26 detection by its one-to-one heads.
+
+The outputs are box maps [1, 4, g, g] of distances in strides and class maps [1, nc, g, g] of
+logits, three of each.
 
 Source: SSCMA-Micro ``ma_model_yolo26.cpp``. It takes the outputs for grouped (three
 boxes, then three classes) when output 1 has four channels, else for interleaved. So
@@ -40,7 +42,10 @@ def decode(
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Box]:
-    """Detections from six maps. UnsupportedTypeError when output 0 is neither float32 nor int8."""
+    """List the detections of six maps.
+
+    Raises UnsupportedTypeError when output 0 is neither float32 nor int8.
+    """
     dtype = grids.type_of(model)
     second = model.outputs[1].shape
     grouped = second[2] != model.outputs[0].shape[2] if mended else second[1] == SIDES

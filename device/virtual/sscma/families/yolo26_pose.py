@@ -1,5 +1,7 @@
-"""YOLO26 pose by its one-to-one heads: of each stride a box map [1, 4, g, g], a class map
-[1, nc, g, g] and a map of keypoints [1, 3K, g, g], one after the other.
+"""YOLO26 pose by its one-to-one heads.
+
+The outputs are, of each stride, a box map [1, 4, g, g], a class map [1, nc, g, g] and a map of
+keypoints [1, 3K, g, g], one after the other.
 
 Source: SSCMA-Micro ``ma_model_yolo26_pose.cpp``. Nothing is suppressed or sorted. Visibility is
 left as it is in float32 and goes through a sigmoid in int8. For a model with one output the class
@@ -36,7 +38,10 @@ def decode(
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Pose]:
-    """Poses, the last cell first. UnsupportedTypeError unless output 0 is float32 or int8."""
+    """List poses, the last cell first.
+
+    Raises UnsupportedTypeError unless output 0 is float32 or int8.
+    """
     del mended
     dtype = grids.type_of(model)
     if len(model.outputs) == 1:
@@ -68,7 +73,7 @@ def decode(
 
 
 def _dims(tensor: Tensor) -> tuple[int, int, int, int]:
-    """Four dimensions; 0 where it has fewer."""
+    """Return four dimensions; 0 where it has fewer."""
     first, second, third, fourth = (*tensor.shape, 0, 0, 0, 0)[:4]
     return first, second, third, fourth
 

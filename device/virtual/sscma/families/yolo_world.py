@@ -34,7 +34,7 @@ def decode(
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Box]:
-    """Detections sorted by x. UnsupportedTypeError unless all six outputs are int8."""
+    """List detections sorted by x. Raises UnsupportedTypeError unless all outputs are int8."""
     del mended
     if any(tensor.dtype != "int8" for tensor in model.outputs):
         raise UnsupportedTypeError("outputs that are not int8")

@@ -30,7 +30,7 @@ FIRST_CLASS = 5
 
 
 def _first_best(classes: NDArray[Any], floor: float) -> NDArray[np.intp]:
-    """The first of the best classes; class 0 when none is above ``floor``. NaN never counts."""
+    """Find the first of the best classes; 0 when none is above ``floor``. NaN never counts."""
     values = np.where(np.isnan(classes), -np.inf, classes)
     best = np.argmax(values, axis=1)
     return np.where(values[np.arange(len(classes)), best] > floor, best, 0)
@@ -48,7 +48,10 @@ def decode(
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Box]:
-    """Detections sorted by x. UnsupportedTypeError when the output is neither float32 nor int8."""
+    """List detections sorted by x.
+
+    Raises UnsupportedTypeError when the output is neither float32 nor int8.
+    """
     tensor = model.outputs[0]
     if tensor.dtype not in ("float32", "int8"):
         raise UnsupportedTypeError(f"an output of type {tensor.dtype}")

@@ -30,7 +30,10 @@ def decode(
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Box]:
-    """Detections from six maps. UnsupportedTypeError when output 0 is neither float32 nor int8."""
+    """List the detections of six maps.
+
+    Raises UnsupportedTypeError when output 0 is neither float32 nor int8.
+    """
     dtype = grids.type_of(model)
     channels = model.outputs[0].shape[1]
     num_classes = model.outputs[3 if mended else 1].shape[1]

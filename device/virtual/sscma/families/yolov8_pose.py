@@ -1,5 +1,7 @@
-"""YOLOv8 pose cut into seven outputs: of each stride scores [1, g*g, 1] and distance
-distributions [1, g*g, 64], and one [1, N, 3K] of keypoints, in any order.
+"""YOLOv8 pose cut into seven outputs, in any order.
+
+They are of each stride scores [1, g*g, 1] and distance distributions [1, g*g, 64], and one
+[1, N, 3K] of keypoints.
 
 Source: SSCMA-Micro ``ma_model_yolov8_pose.cpp``. It decodes int8 outputs; its float32
 decoder is left out of the camera's build, so float32 outputs show nothing. Boxes stay
@@ -39,8 +41,10 @@ def decode(
     mended: bool,
     thresholds: boxes.Thresholds = boxes.STANDARD,
 ) -> list[Pose]:
-    """Poses, the least certain first, as the camera lists them. UnsupportedTypeError unless all
-    seven outputs are int8."""
+    """List poses, the least certain first, as the camera lists them.
+
+    Raises UnsupportedTypeError unless all seven outputs are int8.
+    """
     del mended
     if any(tensor.dtype != "int8" for tensor in model.outputs):
         raise UnsupportedTypeError("outputs that are not int8")

@@ -1,0 +1,192 @@
+"""Take a pose or segmentation model before its export ranks or suppresses its rows.
+
+Ultralytics' `nms=True` and its NMS-free exports end in a list of the best detections, [1, 300, n].
+The camera reads all rows, [1, n, N], as centre and size, and suppresses itself. The rows are in the
+graph; there they hold corners, so two nodes of arithmetic turn them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from ..errors import UnsupportedModelError
+from .box_forms import CENTRES, CORNERS, BoxForm
+from .decode_rules import PLAIN_EXPORT, row_form
+from .graph import Graph
+from .heads import BOX_CHANNELS, PLAIN_BOX_CHANNELS, STRIDES, last_by_stride
+from .model import NetworkInput
+from .own_decoding import values_of
+from .pixel_rows import MASK_CHANNELS
+from .sample_picture import run_on_sample
+
+UNRANKED = "rows taken before they are ranked"
+"""The step that is named in a network's `normalised`."""
+_RANKING = ("TopK", "NonMaxSuppression")
+
+
+def unranked(
+    model: onnx.ModelProto, image: NetworkInput, ends: Sequence[str] = ()
+) -> onnx.ModelProto:
+    """Return a pose or segmentation model that ends at its rows [1, n, N]; others as they are.
+
+    `model` must have its shapes inferred. Where the user's `ends` are all in it, it stays as it is.
+    Raises UnsupportedModelError where the rows are ranked and cannot be taken before that.
+    """
+    graph = Graph(model)
+    if ends and all(name in graph.producers for name in ends):
+        return model
+    outputs = _outputs(graph)
+    by_stride = last_by_stride(graph, image)
+    if outputs is None or sorted(by_stride) != list(STRIDES):
+        return model
+    made = graph.needed_for(outputs[0])
+    parts = [[name for name in by_stride[s] if name in made] for s in STRIDES]
+    width = 0 if _has_angles(graph, parts) else _row_width(graph, parts)
+    cells = sum((image.width // stride) ** 2 for stride in STRIDES)
+    if not width or graph.shapes.get(outputs[0]) == (1, width, cells):
+        return model
+    rows = _find_rows(graph, outputs[0], {width, cells})
+    if rows is None:
+        return _as_it_is(model, graph, outputs[0])
+    heads = [name for found in parts for name in found]
+    arrays = run_on_sample(model, image, [rows, *heads])
+    table = arrays[rows][0]
+    table = table if table.shape[1] == width else table.T
+    form = row_form(table, [[arrays[name] for name in found] for found in parts], image.width)
+    if form is None or form not in (BoxForm(CENTRES), BoxForm(CORNERS)):
+        return _as_it_is(model, graph, outputs[0])
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    turned = graph.shapes[rows][1:] == (cells, width)
+    _end_at_rows(
+        changed,
+        rows,
+        outputs[1:],
+        (width, cells),
+        turned=turned,
+        corners=form.order == CORNERS,
+    )
+    return changed
+
+
+def _outputs(graph: Graph) -> tuple[str, ...] | None:
+    """Return the rows' output and, of a segmentation model, that of the prototypes after it."""
+    ranks = {name: len(graph.shapes.get(name, ())) for name in graph.outputs}
+    lists = [name for name, rank in ranks.items() if rank != 4]
+    maps = [
+        name for name, rank in ranks.items() if rank == 4 and graph.shapes[name][1] == MASK_CHANNELS
+    ]
+    if len(lists) != 1 or len(lists) + len(maps) != len(graph.outputs) or len(maps) > 1:
+        return None
+    return (*lists, *maps)
+
+
+def _has_angles(graph: Graph, parts: Sequence[Sequence[str]]) -> bool:
+    """Say whether these are the heads of oriented boxes, which `identify` refuses."""
+    narrow = [name for found in parts for name in found if graph.shapes[name][1] == 1]
+    return any(graph.leads_to(name, "Sin") for name in narrow)
+
+
+def _row_width(graph: Graph, parts: Sequence[Sequence[str]]) -> int:
+    """Return how many numbers a row has: a box, and all of two further tensors; else 0."""
+    widths = {tuple(sorted(graph.shapes[name][1] for name in found)) for found in parts}
+    if len(widths) != 1:
+        return 0
+    rest = list(widths.pop())
+    box = next((w for w in (BOX_CHANNELS, PLAIN_BOX_CHANNELS) if w in rest), None)
+    if len(rest) != 3 or box is None:
+        return 0
+    rest.remove(box)
+    return 4 + sum(rest)
+
+
+def _find_rows(graph: Graph, output: str, sides: set[int]) -> str | None:
+    """Find the tensor [1, n, N] or [1, N, n] nearest to the output that holds all rows."""
+    waiting, seen = [output], set()
+    while waiting:
+        name = waiting.pop(0)
+        if name in seen:
+            continue
+        seen.add(name)
+        shape = graph.shapes.get(name, ())
+        node = graph.producers.get(name)
+        if len(shape) == 3 and shape[0] == 1 and set(shape[1:]) == sides:
+            before = graph.shapes.get(node.input[0], ()) if node else ()
+            turned = node is not None and node.op_type == "Transpose"
+            return node.input[0] if node and turned and set(before[1:]) == sides else name
+        waiting.extend(values_of(node, name) if node else ())
+    return None
+
+
+def _as_it_is(model: onnx.ModelProto, graph: Graph, output: str) -> onnx.ModelProto:
+    """Return the model. Raises UnsupportedModelError where its rows are ranked."""
+    made = graph.needed_for(output)
+    if any(graph.producers[name].op_type in _RANKING for name in made if name in graph.producers):
+        raise UnsupportedModelError(
+            "the export ranks or suppresses its detections itself, which the camera does not read, "
+            "and its rows cannot be taken before that",
+            PLAIN_EXPORT,
+        )
+    return model
+
+
+def _end_at_rows(
+    model: onnx.ModelProto,
+    rows: str,
+    others: Sequence[str],
+    shape: tuple[int, int],
+    *,
+    turned: bool,
+    corners: bool,
+) -> None:
+    """Let a model end at its rows [1, n, N], with centres and sizes, in place."""
+    graph = model.graph
+    if turned:
+        graph.node.append(
+            helper.make_node("Transpose", [rows], [f"{rows}_rows"], f"{rows}_rows", perm=[0, 2, 1])
+        )
+        rows = f"{rows}_rows"
+    if corners:
+        rows = _add_centres(graph, rows)
+    kept = [value for value in graph.output if value.name in others]
+    ends = [helper.make_tensor_value_info(rows, TensorProto.FLOAT, (1, *shape)), *kept]
+    del graph.output[:]
+    graph.output.extend(ends)
+    _infer_new_shapes(model)
+
+
+def _add_centres(graph: onnx.GraphProto, rows: str) -> str:
+    """Turn the corners in rows [1, n, N] into centre and size; return the new tensor's name."""
+    name = f"{rows}_centres"
+
+    def add(op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        output = f"{name}_{output}" if output else name
+        graph.node.append(helper.make_node(op, inputs, [output], output, **attributes))
+        return output
+
+    def constant(values: object, kind: str, dtype: type) -> str:
+        array: npt.NDArray[Any] = np.asarray(values, dtype)
+        graph.initializer.append(numpy_helper.from_array(array, f"{name}_{kind}"))
+        return f"{name}_{kind}"
+
+    axis = constant([1], "axis", np.int64)
+    bounds = [constant([at], f"from_{at}", np.int64) for at in (0, 2, 4)]
+    end = constant([np.iinfo(np.int64).max], "end", np.int64)
+    near = add("Slice", [rows, bounds[0], bounds[1], axis], "near")
+    far = add("Slice", [rows, bounds[1], bounds[2], axis], "far")
+    rest = add("Slice", [rows, bounds[2], end, axis], "rest")
+    half = constant(0.5, "half", np.float32)
+    centre = add("Mul", [add("Add", [near, far], "sum"), half], "middle")
+    size = add("Sub", [far, near], "size")
+    return add("Concat", [centre, size, rest], "", axis=1)
+
+
+def _infer_new_shapes(model: onnx.ModelProto) -> None:
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    model.CopyFrom(inferred)
