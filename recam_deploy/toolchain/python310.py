@@ -184,7 +184,7 @@ def _fetched(uv: UvRunner, progress: Progress, run: Run) -> Interpreter:
         "Install one and run this again: `apt install python3.10` (Ubuntu 22.04, or newer with the "
         "deadsnakes PPA), `pyenv install 3.10`, or `conda create -n py310 python=3.10`. If it is "
         f"not on PATH, set {OVERRIDE} to it. Or let uv reach one: it downloads from "
-        "releases.astral.sh or github.com, by HTTPS_PROXY; UV_PYTHON_INSTALL_MIRROR names a mirror (or a folder, file://…), and "
-        "UV_SYSTEM_CERTS=1 trusts the system's certificates. Or run the compiler in Docker: "
-        "`--toolchain docker`.",
+        "releases.astral.sh or github.com, by HTTPS_PROXY; UV_PYTHON_INSTALL_MIRROR names a mirror "
+        "(or a folder, file://…), and UV_SYSTEM_CERTS=1 trusts the system's certificates. Or run "
+        "the compiler in Docker: `--toolchain docker`.",
     )
