@@ -83,7 +83,8 @@ def _check_channels(sizes: Sequence[int], shown: str) -> None:
 
 def _check_type(kind: int) -> None:
     if kind != onnx.TensorProto.FLOAT:
-        name = onnx.TensorProto.DataType.Name(kind).lower()
+        types = {value: name.lower() for name, value in onnx.TensorProto.DataType.items()}
+        name = types.get(kind, f"of an unknown type ({kind})")
         raise UnsupportedModelError(
             f"the input is {name}; a float32 model is needed",
             "Export without half precision or quantization: recam quantizes the model. A cast of "
