@@ -30,9 +30,12 @@ class Edits:
             self._nodes[index] = version(node)
 
     def require(self, node_id: str, wanted: Node, required: Mapping[str, Any]) -> None:
-        """Set the required fields of a node and its copies, and enable them."""
+        """Set the required fields of a node and its copies; enable it unless `wanted` is disabled.
+
+        A disabled node that is added stays so too: the next push must find nothing to change.
+        """
         fields = dict(required)
-        if wanted["type"] in ("camera", "model"):
+        if wanted["type"] in ("camera", "model") and not wanted.get("d"):
             fields["d"] = False
         for index, node in self._copies(node_id):
             changed = {k: v for k, v in fields.items() if not agrees(k, node.get(k), v)}
@@ -55,22 +58,19 @@ class Edits:
             self._nodes[index] = {**node, "wires": wires}
 
     def _leads(self, source: str, target: str) -> bool:
-        """Return whether a node is wired to another, directly or through link nodes."""
-        for _, node in self._copies(source):
-            ends = list(targets(node))
-            if target in ends or any(target in self._linked(end) for end in ends):
-                return True
-        return False
+        """Return whether messages of a node reach another: directly, or through nodes between.
 
-    def _linked(self, end: str) -> set[str]:
-        """Return the ids that the nodes behind a `link out` node are wired to."""
-        found: set[str] = set()
-        for _, node in self._copies(end):
-            if node["type"] == "link out" and isinstance(node.get("links"), list):
-                for other in node["links"]:
-                    for _, behind in self._copies(other):
-                        found.update(targets(behind))
-        return found
+        A second wire beside a switch, a delay or a pair of links would send each message twice.
+        """
+        seen: set[str] = set()
+        waiting = [source]
+        while waiting:
+            for _, node in self._copies(waiting.pop()):
+                linked = node.get("links") if node["type"] == "link out" else ()
+                ends = {*targets(node), *(linked if isinstance(linked, list) else ())}
+                waiting += ends - seen
+                seen |= ends
+        return target in seen
 
     def _copies(self, node_id: str) -> list[tuple[int, Node]]:
         return [(i, self._nodes[i]) for i in self._places.get(node_id, ())]

@@ -78,7 +78,21 @@ def merge(current: Sequence[Node], addition: Addition, record: Record = EMPTY) -
                 for end in ends:
                     if end in mapping.ids:
                         edits.connect(mapping.reused[node["id"]], port, mapping.ids[end], by_id)
+    _check_singles(placed, current)
     return (*edits.result(), *placed)
+
+
+def _check_singles(placed: Sequence[Node], current: Sequence[Node]) -> None:
+    """Raise FlowError for an added node that the next push could not find again, or use."""
+    nodes = (*current, *placed)
+    for node in placed:
+        why = _idle(nodes, node.get("z")) if node["type"] in SINGLE_TYPES else ""
+        if why:
+            raise FlowError(
+                f"the {described(node)} in the file {why}",
+                "Enable or use that in Node-RED's editor and export the flow again, or take the "
+                "node out of the file.",
+            )
 
 
 def final_ids(current: Sequence[Node], addition: Addition) -> Mapping[str, str]:

@@ -120,6 +120,21 @@ class CameraSettings(Section):
         found.pop(ADDRESS, None)
         return found
 
+    @model_validator(mode="after")
+    def _refuse_plain_tls(self) -> CameraSettings:
+        """Raise SettingsError for plain HTTP beside a certificate, which only TLS has."""
+        if "node_red_https" not in self.model_fields_set or self.node_red_https:
+            return self
+        for name in ("node_red_ca", "node_red_fingerprint"):
+            if getattr(self, name):
+                raise SettingsError(
+                    f"plain HTTP with Node-RED was chosen (node_red_https = false, "
+                    f"--node-red-http) beside {name}, which needs TLS",
+                    f"Leave one of them out: {name} (--{name.replace('_', '-')}, "
+                    f"RECAM_{name.upper()}, camera.{name}), or the choice of HTTP.",
+                )
+        return self
+
     @property
     def given(self) -> dict[str, Any]:
         """The fields that were set anywhere, with what the host's text said."""

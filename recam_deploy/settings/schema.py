@@ -30,7 +30,7 @@ from ..redaction import keep_secret
 from . import profiles
 from .camera import ADDRESS, CameraSettings, Section, bounded, overlay, with_host
 from .file import FILE_NAME, SettingsFile, find_file, is_local, nearest, read_file
-from .trust import LocalFile, digest_of
+from .trust import CERTIFICATE, LocalFile, digest_of
 
 __all__ = ["FILE_NAME", "CameraSettings", "ConvertSettings", "Settings", "load_settings"]
 
@@ -271,7 +271,7 @@ def _local_file(path: Path, table: Mapping[str, Any], environment: Mapping[str, 
     """Say what the working folder's file decides; the environment comes before it."""
     decides = {
         field
-        for field in ("host", "known_hosts", *profiles.SECRETS)
+        for field in ("host", "known_hosts", *CERTIFICATE, *profiles.SECRETS)
         if table.get(field) is not None and not _variable(CameraSettings, field, environment)
     }
     return LocalFile(
@@ -279,6 +279,7 @@ def _local_file(path: Path, table: Mapping[str, Any], environment: Mapping[str, 
         digest=digest_of(table),
         host="host" in decides,
         known_hosts="known_hosts" in decides,
+        certificate=bool(decides & set(CERTIFICATE)),
         own=frozenset(decides & set(profiles.SECRETS)),
     )
 
@@ -292,6 +293,7 @@ def _unless_named(file: LocalFile | None, flags: Mapping[str, Any]) -> LocalFile
         file,
         host=file.host and "host" not in named,
         known_hosts=file.known_hosts and "known_hosts" not in named,
+        certificate=file.certificate and not named & set(CERTIFICATE),
         own=file.own - named,
     )
 

@@ -23,11 +23,15 @@ _RELEVANT = (
     *("node_red_user", "node_red_root", "node_red_https", "node_red_ca", "node_red_fingerprint"),
 )
 """What decides where a password goes, and who is asked for it there."""
+CERTIFICATE = ("node_red_ca", "node_red_fingerprint")
+"""What decides who is believed to be Node-RED at a host, whoever named the host."""
 
 
 @dataclass(frozen=True)
 class LocalFile:
     """What the working folder's file decides: `host`, `known_hosts`; `own` are its own secrets.
+
+    `certificate`: it says which certificate of Node-RED is believed (a CA, or a fingerprint).
 
     Flags and variables that name the same take these away. `digest` is the hash of what it says of
     the camera.
@@ -37,6 +41,7 @@ class LocalFile:
     digest: str
     host: bool = False
     known_hosts: bool = False
+    certificate: bool = False
     own: frozenset[str] = frozenset()
 
     @property

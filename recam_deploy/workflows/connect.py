@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 _LEAST_SECONDS = 0.5
-SECRETS = ("password", "node_red_password", "node_red_token")
+NODE_RED_SECRETS = ("node_red_password", "node_red_token", "node_red_basic_password")
+SECRETS = ("password", *NODE_RED_SECRETS)
 
 
 def password_source(
@@ -53,20 +54,26 @@ def confirm_local_file(
 
     file = camera.local
     over_ssh = "password" in secrets
-    if file is None or not (file.host or (file.known_hosts and over_ssh)) or file.trusted:
+    by_certificate = bool(file and file.certificate and set(secrets) & set(NODE_RED_SECRETS))
+    by_key = bool(file and file.known_hosts and over_ssh)
+    if file is None or not (file.host or by_key or by_certificate) or file.trusted:
         return
-    stored = [name for name in secrets if getattr(camera, name) and name not in file.own]
+    sent = secrets if file.host or by_key else NODE_RED_SECRETS
+    stored = [name for name in sent if getattr(camera, name) and name not in file.own]
     # A password that is typed goes to the host that the prompt names, if its key is right.
     typed = file.known_hosts and interaction.may_ask
     if not (stored or (over_ssh and (camera.keyring or typed))):
         return
     names = [f"the host {camera.user}@{camera.host}"] if file.host else []
     names += [f"the known host keys in {camera.known_hosts}"] if file.known_hosts else []
+    names += ["the certificate that Node-RED must have"] if by_certificate else []
     fact = f"{file.path} names {' and '.join(names)}, and a password would be sent there"
     if interaction.confirm(f"{fact}.\nTrust this file?"):
         file.trust()
         return
     name_it = "--host, RECAM_HOST" if file.host else "RECAM_KNOWN_HOSTS"
+    if by_certificate and not (file.host or by_key):
+        name_it = "--node-red-ca or --node-red-fingerprint"
     raise UntrustedSettingsError(
         f"{fact}; you have not named that yourself",
         f"Run `recam trust` once in this folder if it is right. Else name it yourself: {name_it}, "

@@ -54,7 +54,7 @@ from ..live.mqtt import MqttSource
 from ..live.watching import LiveSource, wait_until_created
 from ..settings import Settings
 from ..ssh.connection import Connection
-from .connect import confirm_local_file, open_connection
+from .connect import NODE_RED_SECRETS, confirm_local_file, open_connection
 
 _CREATED_SECONDS = 90.0  # the camera loads the model then, and Node-RED may be busy
 
@@ -99,7 +99,7 @@ def node_red(settings: Settings, interaction: Interaction, *, ask_token: bool = 
     Raises AuthenticationError when `ask_token` is set and questions are not allowed.
     """
     camera = settings.camera
-    confirm_local_file(camera, interaction, ("node_red_password", "node_red_token"))
+    confirm_local_file(camera, interaction, NODE_RED_SECRETS)
 
     def ask() -> NodeRedLogin | None:
         if not interaction.may_ask:

@@ -186,6 +186,34 @@ def test_row_20_a_copy_of_a_trusted_file_elsewhere_is_not_trusted(
     assert kind(run("history", "--json", RECAM_PASSWORD=SECRET)) == "untrusted"
 
 
+@pytest.mark.parametrize(
+    "variable", ["RECAM_NODERED_TOKEN", "RECAM_NODERED_PASSWORD", "RECAM_NODE_RED_BASIC_PASSWORD"]
+)
+def test_row_20_no_secret_for_node_red_or_its_proxy_goes_there(
+    run: Run, tmp_path: Path, host: Host, variable: str
+) -> None:
+    write(tmp_path, 'host = "127.0.0.1"', f"node_red_port = {host.port}")
+    assert kind(run(*SHOW, **{variable: SECRET})) == "untrusted"
+    assert host.seen == []
+
+
+@pytest.mark.parametrize("line", [f'node_red_fingerprint = "{"ab" * 32}"', 'node_red_ca = "a.pem"'])
+def test_row_20_and_case_26_no_folder_says_which_certificate_gets_a_password(
+    run: Run, tmp_path: Path, line: str
+) -> None:
+    write(tmp_path, line, f"node_red_port = {closed_port()}")
+    named = (*SHOW, "--host", "127.0.0.1")
+    refused = run(*named, RECAM_NODERED_TOKEN=SECRET)
+    assert kind(refused) == "untrusted"
+    assert "certificate" in json.loads(refused.stdout)["error"]["message"]
+    pinned = (*named, "--node-red-fingerprint", "cd" * 32)
+    assert kind(run(*pinned, RECAM_NODERED_TOKEN=SECRET)) != "untrusted"
+    assert kind(run(*named)) != "untrusted"
+    assert kind(run("history", "--json", "--host", "127.0.0.1", "--port", str(closed_port()))) == (
+        "connection"
+    )
+
+
 class Answering(Listener):
     """Answers each question, and counts them."""
 

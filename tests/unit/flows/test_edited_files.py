@@ -10,6 +10,7 @@ import pytest
 from own_flows import own_flows
 from planted import secret
 
+from recam_deploy.errors import FlowError
 from recam_deploy.flows.diff import compare
 from recam_deploy.flows.document import Node
 from recam_deploy.flows.record import EMPTY, Record
@@ -295,3 +296,28 @@ def test_a_damaged_record_is_as_good_as_none(damage: Callable[[bytes], bytes]) -
     camera = Camera()
     camera.push(file())
     assert Record.parse(damage(canonical_json(camera.record))) == EMPTY
+
+
+def camera_file(**fields: Any) -> Flows:
+    tab = {"id": "t1", "type": "tab", "label": "mine", "disabled": False, "info": ""}
+    node = {"id": "c1", "type": "camera", "z": "t1", "x": 1, "y": 1, "wires": [], "client": "s"}
+    return [tab, node | fields, {"id": "s", "type": "sscma", "host": "localhost"}]
+
+
+def test_case_2_a_camera_that_the_file_disables_stays_so_at_every_push() -> None:
+    camera = Camera()
+    camera.flows = ()
+    camera.push(camera_file(d=True))
+    assert camera.node("c1")["d"] is True
+    camera.push(camera_file())
+    assert "d" not in camera.node("c1")
+
+
+def test_case_6_a_camera_on_a_disabled_tab_is_refused_before_anything_is_sent() -> None:
+    tab, node, client = camera_file()
+    unused = {"id": "t1", "type": "subflow", "name": "S", "in": [], "out": []}
+    for home, reason in ((tab | {"disabled": True}, "disabled"), (unused, "used nowhere")):
+        camera = Camera()
+        camera.flows = ()
+        with pytest.raises(FlowError, match=f"in the file lies .* {reason}"):
+            camera.push([home, node, client])

@@ -176,6 +176,14 @@ def test_link_nodes_between_camera_and_model_are_a_wire() -> None:
     assert node(merge(flows, template()), CAMERA) == node(flows, CAMERA)
 
 
+@pytest.mark.parametrize("kind", ["switch", "delay", "function"])
+def test_a_node_between_camera_and_model_is_a_wire_too(kind: str) -> None:
+    flows = edited(CAMERA, wires=[["between"]])
+    tab = node(flows, CAMERA)["z"]
+    flows.append({"id": "between", "type": kind, "z": tab, "x": 1, "y": 1, "wires": [[MODEL]]})
+    assert node(merge(flows, template()), CAMERA)["wires"] == [["between"]]
+
+
 def test_an_id_that_is_taken_is_changed_everywhere() -> None:
     flows = own_flows()
     taken = next(n["id"] for n in load_template("detections") if n["type"] == "mqtt-broker")
