@@ -7,6 +7,7 @@ means something else never becomes a name.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
 from collections import Counter
@@ -51,6 +52,14 @@ def read_labels(path: Path) -> tuple[str, ...]:
     Raises InputError when the file cannot be read, is empty, repeats a name, leaves a number out,
     says another number of classes itself, or looks like something else.
     """
+    if path.is_dir():
+        inside: list[Path] = []
+        with contextlib.suppress(OSError):  # a folder that may not be listed
+            inside = sorted(f for f in path.iterdir() if f.suffix.lower() in YAML_SUFFIXES)
+        raise InputError(
+            f"{path} is a folder, and class names are read from a file",
+            f"Give {inside[0]}." if inside else "Give a file: a data.yaml, or a list of names.",
+        )
     text = read_text(path, _WHAT).strip(_INVISIBLE)
     kind = recognise_foreign(text.encode(errors="replace"))
     if kind in _OTHERS:
@@ -78,9 +87,10 @@ def refuse_other_count(given: Sequence[str], count: int, own: Sequence[str], mod
     if len(given) == count:
         return
     brings = f" ({shown_names(own)})" if own else ""
+    one = len(given) == 1
     raise InputError(
-        f"{len(given)} class names are given ({shown_names(given)}), and {model} has {count} "
-        f"classes{brings}",
+        f"{len(given)} class name{' is' if one else 's are'} given ({shown_names(given)}), and "
+        f"{model} has {count} class{'' if count == 1 else 'es'}{brings}",
         "Give the names that the model was trained with, in class order, with --labels FILE"
         + ("; without --labels the model's own are used." if own else "."),
     )

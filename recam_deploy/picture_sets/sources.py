@@ -31,8 +31,10 @@ def find_pictures(source: Path) -> FoundPictures:
     try:
         mode = source.stat().st_mode
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        if isinstance(error, FileNotFoundError):
+            raise InputError(f"{source} does not exist", _HINT) from error
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{source} is not a folder: {reason}", _HINT) from error
+        raise InputError(f"{source} cannot be read: {reason}", _HINT) from error
     if stat.S_ISDIR(mode):
         return find_in_folder(source)
     if not stat.S_ISREG(mode):

@@ -51,7 +51,7 @@ def model(tmp_path: Path) -> Path:
 BAD_INPUT: list[tuple[str, list[str], str]] = [
     ("missing model", ["convert", "none.onnx", "--calibration", "pictures"], "does not exist"),
     ("no onnx", ["convert", "text.onnx", "--calibration", "pictures"], "not an ONNX"),
-    ("missing pictures", ["convert", "m.onnx", "--calibration", "none"], "not a folder"),
+    ("missing pictures", ["convert", "m.onnx", "--calibration", "none"], "does not exist"),
     ("no pictures", ["convert", "m.onnx", "--calibration", "empty"], "holds no pictures"),
     ("broken picture", ["convert", "m.onnx", "--calibration", "broken"], "cannot be read"),
     (

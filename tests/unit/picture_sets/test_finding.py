@@ -64,7 +64,8 @@ def test_case_14_a_folder_of_heic_alone_names_the_package(
         InputError, match=r"holds no pictures that are read, but 50 \.heic"
     ) as caught:
         find_pictures(tmp_path)
-    assert "pip install 'recam-deploy[heic]'" in caught.value.hint
+    assert "pip install" in caught.value.hint
+    assert "[heic]" in caught.value.hint
 
 
 def test_case_20_subfolders_are_read_but_for_labels_and_masks(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_case_20_a_subfolder_that_may_not_be_read_is_counted(
         ("coco.json", b'{"images": []}', "JSON text", ""),
         ("x.bin", bytes(range(200, 255)), "is not a folder", "folder of pictures"),
         ("empty/", b"", "holds no pictures", "Put JPEG"),
-        ("none", None, "is not a folder", "folder of pictures"),
+        ("none", None, "none does not exist", "folder of pictures"),
     ],
 )
 def test_case_20_anything_else_is_refused_with_the_way_out(
