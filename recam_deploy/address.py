@@ -17,7 +17,7 @@ _LONGEST = 1024
 _LONGEST_NAME = 253  # RFC 1035, section 2.3.4
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SSH_SCHEMES = ("ssh", "sftp", "scp")
-_OTHER_SCHEMES = {"http": 80, "https": 443, "ws": 80, "wss": 443, "mqtt": 1883, "mqtts": 8883}
+_OTHER_SCHEMES = ("http", "https", "ws", "wss", "mqtt", "mqtts")
 _NAME = re.compile(r"\w[\w.-]*")
 _SCOPE = re.compile(r"[\w.~-]+")
 _USER = re.compile(r"[^\s:@/%\\'\"\x00-\x1f\x7f-\x9f-][^\s:@/\\'\"\x00-\x1f\x7f-\x9f]*")
@@ -32,7 +32,7 @@ class Address:
     """A host without brackets or blanks, and what its text said besides.
 
     `user` and `port` are those for SSH. `other_port` is the port of a web or MQTT URL, which is
-    not SSH's.
+    not SSH's; None where the URL leaves it out.
     """
 
     host: str
@@ -55,7 +55,7 @@ def parse_address(text: str) -> Address:
     host, port = _split_port(server, shown, is_url=bool(scheme))
     user = _user(login, shown, is_url=bool(scheme)) if at else None
     if scheme in _OTHER_SCHEMES:
-        return Address(host, user, other_port=port or _OTHER_SCHEMES[scheme])
+        return Address(host, user, other_port=port)
     return Address(host, user, port)
 
 

@@ -44,11 +44,14 @@ class FlowFacts:
 
 
 def look(camera: CameraSettings) -> FlowFacts:
-    """Ask Node-RED's API; a login in the settings is used once."""
+    """Ask Node-RED's API; a login in the settings is used once.
+
+    A port that says nothing is given up after `camera.timeout`: its silence is the finding.
+    """
     server = nodes = None
     backup = Backups.from_settings(camera).newest()
     try:
-        with NodeRed.from_settings(camera) as client:
+        with NodeRed.from_settings(camera, silence=camera.timeout) as client:
             server = client.facts()
             document = client.read()
             nodes = document.nodes

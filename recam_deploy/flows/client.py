@@ -78,6 +78,7 @@ class NodeRed:
         say: Callable[[str], None] | None = None,
         root: str = "",
         trust: Trust | None = None,
+        silence: float | None = None,
     ) -> None:
         def service(root: str) -> HttpService:
             return HttpService(
@@ -93,7 +94,7 @@ class NodeRed:
 
         self._service, self._root = service, root
         self._http = service(root)
-        self._patience = Patience(self._http, timeout, patience, say)
+        self._patience = Patience(self._http, timeout, patience, say, silence)
         self._credentials = Credentials(self._http, login, ask)
 
     @classmethod
@@ -102,11 +103,13 @@ class NodeRed:
         camera: CameraSettings,
         ask: Callable[[], NodeRedLogin | None] | None = None,
         say: Callable[[str], None] | None = None,
+        silence: float | None = None,
     ) -> NodeRed:
         """Make a client for the camera in the settings.
 
         `ask` is called at most once, when Node-RED needs a login and the settings have none. `say`
-        tells that Node-RED is slow.
+        tells that Node-RED is slow. One that says nothing is given up after `silence` seconds, by
+        default half of camera.node_red_timeout.
         """
         tls = Trust(camera.node_red_ca, camera.node_red_fingerprint)
         return cls(
@@ -119,6 +122,7 @@ class NodeRed:
             say=say,
             root=camera.node_red_root,
             trust=tls if camera.node_red_tls else None,
+            silence=silence,
         )
 
     def __enter__(self) -> NodeRed:

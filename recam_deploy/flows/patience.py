@@ -17,6 +17,8 @@ _SMALL = "/auth/login"  # needs no login, and reads no flows
 class Patience:
     """Exchanges with one Node-RED, each bounded by `patience` seconds, by default `timeout`.
 
+    One that says nothing at all is given up after `silence` seconds, by default half of that.
+
     `say` is told that it is waited for, at each doubling of the longest wait.
     """
 
@@ -26,9 +28,11 @@ class Patience:
         timeout: float,
         patience: float | None,
         say: Callable[[str], None] | None,
+        silence: float | None = None,
     ) -> None:
         self._http, self._say = http, say
         self._seconds = max(timeout, patience or timeout)
+        self._silence = min(silence or self._seconds, self._seconds / 2)
         self._waits = self._seconds > timeout
         self._answered = False
         self._told = 0.0
@@ -51,7 +55,7 @@ class Patience:
     def _wait_on(self, spent: float) -> bool:
         """Return whether to wait on, after so many seconds without an answer."""
         alive = self._answered or self._http.answers(_SMALL)
-        if not alive and spent >= self._seconds / 2:
+        if not alive and spent >= self._silence:
             return False
         if self._say and spent >= 2 * self._told:
             self._told = spent

@@ -120,21 +120,6 @@ class CameraSettings(Section):
         found.pop(ADDRESS, None)
         return found
 
-    @model_validator(mode="after")
-    def _refuse_plain_tls(self) -> CameraSettings:
-        """Raise SettingsError for plain HTTP beside a certificate, which only TLS has."""
-        if "node_red_https" not in self.model_fields_set or self.node_red_https:
-            return self
-        for name in ("node_red_ca", "node_red_fingerprint"):
-            if getattr(self, name):
-                raise SettingsError(
-                    f"plain HTTP with Node-RED was chosen (node_red_https = false, "
-                    f"--node-red-http) beside {name}, which needs TLS",
-                    f"Leave one of them out: {name} (--{name.replace('_', '-')}, "
-                    f"RECAM_{name.upper()}, camera.{name}), or the choice of HTTP.",
-                )
-        return self
-
     @property
     def given(self) -> dict[str, Any]:
         """The fields that were set anywhere, with what the host's text said."""
@@ -214,6 +199,23 @@ class CameraSettings(Section):
         """The URL of the camera's Node-RED editor."""
         scheme = "https" if self.node_red_tls else "http"
         return f"{scheme}://{for_url(str(self.host))}:{self.node_red_port}{self.node_red_root}"
+
+
+def refuse_plain_tls(camera: CameraSettings, flags: Mapping[str, Any]) -> None:
+    """Raise SettingsError for a flag that chooses plain HTTP beside a certificate.
+
+    A certificate implies TLS, so the flag would do nothing.
+    """
+    if flags.get("node_red_https") is not False:
+        return
+    for name in ("node_red_ca", "node_red_fingerprint"):
+        if getattr(camera, name):
+            flag = f"--{name.replace('_', '-')}"
+            raise SettingsError(
+                f"--node-red-http chooses plain HTTP, and {name} needs TLS",
+                f"Leave one of them out: {name} is set by {flag}, RECAM_{name.upper()} or "
+                f"camera.{name}.",
+            )
 
 
 def with_host(values: Mapping[str, Any], named: Callable[[str], str]) -> dict[str, Any]:

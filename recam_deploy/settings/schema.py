@@ -28,7 +28,7 @@ from ..errors import SettingsError
 from ..folders import expanded, user_cache, user_config, user_data
 from ..redaction import keep_secret
 from . import profiles
-from .camera import ADDRESS, CameraSettings, Section, bounded, overlay, with_host
+from .camera import ADDRESS, CameraSettings, Section, bounded, overlay, refuse_plain_tls, with_host
 from .file import FILE_NAME, SettingsFile, find_file, is_local, nearest, read_file
 from .trust import CERTIFICATE, LocalFile, digest_of
 
@@ -207,6 +207,7 @@ class Settings(BaseModel):
                 changed[table] = changed[table].with_ssh(section.ssh)
             if table == "camera":
                 changed[table].come_from(_unless_named(section.local, flags))
+                refuse_plain_tls(changed[table], flags)
         return self.model_copy(update=changed)
 
 

@@ -167,9 +167,12 @@ def _host(found: Options, alias: str, path: Path) -> str:
     if name in ("", alias):
         return alias
     try:
-        return parse_address(_expand(name, {"%": "%", "h": alias})).host or alias
+        address = parse_address(_expand(name, {"%": "%", "h": alias}))
     except SettingsError as error:
         raise malformed(path, f"HostName of {alias}: {error.message}") from error
+    if address.user or address.port:
+        raise malformed(path, f"HostName of {alias} holds more than a host; use User and Port")
+    return address.host or alias
 
 
 def _port(text: str, alias: str, path: Path) -> int:

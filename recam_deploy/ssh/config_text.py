@@ -88,6 +88,8 @@ def _text(path: Path) -> str:
         raise malformed(path, error.strerror or str(error)) from error
     if len(data) > SIZE_LIMIT:
         raise malformed(path, f"it is larger than {SIZE_LIMIT} bytes")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise malformed(path, "it is UTF-16, as PowerShell writes it; save it as UTF-8")
     return data.decode("utf-8-sig", errors="surrogateescape")
 
 
@@ -122,11 +124,19 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def _halves(word: str) -> list[str]:
+    name, mark, value = word.partition("=")
+    known = mark and name.removeprefix("!").lower() in _WITH_VALUE
+    return [name, value] if known else [word]
+
+
 def _match(words: list[str], path: Path, number: int) -> str:
     """Return a Match line; one that never applies when it uses a criterion that is not evaluated.
 
     `exec` would run a program to read a file.
     """
+    # Newer versions of ssh take `host=name` too.
+    words = [part for word in words for part in _halves(word)]
     left = list(words)
     while left:
         criterion = left.pop(0).removeprefix("!").lower()

@@ -103,3 +103,17 @@ def test_urls_of_an_ipv6_camera_can_be_opened(load: Load) -> None:
     camera = load(host="fe80::1%usb0")
     assert camera.editor == "http://[fe80::1]:1880"
     assert camera.web_page == "http://[fe80::1]"
+
+
+@pytest.mark.parametrize("field", [{"node_red_ca": "a.pem"}, {"node_red_fingerprint": "ab" * 32}])
+def test_case_26_plain_http_beside_a_certificate_is_refused(field: dict[str, str]) -> None:
+    settings = load_settings({})
+    with pytest.raises(SettingsError, match="needs TLS"):
+        settings.with_flags(camera={"node_red_https": False, **field})
+    assert settings.with_flags(camera={"node_red_https": True, **field}).camera.node_red_tls
+
+
+def test_case_5_a_url_without_a_port_is_no_wrong_port() -> None:
+    for url in ("http://cam", "https://cam/", "mqtt://cam"):
+        flags = {"host": url, "http_port": 8080, "mqtt_port": 2}
+        assert load_settings({}).with_flags(camera=flags).camera.host == "cam"

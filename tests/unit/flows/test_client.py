@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from hostile_servers import Answer, reply, serving
 from planted import secret
 from pydantic import SecretStr
 
+from recam_deploy.doctor.node_red import look
 from recam_deploy.errors import (
     AuthenticationError,
     InterruptedExchangeError,
@@ -23,6 +25,7 @@ from recam_deploy.errors import (
     RedirectError,
 )
 from recam_deploy.flows.client import NodeRed, NodeRedLogin
+from recam_deploy.settings import CameraSettings
 
 PASSWORD, TOKEN = secret("the password of a proxy"), secret("a token for a proxy's server")
 FLOWS = {"flows": [{"id": "t", "type": "tab"}], "rev": "1"}
@@ -270,6 +273,25 @@ def test_case_52_a_port_that_says_nothing_is_given_up_before_one_that_is_alive()
             node_red.read()
         assert 0.9 < time.monotonic() - began < 1.9
         assert "camera.node_red_timeout" in caught.value.hint
+
+    silent_for(10, act)
+
+
+def test_case_52_doctor_waits_for_a_silent_port_no_longer_than_one_timeout(
+    tmp_path: Path,
+) -> None:
+    def act(port: int) -> None:
+        camera = CameraSettings(
+            host="127.0.0.1",
+            node_red_port=port,
+            flow_backups=tmp_path,
+            timeout=1,
+            node_red_timeout=60,
+        )
+        began = time.monotonic()
+        found = look(camera)
+        assert time.monotonic() - began < 5
+        assert isinstance(found.error, InterruptedExchangeError)
 
     silent_for(10, act)
 

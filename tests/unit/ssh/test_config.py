@@ -113,3 +113,19 @@ def test_only_ssh_leads_to_a_camera_behind_a_jump_host_case_5(home: Path) -> Non
     assert "-L 8080:127.0.0.1:8000" in caught.value.hint
     assert "me@porch" in caught.value.hint
     assert resolved(home, "Host x\n").direct_host == "porch"
+
+
+def test_a_match_may_use_an_equals_sign_case_5(home: Path) -> None:
+    assert resolved(home, "Match host=porch !user=eve\n  Port 4\n").port == 4
+
+
+@pytest.mark.parametrize("name", ["10.0.0.1:2222", "bob@10.0.0.1"])
+def test_a_host_name_with_a_port_or_a_user_is_refused_case_5(home: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match="HostName of porch holds more than a host"):
+        resolved(home, f"Host porch\n  HostName {name}\n")
+
+
+def test_a_config_in_utf_16_is_named_case_5(home: Path) -> None:
+    (home / ".ssh" / "config").write_bytes("Host porch\n".encode("utf-16"))
+    with pytest.raises(SettingsError, match="UTF-16"):
+        with_ssh_config(CameraSettings(host="porch"))
