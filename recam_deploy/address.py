@@ -146,7 +146,8 @@ def _ipv6(text: str, shown: str, *, is_url: bool) -> str:
 def _name(name: str, shown: str) -> str:
     if "." in name[:-1]:
         name = name.removesuffix(".")
-    if not (_NAME.fullmatch(name) and len(name) <= _LONGEST_NAME and _is_idna(name)):
+    empty_label = ".." in name or (name.endswith(".") and "." in name[:-1])
+    if empty_label or not (_NAME.fullmatch(name) and len(name) <= _LONGEST_NAME and _is_idna(name)):
         raise SettingsError(f"{shown} is no name or address of a host", _EXAMPLES)
     if re.fullmatch(r"[0-9.]*\.[0-9.]*", name):
         try:

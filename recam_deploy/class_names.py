@@ -7,8 +7,10 @@ means something else never becomes a name.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,18 +19,29 @@ from .data_yaml import SUFFIXES as YAML_SUFFIXES
 from .data_yaml import parse_yaml
 from .documents import parse_json
 from .errors import InputError
+from .file_kinds import ANNEX_POINTER, LFS_POINTER, WEB_PAGE, foreign_hint, recognise_foreign
 from .files import read_text
 from .name_lines import names_in_lines
 
 _WHAT = "class names"
 _MOST_YAML = 4 << 20  # characters; PyYAML reads about a megabyte a second
 _SHOWN = 3
+_OTHERS = (LFS_POINTER, ANNEX_POINTER, WEB_PAGE)
 _HINT = (
     "Write one name a line in UTF-8, in class order; or give a data.yaml, or a JSON list of names."
 )
 # Where a document keeps its names: data.yaml, our manifest, the camera's model.json, COCO, Hugging
 # Face's config.json, torchvision's class_to_idx.
-_KEYS = ("names", "labels", "classes", "categories", "id2label", "label2id", "class_to_idx")
+_KEYS = (
+    "names",
+    "class_names",
+    "labels",
+    "classes",
+    "categories",
+    "id2label",
+    "label2id",
+    "class_to_idx",
+)
 _NUMBER = re.compile("[0-9]{1,6}")
 _INVISIBLE = "\ufeff\u200b"
 
@@ -39,7 +52,18 @@ def read_labels(path: Path) -> tuple[str, ...]:
     Raises InputError when the file cannot be read, is empty, repeats a name, leaves a number out,
     says another number of classes itself, or looks like something else.
     """
+    if path.is_dir():
+        inside: list[Path] = []
+        with contextlib.suppress(OSError):  # a folder that may not be listed
+            inside = sorted(f for f in path.iterdir() if f.suffix.lower() in YAML_SUFFIXES)
+        raise InputError(
+            f"{path} is a folder, and class names are read from a file",
+            f"Give {inside[0]}." if inside else "Give a file: a data.yaml, or a list of names.",
+        )
     text = read_text(path, _WHAT).strip(_INVISIBLE)
+    kind = recognise_foreign(text.encode(errors="replace"))
+    if kind in _OTHERS:
+        raise InputError(f"{path} cannot be read as class names: it is {kind}", foreign_hint(kind))
     try:
         names, count = _names_in(path, text)
         _check(names, count)
@@ -63,9 +87,10 @@ def refuse_other_count(given: Sequence[str], count: int, own: Sequence[str], mod
     if len(given) == count:
         return
     brings = f" ({shown_names(own)})" if own else ""
+    one = len(given) == 1
     raise InputError(
-        f"{len(given)} class names are given ({shown_names(given)}), and {model} has {count} "
-        f"classes{brings}",
+        f"{len(given)} class name{' is' if one else 's are'} given ({shown_names(given)}), and "
+        f"{model} has {count} class{'' if count == 1 else 'es'}{brings}",
         "Give the names that the model was trained with, in class order, with --labels FILE"
         + ("; without --labels the model's own are used." if own else "."),
     )
@@ -93,7 +118,7 @@ def _names_in(path: Path, text: str) -> tuple[tuple[str, ...], int | None]:
         return _in_document(_yaml(text, path))
     if path.suffix.lower() == ".json" or _is_json(text):
         return _in_document(parse_json(text, unique=True))
-    if text.lstrip().startswith("["):
+    if text.lstrip().startswith(("[", "{")):
         return _in_document(_yaml(text, path))
     return names_in_lines(text), None
 
@@ -129,9 +154,13 @@ def _in_document(document: Any) -> tuple[tuple[str, ...], int | None]:
         return ordered_names(document[key]), _count(document.get("nc"))
     if "names" in document:
         raise ValueError("its `names` is neither a list nor a dictionary of class number to name")
-    if "nc" in document or "train" in document:
+    if "nc" in document or "train" in document or not all(map(_is_plain, document.values())):
         raise ValueError("it has no `names`")
     return ordered_names(document), None
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float)
 
 
 def _count(value: Any) -> int | None:
@@ -154,17 +183,13 @@ def _check(names: tuple[str, ...], count: int | None) -> None:
             raise ValueError(f"class {number} has an empty name")
         if any(unicodedata.category(letter) == "Cc" for letter in name):
             raise ValueError(f"the name of class {number} has control characters")
-    repeated = sorted({name for name in names if names.count(name) > 1}) if _repeats(names) else []
+    repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        raise ValueError(f"it names the class {repeated[0]!r} twice")
+        raise ValueError(f"it names the class {min(repeated)!r} twice")
     if count is not None and count != len(names):
         raise ValueError(
             f"its `nc` is {count}, and it has {len(names)} names: {shown_names(names)}"
         )
-
-
-def _repeats(names: tuple[str, ...]) -> bool:
-    return len(set(names)) < len(names)
 
 
 def _numbered(names: Mapping[Any, Any]) -> list[tuple[int, Any]]:

@@ -66,11 +66,19 @@ def expanded(path: Path) -> Path:
         return path
     try:
         found = path.expanduser()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # no such user, or a NUL in the name
         raise _no_home(f"{path.parts[0]} in {path} is no home folder", "") from error
     if not found.is_absolute():
         raise _no_home(f"{path.parts[0]} in {path} is no absolute path", "")
     return found
+
+
+def expanded_if_known(path: Path) -> Path:
+    """Replace a leading `~` or `~user` as `expanded`; return the path as it is where that fails."""
+    try:
+        return expanded(path)
+    except NoHomeError:
+        return path
 
 
 def _absolute(find: Callable[[], Path], instead: str) -> Path:

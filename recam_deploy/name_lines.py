@@ -12,13 +12,19 @@ _QUOTED = re.compile(r"""(["'])(?P<name>(?:(?!\1).)*)\1""")
 # "0: person", "0, person", "0=person", "0. person", "0) person", "0<tab>person", "0 person"
 _NUMBERED = re.compile(r"(?P<number>[0-9]{1,6})(?P<mark>\s*[:,;=\t.)]\s*|\s+)(?P<name>\S.*)")
 _NUMBER_LAST = re.compile(r"(?P<name>\S.*?)\s*(?P<mark>[:,;=\t])\s*(?P<number>[0-9]{1,6})")
-_HEADER = re.compile(
-    r"\W*(class[_ ]?)?(id|index|idx|number|no|class)\W*[,;\t ]"
-    r"\W*(class[_ ]?)?(name|label|class)\W*",
+_ID = r"\W*(class[_ ]?)?(id|index|idx|number|no|class)\W*"
+_TITLE = r"\W*(class[_ ]?)?(name|label|class)\W*"
+_HEADER = re.compile(f"{_ID}[,;\t ]{_TITLE}|{_TITLE}[,;\t ]{_ID}", re.IGNORECASE)
+_COMMENT = re.compile(r"\s#\s.*$")
+_ENTRY = re.compile(
+    r"[^\s:=]+(\s*:(\s|$)|\s*=)|[-*]\s|---$|[{}\[\]]+,?$|\w+\s*\{$|<[!?/a-zA-Z].*>$"
+)
+# A path, as in a list of pictures; the numbers of a box.
+_OTHER = re.compile(
+    r"\S*://|.*\.(jpe?g|png|bmp|webp|tiff?|gif|heic|txt|xml|json|ya?ml)$"
+    r"|[-+.\d]+([\s,;]+[-+.\deE]+)+$",
     re.IGNORECASE,
 )
-_COMMENT = re.compile(r"\s#\s.*$")
-_ENTRY = re.compile(r"[^\s:=]+(\s*:(\s|$)|\s*=\s)|-\s|---$|[{}\[\]]+,?$|\w+\s*\{$|<[!?/a-zA-Z].*>$")
 
 
 def names_in_lines(text: str) -> tuple[str, ...]:
@@ -57,7 +63,7 @@ def _name(number: int, line: str) -> str:
     """Return the name on a line. Raises ValueError for a line that is no name."""
     if _QUOTED.fullmatch(line):
         return _unquoted(line)
-    if _ENTRY.match(line):
+    if _ENTRY.match(line) or _OTHER.match(line):
         raise ValueError(
             f"line {number} ({line[:60]!r}) is no class name; put a name that is meant so in quotes"
         )
@@ -111,6 +117,8 @@ def _in_order(pairs: list[tuple[int, int, str, str]]) -> tuple[str, ...]:
     for place, number, name, mark in pairs:
         if number in found:
             raise ValueError(f"line {place} has the class number {number} again")
+        if _OTHER.match(name):
+            raise ValueError(f"line {place} has {name[:60]!r} for a class name")
         if mark.strip() in (",", ";") and not _QUOTED.fullmatch(name) and mark.strip() in name:
             raise ValueError(f"line {place} has more than a number and a name")
         found[number] = _unquoted(name)

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from . import process
 from .documents import parse_json
 from .errors import VirtualCameraError
+from .extras import install_extra
 from .ports import Port, probe_port
 from .progress import Progress
 from .resources import resource
@@ -229,7 +230,7 @@ def reads_fixed_ports(nodes: Path) -> bool:
 def _check_extra() -> None:
     if any(importlib.util.find_spec(name) is None for name in _EXTRA):
         raise VirtualCameraError(
-            "the virtual camera is not installed", "Run: pip install 'recam-deploy[virtual]'"
+            "the virtual camera is not installed", f"Run: {install_extra('virtual')}"
         )
 
 

@@ -26,11 +26,17 @@ from ..errors import (
 )
 from .facts import CameraFacts
 from .firmware import FAMILY_SINCE, LAST_STRICT, PRO, is_pro, numbers_of
+from .foreign import foreign_warnings, newer_than_known
 from .paths import CameraPaths
 
 RESERVE_BYTES = 50_000_000  # kept free: a full /userdata breaks the camera's own system
 _RAW = "raw"  # the family in the manifest of a network that was converted as it is
 _MAPS = ("yolo11-detect", "yolov8-detect", "yolo26-detect")
+# By the type of the first output; other types are read as nothing.
+_DECODED_TYPES = {
+    **dict.fromkeys((*_MAPS, "yolo11-pose"), ("float32", "int8")),
+    "yolo11-seg": ("float32",),
+}
 _CONVERT = (
     "Convert the ONNX model with `recam convert`, which cuts it where the camera can decode it."
 )
@@ -40,7 +46,9 @@ def check_before_connecting(artifact: Artifact) -> list[str]:
     """Raise what `check_chip` and `check_read_right` do; return warnings of wrong live results."""
     check_chip(artifact)
     layout = check_read_right(artifact)
-    reasons = (wrong_rows(layout), wrong_format(layout), swapped_scales(layout))
+    reasons = [wrong_rows(layout), wrong_format(layout), swapped_scales(layout)]
+    # A manifest says what the outputs mean, or that the network is used as it is.
+    reasons += [newer_than_known(layout)] if artifact.family else foreign_warnings(layout)
     return [f"{artifact.cvimodel.name} {reason}" for reason in reasons if reason]
 
 
@@ -109,11 +117,18 @@ def _misread_types(model: CviModel) -> str | None:
             f"its outputs are of several types ({', '.join(types[:6])}), and the camera reads all "
             f"of them as {types[0]}"
         )
-    if model.family and "bfloat16" in types:
-        return "it has bfloat16 outputs, which the camera does not decode, so it would find nothing"
+    undecoded = _undecoded_type(model.family or "", types)
+    if undecoded:
+        return f"it has {undecoded} outputs, which the camera does not decode: it finds nothing"
     if model.family == "fomo" and types[0] == "int8":
         return "the camera decodes it as a FOMO model, on which its node service crashes"
     return None
+
+
+def _undecoded_type(family: str, types: list[str]) -> str | None:
+    if family and "bfloat16" in types:
+        return "bfloat16"
+    return types[0] if types[0] not in _DECODED_TYPES.get(family, types) else None
 
 
 def wrong_rows(layout: CviModel) -> str | None:

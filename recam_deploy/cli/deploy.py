@@ -149,6 +149,12 @@ def _plan_lines(steps: tuple[PlanStep, ...]) -> list[str]:
     return [f"{step.action} {step.path}: {step.reason}" for step in steps]
 
 
+def found_on_camera(report: SmokeReport) -> str:
+    """Say how many objects a smoke test found."""
+    count = len(report.detections)
+    return f"{count or 'no'} object{'' if count == 1 else 's'} found on the camera"
+
+
 def smoke_lines(report: SmokeReport) -> list[str]:
     """Summarize a smoke test for people; boxes are in pixels of the picture."""
     lines = [
@@ -160,7 +166,7 @@ def smoke_lines(report: SmokeReport) -> list[str]:
         measured = [f"{name} {ms} ms" for name, ms in timings.as_json().items() if ms is not None]
         lines.append(", ".join(measured))
     return [
-        f"{len(report.detections)} objects found on the camera:",
+        f"{found_on_camera(report)}{':' if report.detections else ''}",
         *lines,
         f"the camera's picture: {report.output}",
         f"with names:           {report.labeled}",

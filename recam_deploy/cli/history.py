@@ -79,7 +79,7 @@ def rollback(
         done, title = roll_back(context, to, wait=wait, force=force)
     lines = [
         f"{title} is active again: {done.active}",
-        "The running flow loads it when it is next deployed.",
+        "The running flow loads it when it is next deployed: `recam flow push` does that.",
     ]
     terminal.result(done.as_json(), lines)
 

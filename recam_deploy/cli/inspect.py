@@ -54,7 +54,7 @@ def inspect(
 
     Example: recam inspect yolo11n_int8.cvimodel --full
     """
-    from ..cvimodel import CviModel
+    from ..cvimodel import CHIP, CviModel
     from ..terminal import Terminal
     from ..workflows import inspect as workflow
     from .inspect_foreign import inspect_foreign
@@ -64,6 +64,9 @@ def inspect(
     refuse_useless(INSPECTION, {"cvimodel": isinstance(found, CviModel)})
     if isinstance(found, CviModel):
         _print_cvimodel(terminal, file, found, full=full)
+        if found.header.chip == CHIP:
+            for warning in workflow.warnings_of(found):
+                terminal.warn(f"without its manifest, {file.name}: {warning}")
     elif isinstance(found, workflow.OnnxModel):
         _print_onnx(terminal, found)
     else:

@@ -161,6 +161,8 @@ def print_up_result(
 
 
 def _rows(result: UpResult) -> list[tuple[str, str, str]]:
+    from .deploy import found_on_camera
+
     conversion, deployment, smoke = result.conversion, result.deployment, result.smoke
     reused = sum(step.cached for step in conversion.steps)
     counts = conversion.verification.detections
@@ -171,7 +173,7 @@ def _rows(result: UpResult) -> list[tuple[str, str, str]]:
         + (f"; {reused} of {len(conversion.steps)} steps unchanged" if reused else ""),
         "deploy": f"{deployment.active}"
         + ("" if deployment.changed else "; unchanged, nothing sent"),
-        "test": f"{len(smoke.detections)} objects found on the camera",
+        "test": found_on_camera(smoke),
     }
     outcome = result.outcome
     if outcome.live:

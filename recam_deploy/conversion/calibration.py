@@ -14,6 +14,7 @@ from ..artifact import sha256_of
 from ..calibrator.collecting import in_parallel
 from ..detection.picture_faults import REFUSED
 from ..detection.pictures import read_thumbnail
+from ..documents import parse_json
 from ..errors import InputError
 from ..picture_sets import (
     Choice,
@@ -120,15 +121,20 @@ class Reading:
         folder = cache.find(key) if cache else None
         if folder is None:
             return None
-        kept = json.loads((folder / _THUMBNAILS_FILE).read_text())
-        decoded = {digest: base64.b64decode(data) for digest, data in kept.items()}
-        return cls(
-            key, {d: np.frombuffer(data, np.uint8).reshape(16, 16) for d, data in decoded.items()}
-        )
+        # Another form than `_write`'s is a damaged one, and the pictures are read again.
+        try:
+            kept = parse_json((folder / _THUMBNAILS_FILE).read_bytes())
+            return cls(key, {digest: _decoded(data) for digest, data in kept.items()})
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
 
     def _write(self, folder: Path) -> None:
         kept = {d: base64.b64encode(one.tobytes()).decode() for d, one in self.thumbnails.items()}
         (folder / _THUMBNAILS_FILE).write_text(json.dumps(kept))
+
+
+def _decoded(data: str) -> Thumbnail:
+    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(16, 16)
 
 
 class _Reader:

@@ -369,12 +369,14 @@ def _check_cvimodel(path: Path) -> None:
 
 def _too_far(found: Verification, wanted: Thresholds, kept: Path) -> VerificationError:
     counts = found.detections
+    # Measured: layers beyond the chip's limits, of which the compiler says nothing, give 0 to 0.4.
+    beyond = " So low a cosine is seldom the pictures' fault: see `recam verify --layers`."
     return VerificationError(
         f"the cvimodel is too far from the float model: least cosine {min(found.cosine):.4f} "
         f"(needed {wanted.min_cosine}), detections matched {counts.matched} of {counts.reference} "
         f"(needed {wanted.min_matched:.0%}); it was written to {kept.name}",
         "Calibrate with more pictures of what the camera will see, or lower --min-cosine or "
-        "--min-matched if this is good enough.",
+        "--min-matched if this is good enough." + (beyond if min(found.cosine) < 0.5 else ""),
     )
 
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import functools
 
-HEIC_HINT = "Run: pip install 'recam-deploy[heic]'. Or convert the pictures to JPEG."
-AVIF_HINT = "Run: pip install --upgrade pillow. Or convert the pictures to JPEG."
+from ..extras import install_command, install_extra
+
+
+def heic_hint() -> str:
+    """Say how HEIC pictures come to be read."""
+    return f"Run: {install_extra('heic')}. Or convert the pictures to JPEG."
+
+
+def avif_hint() -> str:
+    """Say how AVIF pictures come to be read."""
+    return f"Run: {install_command('--upgrade', 'pillow')}. Or convert the pictures to JPEG."
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from pathlib import Path
 from .. import file_kinds
 from ..errors import InputError
 from ..file_kinds import foreign_hint, recognise_foreign
-from .heif import AVIF_HINT, HEIC_HINT, avif_is_read, heic_is_read
+from .heif import avif_hint, avif_is_read, heic_hint, heic_is_read
 
 REFUSED = " cannot be read as a picture"
 """What stands between the file's name and the cause."""
@@ -83,9 +83,9 @@ def known_fault(head: bytes) -> tuple[str, str] | None:
             return reason, hint
     kind = heif_kind(head)
     if kind == "HEIC" and not heic_is_read():
-        return "it is a HEIC picture", HEIC_HINT
+        return "it is a HEIC picture", heic_hint()
     if kind == "AVIF" and not avif_is_read():
-        return "it is an AVIF picture", AVIF_HINT
+        return "it is an AVIF picture", avif_hint()
     if (head[4:8] == b"ftyp" and not kind) or (head[:4] == b"RIFF" and head[8:12] == b"AVI "):
         return "it is a video", _FRAMES
     if head[4:8] in (b"moov", b"mdat", b"wide"):

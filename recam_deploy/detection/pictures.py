@@ -99,7 +99,7 @@ def read_thumbnail(path: Path) -> npt.NDArray[np.uint8]:
 
 def readable_formats() -> frozenset[str]:
     """Return Pillow's names of the formats that are read."""
-    return frozenset((*_COMMON, *_others()))
+    return frozenset((*_COMMON, *_others(), "MPO"))  # what phones call it; read as a JPEG
 
 
 def suffixes_by_format() -> dict[str, str]:

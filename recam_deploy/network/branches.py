@@ -18,7 +18,11 @@ def inline_branches(graph: onnx.GraphProto) -> bool:
     The tensors that such an If gives keep their names.
     """
     constants = Constants(graph)
-    taken = [node for node in graph.node if node.op_type == "If" and node.input[0] in constants]
+    taken = {
+        index
+        for index, node in enumerate(graph.node)
+        if node.op_type == "If" and node.input[0] in constants
+    }
     if not taken:
         return False
     names = {
@@ -29,8 +33,8 @@ def inline_branches(graph: onnx.GraphProto) -> bool:
     }
     names.update(tensor.name for tensor in graph.initializer)
     nodes: list[onnx.NodeProto] = []
-    for node in graph.node:
-        if node not in taken:
+    for index, node in enumerate(graph.node):
+        if index not in taken:
             nodes.append(node)
             continue
         branch = _branch(node, truth=bool(constants[node.input[0]].all()))

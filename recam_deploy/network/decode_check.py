@@ -8,8 +8,9 @@ here: by the operators that the export has after its heads, and by the camera's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import numpy as np
 import onnx
 
 from ..errors import InputError, UnsupportedModelError
@@ -90,6 +91,7 @@ def _check_detector(model: onnx.ModelProto, image: NetworkInput, found: Identity
     if set(own) <= set(graph.outputs):
         return DecodingCheck(_ENDS_AT_HEADS)
     arrays = run_on_sample(model, image, [*own, *(tensor.name for tensor in tensors)])
+    _check_numbers(arrays[name] for name in own)
     readings = [
         Reading.of(arrays[head.box], arrays[head.logits], head.stride, image.width)
         for head in heads
@@ -112,6 +114,16 @@ def _check_detector(model: onnx.ModelProto, image: NetworkInput, found: Identity
         return DecodingCheck("" if scores & {DECODED, RAW_VALUES} else _UNKNOWN)
     whole = Reading.joined(readings)
     return _check_list(model, image, graph, whole, {tensor.name for tensor in tensors})
+
+
+def _check_numbers(arrays: Iterable[Array]) -> None:
+    """Raise UnsupportedModelError for results that are no finite numbers."""
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise UnsupportedModelError(
+            "the model gives values that are no numbers (NaN or infinite) on a test picture",
+            "Its weights are damaged, or its training failed. Check it in its framework, and "
+            "export it again.",
+        )
 
 
 def _mixed_later(graph: Graph, heads: Sequence[Head]) -> bool:
@@ -175,6 +187,7 @@ def _check_outputs(model: onnx.ModelProto, image: NetworkInput, found: Identity)
         model, image, [*found.cut_at, *(name for names in heads for name in names)]
     )
     output = arrays[found.cut_at[0]]
+    _check_numbers([output])
     if found.family == CLASSIFY:
         check_classes(output)
     elif found.family == YOLOV5_DETECT:

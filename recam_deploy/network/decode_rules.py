@@ -167,7 +167,7 @@ def difference_of(rows: Array, reading: Reading) -> str:
         return ""
     found = rows[:, :_SIDES]
     for (change, apply), offset in itertools.product(_CHANGES.items(), (0.5, 0.0)):
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             changed = apply(reading.distances)
             form = reading.form(found, changed, offset)
         if form or same(found, changed, reading.tolerance / reading.strides):

@@ -12,6 +12,7 @@ import onnx
 from onnx import inliner
 
 from ..errors import UnsupportedModelError
+from .onnx_file import first_line
 from .precision import without_idle_casts
 from .rewrites import TARGET_OPSET
 from .subgraphs import all_graphs
@@ -98,7 +99,7 @@ def expand(model: onnx.ModelProto, operators: list[str]) -> onnx.ModelProto:
     except Exception as error:
         raise UnsupportedModelError(
             f"the model uses {', '.join(operators)}, which the compiler does not know and onnx "
-            f"cannot expand: {str(error).strip().splitlines()[-1]}",
+            f"cannot expand: {_reason(error)}",
             "Replace them in the network by simpler operators, and export it again.",
         ) from error
     del expanded.graph.value_info[:]
@@ -107,6 +108,11 @@ def expand(model: onnx.ModelProto, operators: list[str]) -> onnx.ModelProto:
         if node.op_type == "Sum" and len(node.input) == 2 and not node.domain:
             node.op_type = "Add"
     return without_idle_casts(expanded)
+
+
+def _reason(error: Exception) -> str:
+    """Return what onnx says, without the place in its own source."""
+    return first_line(error).rpartition("` failed: ")[2]
 
 
 def _write_defaults(node: onnx.NodeProto, opset: int) -> None:

@@ -39,6 +39,9 @@ V5_ANCHORS = 3
 V5_MOST_CLASSES = 80
 """The camera takes 6 to 85 numbers a box (`ma_model_yolov5.cpp`): five, and one for each class."""
 
+_SAME_VALUES = frozenset({"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Dropout"})
+"""What may follow a classifier's softmax; that the scores add up to 1 is checked later."""
+
 
 def identify(model: onnx.ModelProto, image: NetworkInput) -> Identity:
     """Identify a model by its structure. `model` must have its shapes inferred.
@@ -77,10 +80,17 @@ def identify_raw(model: onnx.ModelProto, image: NetworkInput) -> Identity:
     shapes = [graph.shapes.get(name, ()) for name in graph.outputs]
     for name, shape in zip(graph.outputs, shapes, strict=True):
         if not 0 < len(shape) <= 4 or not all(shape):
+            shown = "×".join(map(str, shape)) or "of one number, or one that is not known"
             raise UnsupportedModelError(
-                f"the output {name} has the shape {'×'.join(map(str, shape)) or 'unknown'}; the "
-                "compiler takes up to four dimensions of fixed size",
+                f"the output {name} has the shape {shown}; the compiler takes one to four "
+                "dimensions of fixed size",
                 "Export the model with fixed shapes.",
+            )
+    for value in model.graph.output:
+        if value.type.tensor_type.elem_type == onnx.TensorProto.STRING:
+            raise UnsupportedModelError(
+                f"the output {value.name} is text; the TPU computes with numbers alone",
+                "Name the outputs to keep with --output-names.",
             )
     padded = tuple((*shape, *[1] * (4 - len(shape))) for shape in shapes)
     if family_of([(1, image.height, image.width, 3)], padded) == YOLO11_POSE:
@@ -187,7 +197,10 @@ def _is_class_list(shape: tuple[int, ...]) -> bool:
 
 def _classifier(graph: Graph, shape: tuple[int, ...]) -> Identity:
     (output,) = graph.outputs
-    if graph.producers[output].op_type != "Softmax":
+    made_by = graph.producers[output]
+    while made_by.op_type in _SAME_VALUES and made_by.input[0] in graph.producers:
+        made_by = graph.producers[made_by.input[0]]
+    if made_by.op_type != "Softmax":
         raise UnsupportedModelError(
             f"the one output {'×'.join(map(str, shape))} does not end in a softmax, so its numbers "
             "are no scores for the camera",

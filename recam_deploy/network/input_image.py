@@ -13,6 +13,8 @@ from .model import NetworkInput
 _EXPORT = 'With Ultralytics: YOLO("best.pt").export(format="onnx", imgsz=640'
 _USUAL_SIDE = 640
 _COLOURS = 3
+_MOST_PIXELS = (256 << 20) // _COLOURS
+"""The camera has 256 MB of memory, and a pixel of the picture takes three bytes."""
 
 
 def image_of(model: onnx.ModelProto) -> NetworkInput:
@@ -42,6 +44,11 @@ def image_of(model: onnx.ModelProto) -> NetworkInput:
             "dynamic=False).",
         )
     _check_type(tensor.elem_type)
+    if sizes[2] * sizes[1 if sizes[3] == _COLOURS != sizes[1] else 3] > _MOST_PIXELS:
+        raise UnsupportedModelError(
+            f"the input {shown} is larger than the camera's memory of 256 MB",
+            f"Export with a smaller size. {_EXPORT}).",
+        )
     return _image(inputs[0].name, sizes)
 
 
@@ -49,7 +56,7 @@ def _check_channels(sizes: Sequence[int], shown: str) -> None:
     """Raise UnsupportedModelError unless the sizes, 0 for dynamic ones, may be one RGB image."""
     if len(sizes) != 4:
         raise UnsupportedModelError(
-            f"the input shape {shown} is not one RGB image (1×3×H×W)",
+            f"the input shape {shown or 'of no axes'} is not one RGB image (1×3×H×W)",
             f"Export with batch size 1 and three channels. {_EXPORT}).",
         )
     batch, first, _, last = sizes
@@ -76,7 +83,8 @@ def _check_channels(sizes: Sequence[int], shown: str) -> None:
 
 def _check_type(kind: int) -> None:
     if kind != onnx.TensorProto.FLOAT:
-        name = onnx.TensorProto.DataType.Name(kind).lower()
+        types = {value: name.lower() for name, value in onnx.TensorProto.DataType.items()}
+        name = types.get(kind, f"of an unknown type ({kind})")
         raise UnsupportedModelError(
             f"the input is {name}; a float32 model is needed",
             "Export without half precision or quantization: recam quantizes the model. A cast of "

@@ -7,8 +7,9 @@ a model that needs none stays as it is, byte for byte.
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
-from onnx import helper, version_converter
+from onnx import helper, numpy_helper, version_converter
 
 from ..errors import UnsupportedModelError
 from .functions import expand, expandable, inline_own
@@ -39,6 +40,9 @@ def normalise(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]
         model = _raised(model, opset)
         steps.append(f"opset {opset} raised to {OLDEST_OPSET}")
     _tidy(model)
+    if model.graph.sparse_initializer:
+        _make_dense(model.graph)
+        steps.append("sparse weights made dense")
     if model.functions:
         model = inline_own(model)
         steps.append("functions inlined")
@@ -49,7 +53,9 @@ def normalise(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]
         if operators := expandable(model):
             model = expand(model, operators)
             steps.append(f"{', '.join(operators)} expanded")
-    return model, tuple(steps)
+        if _without_idle_sums(model):
+            steps.append("sums over no axes left out")
+    return model, tuple(dict.fromkeys(steps))
 
 
 def _tidy(model: onnx.ModelProto) -> None:
@@ -72,6 +78,35 @@ def _tidy(model: onnx.ModelProto) -> None:
         for node in graph.node:
             if node.domain == "ai.onnx":
                 node.domain = ""
+
+
+def _make_dense(graph: onnx.GraphProto) -> None:
+    """Write sparse weights as plain ones, in place: the compiler reads no others."""
+    for sparse in graph.sparse_initializer:
+        values, places = (numpy_helper.to_array(t) for t in (sparse.values, sparse.indices))
+        dense = np.zeros(sparse.dims, values.dtype)
+        # A place is a number in row-major order, or one for each axis.
+        if places.ndim == 1:
+            dense.ravel()[places] = values
+        else:
+            dense[tuple(places.T)] = values
+        graph.initializer.append(numpy_helper.from_array(dense, sparse.values.name))
+    del graph.sparse_initializer[:]
+
+
+def _without_idle_sums(model: onnx.ModelProto) -> bool:
+    """Turn sums over no axes that keep their input into Identity, in place; say if there were any.
+
+    The compiler overlooks `noop_with_empty_axes`, and sums over all axes.
+    """
+    found = False
+    for node in model.graph.node:
+        keeps = any(a.name == "noop_with_empty_axes" and a.i for a in node.attribute)
+        if node.op_type == "ReduceSum" and keeps and not any(node.input[1:]):
+            node.op_type = "Identity"
+            del node.attribute[:], node.input[1:]
+            found = True
+    return found
 
 
 def _raised(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:

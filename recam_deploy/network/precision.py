@@ -70,21 +70,29 @@ def _drop_idle_casts(graph: onnx.GraphProto) -> None:
     floats.update(t.name for t in graph.initializer if t.data_type == TensorProto.FLOAT)
     made = {name for node in graph.node for name in node.output}
     ends = {value.name for value in graph.output}
-    for node in list(graph.node):
+    names: dict[str, str] = {}
+    kept: list[onnx.NodeProto] = []
+    for node in graph.node:
         to = next((a.i for a in node.attribute if a.name == "to"), None)
-        if node.op_type != "Cast" or to != TensorProto.FLOAT or node.input[0] not in floats:
+        source = _latest(names, node.input[0]) if node.input else ""
+        if node.op_type != "Cast" or to != TensorProto.FLOAT or source not in floats:
+            kept.append(node)
             continue
-        source, result = node.input[0], node.output[0]
+        result = node.output[0]
         if result not in ends:
-            _replace(graph, node, {result: source})
+            names[result] = source
         elif source in made and source not in ends:
-            _replace(graph, node, {source: result})
-            made.add(result)
+            names[source] = result
+            floats.add(result)
         else:
-            node.CopyFrom(helper.make_node("Identity", [source], [result], name=node.name))
+            kept.append(helper.make_node("Identity", [source], [result], name=node.name))
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    rename(graph, {name: _latest(names, name) for name in names})
 
 
-def _replace(graph: onnx.GraphProto, node: onnx.NodeProto, names: dict[str, str]) -> None:
-    """Remove a node, and rename the tensors of the rest."""
-    graph.node.remove(node)
-    rename(graph, names)
+def _latest(names: dict[str, str], name: str) -> str:
+    while name in names:
+        name = names[name]
+    return name

@@ -60,7 +60,8 @@ def read_network(
     if not names:
         raise InputError(
             f"{path} holds no class names",
-            f"Give {network.classes} names with --labels FILE: one a line, in class order.",
+            f"Give {network.classes} names with --labels FILE: the data set's data.yaml, or a text "
+            "file with one a line, in class order.",
         )
     if len(names) != network.classes:
         raise InputError(

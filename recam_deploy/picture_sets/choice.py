@@ -117,13 +117,13 @@ def choose(
 
 def _replacements(bad: Sequence[int], tried: Collection[int], count: int) -> tuple[int, ...]:
     """Return for each unreadable picture the nearest that was not tried, after it or before it."""
-    found: list[int] = []
+    found: set[int] = set()
     for index in bad:
         for distance in range(1, count):
             near = (index + distance, index - distance)
             free = [i for i in near if 0 <= i < count and i not in tried and i not in found]
             if free:
-                found.append(free[0])
+                found.add(free[0])
                 break
     return tuple(sorted(found))
 

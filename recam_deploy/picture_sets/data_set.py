@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from ..data_yaml import DataYaml, read_data_yaml
 from ..errors import InputError
+from ..folders import expanded_if_known
 from .folder import find_in_folder
 from .found import FoundPictures, joined
 from .lists import SUFFIXES as LISTS
@@ -82,7 +83,7 @@ def _located(description: DataYaml, entry: str, part: str) -> Path:
                 return base / name
     looked = ", ".join(str(base.absolute()) for base in bases)
     raise InputError(
-        f"{description.file} names {entry} as `{part}`, which is not there",
+        f"{description.file} names {entry[:200]} as `{part}`, which is not there",
         f"It was looked for in {looked}. Correct the file, or name the folder of pictures itself.",
     )
 
@@ -95,10 +96,7 @@ def _tails(path: Path) -> Iterator[PurePosixPath]:
 
 
 def _path(text: str) -> Path:
-    try:
-        return Path(text.replace("\\", "/")).expanduser()
-    except RuntimeError:  # a user who does not exist
-        return Path(text)
+    return expanded_if_known(Path(text.replace("\\", "/")))
 
 
 def _exists(path: Path) -> bool:

@@ -121,5 +121,9 @@ class _Walk:
 def _no_pictures(folder: Path, passed_over: Counter[str]) -> InputError:
     if not passed_over:
         return InputError(f"{folder} holds no pictures", "Put JPEG or PNG pictures into it.")
-    hint = hint_for(passed_over) or "Put JPEG or PNG pictures into it."
+    beside = folder.absolute().parent / "images"
+    if folder.absolute().name.lower() in _LABELS and beside.is_dir():
+        hint = f"Give the folder of its pictures: {folder.parent / 'images'}"
+    else:
+        hint = hint_for(passed_over) or "Put JPEG or PNG pictures into it."
     return InputError(f"{folder} holds no pictures that are read, but {listed(passed_over)}", hint)

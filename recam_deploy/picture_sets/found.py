@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..detection.heif import AVIF_HINT, HEIC_HINT, avif_is_read, heic_is_read
+from ..detection.heif import avif_hint, avif_is_read, heic_hint, heic_is_read
 
 _CONVERT = "Convert them to JPEG or PNG."
 _UNPACK = "Unpack them."
@@ -81,9 +81,9 @@ def hint_for(passed_over: Mapping[str, int]) -> str | None:
     """Return what to do about the most frequent of those that a user may take for pictures."""
     for kind, _ in noteworthy(passed_over).most_common(1):
         if kind in _HEIC and not heic_is_read():
-            return HEIC_HINT
+            return heic_hint()
         if kind in _AVIF and not avif_is_read():
-            return AVIF_HINT
+            return avif_hint()
         return next(hint for kinds, hint in _HINTS if kind in kinds)
     return None
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import InputError
+from ..folders import expanded_if_known
 
 SUFFIXES = frozenset({".txt", ".lst", ".list", ".csv"})
 
@@ -78,10 +79,7 @@ def _names(line: str) -> Iterator[Path]:
     texts += [line[: end.end()] for end in reversed(list(_BEFORE_LABEL.finditer(line)))]
     for text in texts:
         for spelled in dict.fromkeys((text, text.replace("\\", "/"))):
-            try:
-                yield Path(spelled).expanduser()
-            except RuntimeError:  # a user who does not exist
-                yield Path(spelled)
+            yield expanded_if_known(Path(spelled))
 
 
 def _is_file(path: Path) -> bool:

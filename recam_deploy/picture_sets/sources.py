@@ -17,6 +17,9 @@ from .found import FoundPictures
 
 _HINT = "Give a folder of pictures, a data set's data.yaml, or a list of paths (.txt)."
 _ARCHIVES = frozenset({".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"})
+_MODELS = frozenset(
+    {file_kinds.ONNX, file_kinds.TFLITE, file_kinds.PYTORCH, file_kinds.CVIMODEL, file_kinds.KERAS}
+)
 _UNPACKED = "Unpack it, and give the folder: unzip, or tar -xf."
 
 
@@ -28,8 +31,10 @@ def find_pictures(source: Path) -> FoundPictures:
     try:
         mode = source.stat().st_mode
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        if isinstance(error, FileNotFoundError):
+            raise InputError(f"{source} does not exist", _HINT) from error
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{source} is not a folder: {reason}", _HINT) from error
+        raise InputError(f"{source} cannot be read: {reason}", _HINT) from error
     if stat.S_ISDIR(mode):
         return find_in_folder(source)
     if not stat.S_ISREG(mode):
@@ -55,7 +60,8 @@ def _find_by_file(source: Path) -> FoundPictures:
         raise InputError(f"{source} is not a folder, but an archive", _UNPACKED)
     fault = known_fault(head)
     if fault:
-        raise InputError(f"{source} is not a folder: {fault[0]}", fault[1])
+        hint = _HINT if kind in _MODELS else fault[1]
+        raise InputError(f"{source} is not a folder: {fault[0]}", hint)
     raise InputError(f"{source} is not a folder", _HINT)
 
 

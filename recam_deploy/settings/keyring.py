@@ -8,6 +8,7 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from ..errors import SettingsError
+from ..extras import install_extra
 from ..redaction import keep_secret
 
 SERVICE = "recam"
@@ -24,7 +25,7 @@ def stored_password(user: str, host: str) -> SecretStr | None:
     except ImportError as error:
         raise SettingsError(
             "the settings need the system keyring, but its library is not installed",
-            "Run: pip install 'recam-deploy[keyring]', or remove `keyring = true`.",
+            f"Run: {install_extra('keyring')}, or remove `keyring = true`.",
         ) from error
     try:
         password = keyring.get_password(SERVICE, f"{user}@{host}")

@@ -78,7 +78,7 @@ class HostLine:
     def without(self, labels: Sequence[str]) -> str:
         """Return the line without the host's name; "" when it names no other."""
         left = [n for n in self.names if not any(_matches(n, label) for label in labels)]
-        return self.text.replace(",".join(self.names), ",".join(left), 1) if left else ""
+        return self.text.replace(",".join(self.names), ",".join(left), 1) if any(left) else ""
 
     def other_ports(self, host: str) -> list[str]:
         """Return the names under which the line has the same host, with whatever port."""

@@ -17,6 +17,8 @@ _OPERATION = re.compile(
     re.MULTILINE,
 )
 _SHAPE = re.compile(r"-> \(?tensor<((?:\d+x)*)")
+_STRIDES = re.compile(r"[ {]strides = \[([\d, ]+)\]")
+_KERNEL = re.compile(r"[ {]kernel_shape = \[([\d, ]+)\]")
 _NOT_COMPUTED = ("None", "Weight")
 
 
@@ -25,13 +27,16 @@ class Operation:
     """One operation: `kind` is for instance "Conv", `name` the name of its first result.
 
     `shape` is that of the result, empty where it is not known. `inputs` are the names of the
-    computed tensors that it reads, without weights.
+    computed tensors that it reads, without weights. `kernel` and `strides` are those of a
+    convolution or pooling, as height and width; empty for others.
     """
 
     kind: str
     name: str
     inputs: tuple[str, ...]
     shape: tuple[int, ...]
+    kernel: tuple[int, ...] = ()
+    strides: tuple[int, ...] = ()
 
 
 def read_operations(text: str) -> tuple[Operation, ...]:
@@ -54,13 +59,19 @@ def read_operations(text: str) -> tuple[Operation, ...]:
         made_by[value] = name
         read = (made_by.get(operand.split("#")[0]) for operand in operands.split(", "))
         inputs = tuple(dict.fromkeys(operand for operand in read if operand is not None))
-        found.setdefault(name, Operation(kind, name, inputs, _shape(rest)))
+        sizes = _list_of(_KERNEL, rest), _list_of(_STRIDES, rest)
+        found.setdefault(name, Operation(kind, name, inputs, _shape(rest), *sizes))
     return tuple(found.values())
 
 
 def _shape(types: str) -> tuple[int, ...]:
     shape = _SHAPE.search(types)
     return tuple(int(size) for size in shape[1].split("x")[:-1]) if shape else ()
+
+
+def _list_of(attribute: re.Pattern[str], rest: str) -> tuple[int, ...]:
+    found = attribute.search(rest)
+    return tuple(int(size) for size in found[1].split(",")) if found else ()
 
 
 def _unescaped(name: str) -> str:

@@ -19,6 +19,7 @@ from ..documents import parse_json
 from ..errors import ProcessError, ToolchainError
 from ..folders import NoHomeError, expanded
 from ..progress import Progress, Step
+from ..redaction import redact
 
 Run = Callable[..., process.Completed]
 
@@ -179,8 +180,11 @@ def _fetched(uv: UvRunner, progress: Progress, run: Run) -> Interpreter:
         reason = "the one that it installed does not run here"
     raise ToolchainError(
         "the compiler needs CPython 3.10: this machine has none, and uv could not download it "
-        f"({reason})",
+        f"({redact(reason)})",
         "Install one and run this again: `apt install python3.10` (Ubuntu 22.04, or newer with the "
         "deadsnakes PPA), `pyenv install 3.10`, or `conda create -n py310 python=3.10`. If it is "
-        f"not on PATH, set {OVERRIDE} to it. Or run the compiler in Docker: `--toolchain docker`.",
+        f"not on PATH, set {OVERRIDE} to it. Or let uv reach one: it downloads from "
+        "releases.astral.sh or github.com, by HTTPS_PROXY; UV_PYTHON_INSTALL_MIRROR names a mirror "
+        "(or a folder, file://…), and UV_SYSTEM_CERTS=1 trusts the system's certificates. Or run "
+        "the compiler in Docker: `--toolchain docker`.",
     )

@@ -1,6 +1,7 @@
 """Run one tool of the compiler, with progress and a log, and check its outputs.
 
-Exit codes are not enough: a tool can end with 0 and have written nothing.
+Exit codes are not enough: a tool can end with 0 and have written nothing, or a cvimodel whose
+instructions are incomplete.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .. import process
 from ..documents import ZIP_ERRORS
 from ..errors import CompilationError, ProcessError, RecamError
 from ..progress import Progress, Step
+from .code_generation import generation_error
 from .compiler import Compiler
 from .failures import explain, last_lines
 from .python310 import Run
@@ -124,6 +126,8 @@ def run_tool(
             raise CompilationError(
                 f"{command.tool} failed: {error.message}", f"{error.hint} Its log is {log}."
             ) from error
+    if refused := generation_error(command.tool, done.output, _network(command, work_dir), log):
+        raise refused
     if done.returncode != 0:
         raise explain(command.tool, done.returncode, done.output, log)
     for output in command.outputs:
@@ -156,6 +160,11 @@ def _check_inputs(command: ToolCommand, work_dir: Path) -> None:
     table, mlir = command.option("--calibration_table"), command.option("--mlir")
     if command.tool == "model_deploy" and table and mlir:
         check_calibration_table(work_dir / table, work_dir / mlir)
+
+
+def _network(command: ToolCommand, work_dir: Path) -> Path | None:
+    name = command.option("--mlir")
+    return work_dir / name if name else None
 
 
 def _check_output(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from uv import find_uv_bin
 
@@ -14,7 +16,9 @@ from .. import process
 from ..errors import ToolchainError
 from ..folders import NoHomeError, home
 from ..progress import Step
+from ..redaction import keep_secret, redact
 from .failures import last_lines
+from .pip_settings import pip_settings, uv_names_an_index
 from .python310 import Run
 
 # Variables that would install the packages elsewhere, or choose others than the lock names.
@@ -46,6 +50,9 @@ _UNWANTED = frozenset(
         "PYTHONPATH",
     }
 )
+
+_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
 @dataclass(frozen=True)
@@ -80,26 +87,54 @@ def find_uv(environ: Mapping[str, str], cache_dir: Path, runner: Run = process.r
             "the program uv is missing; it installs the compiler",
             "Run `pip install uv`, or reinstall recam-deploy with its dependencies.",
         ) from error
-    return Uv(program, _with_place(uv_environment(environ), cache_dir), runner)
+    own = _with_place(uv_environment(environ), cache_dir)
+    _keep_secrets(own)
+    return Uv(program, own, runner)
 
 
 def uv_environment(base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of uv: the caller's without the variables in `_UNWANTED`.
 
-    pip's index, package folders and certificates are used where uv has none of its own.
+    pip's index, package folders, certificates and proxy, of its files or variables, are used where
+    uv has none of its own.
     """
     environ = {name: value for name, value in base.items() if name not in _UNWANTED}
-    index = base.get("PIP_INDEX_URL")
-    if index and not base.get("UV_INDEX_URL") and not base.get("UV_DEFAULT_INDEX"):
-        environ["UV_DEFAULT_INDEX"] = index
-    links = base.get("PIP_FIND_LINKS", "").split()
-    if links and not base.get("UV_FIND_LINKS"):
-        environ["UV_FIND_LINKS"] = ",".join(links)
-    certificates = base.get("PIP_CERT") or base.get("REQUESTS_CA_BUNDLE")
+    pip = pip_settings(base)
+    if not uv_names_an_index(base):
+        environ = _index_of(pip) | environ
+    for key, name in (("find-links", "UV_FIND_LINKS"), ("trusted-host", "UV_INSECURE_HOST")):
+        separator = "," if name == "UV_FIND_LINKS" else " "
+        if pip.get(key) and not base.get(name):
+            environ[name] = separator.join(pip[key].split())
+    certificates = pip.get("cert") or base.get("REQUESTS_CA_BUNDLE")
     if certificates and not base.get("SSL_CERT_FILE") and not base.get("SSL_CERT_DIR"):
         name = "SSL_CERT_DIR" if Path(certificates).is_dir() else "SSL_CERT_FILE"
         environ[name] = certificates
+    if pip.get("proxy") and not any(base.get(name) for name in _PROXIES):
+        environ |= {"HTTPS_PROXY": pip["proxy"], "HTTP_PROXY": pip["proxy"]}
     return environ
+
+
+def _index_of(pip: Mapping[str, str]) -> dict[str, str]:
+    """Return uv's variables for pip's index and further indexes.
+
+    With further ones pip takes the best version of all, and uv the first index that has the name:
+    it is told to do as pip does. The compiler's packages are locked by their hashes.
+    """
+    found: dict[str, str] = {}
+    if index := pip.get("index-url"):
+        found["UV_DEFAULT_INDEX"] = index
+    if more := " ".join(pip.get("extra-index-url", "").split()):
+        found |= {"UV_INDEX": more, "UV_INDEX_STRATEGY": "unsafe-best-match"}
+    return found
+
+
+def _keep_secrets(environ: Mapping[str, str]) -> None:
+    """Register the passwords in the addresses of indexes and proxies, so that none is printed."""
+    for name in (*_INDEXES, *_PROXIES):
+        for address in environ.get(name, "").split():
+            with contextlib.suppress(ValueError):
+                keep_secret(unquote(urlsplit(address).password or ""))
 
 
 def _with_place(environ: dict[str, str], cache_dir: Path) -> dict[str, str]:
@@ -158,14 +193,21 @@ _INSTALL_FAILURES: tuple[tuple[str, str, str], ...] = (
     (
         r"(?i)UnknownIssuer|invalid peer certificate|certificate verify",
         "the package index's certificate is not trusted",
-        "Set SSL_CERT_FILE to your organisation's certificates.",
+        "Set UV_SYSTEM_CERTS=1 to trust the system's certificates as pip does, or SSL_CERT_FILE to "
+        "a file with those of your organisation.",
+    ),
+    (
+        r"(?i)\b403 forbidden\b|\b407 proxy|unsuccessful tunnel|tunnel error",
+        "the proxy or the package index refuses the connection",
+        "Name an index that you may use with UV_DEFAULT_INDEX (or `index-url` in pip.conf), or a "
+        "proxy with its user and password in HTTPS_PROXY.",
     ),
     (
         r"(?i)dns error|failed to (fetch|connect)|connection refused|timed? ?out"
         r"|error sending request|network",
         "the package index cannot be reached",
         "Check the network, HTTPS_PROXY, and UV_DEFAULT_INDEX (or PIP_INDEX_URL) if you use an "
-        "index of your own; then run this again.",
+        "index of your own (pip.conf and uv.toml are read too); then run this again.",
     ),
     (
         r"(?i)no solution found|no version of|not found in the package registry",
@@ -182,6 +224,6 @@ def install_error(done: process.Completed, what: str = "the compiler") -> Toolch
             return ToolchainError(f"{what} could not be installed: {cause}", hint)
     return ToolchainError(
         f"{what} could not be installed: uv ended with exit code {done.returncode}: "
-        f"{last_lines(done.output)}",
+        f"{redact(last_lines(done.output))}",
         "Run this again; if it keeps failing, report these lines.",
     )

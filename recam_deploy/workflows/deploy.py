@@ -6,6 +6,7 @@ This imports nothing that only conversions need, so that commands for the camera
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ..artifact import Artifact, load_artifact
 from ..camera.checks import (
     check_before_connecting,
     decoded_family,
+    misreading,
     refuse_family,
     refuse_rejected,
     rejected_error,
@@ -23,6 +25,7 @@ from ..camera.deployment import Deployment, TrialResult, apply, in_place
 from ..camera.deployment_plan import DeploymentPlan, plan_deployment
 from ..camera.facts import CameraFacts, gather_facts
 from ..camera.firmware import version_in
+from ..camera.foreign import foreign_warnings
 from ..camera.history import plan_rollback_to, read_history, read_kept
 from ..camera.lock import Lock, default_owner, hold
 from ..camera.paths import CameraPaths
@@ -30,6 +33,7 @@ from ..camera.smoke_test.binary import RunnerSource, find_runner
 from ..camera.smoke_test.run import SmokeReport, run_smoke_test
 from ..camera.smoke_test.runner import run_trial
 from ..class_names import read_labels
+from ..cvimodel import CviModel
 from ..detection.pictures import read_picture
 from ..errors import InputError
 from ..interaction import Interaction
@@ -275,11 +279,19 @@ def _plan_rollback_to(
         raise rejected_error(entry.name or entry.id)
     plan = plan_rollback_to(found, entry, camera.paths, camera.settings.camera.history)
     if plan.restored:
+        layout = functools.cache(lambda: read_kept(camera.connection, camera.paths, entry))
         # Staging finds a damaged file by its hash, and says so.
         with contextlib.suppress(InputError):
-            refuse_family(
-                entry.family,
-                lambda: read_kept(camera.connection, camera.paths, entry),
-                version_in(found.facts.firmware),
-            )
+            refuse_family(entry.family, layout, version_in(found.facts.firmware))
+            if not entry.family:
+                _warn_of_foreign(camera.interaction, entry.name or entry.id, layout())
     return plan, f"{entry.name or 'the model'} ({entry.id})"
+
+
+def _warn_of_foreign(interaction: Interaction, name: str, layout: CviModel) -> None:
+    """Warn of a model that recam did not convert. It was active before, so it is not refused."""
+    for reason in (*foreign_warnings(layout), misreading(layout, ())):
+        if reason:
+            interaction.warn(
+                f"{name}: {reason}" if reason.startswith("its") else f"{name} {reason}"
+            )

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from ..camera.checks import misreading, wrong_format
+from ..camera.foreign import foreign_warnings
 from ..cvimodel import MAGIC, CviModel, read_model
 from ..errors import InputError
 from ..frameworks import FrameworkModel, recognise
@@ -36,6 +38,12 @@ def inspect(file: Path) -> Inspection:
     if _is_cvimodel(file):
         return read_model(file)
     return recognise(file) or _inspect_onnx(file)
+
+
+def warnings_of(model: CviModel) -> list[str]:
+    """Return what the camera would make of a cvimodel that no manifest describes, if not good."""
+    reasons = (misreading(model, ()), wrong_format(model), *foreign_warnings(model))
+    return [reason for reason in reasons if reason]
 
 
 def _is_cvimodel(file: Path) -> bool:

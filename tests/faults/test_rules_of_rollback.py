@@ -82,3 +82,18 @@ def test_a_rollback_asks_which_firmware_runs_as_a_deployment_does(camera: FaultC
         issue.write_text(before)
     camera.recam("rollback").fine()
     assert camera.active.read_bytes() == newer.read_bytes()
+
+
+def test_case_32_a_model_of_another_recipe_is_warned_of_each_time(camera: FaultCamera) -> None:
+    inputs, outputs = yolo11_tensors(256)
+    joined = [replace(one, shape=(1, 67, *one.shape[2:])) for one in outputs[0::2]]
+    foreign = camera.folder / "foreign.cvimodel"
+    foreign.write_bytes(cvimodel_bytes(inputs, joined))
+    deployed, good = camera.deploy(foreign), camera.deploy(camera.artifact("good"))
+    back = camera.recam("rollback")
+    for ended in (deployed, good, back):
+        ended.fine()
+    assert "joined in one output" in deployed.err
+    assert "joined" not in good.err
+    assert "joined in one output" in back.err
+    assert camera.active.read_bytes() == foreign.read_bytes()

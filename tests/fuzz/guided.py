@@ -21,7 +21,8 @@ from typing import NoReturn
 
 HERE = Path(__file__).resolve().parent
 NEEDED = "atheris is not installed: pip install -e '.[fuzz]' (Linux, x86-64, Python 3.11 or newer)"
-sys.path[:0] = [str(HERE / "parts"), str(HERE.parent / "unit"), str(HERE.parents[1])]
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(p) for p in (HERE / "parts", HERE.parent / "unit", ROOT / "device", ROOT)]
 
 
 def main() -> int:

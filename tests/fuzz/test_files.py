@@ -6,6 +6,18 @@ import json
 import math
 from typing import Any
 
+from framework_readers import (
+    CAFFE_TEXT,
+    PICKLES,
+    TFLITE,
+    TORCH,
+    TORCHSCRIPT_CONFIG,
+    read_caffe_files,
+    read_saved,
+    read_scripted,
+    read_tflite_file,
+    read_torch,
+)
 from hypothesis import example, given
 from hypothesis import strategies as st
 from malformed import damaged, documents, fuzz, scalars
@@ -124,6 +136,43 @@ def test_a_damaged_onnx_file(rig: Rig, data: bytes) -> None:
 def test_an_onnx_graph_of_anything(rig: Rig, data: bytes) -> None:
     """Cases 11, 12 and 18: operators of all opsets, put together at random."""
     read_onnx(rig, data)
+
+
+@fuzz
+@given(st.sampled_from(TORCH).flatmap(damaged))
+def test_a_torch_archive(rig: Rig, data: bytes) -> None:
+    """Row 13 of what was found by reading: this and the next ones were not fuzzed."""
+    read_torch(rig, data)
+
+
+@fuzz
+@example(b"\x80\x02" + b"(" * 100_000)
+@given(st.sampled_from(PICKLES).flatmap(damaged))
+def test_a_pickle_in_a_torch_archive(rig: Rig, data: bytes) -> None:
+    read_saved(rig, data)
+
+
+@fuzz
+@example(b"[" * 100_000)
+@given(
+    damaged(TORCHSCRIPT_CONFIG)
+    | documents({"task": "detect", "imgsz": [64, 64], "names": {"0": "a"}, "stride": 32})
+)
+def test_the_metadata_of_a_torchscript_archive(rig: Rig, data: bytes) -> None:
+    read_scripted(rig, data)
+
+
+@fuzz
+@given(damaged(TFLITE))
+def test_a_tflite_file(rig: Rig, data: bytes) -> None:
+    read_tflite_file(rig, data)
+
+
+@fuzz
+@example(b"layer { " * 20_000)
+@given(damaged(CAFFE_TEXT))
+def test_a_caffe_network(rig: Rig, data: bytes) -> None:
+    read_caffe_files(rig, data)
 
 
 _tables = st.sampled_from(("camera", "camera.porch", "convert", "discover", "", "camera.camera"))

@@ -150,3 +150,16 @@ def test_a_folder_without_pictures_is_found(
 def test_a_chip_that_it_does_not_know_is_named(toolchain: Toolchain, work: Path) -> None:
     with pytest.raises(CompilationError, match="chip cv999x"):
         run(toolchain, deploy("cv999x"), work)
+
+
+def test_a_layer_that_the_chip_cannot_compute_fails_by_name(
+    toolchain: Toolchain, tmp_path: Path
+) -> None:
+    """The code generator prints `wrong parameter`, ends with 0, and the result is noise."""
+    window = {"kernel_shape": [2, 2], "strides": [32, 32]}
+    network = write_network(tmp_path / "tiny.onnx", "MaxPool", window)
+    run(toolchain, transform(network), tmp_path)
+    run(toolchain, calibrate(write_pictures(tmp_path / "pictures")), tmp_path)
+    with pytest.raises(CompilationError, match=r"layer r0_MaxPool .*stride 32×32") as caught:
+        run(toolchain, deploy(), tmp_path)
+    assert "at most 31" in caught.value.hint

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,8 +16,13 @@ SIZE = 32
 OUTPUTS = {"box": (1, 6, 16, 16), "score": (1, 3, 16, 16)}
 
 
-def write_network(path: Path, operator: str = "Relu") -> Path:
-    """images [1,3,32,32] -> box [1,6,16,16] and score [1,3,16,16], IR 8, opset 17."""
+def write_network(
+    path: Path, operator: str = "Relu", attributes: Mapping[str, Any] | None = None
+) -> Path:
+    """images [1,3,32,32] -> box [1,6,16,16] and score [1,3,16,16], IR 8, opset 17.
+
+    An `operator` with `attributes` may make the outputs smaller.
+    """
     random = np.random.default_rng(0)
 
     def weights(name: str, *shape: int) -> onnx.TensorProto:
@@ -26,7 +33,7 @@ def write_network(path: Path, operator: str = "Relu") -> Path:
         helper.make_node(
             "Conv", ["images", "w0"], ["c0"], kernel_shape=[3, 3], pads=[1] * 4, strides=[2, 2]
         ),
-        helper.make_node(operator, ["c0"], ["r0"]),
+        helper.make_node(operator, ["c0"], ["r0"], **(attributes or {})),
         helper.make_node("Conv", ["r0", "w1"], ["box"], kernel_shape=[1, 1]),
         helper.make_node("Conv", ["r0", "w2"], ["score"], kernel_shape=[1, 1]),
     ]
@@ -35,7 +42,12 @@ def write_network(path: Path, operator: str = "Relu") -> Path:
         nodes,
         "tiny",
         [helper.make_tensor_value_info("images", float32, [1, 3, SIZE, SIZE])],
-        [helper.make_tensor_value_info(name, float32, shape) for name, shape in OUTPUTS.items()],
+        [
+            helper.make_tensor_value_info(
+                name, float32, (*shape[:2], "h", "w") if attributes else shape
+            )
+            for name, shape in OUTPUTS.items()
+        ],
         [weights("w0", 8, 3, 3, 3), weights("w1", 6, 8, 1, 1), weights("w2", 3, 8, 1, 1)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])

@@ -50,8 +50,8 @@ def test_what_is_meant_is_understood_case_5(text: str, address: Address) -> None
     [
         "a b", "-oProxyCommand=x", "cam:0", "cam:65536", "cam:ssh", "fe80::1%usb0:22", "[::1",
         "::1]", "[::1]x", "192.168.42", "192.168.42.300", "10.0.0.0/24", "ftp://cam", "@cam", "me@",
-        "http://", "a..b", "x" * 64, "x" * 2000, "cam\0", "ssh://a%40b@cam", "cam;id", "$(id)",
-        "1:2:3",
+        "http://", "a..b", "a.b..", "x" * 64, "x" * 2000, "cam\0", "ssh://a%40b@cam", "cam;id",
+        "$(id)", "1:2:3",
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused_in_words_case_5(text: str) -> None:

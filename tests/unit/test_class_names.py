@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,58 @@ def test_case_51_a_wrong_count_shows_the_first_names_of_both() -> None:
 def test_names_are_shown_on_one_short_line() -> None:
     assert shown_names(()) == "none"
     assert shown_names(("a\nb", "x" * 99)) == "a b, " + "x" * 40
+
+
+def test_a_long_list_with_a_name_twice_is_refused_at_once(tmp_path: Path) -> None:
+    """Counting each of a hundred thousand names took minutes."""
+    path = tmp_path / "names.txt"
+    path.write_text("\n".join([*(f"name {n}" for n in range(100_000)), "name 7"]))
+    started = time.monotonic()
+    with pytest.raises(InputError, match="twice"):
+        read_labels(path)
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("classes=2\ntrain=data/train.txt\nnames=data/obj.names\n", "'classes=2'"),
+        ("images/a.jpg\nimages/b.jpg\n", "'images/a.jpg'"),
+        ("C:\\data\\a.PNG\n", "a.PNG"),
+        ("https://example.org/names\n", "example.org"),
+        ("0 0.5 0.5 0.1 0.1\n1 0.2 0.2 0.3 0.3\n", "'0.5 0.5 0.1 0.1'"),
+        ("* cat\n* dog\n", "'* cat'"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", "Git LFS"),
+        ("<!doctype html>\n<p>names</p>\n", "a web page"),
+    ],
+    ids=["darknet", "pictures", "Windows", "address", "boxes", "bullets", "LFS", "page"],
+)
+def test_case_1_lines_of_other_files_are_no_names(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        read_labels(path)
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,id\ncat,0\ndog,1\n",
+        "label\tid\ncat\t0\ndog\t1\n",
+        "{0: 'cat', 1: 'dog'}\n",
+        "{0: cat,\n 1: dog}\n",
+    ],
+    ids=["header", "tabs", "Python", "flow"],
+)
+def test_case_1_further_forms_are_understood(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "names.txt"
+    path.write_text(text)
+    assert read_labels(path) == ("cat", "dog")
+
+
+def test_case_1_a_yaml_without_names_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "data.yaml"
+    path.write_text("Names: [cat, dog]\n")
+    with pytest.raises(InputError, match="has no `names`"):
+        read_labels(path)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from recam_deploy.folders import NoHomeError, expanded, home, user_cache
+from recam_deploy.folders import NoHomeError, expanded, expanded_if_known, home, user_cache
 from recam_deploy.toolchain.uv import find_uv
 
 MODEL = Path(__file__).parents[1] / "models" / "yolo11-shapes-192.onnx"
@@ -159,3 +159,11 @@ def test_uv_keeps_its_files_in_the_cache_where_the_home_cannot_be_written_to(
         assert found["UV_CACHE_DIR"] == str(tmp_path / "uv" / "cache")
         assert found["UV_PYTHON_INSTALL_DIR"] == str(tmp_path / "uv" / "python")
     assert find_uv({"UV_CACHE_DIR": "/mine"}, tmp_path).environ["UV_CACHE_DIR"] == "/mine"
+
+
+@pytest.mark.parametrize("name", ["~\0", "~\0user/a.jpg", "~nobody-of-that-name/a.jpg"])
+def test_a_home_folder_that_cannot_be_is_refused_or_left_as_it_is(name: str) -> None:
+    """Case 17; the NUL was found by guided fuzzing."""
+    with pytest.raises(NoHomeError):
+        expanded(Path(name))
+    assert expanded_if_known(Path(name)) == Path(name)

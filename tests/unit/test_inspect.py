@@ -250,3 +250,26 @@ def test_inspect_explains_itself() -> None:
     assert result.exit_code == 0
     assert "--full" in result.stdout
     assert "--json" in result.stdout
+
+
+def test_case_32_what_the_camera_makes_of_a_model_of_another_recipe_is_said(
+    tmp_path: Path,
+) -> None:
+    inputs, outputs = yolo11_tensors()
+    path = tmp_path / "m.cvimodel"
+    for shapes, words in (
+        (
+            (
+                Tensor("o", (1, 64, 84, 1), "float32", 1.0, ""),
+                Tensor("p", (1, 3, 84), "float32", 1.0, ""),
+            ),
+            "MaixCAM",
+        ),
+        ((*outputs[0::2], *outputs[1::2]), "three boxes and then three classes"),
+        (outputs, ""),
+    ):
+        path.write_bytes(cvimodel_bytes(inputs, shapes))
+        printed = runner.invoke(app, ["inspect", str(path), "--json"])
+        json.loads(printed.stdout)
+        assert words in printed.stderr
+        assert bool(printed.stderr) == bool(words)

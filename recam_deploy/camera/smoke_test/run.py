@@ -19,7 +19,7 @@ from ...files import write_atomically
 from ...folders import expanded
 from ...progress import Progress
 from ...ssh.connection import Connection
-from ..checks import RESERVE_BYTES, check_decoded
+from ..checks import RESERVE_BYTES, check_decoded, refuse_too_large
 from ..facts import CameraFacts, gather_facts
 from ..paths import CameraPaths
 from ..workdir import make_work_folder
@@ -105,6 +105,7 @@ def run_smoke_test(
         check_decoded(artifact)
     picture = prepare_picture(image)
     facts = facts or gather_facts(connection, paths)
+    refuse_too_large(artifact, facts)
     with as_smoke_test_error():
         if raw:
             check_raw_run(artifact, facts)

@@ -13,6 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvimodels import DATA, PARTS, cvimodel_bytes, description, seal, yolo11_tensors
+from framework_readers import (
+    CAFFE_TEXT,
+    PICKLES,
+    TFLITE,
+    TORCH,
+    TORCHSCRIPT_CONFIG,
+    read_caffe_files,
+    read_saved,
+    read_scripted,
+    read_tflite_file,
+    read_torch,
+)
 from host_readers import (
     ADDRESSES,
     KNOWN_HOSTS,
@@ -343,6 +355,11 @@ READERS = {
     "tables": Reader(read_tables, (TABLE, b"a BF16\nb INT8\n", b"a.jpg\nb.png\n")),
     "record": Reader(read_record, _json({"files": {"a": "0"}}, {"files": {}})),
     "onnx": Reader(read_onnx, SEEDS),
+    "torch": Reader(read_torch, TORCH),
+    "pickle": Reader(read_saved, PICKLES),
+    "torchscript": Reader(read_scripted, (TORCHSCRIPT_CONFIG,)),
+    "tflite": Reader(read_tflite_file, (TFLITE,)),
+    "caffe": Reader(read_caffe_files, (CAFFE_TEXT,)),
     "settings": Reader(read_settings, (SETTINGS,)),
     "output": Reader(read_output, (PRINTED,)),
     "event": Reader(read_event, _json(EVENT, CREATED)),

@@ -136,3 +136,19 @@ def test_the_compiler_gets_pictures_by_names_and_in_formats_that_it_knows(tmp_pa
         with Image.open(work / name) as put:
             assert put.format in ("JPEG", "WEBP", "PNG")
             assert (np.asarray(put.convert("RGB")) == np.asarray(read_picture(source))).all()
+
+
+@pytest.mark.parametrize("kept", ["null", "[]", '{"0": 5}', '{"0": "AAAA"}', "{", "[" * 100_000])
+def test_thumbnails_of_another_form_are_read_from_the_pictures_again(
+    tmp_path: Path, kept: str
+) -> None:
+    """A relative of row 15 of "Found by reading the code": a damaged cache is a miss."""
+    folder, cache = pictures(tmp_path / "set", 3), StepCache(tmp_path / "cache")
+    first = read_calibration_set(folder, None, cache)
+    assert first.reading
+    cache.run("pictures", first.reading.key, lambda place: write(place / "thumbnails.json", kept))
+    assert read_calibration_set(folder, None, cache).paths == first.paths
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text)

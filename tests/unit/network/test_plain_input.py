@@ -212,3 +212,16 @@ def test_the_flag_names_the_size_of_the_export(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModelError) as caught:
         read_network(saved(model, tmp_path))
     assert "--input-shape 1,3,416,416" in caught.value.hint
+
+
+@pytest.mark.parametrize("kind", [33, 1000, 0])
+def test_an_input_of_a_type_that_onnx_does_not_know_is_refused_by_its_number(
+    tmp_path: Path, kind: int
+) -> None:
+    """Case 71; found by guided fuzzing."""
+    model = a_detector(3)
+    model.graph.input[0].type.tensor_type.elem_type = kind
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises((InputError, UnsupportedModelError)):
+        read_network(path)

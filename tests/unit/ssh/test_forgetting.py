@@ -36,7 +36,7 @@ def written(tmp_path: Path, *names: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", ["cam", "CAM", "[cam]:22", hashed("cam")])
+@pytest.mark.parametrize("name", ["cam", "CAM", "[cam]:22", ",cam", "cam,", hashed("cam")])
 def test_a_key_is_forgotten_in_every_form_case_41(tmp_path: Path, name: str) -> None:
     path = written(tmp_path, name)
     before = path.read_bytes()

@@ -157,5 +157,8 @@ def test_without_any_the_error_names_the_ways_to_get_one(tmp_path: Path) -> None
     with pytest.raises(ToolchainError) as caught:
         find_python310(uv_with(run), Recorder(), environ={}, home=tmp_path, run=run)
     assert "Caused by: dns error" in caught.value.message
-    for way in ("deadsnakes", "pyenv", "conda", "Docker", "RECAM_PYTHON310"):
+    ways = ("deadsnakes", "pyenv", "conda", "Docker", "RECAM_PYTHON310")
+    # Case 28: where github.com is closed.
+    closed = ("UV_PYTHON_INSTALL_MIRROR", "UV_SYSTEM_CERTS", "HTTPS_PROXY", "github.com")
+    for way in (*ways, *closed):
         assert way in caught.value.hint

@@ -39,8 +39,10 @@ def test_what_would_misdirect_uv_is_dropped_and_the_rest_is_kept() -> None:
         "HTTPS_PROXY": "http://proxy",
         "UV_CACHE_DIR": "/c",
         "HOME": "/home/user",
+        "PIP_CONFIG_FILE": "/dev/null",
     }
     assert uv_environment(base) == {
+        "PIP_CONFIG_FILE": "/dev/null",
         "HTTPS_PROXY": "http://proxy",
         "UV_CACHE_DIR": "/c",
         "HOME": "/home/user",
@@ -81,6 +83,12 @@ def test_downloads_are_told_with_sizes() -> None:
             "error: Failed to install: x.whl\n  Caused by: No space left on device (os error 28)",
             "no space left",
             "RECAM_CACHE_DIR",
+        ),
+        (
+            "error: Failed to fetch: `https://x/simple/`\n  Caused by: error sending request\n"
+            "  Caused by: client error (Connect)\n  Caused by: tunnel error: unsuccessful",
+            "refuses the connection",
+            "index-url",
         ),
         (
             "error: Hash mismatch for `numpy==1.24.3`",
