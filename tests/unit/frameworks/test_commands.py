@@ -62,7 +62,7 @@ def test_torch_files_are_not_loaded_without_consent(
 
 def test_pictures_are_looked_for_before_anything_is_loaded() -> None:
     done = runner.invoke(app, ["convert", "m.pt", "--calibration", "none", "--json"])
-    assert "not a folder" in json.loads(done.stdout)["error"]["message"]
+    assert "does not exist" in json.loads(done.stdout)["error"]["message"]
 
 
 def test_a_dry_run_prints_the_export_and_runs_nothing(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_raw_network_of_unknown_preprocessing_is_refused(
 
 
 BAD = [
-    (["m.cvimodel", "--images", "none"], "not a folder"),
+    (["m.cvimodel", "--images", "none"], "none does not exist"),
     (["m.cvimodel", "--images", "empty"], "holds no pictures"),
     (["m.cvimodel", "--images", "pictures"], "no manifest names the ONNX model"),
     (["m.cvimodel", "--images", "pictures", "--report", "a.png"], ".html"),
