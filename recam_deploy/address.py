@@ -126,8 +126,10 @@ def _port(text: str, shown: str) -> int | None:
 
 def _ipv6(text: str, shown: str, *, is_url: bool) -> str:
     address, mark, scope = text.partition("%")
-    if mark and scope.startswith("25") and (is_url or not scope.isdigit()):
+    if is_url and scope.startswith("25"):
         scope = scope[2:] or scope  # a URL writes % as %25 (RFC 6874)
+    while scope.startswith("25") and not scope.isdigit():  # and so does what was copied from one
+        scope = scope[2:]
     try:
         ipaddress.IPv6Address(address)
     except ValueError:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-import onnx
 import pytest
 from cvimodels import write_cvimodel
-from onnx_models import detector
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -20,32 +17,6 @@ from recam_deploy.cli.error_handler import bounded
 from recam_deploy.cli.main import app
 
 runner = CliRunner()
-
-
-@pytest.fixture(autouse=True)
-def _empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    for name in [n for n in os.environ if n.startswith("RECAM_")]:
-        monkeypatch.delenv(name)
-    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(name, str(home))
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    Image.new("RGB", (64, 64)).save(folder / "a.png")
-    return folder
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    path = tmp_path / "m.onnx"
-    onnx.save(detector(), path)
-    return path
 
 
 BAD_INPUT: list[tuple[str, list[str], str]] = [
