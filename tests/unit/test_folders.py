@@ -1,6 +1,6 @@
 """Users without a home, homes that cannot be written to, and places that are gone.
 
-Relatives of case 15: containers with another user id, services, CI.
+Case 24 and its relatives: containers with another user id, services, CI.
 """
 
 from __future__ import annotations
