@@ -24,7 +24,6 @@ from ..picture_sets import Choice, spread
 from ..progress import Progress
 from ..step_cache import StepCache, StepResult
 from ..toolchain import Compiler, run_tool
-from ..toolchain.simulator import Simulator
 from ..version import __version__
 from .commands import (
     BF16,
@@ -42,6 +41,7 @@ from .int8_outputs import share_thresholds
 from .layout_check import check_layout
 from .plan import ConversionPlan, PlannedStep, with_stock_calibrator
 from .preparation_check import check_prepared
+from .tpu import fastest_tpu
 from .verification import Verification, verify
 from .work_folder import (
     copy_files,
@@ -162,7 +162,7 @@ class Converter:
         verified = self._cache.run(
             "verify",
             self._plan.verify.key,
-            lambda folder: self._verify(folder, prepared.folder, compiled.folder),
+            lambda folder: self._verify(folder, prepared, transformed, compiled),
         )
         verification = Verification.from_json(
             json.loads((verified.folder / _VERIFICATION_FILE).read_text())
@@ -283,14 +283,22 @@ class Converter:
             share_thresholds(folder / TABLE_FILE, plan.network)
         return given
 
-    def _verify(self, folder: Path, prepared: Path, compiled: Path) -> None:
+    def _verify(
+        self, folder: Path, prepared: StepResult, transformed: StepResult, compiled: StepResult
+    ) -> None:
+        made = artifact_of(self._plan, cvimodel.read_file(compiled.folder / CVIMODEL_FILE))
+        provenance = {
+            "steps": [step.as_json() for step in (transformed, compiled)],
+            "commands": [command.display() for command in self._plan.commands],
+        }
+        made = replace(made, provenance=provenance)
         verification = verify(
             self._plan.network,
-            prepared / ONNX_FILE,
-            compiled / CVIMODEL_FILE,
+            prepared.folder / ONNX_FILE,
+            made.cvimodel,
             self._plan.calibration.paths,
             self._plan.options.verify_images,
-            Simulator(self._compiler, self._cache_dir / "tmp"),
+            fastest_tpu(made, self._compiler, self._cache_dir, self._progress),
             self._progress,
         )
         write(folder / _VERIFICATION_FILE, json.dumps(verification.as_json()))
