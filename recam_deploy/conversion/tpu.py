@@ -30,8 +30,9 @@ class Tpu(Protocol):
 class EmulatedTpu:
     """Runs one cvimodel by its emulated network."""
 
-    def __init__(self, network: Path) -> None:
-        self._emulator = Emulator.load(network)
+    def __init__(self, network: Path, threads: int = 0) -> None:
+        """Load an emulated network; `threads` share one run, 0 means all cores."""
+        self._emulator = Emulator.load(network, threads)
 
     def run(
         self, model: Path, images: Sequence[npt.NDArray[Any]], progress: Progress
