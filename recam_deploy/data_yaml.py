@@ -25,8 +25,8 @@ class DataYaml:
 
     `names` is its entry as read (a list, or a dictionary of class number to name, of text where
     the file is right), None where there is none. `path`, `train`, `val` and `test` say where the
-    pictures lie; the three sets each name folders, lists or pictures, or nothing. `kpt_shape` is its
-    entry as read, for poses the number of keypoints and of values each.
+    pictures lie; the three sets each name folders, lists or pictures, or nothing. `kpt_shape` is
+    its entry as read: of poses, the number of keypoints and of values each.
     """
 
     file: Path

@@ -59,9 +59,7 @@ def parse_json(data: str | bytes, *, unique: bool = False, any_number: bool = Fa
     if any_number:
         checks = {}
     try:
-        value = json.loads(
-            data, object_pairs_hook=_without_repeats if unique else None, **checks
-        )
+        value = json.loads(data, object_pairs_hook=_without_repeats if unique else None, **checks)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except UnicodeDecodeError as error:

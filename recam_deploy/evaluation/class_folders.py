@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..picture_sets import FoundPictures, find_pictures
 from ..picture_sets.found import noteworthy
 from .label_source import LabelSource, PictureLabels
-from .splits import choose_part, notes_on, part_folders, part_named
+from .splits import PARTS, choose_part, notes_on, part_folders, part_named
 from .types import LabelledObject
 
 _LAYOUT = "Sort the pictures into one folder a class: DATA/val/CLASS/picture.jpg"
@@ -21,11 +21,15 @@ def open_class_folders(folder: Path, split: str | None) -> LabelSource:
     Pictures in folders below a class are of that class. Raises InputError where there are no
     classes, or no part `split`; OSError where a folder cannot be read.
     """
-    parts = part_folders(folder)
-    part = ""
+    # `train` may also be a class.
+    parts = {
+        name: place
+        for name, place in part_folders(folder).items()
+        if any(inner.is_dir() for inner in place.iterdir())
+    }
+    part = part_named(folder.name) if part_named(folder.name) in PARTS else ""
     if parts or split:
-        own = {part_named(folder.name): folder} if not parts else parts
-        part, folder = choose_part(folder, own, split)
+        part, folder = choose_part(folder, parts or {part: folder}, split)
     classes = sorted(
         inner for inner in folder.iterdir() if inner.is_dir() and not inner.name.startswith(".")
     )
@@ -52,8 +56,8 @@ def open_class_folders(folder: Path, split: str | None) -> LabelSource:
         return PictureLabels((thing,), stated=names[number].encode(errors="surrogateescape"))
 
     passed_over: Counter[str] = Counter()
-    for one in found.values():
-        passed_over += noteworthy(one.passed_over)
+    for pictures in found.values():
+        passed_over += noteworthy(pictures.passed_over)
     without = f"no pictures in {len(empty)} of the class folders: {', '.join(empty[:5])}"
     return LabelSource(
         names=names,

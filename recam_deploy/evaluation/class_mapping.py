@@ -39,9 +39,7 @@ class ClassMapping:
         return number if self.ids is None else self.ids.get(number)
 
 
-def map_classes(
-    names: Sequence[str] | None, labels: Sequence[str], source: Path
-) -> ClassMapping:
+def map_classes(names: Sequence[str] | None, labels: Sequence[str], source: Path) -> ClassMapping:
     """Match the data's `names` with the model's `labels`, either of which may be missing.
 
     Names are compared without regard to case, and a blank, `_` and `-` are the same. Where none is
@@ -66,7 +64,7 @@ def map_classes(
 def _mapped(names: Sequence[str], labels: Sequence[str], ids: dict[int, int]) -> ClassMapping:
     evaluated = frozenset(ids.values())
     others = [label for number, label in enumerate(labels) if number not in evaluated]
-    problems = ()
+    problems: tuple[str, ...] = ()
     if others:
         problems = (
             f"the data has {len(evaluated):,} of the model's {len(labels):,} classes; detections "

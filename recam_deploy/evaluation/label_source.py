@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .types import LabelledObject
 
@@ -124,21 +125,15 @@ class LabelSource:
     problems: tuple[str, ...] = ()
 
 
-def finite(values: Iterable[object], most: float = 1e9) -> tuple[float, ...]:
+def finite(values: Iterable[Any], most: float = 1e9) -> tuple[float, ...]:
     """Return numbers of a document as floats; raise FaultError for anything else."""
     found = []
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not -most < value < most:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not -most < value < most:
             raise FaultError(NOT_NUMBERS, f"{str(value)[:40]} is no number of pixels")
         found.append(float(value))
     return tuple(found)
-
-
-def unique(objects: Iterable[LabelledObject]) -> tuple[tuple[LabelledObject, ...], int]:
-    """Return each object once, in order, and how many stood there again."""
-    listed = list(objects)
-    once = tuple(dict.fromkeys(listed))
-    return once, len(listed) - len(once)
 
 
 def polygon_area(points: tuple[float, ...]) -> float:

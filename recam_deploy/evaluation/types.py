@@ -62,8 +62,8 @@ class LabelledSet:
     `labels` are the model's class names; each object's class is one of them. `part` is the split,
     such as "val". `digest` is the sha256 of the pictures' names and bytes and of their labels.
     `evaluated` are the classes that the data can have marked, None for all of the model's: a
-    detection of any other counts neither for nor against a model. `passed_over` counts by reason the pictures and objects that were left out, and `problems` are
-    messages on them.
+    detection of any other counts neither for nor against a model. `passed_over` counts by reason
+    the pictures and objects that were left out, and `problems` are messages on them.
     """
 
     source: Path

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .label_source import (
+    BAD_KEYPOINTS,
     EMPTY_LABELS,
     NO_AREA,
     NO_KEYPOINTS,
@@ -31,7 +32,7 @@ from .label_source import (
 from .types import LabelledObject, Task
 
 ROUNDING = 0.01
-"""How far outside of 0 to 1 a share may lie, as in Ultralytics."""
+"""How far outside of 0 to 1 a share may lie, as in recent versions of Ultralytics."""
 
 _MOST_BYTES = 16 << 20
 _BOX = 4
@@ -219,7 +220,7 @@ def _keypoints(shares: Sequence[float], size: tuple[int, int], lines: LineFormat
         if each == 3:
             visible = shares[start + 2]
             if visible not in (0, 1, _VISIBLE):
-                raise FaultError(OUTSIDE)
+                raise FaultError(BAD_KEYPOINTS)
         else:
             visible = 0 if x < 0 or y < 0 or (x == 0 and y == 0) else _VISIBLE
         if not visible:
