@@ -47,11 +47,16 @@ def convert(
     part of recam.
 
     Example: recam convert yolo11n.onnx --calibration pictures/
+
+    Example: recam convert yolo11n.onnx --calibration pictures/ --quantize mixed --data data.yaml
+    --max-drop 0.01
     """
     from ..settings import load_settings
     from ..terminal import Terminal
     from ..workflows.convert import prepare_conversion, run_conversion
+    from ..workflows.evaluate import measure_conversion
     from ..workflows.export import as_onnx, missing_export
+    from .evaluate import print_evaluation
 
     terminal = Terminal(as_json=as_json)
     settings = flags.merge_flags(load_settings(), foreign)
@@ -69,7 +74,11 @@ def convert(
         return
     result = run_conversion(settings, terminal, prepared)
     warn_of_empty_check(terminal, result)
-    terminal.result(conversion_document(result), conversion_lines(result))
+    result, evaluation = measure_conversion(settings, terminal, prepared, result)
+    if evaluation and not as_json:
+        print_evaluation(terminal, evaluation)
+    accuracy = {"accuracy": evaluation.summary()} if evaluation else {}
+    terminal.result({**conversion_document(result), **accuracy}, conversion_lines(result))
     if timings:
         terminal.table("", ("step", "seconds", ""), timing_rows(result))
 

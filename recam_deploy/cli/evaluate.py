@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from .options.evaluation import Backend, Data, Jobs, Limit, MaxDrop, On, Schedul
 
 if TYPE_CHECKING:
     from ..evaluation.evaluate import Evaluation
+    from ..terminal import Terminal
 
 _WORST = 5
 
@@ -64,16 +65,18 @@ def evaluate(
         model=model,
     )
     evaluation = result.evaluation
-    evaluation.check(max_drop)
     if not as_json:
-        terminal.table("", ("", "float", "cvimodel", "lost"), figure_rows(evaluation))
-        terminal.table("", ("lost most", "float", "cvimodel", "lost"), class_rows(evaluation))
-    terminal.result(evaluation_document(evaluation), evaluation_lines(evaluation))
+        print_evaluation(terminal, evaluation)
+    evaluation.check(max_drop)
+    if as_json:
+        terminal.result(evaluation.as_json(), [])
 
 
-def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the document of `evaluate --json`."""
-    return evaluation.as_json()
+def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:
+    """Print the figures of both models, the classes that lost most, and what the camera shows."""
+    terminal.table("", ("", "float", "cvimodel", "lost"), figure_rows(evaluation))
+    terminal.table("", ("lost most", "float", "cvimodel", "lost"), class_rows(evaluation))
+    terminal.result({}, evaluation_lines(evaluation))
 
 
 def evaluation_lines(evaluation: Evaluation) -> list[str]:

@@ -129,6 +129,7 @@ def print_up_result(
     """Print a summary and the pictures' paths; with --json, all steps' documents and `more`."""
     from .convert import conversion_document, warn_of_empty_check
     from .deploy import smoke_lines
+    from .evaluate import print_evaluation
     from .flow_lines import pushed_lines
     from .watch import live_lines
 
@@ -143,6 +144,8 @@ def print_up_result(
             "smoke": result.smoke.as_json(),
             "seconds": result.seconds,
         }
+        if result.evaluation:
+            document["accuracy"] = result.evaluation.summary()
         if outcome.flow and outcome.live:
             document["flow"] = outcome.flow.as_json()
             document["live"] = outcome.live.summary()
@@ -152,6 +155,8 @@ def print_up_result(
             document["error"] = outcome.problem.as_json()
         terminal.result({**document, **(more or {})})
         return
+    if result.evaluation:
+        print_evaluation(terminal, result.evaluation)
     terminal.table("", ("step", "result", "seconds"), _rows(result))
     terminal.result({}, smoke_lines(result.smoke))
     if outcome.flow and outcome.live:

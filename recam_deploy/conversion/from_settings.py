@@ -12,7 +12,12 @@ from ..detection.pictures import read_picture
 from ..errors import InputError
 from ..files import read_text
 from ..folders import expanded
-from ..mixed_precision.options import DEFAULT_EXPECTED_COS, DEFAULT_MIN_LAYER_COS, SearchOptions
+from ..mixed_precision.options import (
+    DEFAULT_EXPECTED_COS,
+    DEFAULT_MIN_LAYER_COS,
+    AccuracyGoal,
+    SearchOptions,
+)
 from ..network.model import Network, Preprocessing
 from ..progress import Progress
 from ..settings import ConvertSettings
@@ -68,12 +73,12 @@ def read_pictures(
 
 
 def read_options(
-    convert: ConvertSettings, network: Network, pictures: CalibrationSet
+    convert: ConvertSettings, network: Network, pictures: CalibrationSet, data: str = ""
 ) -> ConversionOptions:
     """Return all options, and read the files that they name.
 
-    Raises InputError for a table or picture that cannot be used, and when there are fewer pictures
-    than `verify`.
+    `data` is the digest of the labelled pictures, if there are any. Raises InputError for a table
+    or picture that cannot be used, and when there are fewer pictures than `verify`.
     """
     count = len(pictures.pictures)
     if convert.verify > count:
@@ -94,7 +99,7 @@ def read_options(
             histogram_bin_num=convert.histogram_bin_num,
             table=_read_calibration_table(convert.calibration_table),
         ),
-        search=_search(convert, network),
+        search=_search(convert, network, data),
         deploy=DeployOptions(
             op_divide=convert.op_divide,
             int8_outputs=convert.int8_outputs,
@@ -108,12 +113,13 @@ def read_options(
     )
 
 
-def _search(convert: ConvertSettings, network: Network) -> SearchOptions | None:
+def _search(convert: ConvertSettings, network: Network, data: str) -> SearchOptions | None:
     """Return the options of the search; None where the network's float tail names the layers.
 
-    Raises InputError for parameters of run_qtable when the setting `search` is "recam".
+    Raises InputError for parameters of run_qtable when recam is to search.
     """
-    if convert.expected_cos is None and network.float_tail:
+    goal = _goal(convert, data)
+    if convert.expected_cos is None and network.float_tail and goal is None:
         return None
     its_own = {
         "min_layer_cos": convert.min_layer_cos is not None,
@@ -126,16 +132,31 @@ def _search(convert: ConvertSettings, network: Network) -> SearchOptions | None:
             f"{given[0]} is a parameter of run_qtable, and recam is to search",
             f'Leave {given[0]} out, or set search = "run_qtable".',
         )
+    by_compiler = convert.search == "run_qtable" or bool(given)
+    if goal and by_compiler:
+        raise InputError(
+            "run_qtable cannot search for an accuracy",
+            'Leave max_drop out, or set search = "recam" and leave the parameters of run_qtable '
+            "out.",
+        )
     return SearchOptions(
         expected_cos=convert.expected_cos or DEFAULT_EXPECTED_COS,
         images=convert.search_images,
         max_float_layers=convert.max_float_layers,
-        by_compiler=convert.search == "run_qtable" or bool(given),
+        accuracy=goal,
+        by_compiler=by_compiler,
         min_layer_cos=convert.min_layer_cos or DEFAULT_MIN_LAYER_COS,
         fp_type=convert.fp_type,
         global_compare_layers=convert.global_compare_layers,
         debug_cmd=convert.debug_cmd,
     )
+
+
+def _goal(convert: ConvertSettings, data: str) -> AccuracyGoal | None:
+    """Return the accuracy that a search aims at, where mixed precision was asked for."""
+    if convert.quantize != "mixed" or convert.max_drop is None or not data:
+        return None
+    return AccuracyGoal(convert.max_drop, data)
 
 
 def _check_picture(convert: ConvertSettings, pictures: CalibrationSet) -> CheckPicture | None:

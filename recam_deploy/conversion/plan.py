@@ -101,6 +101,9 @@ class ConversionPlan:
 def _table_origin(plan: ConversionPlan) -> str:
     if plan.options.quantize_table is not None:
         return "the user's quantization table"
+    goal = plan.options.search.accuracy if plan.options.search else None
+    if plan.search and goal:
+        return f"the layers to keep in BF16: as few as lose at most {goal.max_drop} on your labels"
     if plan.search:
         return "the layers to keep in BF16, which recam ranks by their effect on the outputs"
     return "the layers of the family's head, which stay in BF16"

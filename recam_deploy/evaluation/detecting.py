@@ -30,8 +30,8 @@ _BEST_CLASSES = 5
 class Models:
     """A network's two models: the prepared float ONNX, and the cvimodel.
 
-    Any process can load them from their files. `emulated` is the cvimodel's emulated network, None
-    where another `Tpu` runs it. Without `prepared`, the float model is not run.
+    Any process can load them from their files. `emulated` is the cvimodel's emulated network.
+    What is None is not run.
     """
 
     network: Network
@@ -41,14 +41,14 @@ class Models:
 
 
 def detect(models: Models, pictures: Sequence[Path], tpu: Tpu | None = None) -> list[Result]:
-    """Run both models on picture files; `tpu` runs the cvimodel, by default the emulator.
+    """Run both models on picture files; `tpu`, if given, runs the cvimodel and not the emulator.
 
     One thread computes, so the results do not depend on the machine's number of cores. Raises
     SimulatorError, and CameraError where the camera runs the cvimodel.
     """
     float_model = _float_model(models.prepared) if models.prepared else None
-    if tpu is None:
-        tpu = _emulator(models.emulated or models.cvimodel)
+    if tpu is None and models.emulated:
+        tpu = _emulator(models.emulated)
     network = models.network
     results: list[Result] = []
     fitted: dict[int, tuple[Letterbox, np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]] = {}
@@ -59,12 +59,15 @@ def detect(models: Models, pictures: Sequence[Path], tpu: Tpu | None = None) -> 
         except InputError as error:
             results.append(error)
     images = [image for _, image in fitted.values()]
-    on_tpu = tpu.run(models.cvimodel, images, SilentProgress()) if images else []
-    for (number, (letterbox, image)), outputs in zip(fitted.items(), on_tpu, strict=True):
+    on_tpu = tpu.run(models.cvimodel, images, SilentProgress()) if tpu and images else []
+    for place, (number, (letterbox, image)) in enumerate(fitted.items()):
         reference: tuple[Detection, ...] = ()
+        found: tuple[Detection, ...] = ()
         if float_model:
             reference = _decode(network, float_model.run(float_input(network, image)), letterbox)
-        results[number] = Found(reference, _decode(network, outputs, letterbox))
+        if tpu:
+            found = _decode(network, on_tpu[place], letterbox)
+        results[number] = Found(reference, found)
     return results
 
 

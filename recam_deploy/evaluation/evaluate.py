@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import AccuracyError, InputError
 from ..network.model import CLASSIFY, RAW, YOLO11_POSE, YOLO11_SEG
-from ..progress import Progress
+from ..progress import Progress, SilentProgress
 from .accuracy import Accuracy, AsCamera, as_camera, measure
 from .detecting import Models, Result
 from .types import Found, LabelledSet, Task
@@ -133,6 +133,26 @@ def evaluate(
             backend=backend,
             seconds=seconds,
         )
+
+
+class AccuracyMeter:
+    """Measures emulated networks of one model; runs the float model once.
+
+    `models` holds the float model alone.
+    """
+
+    def __init__(self, models: Models, labelled: LabelledSet, run: Run, progress: Progress) -> None:
+        self._models = models
+        self._run = run
+        self._labelled, found = run_all(models, labelled, run, progress)
+        self._reference = measure(self._labelled, [one.reference for one in found])
+
+    def lost(self, emulated: Path) -> float:
+        """Return the largest loss of an emulated network among the main figures."""
+        models = replace(self._models, prepared=None, emulated=emulated)
+        silent = SilentProgress()
+        labelled, found = run_all(models, self._labelled, self._run, silent)
+        return measure(labelled, [one.cvimodel for one in found]).worst_loss(self._reference)
 
 
 def run_all(

@@ -96,6 +96,10 @@ class ConvertSettings(Section):
     histogram_bin_num: Annotated[int, bounded("convert.histogram_bin_num")] = 2048
     int8_outputs: bool = False
 
+    # The accuracy on labelled pictures.
+    data: Path | None = None
+    max_drop: Annotated[float | None, bounded("evaluate.max_drop")] = None
+
     # The search for mixed precision.
     expected_cos: Annotated[float | None, bounded("convert.expected_cos")] = None
     search: Literal["auto", "recam", "run_qtable"] = "auto"

@@ -21,30 +21,42 @@ from ..conversion.from_settings import (
 )
 from ..conversion.int8_outputs import check_int8_outputs
 from ..conversion.plan import ConversionPlan, choose_quantization, plan_conversion
+from ..conversion.searching import Measure
 from ..errors import CacheBusyError, InputError
+from ..evaluation.data import open_labelled_set
+from ..evaluation.evaluate import AccuracyMeter, task_of
+from ..evaluation.processes import core_count
+from ..evaluation.running import loadable, spread_over
+from ..evaluation.types import LabelledSet
 from ..files import copy_atomically, stem_of
 from ..folders import expanded
 from ..frameworks import Exported
 from ..interaction import Interaction, NoInteraction
+from ..network.model import Network
 from ..network.reading import read_network, read_raw_network
+from ..picture_sets import spread
 from ..progress import Progress
-from ..settings import Settings
+from ..settings import ConvertSettings, Settings
 from ..step_cache import StepCache
 from ..system_errors import unless_refused
 from ..toolchain import TPU_MLIR_VERSION, Compiler, ensure, ensure_docker
+
+_MOST_SEARCHED = 500
 
 
 @dataclass(frozen=True)
 class PreparedConversion:
     """A conversion whose inputs were read and checked.
 
-    `export` is the export that made the ONNX model from another framework's, if any.
+    `export` is the export that made the ONNX model from another framework's, if any. `labelled` are
+    the pictures to measure the cvimodel on, if there are any.
     """
 
     plan: ConversionPlan
     graph: onnx.ModelProto
     output: Path
     export: Exported | None = None
+    labelled: LabelledSet | None = None
 
 
 def prepare_conversion(
@@ -71,7 +83,8 @@ def prepare_conversion(
     )
     check_channel_format(convert, network)
     pictures = read_pictures(convert, step_cache(settings), interaction)
-    options = read_options(convert, network, pictures)
+    labelled = _labelled(convert, network, interaction)
+    options = read_options(convert, network, pictures, labelled.digest if labelled else "")
     quantization = choose_quantization(network, convert.quantize, options.quantize_table)
     if options.deploy.int8_outputs:
         check_int8_outputs(network, quantization)
@@ -84,7 +97,31 @@ def prepare_conversion(
     )
     target = output_path(model, output, quantization)
     _tell(interaction, pictures, calibrates=plan.calibrate is not None)
-    return PreparedConversion(plan, graph, target, export)
+    return PreparedConversion(plan, graph, target, export, labelled)
+
+
+def _labelled(
+    convert: ConvertSettings, network: Network, interaction: Interaction
+) -> LabelledSet | None:
+    """Open the pictures to measure the cvimodel on; None where the settings name none."""
+    if convert.data is None:
+        if convert.max_drop is not None:
+            raise InputError(
+                "max_drop is set, and there are no labelled pictures to measure the loss on",
+                "Name them with --data, or leave max_drop out.",
+            )
+        return None
+    labelled = open_labelled_set(
+        expanded(convert.data),
+        task_of(network.family),
+        network.labels,
+        split=None,
+        limit=None,
+        progress=interaction,
+    )
+    for problem in labelled.problems:
+        interaction.warn(problem)
+    return labelled
 
 
 def _tell(interaction: Interaction, pictures: CalibrationSet, *, calibrates: bool) -> None:
@@ -118,6 +155,7 @@ def run_conversion(
         cache_dir,
         progress,
         origin=export.origin if export else None,
+        measure=_measure(prepared, cache_dir, progress),
     )
     thresholds = Thresholds(settings.convert.min_cosine, settings.convert.min_matched)
     result = converter.run(prepared.output, thresholds)
@@ -132,6 +170,28 @@ def run_conversion(
     with contextlib.suppress(CacheBusyError), unless_refused():
         cache.clean(max(1, settings.general.cache_limit_mb) * 1_000_000)
     return result
+
+
+def _measure(prepared: PreparedConversion, cache_dir: Path, progress: Progress) -> Measure | None:
+    """Return what measures a trial of a search for accuracy; it loads the models at first use.
+
+    A search runs all pictures some seven times, so it takes some of them at most.
+    """
+    labelled = prepared.labelled
+    if labelled is None:
+        return None
+    some = replace(labelled, pictures=spread(labelled.pictures, _MOST_SEARCHED))
+    network = prepared.plan.network
+    found: list[AccuracyMeter] = []
+
+    def measure(emulated: Path) -> float:
+        run = spread_over(core_count(), None)
+        with loadable(network, prepared.graph, prepared.output, cache_dir) as models:
+            if not found:
+                found.append(AccuracyMeter(models, some, run, progress))
+            return found[0].lost(emulated)
+
+    return measure
 
 
 def copy_result(result: ConversionResult, step: str, file: str, target: Path) -> None:

@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import onnx
 
 from ..artifact import Artifact, write_manifest
+from ..conversion.convert import ConversionResult
 from ..conversion.emulated import emulate
 from ..conversion.tpu import Tpu
 from ..errors import InputError, SimulatorError
-from ..evaluation.cluster import map_on_cluster
 from ..evaluation.data import open_labelled_set
-from ..evaluation.detecting import Models, Result, detect
+from ..evaluation.detecting import Models
 from ..evaluation.evaluate import Evaluation, Run, evaluate, task_of
-from ..evaluation.processes import core_count, map_in_processes, map_in_threads
+from ..evaluation.processes import core_count
+from ..evaluation.running import driven_by, loadable, spread_over
+from ..evaluation.types import LabelledSet
 from ..frameworks import exported_folders
 from ..interaction import Interaction
-from ..network.prepare import prepare
-from ..report.subject import Subject, find_float_model, read_subject
+from ..network.model import Network
+from ..report.subject import find_float_model, read_subject
 from ..settings import Settings
 from ..system_errors import is_refused
-from ..toolchain import Compiler
 from ..toolchain.simulator import Simulator
-from .convert import find_compiler
+from .convert import PreparedConversion, find_compiler
 
 Backend = Literal["emulator", "simulator", "camera"]
 EMULATOR: Backend = "emulator"
 SIMULATOR: Backend = "simulator"
-
-_FEW = 8
-"""So few pictures are done before the processes have started."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +86,26 @@ def run_evaluation(
     )
     for problem in labelled.problems:
         interaction.warn(problem)
-    with loadable(subject, cache_dir) as models:
+    return measure_artifact(
+        settings, interaction, artifact, subject.network, subject.graph, labelled, options, camera
+    )
+
+
+def measure_artifact(
+    settings: Settings,
+    interaction: Interaction,
+    artifact: Artifact,
+    network: Network,
+    graph: onnx.ModelProto,
+    labelled: LabelledSet,
+    options: EvaluationOptions,
+    camera: Tpu | None = None,
+) -> EvaluationResult:
+    """Evaluate an artifact and its float model, `graph`, on pictures that were opened.
+
+    The other arguments and the errors are those of `run_evaluation`.
+    """
+    with loadable(network, graph, artifact.cvimodel, settings.cache_dir) as models:
         models, run, backend = _place(settings, interaction, artifact, models, options, camera)
         evaluation = evaluate(models, labelled, run, backend, interaction)
     for problem in evaluation.labelled.problems[len(labelled.problems) :]:
@@ -100,15 +113,31 @@ def run_evaluation(
     return EvaluationResult(note(artifact, evaluation, interaction), evaluation)
 
 
-@contextlib.contextmanager
-def loadable(subject: Subject, cache_dir: Path) -> Iterator[Models]:
-    """Yield the models as files that other processes load, without an emulator."""
-    scratch = cache_dir / "tmp"
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="recam-evaluation-", dir=scratch) as name:
-        prepared = Path(name) / "float.onnx"
-        onnx.save(prepare(subject.graph, subject.network), prepared)
-        yield Models(subject.network, subject.artifact.cvimodel, prepared, None)
+def measure_conversion(
+    settings: Settings,
+    interaction: Interaction,
+    prepared: PreparedConversion,
+    result: ConversionResult,
+) -> tuple[ConversionResult, Evaluation | None]:
+    """Evaluate what a conversion has made on its labelled pictures, if it was given any.
+
+    Return the conversion with the numbers in its manifest. Raises AccuracyError when more is lost
+    than the setting `max_drop` allows, and as `run_evaluation`.
+    """
+    labelled = prepared.labelled
+    if labelled is None:
+        return result, None
+    done = measure_artifact(
+        settings,
+        interaction,
+        result.artifact,
+        prepared.plan.network,
+        prepared.graph,
+        labelled,
+        EvaluationOptions(labelled.source),
+    )
+    done.evaluation.check(settings.convert.max_drop)
+    return replace(result, artifact=done.artifact), done.evaluation
 
 
 def _place(
@@ -122,7 +151,7 @@ def _place(
     """Choose what runs the cvimodel, and where; the emulator falls back on the simulator."""
     jobs = options.jobs or core_count()
     if camera:
-        return models, partial(_in_threads, camera, 1), "camera"
+        return models, driven_by(camera, 1), "camera"
     compiler = find_compiler(settings.general.toolchain, settings.cache_dir, interaction)
     if options.on == EMULATOR:
         try:
@@ -136,30 +165,8 @@ def _place(
                     "Leave --scheduler out: the TPU simulator runs on this machine alone.",
                 ) from error
             interaction.say(f"The slower TPU simulator is used: {error.message}")
-    return models, partial(_in_threads, _simulator(settings, compiler), jobs), SIMULATOR
-
-
-def _simulator(settings: Settings, compiler: Compiler) -> Simulator:
-    return Simulator(compiler, settings.cache_dir / "tmp")
-
-
-def spread_over(jobs: int, scheduler: str | None) -> Run:
-    """Return what runs emulated models: a Dask cluster, or processes of this machine."""
-    if scheduler:
-        return lambda models, pictures: map_on_cluster(models, pictures, scheduler)
-
-    def run(models: Models, pictures: Sequence[Path]) -> Iterator[tuple[int, Sequence[Result]]]:
-        work = partial(detect, models)
-        few = jobs == 1 or len(pictures) <= _FEW
-        return map_in_threads(work, pictures, 1) if few else map_in_processes(work, pictures, jobs)
-
-    return run
-
-
-def _in_threads(
-    tpu: Tpu, jobs: int, models: Models, pictures: Sequence[Path]
-) -> Iterator[tuple[int, Sequence[Result]]]:
-    return map_in_threads(partial(detect, models, tpu=tpu), pictures, jobs)
+    simulator = Simulator(compiler, settings.cache_dir / "tmp")
+    return models, driven_by(simulator, jobs), SIMULATOR
 
 
 def note(artifact: Artifact, evaluation: Evaluation, interaction: Interaction) -> Artifact:

@@ -13,6 +13,7 @@ from ..camera.smoke_test.run import SmokeReport
 from ..conversion.convert import ConversionResult
 from ..conversion.finished import find_finished
 from ..errors import CameraError
+from ..evaluation.evaluate import Evaluation
 from ..files import stem_of
 from ..flows.push import PushPlan
 from ..flows.target import MergeTarget
@@ -22,6 +23,7 @@ from ..settings import Settings
 from . import WAIT_SECONDS
 from .convert import PreparedConversion, run_conversion
 from .deploy import SmokeInputs, deploy_tested, open_camera, plan_for
+from .evaluate import measure_conversion
 from .flows import FlowChoice, model_uri, node_red, plan_flow
 from .go_live import GoLiveContext, LiveOutcome, go_live
 
@@ -30,7 +32,8 @@ from .go_live import GoLiveContext, LiveOutcome, go_live
 class UpResult:
     """The results of the steps, and the seconds that each took.
 
-    `outcome` is the result of going live; it is empty without a flow.
+    `outcome` is the result of going live; it is empty without a flow. `evaluation` is the accuracy
+    on labelled pictures, where there are any.
     """
 
     conversion: ConversionResult
@@ -38,6 +41,7 @@ class UpResult:
     smoke: SmokeReport
     seconds: dict[str, float]
     outcome: LiveOutcome
+    evaluation: Evaluation | None = None
 
 
 def run_up(
@@ -53,13 +57,15 @@ def run_up(
     """Log in, then convert, deploy, test and, with `flow`, go live.
 
     The login comes first, so that a wrong password shows before the conversion. Raises RecamError
-    when a step before going live fails; a later problem is in the result.
+    when a step before going live fails, or the model loses more accuracy than the settings allow; a
+    later problem is in the result.
     """
     started = time.monotonic()
     if flow:
         _ = settings.camera.direct_host  # refused before the conversion, not after it
     with open_camera(settings, interaction, accept_host_key=accept_host_key) as camera:
         converted = run_conversion(settings, interaction, conversion)
+        converted, evaluation = measure_conversion(settings, interaction, conversion, converted)
         seconds = {"convert": time.monotonic() - started}
         artifact = converted.artifact
         with camera.hold_lock(f"deploying {artifact.name}", wait) as lock:
@@ -71,7 +77,7 @@ def run_up(
                 outcome = go_live(GoLiveContext(camera, lock), artifact, done.deployment, flow)
                 seconds["live"] = time.monotonic() - began
     rounded = {name: round(value, 2) for name, value in seconds.items()}
-    return UpResult(converted, done.deployment, done.report, rounded, outcome)
+    return UpResult(converted, done.deployment, done.report, rounded, outcome, evaluation)
 
 
 @dataclass(frozen=True)

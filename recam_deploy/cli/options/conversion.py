@@ -11,6 +11,7 @@ import typer
 
 from .common import Labels
 from .effects import CONVERSION, refuse_useless
+from .evaluation import OptionalData, OptionalMaxDrop
 from .numbers import number
 
 if TYPE_CHECKING:
@@ -268,6 +269,8 @@ class ConversionFlags:
     expected_cos: ExpectedCos = None
     min_layer_cos: MinLayerCos = None
     max_float_layers: MaxFloatLayers = None
+    data: OptionalData = None
+    max_drop: OptionalMaxDrop = None
     family: FamilyOption = None
     output_names: OutputNames = None
     input_shape: InputShape = None
@@ -328,4 +331,6 @@ def _facts(convert: ConvertSettings) -> dict[str, bool | None]:
         "measures": convert.calibration_table is None,
         "raw": convert.family == "raw",
         "exports": None,
+        "labelled": convert.data is not None,
+        "drop": convert.max_drop is not None,
     }

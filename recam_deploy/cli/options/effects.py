@@ -136,6 +136,24 @@ CONVERSION = (
         "Add --expected-cos, or leave it out.",
     ),
     Rule(
+        ("max_drop",),
+        lambda facts: facts["labelled"],
+        "without labelled pictures to measure it on",
+        "Add --data, or leave it out.",
+    ),
+    Rule(
+        ("expected_cos", "min_layer_cos"),
+        lambda facts: not facts["drop"],
+        "with --max-drop, by which the search decides",
+        "Leave one of them out.",
+    ),
+    Rule(
+        ("data", "max_drop"),
+        lambda facts: None if facts["raw"] is None else not facts["raw"],
+        "with --family raw: what such a network finds is not known, so nothing can be measured",
+        "Leave it out.",
+    ),
+    Rule(
         ("calibration_table",),
         lambda facts: facts["int8"],
         "with --quantize bf16, which needs no value ranges",

@@ -1,0 +1,60 @@
+"""Choose where models are run: in processes, on a cluster, or by a TPU that this process drives."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import onnx
+
+from ..conversion.tpu import Tpu
+from ..network.model import Network
+from ..network.prepare import prepare
+from .cluster import map_on_cluster
+from .detecting import Models, Result, detect
+from .evaluate import Run
+from .processes import map_in_processes, map_in_threads
+
+_FEW = 8
+"""So few pictures are done before the processes have started."""
+
+
+@contextlib.contextmanager
+def loadable(
+    network: Network, graph: onnx.ModelProto, cvimodel: Path, cache_dir: Path
+) -> Iterator[Models]:
+    """Yield a network's models as files that other processes load, without an emulator.
+
+    `graph` is what `read_network` returned.
+    """
+    scratch = cache_dir / "tmp"
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="recam-evaluation-", dir=scratch) as name:
+        prepared = Path(name) / "float.onnx"
+        onnx.save(prepare(graph, network), prepared)
+        yield Models(network, cvimodel, prepared, None)
+
+
+def spread_over(jobs: int, scheduler: str | None = None) -> Run:
+    """Return what runs emulated models: a Dask cluster, or processes of this machine."""
+    if scheduler:
+        return lambda models, pictures: map_on_cluster(models, pictures, scheduler)
+
+    def run(models: Models, pictures: Sequence[Path]) -> Iterator[tuple[int, Sequence[Result]]]:
+        work = partial(detect, models)
+        few = jobs == 1 or len(pictures) <= _FEW
+        return map_in_threads(work, pictures, 1) if few else map_in_processes(work, pictures, jobs)
+
+    return run
+
+
+def driven_by(tpu: Tpu, jobs: int) -> Run:
+    """Return what runs the cvimodel on `tpu`, from so many threads."""
+
+    def run(models: Models, pictures: Sequence[Path]) -> Iterator[tuple[int, Sequence[Result]]]:
+        return map_in_threads(partial(detect, models, tpu=tpu), pictures, jobs)
+
+    return run
