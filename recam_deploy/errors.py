@@ -102,6 +102,18 @@ class SimulatorError(RecamError):
     kind = "simulator"
 
 
+class EvaluationError(RecamError):
+    """The models could not be run on all pictures."""
+
+    kind = "evaluation"
+
+
+class AccuracyError(RecamError):
+    """The cvimodel loses more accuracy than is allowed."""
+
+    kind = "accuracy"
+
+
 class CameraError(RecamError):
     """The camera was reached, and something there went wrong."""
 

@@ -1,4 +1,4 @@
-"""Compare the finished cvimodel, in the bit-exact simulator, with the float model."""
+"""Compare the finished cvimodel, run as on the chip, with the float model."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ..network.float_model import Array, FloatModel, float_input, network_image,
 from ..network.model import Network
 from ..picture_sets import spread
 from ..progress import Progress
-from ..toolchain.simulator import Simulator
 from .options import CHECK_CANDIDATES
+from .tpu import Tpu
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,16 @@ def verify(
     cvimodel: Path,
     pictures: Sequence[Path],
     images: int,
-    simulator: Simulator,
+    tpu: Tpu,
     progress: Progress,
 ) -> Verification:
-    """Compare the prepared float ONNX with the cvimodel in the simulator.
+    """Compare the prepared float ONNX with the cvimodel, which `tpu` runs.
 
     Of at least 16 pictures spread over all, use the `images` with the most detections of the float
     model: a picture without objects shows little. Raises InputError and SimulatorError.
     """
     samples = _samples(network, FloatModel(prepared), pictures, images, progress)
-    on_tpu = simulator.run(cvimodel, [sample.image for sample in samples], progress)
+    on_tpu = tpu.run(cvimodel, [sample.image for sample in samples], progress)
     counts = Agreement()
     for sample, outputs in zip(samples, on_tpu, strict=True):
         counts += agreement(

@@ -7,8 +7,9 @@ for float32 outputs, with its non-maximum suppression (`sscma/core/utils/ma_nms.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -35,6 +36,7 @@ def decode_heads(
     labels: Sequence[str],
     score_threshold: float = SCORE_THRESHOLD,
     iou_threshold: float = IOU_THRESHOLD,
+    most: int | None = None,
 ) -> list[Detection]:
     """Decode three heads to detections, best first, in pixels of the letterbox's source picture.
 
@@ -49,7 +51,7 @@ def decode_heads(
         scores.append(scale[1])
         classes.append(scale[2])
     candidates = _Candidates(np.concatenate(boxes), np.concatenate(scores), np.concatenate(classes))
-    return candidates.best(letterbox, labels, iou_threshold)
+    return candidates.best(letterbox, labels, iou_threshold, most)
 
 
 def interleaved(outputs: Sequence[Array]) -> list[tuple[Array, Array]]:
@@ -69,6 +71,7 @@ def decode_anchored(
     labels: Sequence[str],
     score_threshold: float = SCORE_THRESHOLD,
     iou_threshold: float = IOU_THRESHOLD,
+    most: int | None = None,
 ) -> list[Detection]:
     """Decode YOLOv5's output [1, 3N, 5 + classes] or [1, 3N, 5 + classes, 1].
 
@@ -81,7 +84,7 @@ def decode_anchored(
     centre, half = rows[:, 0:2] * size, rows[:, 2:4] * size / 2
     boxes = np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
     candidates = _Candidates(boxes, rows[:, 4], rows[:, 5:].argmax(axis=1))
-    return candidates.best(letterbox, labels, iou_threshold)
+    return candidates.best(letterbox, labels, iou_threshold, most)
 
 
 def decode_rows(
@@ -94,6 +97,7 @@ def decode_rows(
     prototypes: Array | None = None,
     score_threshold: float = SCORE_THRESHOLD,
     iou_threshold: float = IOU_THRESHOLD,
+    most: int | None = None,
 ) -> list[Detection]:
     """Decode an output [1, 4 + classes + rest, N] or [1, 4 + classes + rest, N, 1].
 
@@ -115,7 +119,7 @@ def decode_rows(
         masks=None if prototypes is None else _Masks(rest, prototypes[0]),
         per_class=True,
     )
-    return candidates.best(letterbox, labels, iou_threshold)
+    return candidates.best(letterbox, labels, iou_threshold, most)
 
 
 def decode_classes(
@@ -176,15 +180,15 @@ class _Candidates:
     """Suppress within a class only, as the camera does for pose and segmentation alone."""
 
     def best(
-        self, letterbox: Letterbox, labels: Sequence[str], iou_threshold: float
+        self, letterbox: Letterbox, labels: Sequence[str], iou_threshold: float, most: int | None
     ) -> list[Detection]:
-        """Return those that remain after suppression and are on the picture, best first."""
+        """Return the first `most` that remain after suppression and are on the picture."""
         compared = _as_compared(self.boxes)
         if self.per_class and len(compared):
             compared = compared + (self.classes * compared.max() * 2)[:, None].astype(np.float32)
         kept = suppress(compared, self.scores, iou_threshold)
-        found = [self._detection(index, letterbox, labels) for index in kept]
-        return [detection for detection in found if detection.visible]
+        found = (self._detection(index, letterbox, labels) for index in kept)
+        return list(islice((one for one in found if one.visible), most))
 
     def _detection(self, index: int, letterbox: Letterbox, labels: Sequence[str]) -> Detection:
         class_id = int(self.classes[index])
@@ -243,19 +247,13 @@ def _as_compared(boxes: Array) -> Array:
     return np.asarray(boxes + np.tile((boxes[:, 2:] - boxes[:, :2]) / 2, 2), np.float32)
 
 
-def suppress(boxes: Array, scores: Array, iou_threshold: float) -> list[int]:
-    """Return the indices that remain after non-maximum suppression across classes, best first."""
-    kept: list[int] = []
-    order = list(np.argsort(-scores, kind="stable"))
-    while order:
-        best = order.pop(0)
-        kept.append(int(best))
-        if order:
-            overlap = iou_with(boxes[best], boxes[order])
-            order = [
-                other for other, iou in zip(order, overlap, strict=True) if iou <= iou_threshold
-            ]
-    return kept
+def suppress(boxes: Array, scores: Array, iou_threshold: float) -> Iterator[int]:
+    """Yield the indices that remain after non-maximum suppression across classes, best first."""
+    order = np.argsort(-scores, kind="stable")
+    while order.size:
+        best, rest = order[0], order[1:]
+        yield int(best)
+        order = rest[iou_with(boxes[best], boxes[rest]) <= iou_threshold]
 
 
 def iou_with(box: Array, others: Array) -> Array:

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import TensorProto
 
 from ..cvimodel.values import Value
-from ..errors import SimulatorError
+from ..errors import InputError, SimulatorError
 from ..network.runtime import Array, Runtime
 from . import bfloat16, int8, moving
 from .graph import NetworkGraph, unknown
-from .lowered import BF16, F32, INT8, UINT8, LoweredNetwork, Operator, read_lowered
+from .lowered import BF16, F32, INT8, UINT8, LoweredNetwork, Operator
 
 _INPUT = "picture"
+_SCALES = "scales"
 _DTYPES = {INT8: "int8", UINT8: "uint8", BF16: "bfloat16", F32: "float32"}
 _STORED = (INT8, UINT8, BF16, F32)
 
@@ -61,66 +65,102 @@ _OPERATORS: Mapping[tuple[str, str], _Add] = {
 }
 
 
+def emulated_model(network: LoweredNetwork) -> onnx.ModelProto:
+    """Return the ONNX model that computes a lowered network's outputs.
+
+    It takes a picture, uint8 of the cvimodel's input shape, and gives the outputs in the network's
+    order: float32, or INT8 as int8. Raises SimulatorError for an operator that is not known here.
+    """
+    graph = _graph(network)
+    outputs, scales = [], []
+    types = {one.result: one.output for one in network.operators}
+    for value in network.outputs:
+        stored = types[value].stored
+        whole = stored in (INT8, UINT8)
+        kind = {INT8: TensorProto.INT8, UINT8: TensorProto.UINT8}.get(stored, TensorProto.FLOAT)
+        outputs.append((graph.add("Cast", graph.result(value), to=kind), kind))
+        scales.append(types[value].scale if whole else 1.0)
+    model = graph.model(_INPUT, network.input.inputs[0].shape, outputs)
+    model.metadata_props.add(key=_SCALES, value=" ".join(map(repr, scales)))
+    return model
+
+
+def emulate_layers(
+    network: LoweredNetwork, picture: npt.NDArray[np.uint8], threads: int = 0
+) -> dict[str, Value]:
+    """Return every tensor of a lowered network by name; INT8 ones are multiplied by their scale.
+
+    Raises SimulatorError for an operator that is not known here, and for another input.
+    """
+    graph = _graph(network)
+    operators = [one for one in network.operators if one.name]
+    tensors = tuple(dict.fromkeys(graph.result(one.result) for one in operators))
+    shape = network.input.inputs[0].shape
+    model = graph.model(_INPUT, shape, [(one, TensorProto.FLOAT) for one in tensors])
+    found = Runtime(model.SerializeToString(), threads).run({_INPUT: _fitted(picture, shape)})
+    arrays = dict(zip(tensors, found, strict=True))
+    return {one.name: _value(one, arrays[graph.result(one.result)]) for one in operators}
+
+
 class Emulator:
-    """A lowered network that was loaded; several threads may run it at once."""
+    """An emulated network that was loaded; several threads may run it at once."""
 
-    def __init__(self, network: LoweredNetwork, threads: int = 0) -> None:
-        """Build the graph; `threads` share one run, 0 means all cores.
+    def __init__(self, model: onnx.ModelProto, threads: int = 0) -> None:
+        """Load what `emulated_model` returns; `threads` share one run, 0 means all cores.
 
-        Raises SimulatorError when the network has an operator that is not known here.
+        Raises SimulatorError when the model is something else.
         """
-        self._network = network
-        self._threads = threads
-        self._graph = NetworkGraph(network.weights)
-        for operator in network.operators:
-            self._graph.define(operator, self._add(operator))
-        self._outputs = tuple(map(self._graph.result, network.outputs))
-        self._runtime = self._load(self._outputs)
+        known = {one.key: one.value for one in model.metadata_props}
+        if _SCALES not in known:
+            raise SimulatorError("this ONNX model is not an emulated network")
+        self._scales = [np.float32(one) for one in known[_SCALES].split()]
+        sides = model.graph.input[0].type.tensor_type.shape.dim
+        self._shape = tuple(side.dim_value for side in sides)
+        self._runtime = Runtime(model.SerializeToString(), threads)
 
     @classmethod
     def load(cls, path: Path, threads: int = 0) -> Emulator:
-        """Load the file that the compiler wrote. Raises SimulatorError."""
-        return cls(read_lowered(path), threads)
+        """Load a file that holds what `emulated_model` returns. Raises SimulatorError."""
+        try:
+            return cls(onnx.load(path), threads)
+        except (OSError, DecodeError, InputError) as error:
+            raise SimulatorError(
+                f"the emulated network {path} cannot be read: {error}",
+                "Run `recam cache clean`, and convert again.",
+            ) from error
 
     def run(self, picture: npt.NDArray[np.uint8]) -> list[Array]:
-        """Return the outputs as float32 for a picture, uint8 [H, W, 3], in the network's order."""
-        found = self._run(self._runtime, self._outputs, picture)
-        return [found[name] for name in self._outputs]
+        """Return the outputs as float32 for a picture, uint8 [H, W, 3], in the network's order.
 
-    def run_layers(self, picture: npt.NDArray[np.uint8]) -> dict[str, Value]:
-        """Return every tensor by name; INT8 ones are multiplied by their scale."""
-        operators = [one for one in self._network.operators if one.name]
-        tensors = tuple(self._graph.result(one.result) for one in operators)
-        arrays = self._run(self._load(tensors), tensors, picture)
-        return {
-            one.name: _value(one, arrays[tensor])
-            for one, tensor in zip(operators, tensors, strict=True)
-        }
+        Raises SimulatorError for a picture of another size.
+        """
+        found = self._runtime.run({_INPUT: _fitted(picture, self._shape)})
+        return [
+            one if one.dtype == np.float32 else one.astype(np.float32) * scale
+            for one, scale in zip(found, self._scales, strict=True)
+        ]
 
-    def _add(self, operator: Operator) -> str:
+
+def _graph(network: LoweredNetwork) -> NetworkGraph:
+    graph = NetworkGraph(network.weights)
+    for operator in network.operators:
         if operator.kind == "Input":
-            return moving.take_input(self._graph, operator, _INPUT)
-        add = _OPERATORS.get((operator.kind, operator.output.stored))
-        if add is None:
-            raise unknown(operator)
-        return add(self._graph, operator)
+            tensor = moving.take_input(graph, operator, _INPUT)
+        else:
+            add = _OPERATORS.get((operator.kind, operator.output.stored))
+            if add is None:
+                raise unknown(operator)
+            tensor = add(graph, operator)
+        graph.define(operator, tensor)
+    return graph
 
-    def _load(self, outputs: tuple[str, ...]) -> Runtime:
-        shape = self._network.input.inputs[0].shape
-        model = self._graph.model(_INPUT, shape, tuple(dict.fromkeys(outputs)))
-        return Runtime(model.SerializeToString(), self._threads)
 
-    def _run(
-        self, runtime: Runtime, outputs: tuple[str, ...], picture: npt.NDArray[np.uint8]
-    ) -> dict[str, Array]:
-        shape = self._network.input.inputs[0].shape
-        if picture.dtype != np.uint8 or picture.size != np.prod(shape):
-            raise SimulatorError(
-                f"the picture is {picture.dtype} {picture.shape}, and the network takes uint8 "
-                f"{shape}"
-            )
-        arrays = runtime.run({_INPUT: picture.reshape(shape)})
-        return dict(zip(dict.fromkeys(outputs), arrays, strict=True))
+def _fitted(picture: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    if picture.dtype != np.uint8 or picture.size != np.prod(shape):
+        raise SimulatorError(
+            f"the picture is {picture.dtype} {picture.shape}, and the network takes uint8 {shape}"
+        )
+    return picture.reshape(shape)
 
 
 def _value(operator: Operator, array: Array) -> Value:

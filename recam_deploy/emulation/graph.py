@@ -106,13 +106,15 @@ class GraphBuilder:
             "Gather", self.constant(table), self.add("Cast", index, to=TensorProto.INT32)
         )
 
-    def model(self, name: str, shape: tuple[int, ...], outputs: tuple[str, ...]) -> onnx.ModelProto:
-        """Return the graph as a model that takes one uint8 tensor and gives float32 ones."""
+    def model(
+        self, name: str, shape: tuple[int, ...], outputs: Sequence[tuple[str, int]]
+    ) -> onnx.ModelProto:
+        """Return the graph as a model of one uint8 input; `outputs` are tensors and types."""
         graph = helper.make_graph(
             self._nodes,
             "emulated",
             [helper.make_tensor_value_info(name, TensorProto.UINT8, shape)],
-            [helper.make_tensor_value_info(one, TensorProto.FLOAT, None) for one in outputs],
+            [helper.make_tensor_value_info(one, kind, None) for one, kind in outputs],
             self._constants,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)])

@@ -38,19 +38,21 @@ def decode_family(
     outputs: Sequence[Array],
     letterbox: Letterbox,
     score_threshold: float = SCORE_THRESHOLD,
+    most: int | None = None,
 ) -> list[Detection]:
     """Decode float32 outputs to detections in pixels of the letterbox's source picture.
 
-    `classes` is the number of the model's classes. Families outside `DECODED` give no detections.
+    They are the best `most`, all by default. `classes` is the number of the model's classes.
+    Families outside `DECODED` give no detections.
     """
     if family not in DECODED:
         return []
     if family == YOLO11_DETECT:
-        return decode_heads(interleaved(outputs), letterbox, labels, score_threshold)
+        return decode_heads(interleaved(outputs), letterbox, labels, score_threshold, most=most)
     if family == YOLO26_DETECT:
-        return decode_heads(grouped(outputs), letterbox, labels, score_threshold)
+        return decode_heads(grouped(outputs), letterbox, labels, score_threshold, most=most)
     if family == YOLOV5_DETECT:
-        return decode_anchored(outputs[0], letterbox, labels, score_threshold)
+        return decode_anchored(outputs[0], letterbox, labels, score_threshold, most=most)
     if family == CLASSIFY:
         return decode_classes(outputs[0], letterbox, labels, score_threshold)
     return decode_rows(
@@ -61,4 +63,5 @@ def decode_family(
         keypoints=family == YOLO11_POSE,
         prototypes=outputs[1] if family == YOLO11_SEG else None,
         score_threshold=score_threshold,
+        most=most,
     )

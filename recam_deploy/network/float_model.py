@@ -23,12 +23,12 @@ _SAFE_IR = 10
 class FloatModel:
     """A float32 model with one image input."""
 
-    def __init__(self, model: Path | bytes, *, as_written: bool = False) -> None:
-        """Load an ONNX file or a serialized model; see `Runtime` for `as_written`.
+    def __init__(self, model: Path | bytes, *, threads: int = 0, as_written: bool = False) -> None:
+        """Load an ONNX file or a serialized model; see `Runtime` for the options.
 
         Raises InputError when onnxruntime cannot load it.
         """
-        self._runtime = Runtime(model, as_written=as_written)
+        self._runtime = Runtime(model, threads, as_written=as_written)
         self._input = self._runtime.inputs[0]
 
     def run(self, image: npt.NDArray[np.generic]) -> list[Array]:

@@ -16,15 +16,15 @@ from .runtime import Runtime
 Array: TypeAlias = npt.NDArray[np.float32]
 
 
-def sample_picture(image: NetworkInput) -> Array:
+def sample_picture(height: int, width: int) -> Array:
     """Make a picture of blocks of many sizes, float32 [1, 3, H, W] from 0 to 1."""
     random = np.random.default_rng(7)
-    total = np.zeros((3, image.height, image.width), np.float32)
+    total = np.zeros((3, height, width), np.float32)
     size = 2
-    while size <= max(image.height, image.width):
+    while size <= max(height, width):
         coarse = random.random((3, size, size), np.float32) - 0.5
-        rows = np.arange(image.height) * size // image.height
-        columns = np.arange(image.width) * size // image.width
+        rows = np.arange(height) * size // height
+        columns = np.arange(width) * size // width
         total += coarse[:, rows[:, None], columns]
         size *= 4
     total -= total.min()
@@ -41,5 +41,7 @@ def run_on_sample(
     """
     wanted = list(dict.fromkeys(names))
     part = cut(model, image.name, wanted)
-    arrays = Runtime(part.SerializeToString()).run({image.name: sample_picture(image)})
+    arrays = Runtime(part.SerializeToString()).run(
+        {image.name: sample_picture(image.height, image.width)}
+    )
     return dict(zip(wanted, (array.astype(np.float32) for array in arrays), strict=True))

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..conversion.tpu import Tpu
 from ..conversion.verification import Sample, decode, run_float
 from ..detection.match import Agreement, Pairing, pair
 from ..detection.pictures import read_picture
@@ -26,15 +26,6 @@ from .subject import Subject
 
 _BATCH = 16
 """The pictures whose tensors are in memory at a time; 16 of a 640 model take about 160 MB."""
-
-
-class Tpu(Protocol):
-    """Runs a cvimodel, as `toolchain.simulator.Simulator` does."""
-
-    def run(
-        self, model: Path, images: Sequence[npt.NDArray[Any]], progress: Progress
-    ) -> list[list[Array]]:
-        """Return the outputs for each image, uint8 [H, W, 3]."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..artifact import Artifact
 from ..conversion.calibration import choose_pictures
 from ..conversion.layer_dump import compile_layer_dump
+from ..conversion.tpu import fastest_tpu
 from ..errors import InputError
 from ..files import write_atomically
 from ..frameworks import exported_folders
@@ -57,12 +58,13 @@ def verify(
     for problem in choice.problems:
         interaction.warn(problem)
     compiler = find_compiler(settings.general.toolchain, cache_dir, interaction)
-    simulator = Simulator(compiler, cache_dir / "tmp")
     meter = None
     if layer_images:
+        simulator = Simulator(compiler, cache_dir / "tmp")
         meter = _meter(artifact, simulator, cache_dir, interaction, layer_images)
+    tpu = fastest_tpu(artifact, compiler, cache_dir, interaction)
     comparison = compare(
-        subject, choice.pictures, simulator, interaction, limit, meter, available=choice.of
+        subject, choice.pictures, tpu, interaction, limit, meter, available=choice.of
     )
     write_atomically(target, render(comparison).encode())
     if comparison.detects and not comparison.agreement.reference:

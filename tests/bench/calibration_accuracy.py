@@ -154,7 +154,7 @@ def detections(network: Network, outputs: list[Array], letterbox: Letterbox) -> 
     scores = values[:, 4:5] * values[:, 5:]
     best, classes = scores.max(axis=1), scores.argmax(axis=1)
     chosen = np.flatnonzero(best > 0.25)
-    kept = chosen[suppress(corners[chosen], best[chosen], 0.45)]
+    kept = chosen[list(suppress(corners[chosen], best[chosen], 0.45))]
     return [
         Detection(
             int(classes[i]),

@@ -17,7 +17,8 @@ from recam_deploy.artifact import Artifact, load_artifact
 from recam_deploy.conversion.layer_dump import compile_layer_dump
 from recam_deploy.conversion.lower import lower_network
 from recam_deploy.cvimodel.values import Value
-from recam_deploy.emulation.emulator import Emulator
+from recam_deploy.emulation.emulator import Emulator, emulate_layers, emulated_model
+from recam_deploy.emulation.lowered import read_lowered
 from recam_deploy.progress import SilentProgress
 from recam_deploy.toolchain import Toolchain
 from recam_deploy.toolchain.simulator import Simulator
@@ -57,7 +58,7 @@ def both(
     assert dump and lowered
     image = picture(artifact.read().layout.inputs[0].shape[1])
     (simulated,) = Simulator(toolchain).run_layers(dump.cvimodel, [image], silent)
-    emulated = Emulator.load(lowered).run_layers(image)
+    emulated = emulate_layers(read_lowered(lowered), image)
     names = simulated.keys() & emulated.keys()
     return {name: simulated[name] for name in names}, {name: emulated[name] for name in names}
 
@@ -85,7 +86,7 @@ def test_the_outputs_are_the_cvimodels_in_its_order(
     assert lowered
     image = picture(192)
     (wanted,) = Simulator(toolchain).run(artifact.cvimodel, [image], SilentProgress())
-    found = Emulator.load(lowered).run(image)
+    found = Emulator(emulated_model(read_lowered(lowered))).run(image)
     assert [one.shape for one in found] == [one.shape for one in wanted]
     assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
 

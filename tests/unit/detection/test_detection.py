@@ -116,7 +116,7 @@ def test_a_classifier_names_the_whole_picture() -> None:
 
 def test_suppression_keeps_the_best_of_each_pile() -> None:
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10]], np.float32)
-    assert suppress(boxes, np.array([0.5, 0.9, 0.6], np.float32), 0.45) == [1, 2]
+    assert list(suppress(boxes, np.array([0.5, 0.9, 0.6], np.float32), 0.45)) == [1, 2]
 
 
 @pytest.mark.parametrize("size", [(640, 480), (480, 640), (100, 100), (1, 1000), (1920, 1080)])

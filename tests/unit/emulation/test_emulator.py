@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from recam_deploy.emulation.emulator import Emulator
+from recam_deploy.emulation.emulator import Emulator, emulate_layers, emulated_model
 from recam_deploy.emulation.graph import GraphBuilder
+from recam_deploy.emulation.lowered import read_lowered
 from recam_deploy.errors import SimulatorError
 from recam_deploy.network.runtime import Runtime
 
@@ -27,18 +28,22 @@ def write(folder: Path, text: str = NETWORK) -> Path:
     return path
 
 
+def load(path: Path) -> Emulator:
+    return Emulator(emulated_model(read_lowered(path)))
+
+
 def test_a_small_network_gives_what_its_integers_give(tmp_path: Path) -> None:
     pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3) * 20
     sums = (pixels.astype(int) // 2).sum(axis=2)
     # The sum times 2**30 / 2**31, rounded up at ties, then halved, rounded away from zero.
     wanted = np.minimum(((sums + 1) // 2 + 1) // 2, 127) * 0.5
-    (found,) = Emulator.load(write(tmp_path)).run(pixels)
+    (found,) = load(write(tmp_path)).run(pixels)
     assert found.reshape(2, 2).tolist() == wanted.tolist()
 
 
 def test_every_tensor_can_be_read_by_its_name(tmp_path: Path) -> None:
     pixels = np.full((2, 2, 3), 9, np.uint8)
-    layers = Emulator.load(write(tmp_path)).run_layers(pixels)
+    layers = emulate_layers(read_lowered(write(tmp_path)), pixels)
     assert list(layers) == ["raw", "reshaped", "planar", "looked_up", "conv", "conv_f32"]
     assert layers["looked_up"].dtype == "int8"
     assert layers["looked_up"].array.max() == 4 * 0.5
@@ -59,12 +64,12 @@ def test_what_is_not_known_is_refused_by_name(
     tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     with pytest.raises(SimulatorError, match=message):
-        Emulator.load(write(tmp_path, NETWORK.replace(old, new)))
+        load(write(tmp_path, NETWORK.replace(old, new)))
 
 
 def test_a_picture_of_another_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SimulatorError, match="takes uint8"):
-        Emulator.load(write(tmp_path)).run(np.zeros((3, 2, 3), np.uint8))
+        load(write(tmp_path)).run(np.zeros((3, 2, 3), np.uint8))
 
 
 def gemmlowp(accumulator: int, multiplier: int, shift: int, relu: bool) -> int:
@@ -102,7 +107,7 @@ def test_sums_are_requantized_to_the_last_bit(
     signed = graph.add("Cast", graph.add("Sub", total, taken), to=1)
     one = np.array([1.0])
     out = graph.requantized([signed], one * multiplier, one * shift, one * bias, relu=relu)
-    model = graph.model("picture", bytes_.shape, (out,))
+    model = graph.model("picture", bytes_.shape, [(out, 1)])
     (found,) = Runtime(model.SerializeToString(), 1).run({"picture": bytes_})
     wanted = [gemmlowp(value + bias, multiplier, shift, relu) for value in sums]
     assert found.reshape(-1).astype(int).tolist() == wanted
