@@ -185,7 +185,8 @@ def _mapped(
 def _messages(found: LabelSource, unknown: Counter[str]) -> Iterator[str]:
     if unknown:
         yield (
-            f"{NOT_IN_MODEL.text}: {unknown.total():,} objects were left out: "
+            f"{NOT_IN_MODEL.text}: {unknown.total():,} "
+            f"{'objects were' if unknown.total() > 1 else 'object was'} left out: "
             f"{listed(unknown, _SHOWN)}"
         )
     if found.passed_over:

@@ -97,6 +97,13 @@ def test_files_that_are_missing_empty_unreadable_or_left_over(tmp_path: Path) ->
     assert str(texts / "gone.txt") in told["label without a picture"]
 
 
+def test_other_texts_beside_pictures_are_no_labels(tmp_path: Path) -> None:
+    source = yolo(tmp_path, {"a": GOOD})
+    put_text(tmp_path / "images" / "val" / "about the pictures.txt", "taken in May")
+    put_text(tmp_path / "labels" / "val" / "README.txt", "by hand")
+    assert opened(source).passed_over == {}
+
+
 def test_labels_of_another_part_are_not_left_over(tmp_path: Path) -> None:
     for name in "ab":
         put_picture(tmp_path / "images" / f"{name}.jpg")
@@ -143,7 +150,7 @@ def test_classes_that_do_not_match(tmp_path: Path) -> None:
 
 
 def test_only_classes_that_the_model_does_not_have(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="class unknown to the model: 1 objects"):
+    with pytest.raises(InputError, match="class unknown to the model: 1 object was"):
         opened(yolo(tmp_path, {"a": GOOD}), labels=("dog", "cow"))
 
 

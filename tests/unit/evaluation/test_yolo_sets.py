@@ -174,6 +174,14 @@ def test_classes_txt_names_the_numbers_of_a_plain_folder(tmp_path: Path) -> None
     assert opened(tmp_path).passed_over == {}
 
 
+def test_a_folder_without_parts_says_so(tmp_path: Path) -> None:
+    put_picture(tmp_path / "a.png")
+    put_text(tmp_path / "a.txt", BOX)
+    with pytest.raises(InputError, match="has no part 'val'") as caught:
+        opened(tmp_path, split="val")
+    assert caught.value.hint == "Leave --split out."
+
+
 def test_a_list_names_the_pictures_and_one_named_twice_is_read_once(tmp_path: Path) -> None:
     yolo(tmp_path, {"a": BOX, "b": BOX, "c": BOX})
     put_text(tmp_path / "val.txt", "images/val/a.jpg\nimages/val/b.jpg\nimages/val/a.jpg\n")
