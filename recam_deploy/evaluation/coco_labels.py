@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ from .types import LabelledObject, Task
 
 _HINT = "Give a JSON file with `images`, `annotations` and `categories`, as COCO has."
 _MOST_KEYPOINTS = 1000
+
+_SHORTENED = reprlib.Repr()
+_SHORTENED.maxdict, _SHORTENED.maxstring, _SHORTENED.maxother = 8, 80, 80
 
 Annotation = Mapping[str, Any]
 
@@ -190,7 +194,7 @@ def _shown(value: Any) -> str:
     kept = value
     if isinstance(value, Mapping):
         kept = {key: one for key, one in value.items() if not isinstance(one, list | Mapping)}
-    return " ".join(repr(kept)[:80].split())
+    return " ".join(_SHORTENED.repr(kept).split())
 
 
 @dataclass(frozen=True)

@@ -96,13 +96,14 @@ def _open_folder(folder: Path, task: Task, classes: int | None, split: str | Non
     """Open a data set's root by the file in it that describes it, else the folder's pictures."""
     if task == "classify":
         return open_class_folders(folder, split)
-    described = sorted(f for f in folder.iterdir() if f.suffix.lower() in YAML_SUFFIXES)
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    described = [file for file in files if file.suffix.lower() in YAML_SUFFIXES]
     named = [file for file in described if file.stem in ("data", "dataset")]
     if named or len(described) == 1:
         return open_data_yaml((named or described)[0], task, split)
-    files = coco_files(folder, task)
-    if files:
-        _, file = choose_part(folder, files, split)
+    parts = coco_files(folder, task)
+    if parts:
+        _, file = choose_part(folder, parts, split)
         return open_coco(file, task)
     return open_pictures(folder, task, split, classes)
 
@@ -184,7 +185,8 @@ def _mapped(
 def _messages(found: LabelSource, unknown: Counter[str]) -> Iterator[str]:
     if unknown:
         yield (
-            f"{NOT_IN_MODEL.text}: {unknown.total():,} objects were left out: "
+            f"{NOT_IN_MODEL.text}: {unknown.total():,} "
+            f"{'objects were' if unknown.total() > 1 else 'object was'} left out: "
             f"{listed(unknown, _SHOWN)}"
         )
     if found.passed_over:

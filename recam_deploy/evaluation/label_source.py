@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,15 +125,17 @@ class LabelSource:
     problems: tuple[str, ...] = ()
 
 
-def finite(values: Iterable[Any], most: float = 1e9) -> tuple[float, ...]:
+def finite(values: Sequence[Any], most: float = 1e9) -> tuple[float, ...]:
     """Return numbers of a document as floats; raise FaultError for anything else."""
-    found = []
+    # A NaN at the beginning is the least and the greatest value, elsewhere it makes the sum one.
+    numbers = bool(values) and {type(value) for value in values} <= {int, float}
+    if numbers and -most < min(values) <= max(values) < most and math.isfinite(sum(values)):
+        return tuple(map(float, values))
     for value in values:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not -most < value < most:
             raise FaultError(NOT_NUMBERS, f"{str(value)[:40]} is no number of pixels")
-        found.append(float(value))
-    return tuple(found)
+    return tuple(map(float, values))
 
 
 def polygon_area(points: tuple[float, ...]) -> float:

@@ -46,9 +46,10 @@ def choose_part(source: Path, there: Mapping[str, T], split: str | None) -> tupl
     if split is None:
         part = next(iter(there))
         return part, there[part]
+    named = ", ".join(sorted(part for part in there if part)[:10])
     raise InputError(
         f"{source} has no part {split[:80]!r}",
-        f"Name one of its parts with --split: {', '.join(sorted(there)[:10])}.",
+        f"Name one of its parts with --split: {named}." if named else "Leave --split out.",
     )
 
 

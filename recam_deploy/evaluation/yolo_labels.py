@@ -99,6 +99,8 @@ def guessed_keypoints(data: bytes) -> tuple[int, int] | None:
 def read_label_bytes(file: Path) -> bytes:
     """Read a label file. Raises FaultError where it cannot be read, or is no text."""
     try:
+        if not file.is_file():
+            raise FaultError(UNREADABLE_LABELS, "it is no regular file")
         with file.open("rb") as stream:
             data = stream.read(_MOST_BYTES + 1)
     except (OSError, ValueError) as error:

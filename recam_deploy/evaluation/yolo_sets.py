@@ -89,7 +89,10 @@ def _names(description: DataYaml) -> tuple[str, ...] | None:
 
 def _names_beside(folder: Path) -> tuple[str, ...] | None:
     """Return the classes that annotation tools write beside pictures or labels."""
-    for place in (folder, folder / "labels", folder.parent):
+    places = [folder, folder / "labels"]
+    if folder.name == "images" or part_named(folder.name) in PARTS:
+        places.append(folder.parent)
+    for place in places:
         for name in _NAMES_FILES:
             if (place / name).is_file():
                 return read_labels(place / name)
@@ -195,10 +198,11 @@ class _LabelFiles:
 
     def orphans(self) -> Iterator[Fault]:
         """Yield the label files of no picture, in the folders that labels were found in."""
+        used = {file.parent for picture in self.pictures if (file := self.of(picture))}
         stems: dict[Path, set[str]] = {}
         for folder in dict.fromkeys(picture.parent for picture in self.pictures):
             here = {Path(name).stem for name in self._names(folder) if not _is_label(name)}
-            for place in self._folders(folder):
+            for place in used.intersection(self._folders(folder)):
                 stems.setdefault(place, set()).update(here)
         for place, known in stems.items():
             for name in sorted(self._names(place)):

@@ -14,7 +14,7 @@ from virtual.sscma.letterbox import read_image
 from recam_deploy.camera.smoke_test.picture import prepare_picture
 from recam_deploy.data_yaml import read_data_yaml
 from recam_deploy.detection.metadata import orientation_of, without_metadata
-from recam_deploy.detection.pictures import read_header, read_picture, read_thumbnail
+from recam_deploy.detection.pictures import read_header, read_picture, read_size, read_thumbnail
 from recam_deploy.picture_sets import find_pictures
 
 _NOISE = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
@@ -58,6 +58,7 @@ def read_pictures(rig: Rig, data: bytes) -> None:
         image = read_picture(path)
         assert image.mode == "RGB"
         size = image.size
+        assert read_size(path, data) == size
         prepare_picture(path)
     with nothing_but_refusals():
         assert read_thumbnail(path).shape == (16, 16)

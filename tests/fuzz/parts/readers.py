@@ -35,6 +35,14 @@ from host_readers import (
     read_known_hosts,
     read_ssh_config,
 )
+from label_readers import (
+    COCO_SEEDS,
+    YOLO_LABELS,
+    YOLO_YAML,
+    read_coco,
+    read_yolo,
+    read_yolo_yaml,
+)
 from onnx_reader import SEEDS, read_onnx
 from picture_readers import (
     DATA_YAML,
@@ -352,6 +360,9 @@ READERS = {
     "pictures": Reader(read_pictures, PICTURES),
     "metadata": Reader(read_metadata, PICTURES),
     "sets": Reader(read_sets, (DATA_YAML, LIST)),
+    "yolo": Reader(read_yolo, YOLO_LABELS),
+    "yolo-yaml": Reader(read_yolo_yaml, (YOLO_YAML,)),
+    "coco": Reader(read_coco, COCO_SEEDS),
     "tables": Reader(read_tables, (TABLE, b"a BF16\nb INT8\n", b"a.jpg\nb.png\n")),
     "record": Reader(read_record, _json({"files": {"a": "0"}}, {"files": {}})),
     "onnx": Reader(read_onnx, SEEDS),
