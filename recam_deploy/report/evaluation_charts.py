@@ -83,7 +83,7 @@ def bars(rows: Iterable[Bar]) -> str:
 def _bar(row: Bar) -> str:
     note = f"<small>{row.note}</small>" if row.note else ""
     lines = "".join(
-        f'<i class="{kind}" style="width:{100 * (value or 0.0):.1f}%"></i>'
+        f'<i class="{kind}" style="width:{100 * (value or 0.0):.1f}%"></i>' * (value is not None)
         for kind, value in (("float", row.reference), ("cvimodel", row.cvimodel))
     )
     return (

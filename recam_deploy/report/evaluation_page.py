@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from ..detection.decode import SCORE_THRESHOLD
 from ..evaluation.accuracy import AsCamera, as_camera
@@ -17,8 +18,8 @@ from .text import counted, escaped, shortened
 _MOST_BARS = 20
 
 _TITLES: Mapping[str, tuple[str, str]] = {
-    "bbox": ("boxes", "overlap (intersection over union)"),
-    "segm": ("masks", "overlap (intersection over union)"),
+    "bbox": ("boxes", "intersection over union"),
+    "segm": ("masks", "intersection over union"),
     "keypoints": ("keypoints", "object keypoint similarity"),
 }
 
@@ -63,7 +64,7 @@ def _summary(evaluation: Evaluation, name: str) -> str:
     listed = "".join(f"<li><b>{value}</b><span>{what}</span></li>" for what, value in tiles)
     count = len(labelled.pictures)
     facts = [
-        labelled.source.name + (f" ({labelled.part})" if labelled.part else ""),
+        _data_name(labelled.source) + (f" ({labelled.part})" if labelled.part else ""),
         f"{count:,} of {labelled.of:,} pictures"
         if labelled.of > count
         else counted(count, "picture"),
@@ -78,12 +79,19 @@ def _summary(evaluation: Evaluation, name: str) -> str:
     )
 
 
+def _data_name(source: Path) -> str:
+    """Return the name of the data: of a file with that of its folder."""
+    name = source.absolute()
+    return f"{name.parent.name}/{name.name}" if name.suffix and name.parent.name else name.name
+
+
 def figure_title(figure: str) -> str:
     """Return a figure's name for people: "mask mAP50-95" of "mask_map50_95"."""
     kind, found, levels = figure.rpartition("map")
     if not found:
         return figure.replace("top", "top-")
-    return f"{kind.replace('_', ' ')}mAP{levels.replace('_', '-', 1).replace('-s', ' s')}"
+    size = levels.startswith("_")
+    return f"{kind.replace('_', ' ')}mAP{levels.replace('_', ' ' if size else '-')}"
 
 
 def _figures(evaluation: Evaluation) -> str:
@@ -152,7 +160,7 @@ def _f1(seen: AsCamera) -> float | None:
 
 
 def _curves(evaluation: Evaluation) -> str:
-    cards = []
+    cards, said = [], []
     for kind, (title, measure) in _TITLES.items():
         before, after = evaluation.reference.parts.get(kind), evaluation.cvimodel.parts.get(kind)
         if before is None or after is None or not before.curve:
@@ -175,13 +183,21 @@ def _curves(evaluation: Evaluation) -> str:
         cards.append(
             f'<div class="card"><h3>Of {title}</h3>'
             f"{precision_chart(f'Precision and recall of {title}', lines)}"
-            f'<ul class="key">{key}</ul><p class="soft rule">Mean over the classes, at an '
-            f"{measure} of at least 0.5 or 0.75. To the right, lower scores count too.</p></div>"
+            f'<ul class="key">{key}</ul></div>'
         )
+        said.append(f"For {title} it is their {measure}. ")
     if not cards:
         return ""
+    text = (
+        '<div class="card"><p>Precision is the share of detections that are right, recall the '
+        "share of objects that are found, as more and more detections count, the best scores "
+        "first. Curves are means over the classes.</p><p>A detection is right from an agreement "
+        f"of 0.5 with what is marked, or of 0.75. {''.join(said)}</p><p>The area below a curve is the average "
+        "precision. Where the cvimodel's is on top of the float model's, nothing is lost.</p></div>"
+    )
     return (
-        f'<section><h2>Precision and recall</h2><div class="two">{"".join(cards)}</div></section>'
+        f'<section><h2>Precision and recall</h2><div class="two">{"".join(cards)}{text}</div>'
+        "</section>"
     )
 
 

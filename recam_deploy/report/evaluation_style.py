@@ -6,9 +6,6 @@ EVALUATION_STYLE = """
 td.lost { color: var(--missed); }
 td.gained { color: var(--good); }
 tr.main td { font-weight: 600; }
-.three { display: grid; gap: 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 320px),
-  1fr)); align-items: start; }
-.three .card { margin: 0; }
 .card h3 + * { margin-top: 10px; }
 path.float { fill: none; stroke: var(--soft); stroke-width: 7; opacity: 0.4; }
 path.cvimodel { fill: none; stroke: var(--matched); stroke-width: 2; }
@@ -44,6 +41,6 @@ details summary { cursor: pointer; color: var(--soft); font-size: 0.9375rem; mar
 @media (max-width: 480px) {
   main { padding: 16px 12px 48px; }
   th, td { padding: 5px 6px; }
-  .tiles { grid-template-columns: repeat(auto-fit, minmax(100px, 1fr)); gap: 8px; }
+  .tiles { grid-template-columns: 1fr 1fr; gap: 8px; }
 }
 """

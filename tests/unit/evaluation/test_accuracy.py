@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from made_sets import ellipse, labelled_set, marked, random_data, seen
 
 from recam_deploy.detection.types import Detection
 from recam_deploy.errors import InputError
 from recam_deploy.evaluation.accuracy import as_camera, measure
 from recam_deploy.evaluation.types import Task
-
-from .made_sets import ellipse, labelled_set, marked, random_data, seen
 
 BOX = (10.0, 10.0, 60.0, 50.0)
 POINTS = ((20.0, 20.0, 2), (40.0, 30.0, 1))

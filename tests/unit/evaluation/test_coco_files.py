@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_sets import SIZE, ellipse, labelled_set, marked, random_data, seen
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -19,8 +20,6 @@ from recam_deploy.evaluation.coco_files import write_coco_files
 from recam_deploy.evaluation.coco_metrics import compressed
 from recam_deploy.evaluation.coco_shapes import read_outline
 from recam_deploy.evaluation.types import Found, LabelledPicture, Task
-
-from .made_sets import SIZE, ellipse, labelled_set, marked, random_data, seen
 
 FILES = ["cvimodel-shown.json", "cvimodel.json", "float-shown.json", "float.json", "labels.json"]
 KINDS: dict[Task, str] = {"detect": "bbox", "segment": "segm", "pose": "keypoints"}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from made_sets import LABELS, labelled_set, marked, random_data, seen
+
 from recam_deploy.detection.types import Detection
 from recam_deploy.evaluation.losses import worst_losses
 from recam_deploy.evaluation.matching import PictureMatch, confusion, match_all
 from recam_deploy.evaluation.types import Found, LabelledObject
-
-from .made_sets import LABELS, labelled_set, marked, random_data, seen
 
 LEFT = (10.0, 10.0, 60.0, 60.0)
 RIGHT = (200.0, 100.0, 260.0, 160.0)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from made_sets import random_data
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -19,8 +20,6 @@ from recam_deploy.detection.types import Detection
 from recam_deploy.evaluation.accuracy import measure
 from recam_deploy.evaluation.coco_metrics import AveragePrecision
 from recam_deploy.evaluation.types import LabelledObject, LabelledSet
-
-from .made_sets import random_data
 
 CLOSE = 1e-6
 
