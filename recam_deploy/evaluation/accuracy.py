@@ -6,15 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..detection.decode import SCORE_THRESHOLD
-from ..detection.match import Agreement, Pairing, pair
 from ..detection.types import Detection
-from .coco_documents import class_of, ground_truth, results
+from .coco_documents import class_of, ground_truth, keypoint_count, results
 from .coco_metrics import AveragePrecision, Compared, average_precision
-from .types import LabelledObject, LabelledPicture, LabelledSet, Task
-
-IOU_SHOWN = 0.5
-"""The least overlap of a box that the camera shows with the marked one to be right."""
+from .matching import match_all
+from .types import LabelledSet, Task
 
 _COMPARED: Mapping[Task, Mapping[str, Compared]] = {
     "classify": {},
@@ -29,10 +25,10 @@ _COMPARED: Mapping[Task, Mapping[str, Compared]] = {
 class Accuracy:
     """How good one model is.
 
-    `figures` are shares from 0 to 1 by name, such as "map50_95" and "map50", "mask_map50_95", or a
-    classifier's "top1" and "top5"; None where there are no objects. `main` names those that count
-    when it is asked how much is lost. `by_class` is the first of them for each class. `parts` are
-    the details of each comparison, of "bbox" for instance.
+    `figures` are shares from 0 to 1 by name, such as "map50_95" and "map50", "map_small",
+    "mask_map50_95", or a classifier's "top1" and "top5"; None where there are no objects. `main`
+    names those that count when it is asked how much is lost. `by_class` is the first of them for
+    each class. `parts` are the details of each comparison, of "bbox" for instance.
     """
 
     figures: Mapping[str, float | None]
@@ -73,19 +69,26 @@ class AsCamera:
 
 
 def measure(labelled: LabelledSet, found: Sequence[Sequence[Detection]]) -> Accuracy:
-    """Compare the detections of each picture with its marked objects."""
+    """Compare the detections of each picture, from SCORE_FLOOR, with its marked objects.
+
+    Raises InputError where the model's keypoints are not those of the data.
+    """
     if labelled.task == "classify":
         return _classified(labelled, found)
     truth, listed = ground_truth(labelled), results(labelled, found)
-    points = max((len(o.keypoints) for p in labelled.pictures for o in p.objects), default=0)
+    points = keypoint_count(labelled)
     parts: dict[str, AveragePrecision] = {}
     figures: dict[str, float | None] = {}
     main = []
     for prefix, compared in _COMPARED[labelled.task].items():
+        if compared == "keypoints" and not points:
+            continue
         part = average_precision(truth, listed, compared, points)
         parts[compared] = part
         figures |= {f"{prefix}map50_95": part.map50_95, f"{prefix}map50": part.map50}
-        figures |= {} if prefix else {"map75": part.map75}
+        if not prefix:
+            figures |= {"map75": part.map75}
+            figures |= {f"map_{size}": value for size, value in part.by_size.items()}
         main.append(f"{prefix}map50_95")
     by_class = {class_of(key): value for key, (value, _) in parts["bbox"].by_class.items()}
     return Accuracy(figures, tuple(main), by_class, parts)
@@ -93,35 +96,11 @@ def measure(labelled: LabelledSet, found: Sequence[Sequence[Detection]]) -> Accu
 
 def as_camera(labelled: LabelledSet, found: Sequence[Sequence[Detection]]) -> AsCamera:
     """Count what the camera shows, of scores above its threshold, that is right."""
-    counts = Agreement()
-    for picture, detections in zip(labelled.pictures, found, strict=True):
-        counts += pair_shown(labelled, picture, detections).agreement
-    shown = counts.matched + counts.extra
-    return AsCamera(
-        counts.matched / shown if shown else None,
-        counts.matched / counts.reference if counts.reference else None,
-    )
-
-
-def pair_shown(
-    labelled: LabelledSet, picture: LabelledPicture, found: Sequence[Detection]
-) -> Pairing:
-    """Match the marked objects of a picture with the detections that the camera shows.
-
-    A classifier shows its best class alone. Objects of a crowd, and detections of classes that the
-    data cannot have marked, are left out.
-    """
-    known = labelled.evaluated
-    shown = [one for one in found if one.score >= SCORE_THRESHOLD]
-    if labelled.task == "classify":
-        shown = shown[:1]
-    marked = [_as_detection(labelled, one) for one in picture.objects if not one.crowd]
-    counted = [one for one in shown if known is None or one.class_id in known]
-    return pair(marked, counted, min_score=SCORE_THRESHOLD, min_iou=IOU_SHOWN, slack=0.0)
-
-
-def _as_detection(labelled: LabelledSet, one: LabelledObject) -> Detection:
-    return Detection(one.class_id, labelled.labels[one.class_id], 1.0, one.box)
+    matches = match_all(labelled, found)
+    right = sum(len(match.found) for match in matches)
+    shown = sum(match.detections for match in matches)
+    objects = sum(match.objects for match in matches)
+    return AsCamera(right / shown if shown else None, right / objects if objects else None)
 
 
 def _classified(labelled: LabelledSet, found: Sequence[Sequence[Detection]]) -> Accuracy:
@@ -144,7 +123,7 @@ def _hits(
     """Yield each picture's class, and whether it is the first, or among the first five."""
     for picture, detections in zip(labelled.pictures, found, strict=True):
         marked = picture.objects[0].class_id
-        best = [one.class_id for one in detections]
+        best = [one.class_id for one in detections if labelled.counts(one.class_id)]
         yield marked, best[:1] == [marked], marked in best[:5]
 
 

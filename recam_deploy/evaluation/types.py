@@ -82,6 +82,12 @@ class LabelledSet:
         """Count the objects of all pictures."""
         return sum(len(picture.objects) for picture in self.pictures)
 
+    def counts(self, class_id: int) -> bool:
+        """Say whether the data can have objects of this class marked."""
+        if self.evaluated is not None:
+            return class_id in self.evaluated
+        return 0 <= class_id < len(self.labels)
+
 
 @dataclass(frozen=True)
 class Found:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import math
 
 from ..detection.types import Detection
 from ..network.model import CLASSIFY
-from ..version import __version__
 from .charts import cosine_chart, score_chart
 from .comparison import ComparedPicture, Comparison
+from .document import data_uri, document
 from .layer_section import layer_section
 from .origin import origin
-from .style import STYLE
 from .text import counted, escaped, number, shortened, sizes
 
-# Even if some text were not escaped, a browser loads and runs nothing.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _MOST_LINKS = 30
 
 
@@ -31,16 +27,7 @@ def render(comparison: Comparison) -> str:
         _pictures(comparison),
         origin(comparison.subject),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f'<meta name="generator" content="recam-deploy {escaped(__version__)}">\n'
-        f"<title>{name}: float against TPU</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>"
-        + "\n".join(section for section in sections if section)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    return document(f"{name}: float against TPU", sections)
 
 
 def _summary(comparison: Comparison) -> str:
@@ -210,7 +197,7 @@ def _card(index: int, picture: ComparedPicture, detects: bool) -> str:
             f"{_figure('TPU', picture.tpu_jpeg, name)}</div>{_marked(picture)}"
         )
     else:
-        figures = f'<img alt="{name}" src="{_data_uri(picture.float_jpeg)}">'
+        figures = f'<img alt="{name}" src="{data_uri(picture.float_jpeg)}">'
     return (
         f'<article class="card" id="picture-{index}"><div class="head"><h3>{name}</h3>'
         f'<span class="soft">{facts}</span>{_badges(picture) if detects else ""}</div>'
@@ -236,12 +223,8 @@ def _badges(picture: ComparedPicture) -> str:
 def _figure(side: str, jpeg: bytes, name: str) -> str:
     return (
         f"<figure><figcaption>{side}</figcaption>"
-        f'<img alt="{name}, detections of the {side} model" src="{_data_uri(jpeg)}"></figure>'
+        f'<img alt="{name}, detections of the {side} model" src="{data_uri(jpeg)}"></figure>'
     )
-
-
-def _data_uri(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
 
 
 def _marked(picture: ComparedPicture) -> str:
