@@ -25,7 +25,8 @@ class DataYaml:
 
     `names` is its entry as read (a list, or a dictionary of class number to name, of text where
     the file is right), None where there is none. `path`, `train`, `val` and `test` say where the
-    pictures lie; the three sets each name folders, lists or pictures, or nothing.
+    pictures lie; the three sets each name folders, lists or pictures, or nothing. `kpt_shape` is
+    its entry as read: of poses, the number of keypoints and of values each.
     """
 
     file: Path
@@ -34,6 +35,7 @@ class DataYaml:
     train: tuple[str, ...]
     val: tuple[str, ...]
     test: tuple[str, ...]
+    kpt_shape: object = None
 
 
 def read_data_yaml(file: Path) -> DataYaml:
@@ -49,6 +51,7 @@ def read_data_yaml(file: Path) -> DataYaml:
         train=_texts(file, entries, "train"),
         val=_texts(file, entries, "val"),
         test=_texts(file, entries, "test"),
+        kpt_shape=entries.get("kpt_shape"),
     )
 
 

@@ -44,19 +44,22 @@ _DEPTH = 100  # what handles a value later, such as json.dumps, calls itself for
 _DIGITS = 40
 
 
-def parse_json(data: str | bytes, *, unique: bool = False) -> Any:
+def parse_json(data: str | bytes, *, unique: bool = False, any_number: bool = False) -> Any:
     """Parse a JSON document; with `unique`, refuse an object that has a key twice.
 
-    Raises ValueError, with a reason of one line, for all that cannot be used.
+    With `any_number`, NaN, Infinity and numbers that no float holds are left to the caller; this is
+    also several times as fast. Raises ValueError, with a reason of one line, for all that cannot be
+    used.
     """
+    checks: dict[str, Any] = {
+        "parse_constant": _refuse_constant,
+        "parse_float": _finite,
+        "parse_int": _integer,
+    }
+    if any_number:
+        checks = {}
     try:
-        value = json.loads(
-            data,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_integer,
-            object_pairs_hook=_without_repeats if unique else None,
-        )
+        value = json.loads(data, object_pairs_hook=_without_repeats if unique else None, **checks)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except UnicodeDecodeError as error:

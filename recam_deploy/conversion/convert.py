@@ -18,7 +18,6 @@ from ..artifact import Artifact, write_manifest
 from ..calibrator.calibrate import NotCalibratedError
 from ..errors import VerificationError
 from ..files import copy_atomically
-from ..mixed_precision.search import search_layers
 from ..network.prepare import prepare
 from ..picture_sets import Choice, spread
 from ..progress import Progress
@@ -29,7 +28,6 @@ from .commands import (
     BF16,
     CHECK_PICTURE_FILE,
     CVIMODEL_FILE,
-    LOSS_TABLE_FILE,
     MIXED,
     ONNX_FILE,
     QUANTIZE_TABLE_FILE,
@@ -41,6 +39,7 @@ from .int8_outputs import share_thresholds
 from .layout_check import check_layout
 from .plan import ConversionPlan, PlannedStep, with_stock_calibrator
 from .preparation_check import check_prepared
+from .searching import Measure, Search
 from .tpu import fastest_tpu
 from .verification import Verification, verify
 from .work_folder import (
@@ -94,7 +93,7 @@ class Converter:
     """Runs the steps of one plan.
 
     `origin` describes the model of another framework that the ONNX model was exported from; it goes
-    into the manifest.
+    into the manifest. `measure` is needed for a search with `max_drop`.
     """
 
     def __init__(
@@ -107,8 +106,10 @@ class Converter:
         progress: Progress,
         *,
         origin: dict[str, Any] | None = None,
+        measure: Measure | None = None,
     ) -> None:
         self._origin = origin
+        self._measure = measure
         self._plan = plan
         self._model = model
         self._compiler = compiler
@@ -142,6 +143,7 @@ class Converter:
             self._cache_dir,
             self._progress,
             origin=self._origin,
+            measure=self._measure,
         )
 
     def _run(self, output: Path, thresholds: Thresholds) -> ConversionResult:
@@ -226,23 +228,19 @@ class Converter:
         if step.command or options is None:
             return self._tool(step, made)
 
+        search = Search(
+            self._plan,
+            options,
+            self._compiler,
+            self._cache_dir / "tmp",
+            self._logs / "search.log",
+            self._progress,
+            self._measure,
+        )
+
         def build(folder: Path) -> None:
-            given = self._plan.options.calibration.table
-            table = folder / TABLE_FILE if given else made[-1].folder / TABLE_FILE
-            if given:
-                write(table, given)
-            found = search_layers(
-                self._plan.network,
-                table,
-                prepared.folder / ONNX_FILE,
-                spread(self._plan.calibration.paths, options.images),
-                options,
-                self._progress,
-            )
-            if given:
-                table.unlink()
-            write(folder / QUANTIZE_TABLE_FILE, found.table())
-            write(folder / LOSS_TABLE_FILE, found.loss_table())
+            _make_log_folder(self._logs)
+            search.run(folder, prepared.folder, made[0].folder, made[-1].folder)
 
         return self._cache.run(step.name, step.key, build)
 

@@ -1,13 +1,15 @@
-"""Lower an artifact's network again, to the operators of the chip that `emulation` computes."""
+"""Lower a network to the operators of the chip that `emulation` computes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..artifact import Artifact
+from ..errors import SimulatorError
 from ..progress import Progress
 from ..toolchain import Compiler
-from .recompile import Variant, recompile
+from .recompile import Variant, network_arguments, recompile, run_variant
 
 # `model_deploy` lowers, lays the result out in memory, and removes what it lowered. Without the
 # second part this takes a fraction of a second.
@@ -43,3 +45,18 @@ def lower_network(
     """
     folder = recompile(artifact, _LOWER, compiler, cache_dir, progress)
     return next(folder.glob(_LOWERED), None) if folder else None
+
+
+def lower_here(
+    folder: Path, arguments: Sequence[str], compiler: Compiler, log: Path, progress: Progress
+) -> Path:
+    """Lower the network in `folder`, which holds the inputs of `model_deploy`, not yet compiled.
+
+    `arguments` are those of the conversion's `model_deploy`. Raises CompilationError, and
+    SimulatorError where the compiler writes no lowered network.
+    """
+    run_variant(_LOWER, network_arguments(arguments), folder, compiler, log, progress)
+    found = next(folder.glob(_LOWERED), None)
+    if found is None:
+        raise SimulatorError("the compiler wrote no lowered network", "See its log.")
+    return found

@@ -217,6 +217,10 @@ class _Steps:
         if options.by_compiler:
             command = search_command(len(self.pictures), options)
             return self._step("search", _SEARCH, command, inputs)
+        goal = options.accuracy
+        if goal is not None:
+            inputs |= {"lose": goal.max_drop, "data": goal.data, "images": options.images}
+            return PlannedStep("search", step_key("search", _SEARCH, inputs))
         inputs |= {"expected": options.expected_cos, "images": options.images}
         return PlannedStep("search", step_key("search", _SEARCH, inputs))
 

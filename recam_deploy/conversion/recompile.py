@@ -82,7 +82,7 @@ def recompile(
     """
     cache = StepCache(cache_dir / "steps")
     keys = _keys(artifact.provenance.get("steps"))
-    arguments = _arguments(artifact.provenance.get("commands"), variant.own)
+    arguments = _arguments(artifact.provenance.get("commands"))
     if len(keys) < len(_FROM) or not arguments:
         return None
     with cache.in_use():
@@ -90,20 +90,35 @@ def recompile(
         sources = [folder for folder in found if folder]
         if len(sources) < len(found):
             return None
-        outputs = tuple(map(Path, variant.outputs))
-        command = _Deploy("model_deploy", arguments, outputs, file=variant.file)
 
         def build(folder: Path) -> None:
             for source in sources:
                 copy_files(source, folder)
-            write(folder / variant.file, variant.script)
             log = _log(cache_dir, keys["compile"], variant.name)
-            run_tool(compiler, command, folder, log, progress)
-            _remove_all_but(folder, variant.kept)
+            run_variant(variant, arguments, folder, compiler, log, progress)
 
-        inputs = {"from": keys, "arguments": arguments, "script": variant.script}
+        inputs = {"from": keys, "arguments": (*arguments, *variant.own), "script": variant.script}
         done = cache.run(variant.name, step_key(variant.name, variant.version, inputs), build)
     return done.folder
+
+
+def run_variant(
+    variant: Variant,
+    arguments: tuple[str, ...],
+    folder: Path,
+    compiler: Compiler,
+    log: Path,
+    progress: Progress,
+) -> None:
+    """Run `model_deploy` in `folder`, which holds its inputs; leave the files to keep alone there.
+
+    `arguments` are those that `network_arguments` returns. Raises CompilationError.
+    """
+    outputs = tuple(map(Path, variant.outputs))
+    command = _Deploy("model_deploy", (*arguments, *variant.own), outputs, file=variant.file)
+    write(folder / variant.file, variant.script)
+    run_tool(compiler, command, folder, log, progress)
+    _remove_all_but(folder, variant.kept)
 
 
 def _keys(steps: Any) -> dict[str, str]:
@@ -117,8 +132,8 @@ def _keys(steps: Any) -> dict[str, str]:
     return found
 
 
-def _arguments(commands: Any, own: tuple[str, ...]) -> tuple[str, ...]:
-    """Read from a manifest the arguments of `model_deploy`, and add `own`.
+def _arguments(commands: Any) -> tuple[str, ...]:
+    """Read from a manifest the arguments of `model_deploy`.
 
     Return none where there is no such command, or where an argument is unknown or not a plain word.
     """
@@ -128,14 +143,13 @@ def _arguments(commands: Any, own: tuple[str, ...]) -> tuple[str, ...]:
         except ValueError:
             continue
         if words and words[0] == "model_deploy.py":
-            kept = _kept(words[1:])
-            harmless = all(map(_HARMLESS.match, kept))
-            return (*kept, *own) if kept and harmless else ()
+            kept = network_arguments(words[1:])
+            return kept if all(map(_HARMLESS.match, kept)) else ()
     return ()
 
 
-def _kept(words: list[str]) -> list[str]:
-    """Return the words that change the network.
+def network_arguments(words: Sequence[str]) -> tuple[str, ...]:
+    """Return the arguments of `model_deploy` that change the network.
 
     Return none where one is unknown: without it, the compiler might make another network.
     """
@@ -149,8 +163,8 @@ def _kept(words: list[str]) -> list[str]:
         elif word in _LEFT_OUT_OPTIONS:
             next(rest, "")
         elif word not in _LEFT_OUT_FLAGS:
-            return []
-    return kept
+            return ()
+    return tuple(kept)
 
 
 def _log(cache_dir: Path, key: str, name: str) -> Path:

@@ -43,6 +43,9 @@ _COMMON = (
 )
 """The formats to try before all others; to load the others takes 0.1 s."""
 
+_SIZED = frozenset({"JPEG", "MPO", "PNG", WebPImagePlugin.WebPImageFile.format})
+"""The formats whose header gives the size of the stored pixels; Pillow turns a TIFF by itself."""
+
 _NOT_TRIED = frozenset({"EPS", "WMF", "MPEG", "BUFR", "GRIB", "HDF5"})
 """Formats that Pillow hands to other programs (EPS to Ghostscript, which runs a program in the
 file) or recognizes without reading them."""
@@ -85,6 +88,20 @@ def read_header(path: Path) -> Header | None:
             return Header(image.format or "", image.mode, image.size, _orientation(image))
     except Exception:
         return None
+
+
+def read_size(path: Path, data: bytes) -> tuple[int, int]:
+    """Return the (width, height) of the picture turned upright; `data` are the bytes of its file.
+
+    The pixels are decoded only where the file may be cut short, or its header does not tell. Raises
+    InputError as `read_picture`.
+    """
+    if _is_whole(data):
+        with contextlib.suppress(Exception), _opened(path, io.BytesIO(data)) as image:
+            width, height = image.size
+            if image.format in _SIZED and 0 < width * height <= MOST_PIXELS:
+                return (height, width) if _orientation(image) > 4 else (width, height)
+    return read_picture(path).size
 
 
 def read_thumbnail(path: Path) -> npt.NDArray[np.uint8]:
@@ -157,6 +174,15 @@ def _decoded(
             upright = upright.transpose(_TURNS[orientation])
         upright.info.clear()  # Pillow would write some of it into files made of this picture
         return upright
+
+
+def _is_whole(data: bytes) -> bool:
+    """Say whether a file ends as the common formats do, so that it was not cut short."""
+    if data.startswith(b"RIFF"):
+        return len(data) >= 8 + int.from_bytes(data[4:8], "little")
+    if data.startswith(b"\x89PNG"):
+        return data.endswith(b"IEND\xaeB`\x82")
+    return data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9")
 
 
 def _opened(path: Path, stream: IO[bytes] | None) -> Image.Image:

@@ -61,8 +61,9 @@ class LabelledSet:
 
     `labels` are the model's class names; each object's class is one of them. `part` is the split,
     such as "val". `digest` is the sha256 of the pictures' names and bytes and of their labels.
-    `passed_over` counts by reason the pictures and objects that were left out, and `problems` are
-    messages on them.
+    `evaluated` are the classes that the data can have marked, None for all of the model's: a
+    detection of any other counts neither for nor against a model. `passed_over` counts by reason
+    the pictures and objects that were left out, and `problems` are messages on them.
     """
 
     source: Path
@@ -74,6 +75,7 @@ class LabelledSet:
     part: str = ""
     passed_over: Counter[str] = field(default_factory=Counter)
     problems: tuple[str, ...] = ()
+    evaluated: frozenset[int] | None = None
 
     @property
     def objects(self) -> int:

@@ -78,11 +78,7 @@ class FloatLayers:
 
     def loss_table(self) -> str:
         """Write the outputs' cosine with each layer alone in INT8, in run_qtable's format."""
-        return "".join(
-            f"No.{number:<4}: Layer: {name:<50}\t\tCos: {1 - entry.loss:.6f}\n"
-            for number, entry in enumerate(self.losses)
-            for name in entry.layer.names
-        )
+        return _loss_table(self.losses)
 
 
 def search_layers(
@@ -142,7 +138,7 @@ def find_float_layers(
     network = evaluator.network
     everything = evaluator.cosine(network.layers)
     none_float = evaluator.cosine(())
-    kept = [n for n, x in enumerate(network.layers) if not set(always).isdisjoint(x.tensors)]
+    kept = _kept(network, always)
 
     def result(layers: Sequence[Layer], reached: float, noise: Noise | None) -> FloatLayers:
         losses = () if noise is None else _losses(network, noise)
@@ -154,10 +150,7 @@ def find_float_layers(
     reached = evaluator.cosine(at_first) if kept else none_float
     if reached >= expected_cos:
         return result(at_first, reached, None)
-    noise = _measured(evaluator, at_first, progress)
-    sizes = [len(layer.names) for layer in network.layers]
-    numbers = rank_layers(noise, [source.layers for source in network.sources], sizes, kept)
-    order = [network.layers[number] for number in numbers]
+    noise, order = _ranked(evaluator, kept, progress)
     most = max(len(kept), _fitting(order, max_float_layers))
     target = expected_cos if everything >= expected_cos else everything - _NEAR
     cosines: dict[int, float] = {}
@@ -173,6 +166,63 @@ def find_float_layers(
                 fewest = middle + 1
     chosen = order[:enough]
     return result(chosen, cosines.get(enough) or evaluator.cosine(chosen), noise)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """All layers of a network, those first whose errors cost most.
+
+    The first `kept` of them must be in BF16. `losses` are as in `FloatLayers`.
+    """
+
+    order: tuple[Layer, ...]
+    kept: int
+    losses: tuple[LayerLoss, ...]
+
+    def table(self, count: int) -> str:
+        """Write a quantization table for `model_deploy` with the first `count` layers in BF16."""
+        names = (name for layer in self.order[:count] for name in layer.names)
+        return "".join(f"{name} BF16\n" for name in names)
+
+    def fitting(self, most_tensors: int | None) -> int:
+        """Count the first layers that have at most so many tensors, and those that must be."""
+        return max(self.kept, _fitting(self.order, most_tensors))
+
+    def loss_table(self) -> str:
+        """Write the outputs' cosine with each layer alone in INT8, in run_qtable's format."""
+        return _loss_table(self.losses)
+
+
+def rank_network_layers(
+    network: Network,
+    table: Path,
+    prepared: Path,
+    pictures: Sequence[Path],
+    progress: Progress,
+) -> Ranking:
+    """Rank the layers by their effect on the outputs; arguments and errors as `search_layers`."""
+    thresholds = {name: line.threshold for name, line in read_calibration_table(table).items()}
+    images = [float_input(network, network_image(network, read_picture(p))[1]) for p in pictures]
+    evaluator = _Evaluator(onnx.load(prepared), thresholds, images)
+    kept = _kept(evaluator.network, network.float_tail)
+    noise, order = _ranked(evaluator, kept, progress)
+    return Ranking(tuple(order), len(kept), _losses(evaluator.network, noise))
+
+
+def _kept(network: QuantizedNetwork, always: Collection[str]) -> list[int]:
+    """Return the numbers of the layers that produce the tensors `always`."""
+    return [n for n, x in enumerate(network.layers) if not set(always).isdisjoint(x.tensors)]
+
+
+def _ranked(
+    evaluator: _Evaluator, kept: Sequence[int], progress: Progress
+) -> tuple[Noise, list[Layer]]:
+    """Return the noise of each source at each output, and the layers in their ranking."""
+    network = evaluator.network
+    noise = _measured(evaluator, [network.layers[number] for number in kept], progress)
+    sizes = [len(layer.names) for layer in network.layers]
+    numbers = rank_layers(noise, [source.layers for source in network.sources], sizes, kept)
+    return noise, [network.layers[number] for number in numbers]
 
 
 def _measured(evaluator: _Evaluator, in_bf16: Sequence[Layer], progress: Progress) -> Noise:
@@ -197,6 +247,14 @@ def _losses(network: QuantizedNetwork, noise: Noise) -> tuple[LayerLoss, ...]:
         touching = [number in source.layers for source in network.sources]
         found.append(LayerLoss(layer, 1 - cosine_of(float(noise[touching].sum(axis=0).max()))))
     return tuple(sorted(found, key=lambda entry: -entry.loss))
+
+
+def _loss_table(losses: Sequence[LayerLoss]) -> str:
+    return "".join(
+        f"No.{number:<4}: Layer: {name:<50}\t\tCos: {1 - entry.loss:.6f}\n"
+        for number, entry in enumerate(losses)
+        for name in entry.layer.names
+    )
 
 
 def _fitting(layers: Sequence[Layer], most: int | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from ..data_yaml import DataYaml, read_data_yaml
@@ -35,11 +35,19 @@ def find_in_data_set(file: Path) -> FoundPictures:
     problems = []
     for part, entries in named:
         try:
-            found = [_pictures(_located(description, entry, part)) for entry in entries]
-            return joined(file, found, f"`{part}`")
+            return find_part(description, part, entries)
         except InputError as error:
             problems.append(error)
     raise problems[0]
+
+
+def find_part(description: DataYaml, part: str, entries: Sequence[str]) -> FoundPictures:
+    """Find the pictures of the entries of one part of a data.yaml, such as `val`.
+
+    Raises InputError when one of them is nowhere, or holds no pictures.
+    """
+    found = [_pictures(_located(description, entry, part)) for entry in entries]
+    return joined(description.file, found, f"`{part}`")
 
 
 def _pictures(place: Path) -> FoundPictures:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from ..detection.heif import avif_hint, avif_is_read, heic_hint, heic_is_read
 
+REPEATED = "named twice"
+"""Why a picture is passed over that several entries or lines name."""
+
 _CONVERT = "Convert them to JPEG or PNG."
 _UNPACK = "Unpack them."
 _FRAMES = "Take frames of the videos: ffmpeg -i VIDEO -vf fps=1 frame-%05d.jpg"
@@ -65,9 +68,13 @@ def joined(source: Path, found: Iterable[FoundPictures], part: str) -> FoundPict
     """Return the pictures of several places as one set."""
     pictures: dict[Path, None] = {}
     passed_over: Counter[str] = Counter()
+    count = 0
     for one in found:
         pictures |= dict.fromkeys(one.pictures)
         passed_over += one.passed_over
+        count += len(one.pictures)
+    if count > len(pictures):
+        passed_over[REPEATED] += count - len(pictures)
     return FoundPictures(source, tuple(pictures), passed_over, part)
 
 

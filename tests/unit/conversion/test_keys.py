@@ -18,7 +18,7 @@ from recam_deploy.conversion.options import (
     TransformOptions,
 )
 from recam_deploy.conversion.plan import plan_conversion
-from recam_deploy.mixed_precision.options import SearchOptions
+from recam_deploy.mixed_precision.options import AccuracyGoal, SearchOptions
 from recam_deploy.network.model import Network, NetworkInput, Preprocessing
 
 PICTURES = CalibrationSet(Path("d"), ((Path("d/1.jpg"), "11"), (Path("d/2.jpg"), "22")))
@@ -53,6 +53,7 @@ OTHERS: dict[type, dict[str, Any]] = {
         "fp_type": "BF16",
         "global_compare_layers": ("x",),
         "debug_cmd": "debug",
+        "accuracy": AccuracyGoal(0.01, "dd"),
     },
     DeployOptions: {
         "op_divide": True,
@@ -100,7 +101,8 @@ def test_every_choice_is_thought_of() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(kind, name) for kind in PARTS for name in OTHERS[kind]]
+    ("kind", "name"),
+    [(kind, name) for kind in PARTS for name in OTHERS[kind] if name != "accuracy"],
 )
 def test_another_choice_is_another_step(kind: type, name: str) -> None:
     part = PARTS[kind]
@@ -108,10 +110,19 @@ def test_another_choice_is_another_step(kind: type, name: str) -> None:
     assert key(replace(OPTIONS, **{part: changed})) != key()
 
 
-@pytest.mark.parametrize("name", ["expected_cos", "images", "max_float_layers"])
+@pytest.mark.parametrize("name", ["expected_cos", "images", "max_float_layers", "accuracy"])
 def test_another_choice_for_our_own_search_is_another_step(name: str) -> None:
     changed = replace(SearchOptions(), **{name: OTHERS[SearchOptions][name]})
     assert key(replace(OURS, search=changed)) != key(OURS)
+
+
+@pytest.mark.parametrize("goal", [AccuracyGoal(0.02, "dd"), AccuracyGoal(0.01, "ee")])
+def test_another_accuracy_or_other_labels_is_another_step(goal: AccuracyGoal) -> None:
+    first, second = (
+        replace(OURS, search=replace(SearchOptions(), accuracy=one))
+        for one in (AccuracyGoal(0.01, "dd"), goal)
+    )
+    assert key(first) != key(second)
 
 
 @pytest.mark.parametrize("name", OTHERS[Network])

@@ -1,0 +1,160 @@
+"""Measure how well detections agree with what people marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..detection.decode import SCORE_THRESHOLD
+from ..detection.match import Agreement, Pairing, pair
+from ..detection.types import Detection
+from .coco_documents import class_of, ground_truth, results
+from .coco_metrics import AveragePrecision, Compared, average_precision
+from .types import LabelledObject, LabelledPicture, LabelledSet, Task
+
+IOU_SHOWN = 0.5
+"""The least overlap of a box that the camera shows with the marked one to be right."""
+
+_COMPARED: Mapping[Task, Mapping[str, Compared]] = {
+    "classify": {},
+    "detect": {"": "bbox"},
+    "segment": {"": "bbox", "mask_": "segm"},
+    "pose": {"": "bbox", "pose_": "keypoints"},
+}
+"""What is compared for each task, by the beginning of its figures' names."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How good one model is.
+
+    `figures` are shares from 0 to 1 by name, such as "map50_95" and "map50", "mask_map50_95", or a
+    classifier's "top1" and "top5"; None where there are no objects. `main` names those that count
+    when it is asked how much is lost. `by_class` is the first of them for each class. `parts` are
+    the details of each comparison, of "bbox" for instance.
+    """
+
+    figures: Mapping[str, float | None]
+    main: tuple[str, ...]
+    by_class: Mapping[int, float | None]
+    parts: Mapping[str, AveragePrecision]
+
+    def as_json(self) -> dict[str, float | None]:
+        """Return the figures, rounded."""
+        return {name: _rounded(value) for name, value in self.figures.items()}
+
+    def lost_from(self, reference: Accuracy) -> dict[str, float | None]:
+        """Return how much less each figure is than that of a reference."""
+        return {
+            name: _difference(reference.figures[name], self.figures[name]) for name in self.figures
+        }
+
+    def worst_loss(self, reference: Accuracy) -> float:
+        """Return the largest loss among the main figures."""
+        lost = self.lost_from(reference)
+        return max((lost[name] or 0.0 for name in self.main), default=0.0)
+
+
+@dataclass(frozen=True)
+class AsCamera:
+    """What the user will see, at the camera's own thresholds.
+
+    `precision` is the share of the boxes shown that are right, `recall` the share of the marked
+    objects that are shown; None without boxes, or without objects.
+    """
+
+    precision: float | None
+    recall: float | None
+
+    def as_json(self) -> dict[str, float | None]:
+        """Return both, rounded."""
+        return {"precision": _rounded(self.precision), "recall": _rounded(self.recall)}
+
+
+def measure(labelled: LabelledSet, found: Sequence[Sequence[Detection]]) -> Accuracy:
+    """Compare the detections of each picture with its marked objects."""
+    if labelled.task == "classify":
+        return _classified(labelled, found)
+    truth, listed = ground_truth(labelled), results(labelled, found)
+    points = max((len(o.keypoints) for p in labelled.pictures for o in p.objects), default=0)
+    parts: dict[str, AveragePrecision] = {}
+    figures: dict[str, float | None] = {}
+    main = []
+    for prefix, compared in _COMPARED[labelled.task].items():
+        part = average_precision(truth, listed, compared, points)
+        parts[compared] = part
+        figures |= {f"{prefix}map50_95": part.map50_95, f"{prefix}map50": part.map50}
+        figures |= {} if prefix else {"map75": part.map75}
+        main.append(f"{prefix}map50_95")
+    by_class = {class_of(key): value for key, (value, _) in parts["bbox"].by_class.items()}
+    return Accuracy(figures, tuple(main), by_class, parts)
+
+
+def as_camera(labelled: LabelledSet, found: Sequence[Sequence[Detection]]) -> AsCamera:
+    """Count what the camera shows, of scores above its threshold, that is right."""
+    counts = Agreement()
+    for picture, detections in zip(labelled.pictures, found, strict=True):
+        counts += pair_shown(labelled, picture, detections).agreement
+    shown = counts.matched + counts.extra
+    return AsCamera(
+        counts.matched / shown if shown else None,
+        counts.matched / counts.reference if counts.reference else None,
+    )
+
+
+def pair_shown(
+    labelled: LabelledSet, picture: LabelledPicture, found: Sequence[Detection]
+) -> Pairing:
+    """Match the marked objects of a picture with the detections that the camera shows.
+
+    A classifier shows its best class alone. Objects of a crowd, and detections of classes that the
+    data cannot have marked, are left out.
+    """
+    known = labelled.evaluated
+    shown = [one for one in found if one.score >= SCORE_THRESHOLD]
+    if labelled.task == "classify":
+        shown = shown[:1]
+    marked = [_as_detection(labelled, one) for one in picture.objects if not one.crowd]
+    counted = [one for one in shown if known is None or one.class_id in known]
+    return pair(marked, counted, min_score=SCORE_THRESHOLD, min_iou=IOU_SHOWN, slack=0.0)
+
+
+def _as_detection(labelled: LabelledSet, one: LabelledObject) -> Detection:
+    return Detection(one.class_id, labelled.labels[one.class_id], 1.0, one.box)
+
+
+def _classified(labelled: LabelledSet, found: Sequence[Sequence[Detection]]) -> Accuracy:
+    """Count how often the right class is the first, and among the first five."""
+    hits = list(_hits(labelled, found))
+    by_class = {
+        number: _share([first for marked, first, _ in hits if marked == number])
+        for number in sorted({marked for marked, _, _ in hits})
+    }
+    figures = {
+        "top1": _share([first for _, first, _ in hits]),
+        "top5": _share([five for _, _, five in hits]),
+    }
+    return Accuracy(figures, ("top1",), by_class, {})
+
+
+def _hits(
+    labelled: LabelledSet, found: Sequence[Sequence[Detection]]
+) -> Iterator[tuple[int, bool, bool]]:
+    """Yield each picture's class, and whether it is the first, or among the first five."""
+    for picture, detections in zip(labelled.pictures, found, strict=True):
+        marked = picture.objects[0].class_id
+        best = [one.class_id for one in detections]
+        yield marked, best[:1] == [marked], marked in best[:5]
+
+
+def _share(hits: Sequence[bool]) -> float | None:
+    return sum(hits) / len(hits) if hits else None
+
+
+def _difference(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b
+
+
+def _rounded(value: Any) -> float | None:
+    return None if value is None else round(float(value), 6)
