@@ -7,11 +7,12 @@ import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from dense_build import build_dense
-from labelled import alike, detections
+from labelled import detections
 from numpy.typing import NDArray
 from recam_runs import DEMO, MODELS, Run, StartCamera
 from resized import write_resized
@@ -31,6 +32,7 @@ CALIBRATION = ("--calibration", DEMO / "calibration", "--images", "8")
 ORDINARY = MODELS / "yolo11-shapes-192.onnx"
 PADDED = 160
 """A side whose rows are padded: 480 bytes, in 512."""
+SURE = 0.65
 EMULATED = "runs in onnxruntime"
 
 Arrays = list[NDArray[np.generic]]
@@ -102,6 +104,11 @@ def by_both(engine: Engine, cvimodel: Path, *, video: bool = True) -> tuple[list
     return asyncio.run(go())
 
 
+def sure_labels(document: dict[str, Any]) -> list[str]:
+    """Return what was found beyond doubt; live, boxes are in pixels of the preview."""
+    return sorted(one.label for one in detections(document) if one.score > SURE)
+
+
 def same(wanted: list[Arrays], found: list[Arrays]) -> bool:
     """Whether all outputs are equal in type, shape and bits."""
     return all(
@@ -164,6 +171,8 @@ def test_a_camera_runs_what_was_converted_here_in_onnxruntime_and_else_the_simul
         assert done.code == 0, done.err + done.out
         assert EMULATED in log.read_text()
         watched = run("watch", "--seconds", "5", "--json", cwd=tmp_path, **settings).document
-    assert alike(detections(watched["events"][-1]), detections(done.document["smoke"]))
+    live, tested = (sure_labels(one) for one in (watched["events"][-1], done.document["smoke"]))
+    assert live == tested
+    assert len(live) >= 4
     assert watched["timings_ms"]["inference"] * 5 < simulated
     assert watched["fps"] >= 5
