@@ -107,6 +107,12 @@ class _Commands(TyperGroup):
             "Compare the cvimodel with the float model on your pictures, in an HTML report.",
         ),
         _Entry(
+            "evaluate",
+            "evaluate:evaluate",
+            _STEPS,
+            "Measure how much accuracy the cvimodel lost, on your labelled pictures.",
+        ),
+        _Entry(
             "watch",
             "watch:watch",
             _STEPS,

@@ -85,7 +85,7 @@ class _Cluster:
 
         waiting = iter(chunked(pictures, threads))
         running: dict[Any, tuple[int, Sequence[Path]]] = {}
-        done = as_completed()
+        done = as_completed(loop=self.client.loop)
 
         def submit(chunk: tuple[int, Sequence[Path]]) -> None:
             future = self._submit(chunk[1])

@@ -29,9 +29,9 @@ def core_count() -> int:
     return os.cpu_count() or 1
 
 
-def chunked(items: Sequence[Item], jobs: int) -> list[tuple[int, Sequence[Item]]]:
-    """Split items into chunks, each with the place of its first item; some twenty for each job."""
-    size = min(_MOST_ITEMS, max(1, len(items) // (20 * jobs)))
+def chunked(items: Sequence[Item], jobs: int, parts: int = 20) -> list[tuple[int, Sequence[Item]]]:
+    """Split items into chunks, each with the place of its first item; some `parts` for each job."""
+    size = min(_MOST_ITEMS, max(1, -(-len(items) // (parts * jobs))))
     return [(start, items[start : start + size]) for start in range(0, len(items), size)]
 
 
@@ -64,8 +64,11 @@ def map_in_processes(
 def map_in_threads(
     work: Work[Item, Result], items: Sequence[Item], jobs: int
 ) -> Iterator[tuple[int, Sequence[Result]]]:
-    """Yield as `map_in_processes`, from threads: for work that waits for other programs."""
-    return _map(ThreadPoolExecutor(jobs), work, chunked(items, jobs))
+    """Yield as `map_in_processes`, from threads: for work that waits for other programs.
+
+    Their start takes a while, so the chunks are larger.
+    """
+    return _map(ThreadPoolExecutor(jobs), work, chunked(items, jobs, parts=2))
 
 
 def _pool(jobs: int) -> Executor:

@@ -79,6 +79,20 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "Add --layers, or leave it out.",
         ),
     ),
+    "evaluate": (
+        Rule(
+            ("jobs",),
+            lambda given: given["scheduler"] is None,
+            "with --scheduler, whose workers run the models",
+            "Leave one of them out.",
+        ),
+        Rule(
+            ("scheduler",),
+            lambda given: given["on"].value == "emulator",
+            "without the emulator: the simulator and the camera run on one machine",
+            "Leave --on or --scheduler out.",
+        ),
+    ),
     "flow diff": (
         Rule(
             (*_WANTED, *_SSH),

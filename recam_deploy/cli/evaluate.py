@@ -1,0 +1,126 @@
+"""Run `recam evaluate`: measure float model and cvimodel on labelled pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .error_handler import bounded
+from .options.common import ArtifactPath, AsJson, Labels
+from .options.evaluation import Backend, Data, Jobs, Limit, MaxDrop, On, Scheduler, Split
+
+if TYPE_CHECKING:
+    from ..evaluation.evaluate import Evaluation
+
+_WORST = 5
+
+
+@bounded
+def evaluate(
+    artifact: ArtifactPath,
+    data: Data,
+    split: Split = None,
+    limit: Limit = None,
+    on: On = Backend.emulator,
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    max_drop: MaxDrop = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL.onnx",
+            help="The float model that the artifact was converted from. (default: the one that "
+            "the manifest names)",
+        ),
+    ] = None,
+    labels: Labels = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how much accuracy the cvimodel lost, on your labelled pictures.
+
+    Runs the float model and the cvimodel on them, decodes both as the camera does, and compares
+    both with the labels: average precision as COCO defines it, or the share of right classes. Also
+    says what the camera will show at its own thresholds. The numbers go into the manifest.
+
+    Example: recam evaluate yolo11n_int8.json --data data.yaml
+
+    Example: recam evaluate yolo11n_int8.json --data data.yaml --max-drop 0.01
+    """
+    from ..artifact import load_artifact
+    from ..class_names import read_labels
+    from ..settings import load_settings
+    from ..terminal import Terminal
+    from ..workflows.evaluate import EvaluationOptions, run_evaluation
+
+    terminal = Terminal(as_json=as_json)
+    options = EvaluationOptions(data, split, limit, on.value, jobs, scheduler)
+    result = run_evaluation(
+        load_settings(),
+        terminal,
+        load_artifact(artifact, read_labels(labels) if labels else ()),
+        options,
+        model=model,
+    )
+    evaluation = result.evaluation
+    evaluation.check(max_drop)
+    if not as_json:
+        terminal.table("", ("", "float", "cvimodel", "lost"), figure_rows(evaluation))
+        terminal.table("", ("lost most", "float", "cvimodel", "lost"), class_rows(evaluation))
+    terminal.result(evaluation_document(evaluation), evaluation_lines(evaluation))
+
+
+def evaluation_document(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the document of `evaluate --json`."""
+    return evaluation.as_json()
+
+
+def evaluation_lines(evaluation: Evaluation) -> list[str]:
+    """Summarize an evaluation for people."""
+    labelled, seen = evaluation.labelled, evaluation.as_camera
+    count = len(labelled.pictures)
+    part = f" of `{labelled.part}`" if labelled.part else ""
+    of = f" of {labelled.of:,}" if labelled.of > count else ""
+    speed = count / evaluation.seconds if evaluation.seconds else 0.0
+    return [
+        f"on the camera: {_percent(seen.precision)} of what it shows is right, and it shows "
+        f"{_percent(seen.recall)} of what is there",
+        f"{count:,}{of} pictures{part} with {labelled.objects:,} objects in "
+        f"{evaluation.seconds:.1f} s ({speed:.1f} a second), by the {evaluation.backend}",
+    ]
+
+
+def figure_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
+    """List each figure of both models, and the difference."""
+    first, second = evaluation.reference.figures, evaluation.cvimodel.figures
+    return [(_title(name), *_three(first[name], second[name])) for name in first]
+
+
+def class_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
+    """List the classes that lost most."""
+    return [
+        (one["label"], *_three(one["float"], one["cvimodel"]))
+        for one in evaluation.classes()[:_WORST]
+    ]
+
+
+def _title(figure: str) -> str:
+    """Return a figure's name for people: "mask mAP50-95" of "mask_map50_95"."""
+    kind, found, levels = figure.rpartition("map")
+    if not found:
+        return figure.replace("top", "top-")
+    return f"{kind.replace('_', ' ')}mAP{levels.replace('_', '-')}"
+
+
+def _three(a: float | None, b: float | None) -> tuple[str, str, str]:
+    lost = None if a is None or b is None else a - b
+    return _number(a), _number(b), _number(lost)
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"
+
+
+def _percent(share: float | None) -> str:
+    return "none" if share is None else f"{100 * share:.1f} %"
