@@ -24,8 +24,9 @@ firmware named by ``--firmware`` (``releases``):
 - ``sscma-node``: the camera, model, save and stream nodes over MQTT, behind a real
   mosquitto where one is installed and an embedded broker elsewhere. The camera sees the
   pictures of a folder in turn; the model runs on each in the simulator, or by its emulated
-  network (``--emulated``), and its results are sent as events, over MQTT and to the preview websocket. What crashes the camera's
-  service ends this one; the supervisor starts it again some seconds later.
+  network (``--emulated``), and its results are sent as events, over MQTT and to the
+  preview websocket. What crashes the camera's service ends this one; the supervisor
+  starts it again some seconds later.
 - Node-RED 4.1, a real one, with stand-ins for the camera's nodes that draw boxes in the
   editor, or Seeed's own nodes from a clone (``--nodes``).
 
