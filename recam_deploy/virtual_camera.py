@@ -144,6 +144,7 @@ def start(
     node_red: NodeRedOptions | None = None,
     pictures: Path | None = None,
     *,
+    emulated: Path | None = None,
     announce: bool = False,
     address: str | None = None,
     firmware: str = FIRMWARES[0],
@@ -153,7 +154,8 @@ def start(
     `node_red` gives it a Node-RED. `pictures` is the folder of pictures that it sees, by default
     the demo's. `announce` announces it by mDNS on the loopback. At an `address` of the loopback it
     has a camera's own ports; else free ones at 127.0.0.1. `firmware` is one of FIRMWARES.
-    `simulator_libraries` are the folders of the TPU simulator's libraries.
+    `simulator_libraries` are the folders of the TPU simulator's libraries. Models whose emulated
+    network is in `emulated`, a folder of finished steps, run in onnxruntime instead.
 
     Raises VirtualCameraError when it does not start, or its extra is not installed.
     """
@@ -173,6 +175,7 @@ def start(
         version = node_red.nodes_version
         command += ["--nodes-version", version] if version else []
         command += ["--dashboard"] if node_red.dashboard else []
+    command += ["--emulated", str(emulated.absolute())] if emulated else []
     if pictures:
         command += ["--pictures", str(pictures.absolute())]
     command += ["--announce"] if announce else []

@@ -23,9 +23,10 @@ firmware named by ``--firmware`` (``releases``):
 - ``supervisor``: the calls of its HTTP API about models, the device and login.
 - ``sscma-node``: the camera, model, save and stream nodes over MQTT, behind a real
   mosquitto where one is installed and an embedded broker elsewhere. The camera sees the
-  pictures of a folder in turn; the model runs on each in the simulator and its results
-  are sent as events, over MQTT and to the preview websocket. What crashes the camera's
-  service ends this one; the supervisor starts it again some seconds later.
+  pictures of a folder in turn; the model runs on each in the simulator, or by its emulated
+  network (``--emulated``), and its results are sent as events, over MQTT and to the
+  preview websocket. What crashes the camera's service ends this one; the supervisor
+  starts it again some seconds later.
 - Node-RED 4.1, a real one, with stand-ins for the camera's nodes that draw boxes in the
   editor, or Seeed's own nodes from a clone (``--nodes``).
 
@@ -36,7 +37,8 @@ What it does not play:
   that user can. Give the password to nobody you would not give a shell.
 - Limits of memory, the read-only root file system, busybox's differences from the
   host's tools, a reboot, and the camera's speed: the simulator takes seconds for what
-  the TPU does in milliseconds, and the printed times are the simulator's.
+  the TPU does in milliseconds, an emulated network tens of them, and the printed times
+  are those.
 - Processes that outlive their session: on the camera they may, here everything
   that a command started ends with its channel.
 - Modes that scp sends along without ``-p``: uploaded files are 0644 here.

@@ -27,6 +27,13 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         metavar="P1:P2",
         help="folders that hold the TPU simulator's libraries",
     )
+    command.add_argument(
+        "--emulated",
+        type=Path,
+        metavar="DIR",
+        help="recam's finished steps, CACHE/steps: models whose emulated network is there run in "
+        "onnxruntime, which gives the simulator's numbers and is faster; default: none do",
+    )
     command.add_argument("--port", type=int, default=0, help="default: the last one, or a free one")
     command.add_argument("--password-file", type=Path, help="its first line; default: recamera")
     command.add_argument("--factory-model", type=Path, metavar="FILE")
@@ -105,6 +112,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     return Options(
         folder=values.dir,
         tpu_libraries=tuple(Path(folder) for folder in values.tpu_libraries.split(":") if folder),
+        emulated=values.emulated and values.emulated.absolute(),
         port=values.port,
         password_file=values.password_file,
         factory_model=values.factory_model,

@@ -132,6 +132,11 @@ class Layout:
         return self.base / "release"
 
     @property
+    def emulated(self) -> Path:
+        """Name the file with the folder of emulated networks, for ``sscma-model``."""
+        return self.base / "emulated"
+
+    @property
     def ports(self) -> Path:
         return self.base / "ports.json"
 

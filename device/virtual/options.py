@@ -19,6 +19,7 @@ class Options:
 
     folder: Path
     tpu_libraries: tuple[Path, ...]
+    emulated: Path | None = None
     port: int = 0
     password_file: Path | None = None
     factory_model: Path | None = None

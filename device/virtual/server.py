@@ -80,6 +80,7 @@ def prepare(layout: Layout, options: Options) -> None:
         setup.link_libraries(layout, [folder.resolve() for folder in options.tpu_libraries])
         setup.install_password(layout, options.password_file)
         setup.install_factory_model(layout, options.factory_model, options.factory_info)
+        layout.emulated.write_text(f"{options.emulated or ''}\n", encoding="utf-8")
         (layout.base / "firmware").write_text(options.firmware + "\n", encoding="utf-8")
     except OSError as error:
         raise SetupError(str(error)) from error

@@ -98,7 +98,7 @@ async def running(layout: Layout, options: Options, ports: Ports) -> AsyncIterat
     Raises SetupError when one other than Node-RED cannot start.
     """
     pictures = Pictures(options.pictures, options.hold)
-    engine = Engine(layout.library_path, layout.simulator_log, layout.scratch)
+    engine = Engine(layout.library_path, layout.simulator_log, layout.scratch, options.emulated)
     async with contextlib.AsyncExitStack() as stack:
         broker = brokers.choose(layout, options.broker)
         mqtt_port = ports.choose("mqtt", options.mqtt_port)

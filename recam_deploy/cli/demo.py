@@ -97,7 +97,7 @@ def _camera(cache_dir: Path, terminal: Terminal, *, with_node_red: bool) -> Iter
     with tempfile.TemporaryDirectory(prefix="recam-camera-") as name:
         folder = Path(name)
         try:
-            camera = start(folder, libraries, terminal, node_red)
+            camera = start(folder, libraries, terminal, node_red, emulated=cache_dir / "steps")
         except VirtualCameraError as error:
             # The folder, and the log in it, is removed.
             raise VirtualCameraError(

@@ -133,6 +133,9 @@ def up(
 ) -> None:
     """Start the virtual camera; it runs until Ctrl-C, or in the background with --detach.
 
+    Models that were converted on this machine run in onnxruntime, proved to give the simulator's
+    results and much faster; all others run in the simulator.
+
     It listens on this machine only, and writes a recam.toml with its address:
 
         export RECAM_SETTINGS=<that file> RECAM_PASSWORD=recamera
@@ -169,6 +172,7 @@ def up(
             terminal,
             install_node_red(options, terminal) if node_red else None,
             pictures,
+            emulated=settings.cache_dir / "steps",
             announce=announce,
             address=address,
             firmware=(firmware or Firmware.current).value,

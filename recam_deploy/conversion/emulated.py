@@ -25,7 +25,7 @@ from ..toolchain.simulator import Simulator
 from .lower import lower_network
 
 # Raise it when the emulator's arithmetic changes.
-_VERSION = 1
+_VERSION = 2
 _PROOF = "proof.json"
 # Sums of BF16 values depend on their order: an output may be some steps of BF16, 2**-8, away. A
 # wrong operator is out by far more.
@@ -79,7 +79,10 @@ def emulate(
                 f"the steps that made {artifact.cvimodel.name} are no longer in the cache",
                 "Run `recam convert` again.",
             )
-        model = emulated_model(read_lowered(lowered))
+        network = read_lowered(lowered)
+        if any(output.dtype == "int8" for output in artifact.read().layout.outputs):
+            network = network.with_stored_outputs()
+        model = emulated_model(network)
         onnx.save(model, folder / name)
         proof = _prove(artifact, model, Simulator(compiler, cache_dir / "tmp"))
         (folder / _PROOF).write_text(json.dumps(vars(proof)))

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+from onnx import TensorProto
 
 from ..errors import SimulatorError
 from . import moving
@@ -131,8 +132,13 @@ def pool(graph: NetworkGraph, operator: Operator) -> str:
 
 
 def to_float(graph: NetworkGraph, operator: Operator) -> str:
-    """Convert to bfloat16: the product of the value and its scale, each rounded to it."""
-    return graph.to_bf16(graph.scaled(graph.tensor(operator), bf16(operator.inputs[0].scale)))
+    """Convert to bfloat16: the product of the value and its scale, each rounded to it.
+
+    The value goes through an integer type, which knows no negative zero, as the chip's does.
+    """
+    whole = graph.add("Cast", graph.tensor(operator), to=TensorProto.INT32)
+    value = graph.add("Cast", whole, to=TensorProto.FLOAT)
+    return graph.to_bf16(graph.scaled(value, bf16(operator.inputs[0].scale)))
 
 
 def from_float(graph: NetworkGraph, operator: Operator) -> str:

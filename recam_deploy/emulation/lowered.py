@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 from zipfile import BadZipFile
@@ -97,6 +97,18 @@ class LoweredNetwork:
         if len(found) != 1:
             raise SimulatorError(f"the lowered network has {len(found)} inputs, and needs one")
         return found[0]
+
+    def with_stored_outputs(self) -> LoweredNetwork:
+        """Return the network with its INT8 outputs as they are stored.
+
+        The compiler lowers them to floats in any case, and `--quant_output` removes that later.
+        """
+        stored = {
+            one.result: one.operands[0] or ""
+            for one in self.operators
+            if one.kind == "Cast" and one.inputs[0].stored in (INT8, UINT8)
+        }
+        return replace(self, outputs=tuple(stored.get(one, one) for one in self.outputs))
 
 
 def read_lowered(path: Path) -> LoweredNetwork:

@@ -70,11 +70,14 @@ class Engine:
 
     The camera's library refuses what is no cvimodel, aborts on one that is cut short, and runs a
     damaged one without a word.
+
+    ``emulated`` is the folder of the networks that recam emulates (``emulated``).
     """
 
     library_path: str
     log: Path
     scratch: Path
+    emulated: Path | None = None
 
     def has_library(self) -> bool:
         folders = [folder for folder in self.library_path.split(":") if folder]

@@ -5,7 +5,7 @@ sscma-example-sg200x; log lines are ``printf`` in colour on standard output
 (SSCMA-Micro ``sscma/core/ma_debug.h``). This is the program of April 2026 (c705d18) on the
 SSCMA-Micro of the firmware that is played; the guide's prebuilt binary is older and knows
 fewer families (``factory``), and before April 2026 the program drew a segment's box and
-number too. The times are the simulator's.
+number too. The times are the simulator's, or the emulated network's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from ..releases import CURRENT, RELEASES, Release
 from . import drawing, factory
+from .emulated import load_emulated
 from .engine import LIBRARY, Engine, EngineAbortedError, EngineError, Run
 from .factory import Family
 from .families import DECODERS
@@ -122,7 +123,8 @@ def _load(output: Output, engine: Engine, name: str, release: Release) -> tuple[
 
 def _run(output: Output, engine: Engine, path: Path, model: Model, data: bytes) -> Run:
     try:
-        return engine.run(path, model, data)
+        network = load_emulated(engine.emulated, path, model)
+        return network.run(data) if network else engine.run(path, model, data)
     except EngineAbortedError as error:
         _abort("the TPU library ended the program", 128 + error.number)
     except EngineError:
@@ -186,7 +188,13 @@ def main(camera: Path, program: str, arguments: Sequence[str]) -> int:
         signal.signal(number, _stop)
     scratch = camera / "tmp"
     scratch.mkdir(exist_ok=True)
-    engine = Engine(os.environ.get(LIBRARY_PATH, ""), camera / "simulator.log", scratch)
+    emulated = _word(camera / "emulated")
+    engine = Engine(
+        os.environ.get(LIBRARY_PATH, ""),
+        camera / "simulator.log",
+        scratch,
+        Path(emulated) if emulated else None,
+    )
     mended = _word(camera / "firmware") == "mended"
     release = RELEASES.get(_word(camera / "release"), CURRENT)
     output = Output()

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import sys
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from .emulated import EmulatedNetwork, load_emulated
 from .engine import EngineError, Run, check_end, die_with_parent
 from .tensors import Model
 from .tpu_server import MILLISECONDS
@@ -23,10 +25,22 @@ if TYPE_CHECKING:
 SERVER = Path(__file__).with_name("tpu_server.py")
 KEPT_ANSWERS = 16
 
+log = logging.getLogger("virtual")
+
+
+class Tpu(Protocol):
+    """What plays the TPU for one loaded model."""
+
+    async def run(self, data: bytes) -> Run:
+        """Run one inference on the bytes of the first input. Raises EngineError."""
+
+    async def close(self) -> None:
+        """Give everything back; a pass that runs is not waited for."""
+
 
 @dataclass
 class ResidentModel:
-    """A loaded model and the process that holds it. One pass runs at a time.
+    """A loaded model and what runs it. One pass runs at a time.
 
     The simulator is exact, and a camera that shows a folder's pictures in turn asks it the same
     again and again: the last few answers are kept, and given after the time that they took, which
@@ -34,7 +48,7 @@ class ResidentModel:
     """
 
     model: Model
-    _process: asyncio.subprocess.Process
+    tpu: Tpu
     _kept: OrderedDict[bytes, Run] = field(default_factory=OrderedDict)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -60,27 +74,54 @@ class ResidentModel:
         return await asyncio.shield(passing)
 
     async def _pass(self, data: bytes) -> Run:
-        process = self._process
+        async with self._turn:
+            return await self.tpu.run(data)
+
+    async def close(self) -> None:
+        """End it; a pass that runs is not waited for."""
+        await self.tpu.close()
+
+
+@dataclass
+class Simulator:
+    """The compiler's simulator, in a process of its own."""
+
+    model: Model
+    process: asyncio.subprocess.Process
+
+    async def run(self, data: bytes) -> Run:
+        process = self.process
         if process.stdin is None or process.stdout is None:
             raise EngineError("the simulator has no pipes")
-        async with self._turn:
-            try:
-                process.stdin.write(data)
-                await process.stdin.drain()
-                head = await process.stdout.readexactly(MILLISECONDS.size)
-                arrays = [
-                    tensor.array(await process.stdout.readexactly(tensor.size))
-                    for tensor in self.model.outputs
-                ]
-            except (OSError, asyncio.IncompleteReadError) as error:
-                check_end(await process.wait())
-                raise EngineError("the simulator ended during a pass") from error
+        try:
+            process.stdin.write(data)
+            await process.stdin.drain()
+            head = await process.stdout.readexactly(MILLISECONDS.size)
+            arrays = [
+                tensor.array(await process.stdout.readexactly(tensor.size))
+                for tensor in self.model.outputs
+            ]
+        except (OSError, asyncio.IncompleteReadError) as error:
+            check_end(await process.wait())
+            raise EngineError("the simulator ended during a pass") from error
         (milliseconds,) = MILLISECONDS.unpack(head)
         return Run(arrays, milliseconds)
 
     async def close(self) -> None:
-        """End the process; a pass that runs is not waited for."""
-        await _end(self._process)
+        await _end(self.process)
+
+
+@dataclass
+class Emulator:
+    """The model's emulated network, in a thread of this process."""
+
+    network: EmulatedNetwork
+
+    async def run(self, data: bytes) -> Run:
+        return await asyncio.to_thread(self.network.run, data)
+
+    async def close(self) -> None:
+        """Do nothing: its memory goes with the object."""
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -90,13 +131,30 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def load(engine: Engine, path: Path) -> ResidentModel:
-    """Load a model in a process of its own. Raises EngineError."""
-    with engine.log.open("ab") as log:
+    """Load a model in the simulator, or its emulated network where there is one.
+
+    The simulator describes the model in any case. Raises EngineError.
+    """
+    model, simulator = await _load_simulator(engine, path)
+    try:
+        network = await asyncio.to_thread(load_emulated, engine.emulated, path, model)
+    except BaseException:
+        await simulator.close()
+        raise
+    if network is None:
+        return ResidentModel(model, simulator)
+    await simulator.close()
+    log.info("%s runs in onnxruntime, which was proved to give the simulator's results", path.name)
+    return ResidentModel(model, Emulator(network))
+
+
+async def _load_simulator(engine: Engine, path: Path) -> tuple[Model, Simulator]:
+    with engine.log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", str(SERVER), str(path)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=log,
+            stderr=output,
             env={**os.environ, "LD_LIBRARY_PATH": engine.library_path},
             preexec_fn=die_with_parent,
         )
@@ -105,7 +163,8 @@ async def load(engine: Engine, path: Path) -> ResidentModel:
         if not line:
             check_end(await process.wait())
             raise EngineError("the simulator ended before it had loaded the model")
-        return ResidentModel(Model.from_json(json.loads(line)), process)
+        model = Model.from_json(json.loads(line))
+        return model, Simulator(model, process)
     except BaseException:
         await _end(process)
         raise

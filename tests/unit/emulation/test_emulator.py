@@ -41,6 +41,27 @@ def test_a_small_network_gives_what_its_integers_give(tmp_path: Path) -> None:
     assert found.reshape(2, 2).tolist() == wanted.tolist()
 
 
+def test_a_sum_that_rounds_to_zero_from_below_is_no_negative_zero(tmp_path: Path) -> None:
+    """INT8 has one zero, so the simulator's floats have no other."""
+    path = write(tmp_path, NETWORK.replace("rshift = [1]", "rshift = [3]"))
+    with np.load(tmp_path / "weights.npz") as weights:
+        np.savez(tmp_path / "weights.npz", table=weights["table"], filter=-weights["filter"])
+    (found,) = load(path).run(np.full((2, 2, 3), 2, np.uint8))
+    assert found.ravel().tolist() == [0.0] * 4
+    assert not np.signbit(found).any()
+
+
+def test_int8_outputs_are_what_is_stored(tmp_path: Path) -> None:
+    pixels = np.full((2, 2, 3), 200, np.uint8)
+    network = read_lowered(write(tmp_path))
+    (wanted,) = Emulator(emulated_model(network)).run(pixels)
+    model = emulated_model(network.with_stored_outputs())
+    (found,) = Runtime(model.SerializeToString(), 1).run({"picture": pixels[np.newaxis]})
+    assert found.dtype == np.int8
+    assert (found * 0.5).tolist() == wanted.tolist()
+    assert Emulator(model).run(pixels)[0].tolist() == wanted.tolist()
+
+
 def test_every_tensor_can_be_read_by_its_name(tmp_path: Path) -> None:
     pixels = np.full((2, 2, 3), 9, np.uint8)
     layers = emulate_layers(read_lowered(write(tmp_path)), pixels)
