@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from .options.evaluation import Backend, Data, Jobs, Limit, MaxDrop, On, Schedul
 if TYPE_CHECKING:
     from ..evaluation.evaluate import Evaluation
     from ..terminal import Terminal
+    from ..workflows.evaluate import EvaluationResult
 
 _WORST = 5
 
@@ -36,6 +37,22 @@ def evaluate(
             "the manifest names)",
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="Write a report: curves, classes, sizes, confusion, and the pictures that lost "
+            "most, drawn. One file that needs no network.",
+        ),
+    ] = None,
+    coco: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write labels and both models' detections as COCO files into a folder, for "
+            "fiftyone, CVAT and Label Studio.",
+        ),
+    ] = None,
     labels: Labels = None,
     as_json: AsJson = False,
 ) -> None:
@@ -56,7 +73,9 @@ def evaluate(
     from ..workflows.evaluate import EvaluationOptions, run_evaluation
 
     terminal = Terminal(as_json=as_json)
-    options = EvaluationOptions(data, split, limit, on.value, jobs, scheduler)
+    options = EvaluationOptions(
+        data, split, limit, on.value, report, coco, jobs=jobs, scheduler=scheduler
+    )
     result = run_evaluation(
         load_settings(),
         terminal,
@@ -67,9 +86,21 @@ def evaluate(
     evaluation = result.evaluation
     if not as_json:
         print_evaluation(terminal, evaluation)
+    written = [f"report: {result.report}"] if result.report else []
+    written += [f"COCO files: {coco}"] if result.coco else []
+    if not as_json:
+        terminal.result({}, written)
     evaluation.check(max_drop)
     if as_json:
-        terminal.result(evaluation.as_json(), [])
+        terminal.result(_document(result), [])
+
+
+def _document(result: EvaluationResult) -> dict[str, Any]:
+    return {
+        **result.evaluation.as_json(),
+        "report": str(result.report.absolute()) if result.report else None,
+        **({"coco": [str(path.absolute()) for path in result.coco]} if result.coco else {}),
+    }
 
 
 def print_evaluation(terminal: Terminal, evaluation: Evaluation) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
+from pathlib import Path
 
+from ..errors import InputError
 from ..version import __version__
 from .style import STYLE
 from .text import escaped
@@ -30,3 +32,14 @@ def document(title: str, sections: Iterable[str], style: str = "") -> str:
 def data_uri(jpeg: bytes) -> str:
     """Return a JPEG file as the address of an image."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
+
+
+def check_report_path(target: Path) -> Path:
+    """Return the path of a report, which may exist. Raises InputError when it cannot be written."""
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"the report {target} does not end in .html", f"Name it {target}.html.")
+    if not target.parent.is_dir():
+        raise InputError(f"the folder {target.parent} does not exist", "Create it first.")
+    if target.is_dir():
+        raise InputError(f"{target} is a folder", "Give the report another name.")
+    return target

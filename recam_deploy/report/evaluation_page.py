@@ -192,8 +192,8 @@ def _curves(evaluation: Evaluation) -> str:
         '<div class="card"><p>Precision is the share of detections that are right, recall the '
         "share of objects that are found, as more and more detections count, the best scores "
         "first. Curves are means over the classes.</p><p>A detection is right from an agreement "
-        f"of 0.5 with what is marked, or of 0.75. {''.join(said)}</p><p>The area below a curve is the average "
-        "precision. Where the cvimodel's is on top of the float model's, nothing is lost.</p></div>"
+        f"of 0.5 with what is marked, or of 0.75. {''.join(said)}</p><p>The area below a curve is "
+        "the average precision. Where both curves meet, nothing is lost.</p></div>"
     )
     return (
         f'<section><h2>Precision and recall</h2><div class="two">{"".join(cards)}{text}</div>'

@@ -13,15 +13,19 @@ from ..conversion.convert import ConversionResult
 from ..conversion.emulated import emulate
 from ..conversion.tpu import Tpu
 from ..errors import InputError, SimulatorError
+from ..evaluation.coco_files import write_coco_files
 from ..evaluation.data import open_labelled_set
 from ..evaluation.detecting import Models
 from ..evaluation.evaluate import Evaluation, Run, evaluate, task_of
 from ..evaluation.processes import core_count
 from ..evaluation.running import driven_by, loadable, spread_over
 from ..evaluation.types import LabelledSet
+from ..files import write_atomically
 from ..frameworks import exported_folders
 from ..interaction import Interaction
 from ..network.model import Network
+from ..report.document import check_report_path
+from ..report.evaluation_page import render_evaluation
 from ..report.subject import find_float_model, read_subject
 from ..settings import Settings
 from ..system_errors import is_refused
@@ -38,23 +42,28 @@ class EvaluationOptions:
     """What to evaluate on, and where.
 
     At most `limit` pictures of the part `split` of `data` are taken. `jobs` processes run the
-    models, by default as many as there are cores; or the workers of the Dask `scheduler`.
+    models, by default as many as there are cores; or the workers of the Dask `scheduler`. `report`
+    is the HTML file to write, `coco` the folder for the detections as COCO files.
     """
 
     data: Path
     split: str | None = None
     limit: int | None = None
     on: Backend = EMULATOR
+    report: Path | None = None
+    coco: Path | None = None
     jobs: int | None = None
     scheduler: str | None = None
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """The evaluation of an artifact, whose manifest holds its numbers now."""
+    """The evaluation of an artifact, whose manifest holds its numbers now, and what was written."""
 
     artifact: Artifact
     evaluation: Evaluation
+    report: Path | None = None
+    coco: tuple[Path, ...] = ()
 
 
 def run_evaluation(
@@ -72,6 +81,8 @@ def run_evaluation(
     where `options.on` is "camera". Raises InputError, ToolchainError, SimulatorError and
     EvaluationError.
     """
+    if options.report:
+        check_report_path(options.report)
     cache_dir = settings.cache_dir
     exported = exported_folders(cache_dir / "steps")
     float_model = find_float_model(artifact, model, (artifact.cvimodel.parent, Path(), *exported))
@@ -110,7 +121,16 @@ def measure_artifact(
         evaluation = evaluate(models, labelled, run, backend, interaction)
     for problem in evaluation.labelled.problems[len(labelled.problems) :]:
         interaction.warn(problem)
-    return EvaluationResult(note(artifact, evaluation, interaction), evaluation)
+    done = EvaluationResult(note(artifact, evaluation, interaction), evaluation)
+    if options.report:
+        with interaction.step("Writing the report"):
+            page = render_evaluation(evaluation, artifact.cvimodel.name)
+            write_atomically(options.report, page.encode("utf-8", "replace"))
+        done = replace(done, report=options.report)
+    if options.coco:
+        found = write_coco_files(options.coco, evaluation.labelled, evaluation.found)
+        done = replace(done, coco=found)
+    return done
 
 
 def measure_conversion(

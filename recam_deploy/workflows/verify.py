@@ -9,12 +9,12 @@ from ..artifact import Artifact
 from ..conversion.calibration import choose_pictures
 from ..conversion.layer_dump import compile_layer_dump
 from ..conversion.tpu import fastest_tpu
-from ..errors import InputError
 from ..files import write_atomically
 from ..frameworks import exported_folders
 from ..interaction import Interaction
 from ..picture_sets import Choice, find_pictures
 from ..report.comparison import Comparison, compare
+from ..report.document import check_report_path
 from ..report.html import render
 from ..report.layers import LayerMeter
 from ..report.subject import find_float_model, read_subject
@@ -48,7 +48,7 @@ def verify(
     With `layer_images` above 0, measure each layer's loss on so many pictures too. Raises
     InputError, ToolchainError or SimulatorError.
     """
-    target = _report_path(report, artifact.cvimodel)
+    target = check_report_path(report or Path(f"{artifact.cvimodel.stem}.report.html"))
     cache_dir = settings.cache_dir
     found = find_pictures(images)
     exported = exported_folders(cache_dir / "steps")
@@ -93,14 +93,3 @@ def _meter(
         return LayerMeter(simulator, artifact.cvimodel, images)
     table = dump.quantize_table
     return LayerMeter(simulator, dump.cvimodel, images, complete=True, quantize_table=table)
-
-
-def _report_path(report: Path | None, cvimodel: Path) -> Path:
-    target = report or Path(f"{cvimodel.stem}.report.html")
-    if target.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"the report {target} does not end in .html", f"Name it {target}.html.")
-    if not target.parent.is_dir():
-        raise InputError(f"the folder {target.parent} does not exist", "Create it first.")
-    if target.is_dir():
-        raise InputError(f"{target} is a folder", "Give the report another name.")
-    return target
