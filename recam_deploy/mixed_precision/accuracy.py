@@ -11,6 +11,9 @@ from ..errors import AccuracyError
 MOST_TRIALS = 7
 """Each trial runs the network on all labelled pictures."""
 
+_SHARES = (1 / 2, 1 / 4, 3 / 4, 1 / 8, 3 / 8)
+"""Where to look when all layers in BF16 are not enough: on few objects, the loss is uneven."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -38,7 +41,8 @@ def find_fewest_layers(
     """Find by bisection the fewest layers, from `least` to `most`, that lose at most `max_drop`.
 
     `lost` measures a number of layers; it is called MOST_TRIALS times at most, so the last steps of
-    a long bisection are left out. Raises AccuracyError where even `most` lose more.
+    a long bisection are left out. Where `most` lose more, numbers between are tried: the loss need
+    not be even. Raises AccuracyError where none is found.
     """
     trials: list[Trial] = []
 
@@ -48,13 +52,18 @@ def find_fewest_layers(
 
     if is_enough(least):
         return FewestLayers(least, tuple(trials))
-    if most == least or not is_enough(most):
+    if most > least and not is_enough(most):
+        between = (least + round(share * (most - least)) for share in _SHARES)
+        most = next(
+            (count for count in between if least < count < most and is_enough(count)), least
+        )
+    if most == least:
         best = min(trials, key=lambda trial: trial.lost)
         raise AccuracyError(
             f"the least that mixed precision loses is {best.lost:.4f}, with {best.layers} layers "
             f"in BF16, and {max_drop} is allowed",
-            "Allow more with --max-drop, or calibrate with more pictures of what the camera will "
-            "see.",
+            "Allow more with --max-drop, label more pictures, or calibrate with more of what the "
+            "camera will see.",
         )
     too_few, enough = least, most
     while enough - too_few > 1 and len(trials) < MOST_TRIALS:
