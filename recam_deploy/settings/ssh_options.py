@@ -15,8 +15,11 @@ class SshOptions:
     """The options of one host; the names follow ssh_config(5).
 
     `alias` is the host as the user wrote it. `keys` are its IdentityFiles. `known_hosts` is its
-    UserKnownHostsFile. `jumps` are the hosts to connect through, the nearest first; none where
-    there is a `proxy_command`, whose words are run without a shell.
+    UserKnownHostsFile. `agent` is the socket of its IdentityAgent, "none" for no agent, and "" for
+    the agent of SSH_AUTH_SOCK. `host_key_policy` is its StrictHostKeyChecking in lower case, "" for
+    none: `yes` and `accept-new` are followed, `no` and `off` are not. `jumps` are the hosts to
+    connect through, the nearest first; none where there is a `proxy_command`, whose words are run
+    without a shell.
     """
 
     alias: str = ""
@@ -24,6 +27,8 @@ class SshOptions:
     identities_only: bool = False
     host_key_alias: str | None = None
     known_hosts: tuple[Path, ...] = ()
+    agent: str = ""
+    host_key_policy: str = ""
     proxy_command: tuple[str, ...] = ()
     jumps: tuple[CameraSettings, ...] = ()
 

@@ -30,6 +30,14 @@ PASSWORD_METHODS = ("password", "keyboard-interactive")
 PasswordAnswer = Callable[[], SecretStr | None]
 
 
+class SourcedPassword(SecretStr):
+    """A password, and where it was set, such as `RECAM_PASSWORD`; "" where a user typed it."""
+
+    def __init__(self, value: str, source: str) -> None:
+        super().__init__(value)
+        self.source = source
+
+
 class PasswordOnce:
     """A password that is asked for at most once, whatever its source."""
 
@@ -44,6 +52,12 @@ class PasswordOnce:
             self._known = self._source() if callable(self._source) else self._source
             keep_secret(self._known)
         return self._known
+
+    @property
+    def correction(self) -> str:
+        """A sentence that says where to correct a refused password; "" where that is unknown."""
+        source = getattr(self._known, "source", "")
+        return f"The password comes from {source}: correct it there. " if source else ""
 
 
 class AuthBackend(Protocol[_KeyT_contra]):
@@ -77,9 +91,10 @@ class SshLogin(Generic[_KeyT]):
     ask for it later.
     """
 
-    def __init__(self, host: str, user: str, password: PasswordOnce) -> None:
+    def __init__(self, host: str, user: str, password: PasswordOnce, port: int = 22) -> None:
         self._host = host
         self._user = user
+        self._port = port
         self.password = password
         self._methods: tuple[str, ...] = ()
         self._keys_offered = 0
@@ -147,13 +162,7 @@ class SshLogin(Generic[_KeyT]):
         if wanted is None:
             raise AuthenticationError(
                 f"{self._host} refused the password of {self._user} (one attempt was made)",
-                " ".join(
-                    [
-                        "Set RECAM_PASSWORD, or use a key. The first login to the camera's web "
-                        "page changes its first password.",
-                        *self._untried(),
-                    ]
-                ),
+                " ".join([self._other_login(), *self._untried()]),
             )
         if wanted:
             raise AuthenticationError(
@@ -174,6 +183,16 @@ class SshLogin(Generic[_KeyT]):
             message = f"{self._host} accepts only {accepted}: {keys}"
             hint = "Add your public key to ~/.ssh/authorized_keys there, or set camera.key."
         return AuthenticationError(message, " ".join([*self._untried(), *notes, hint]))
+
+    def _other_login(self) -> str:
+        """Return what to do about a refused password."""
+        correction = self.password.correction or "Give another one (RECAM_PASSWORD). "
+        port = "" if self._port == 22 else f"-p {self._port} "
+        return (
+            f"{correction}The first login to the camera's web page changes its first password. "
+            f"With a key none is needed: `ssh-copy-id {port}{self._user}@{self._host}` stores "
+            "yours there, and --key names another one."
+        )
 
     def _untried(self) -> list[str]:
         if not self._keys_left:

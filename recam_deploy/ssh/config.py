@@ -73,6 +73,8 @@ def _resolve(
         identities_only=_text(found, "identitiesonly").lower() == "yes",
         host_key_alias=_text(found, "hostkeyalias") or None,
         known_hosts=tuple(_path(name, tokens) for name in files if name.lower() != "none"),
+        agent=_agent(_text(found, "identityagent"), tokens),
+        host_key_policy=_host_key_policy(found, alias, path),
         proxy_command=command,
         jumps=jumps,
     )
@@ -179,6 +181,27 @@ def _port(text: str, alias: str, path: Path) -> int:
     if not re.fullmatch("[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise malformed(path, f"the Port of {alias} is no number from 1 to 65535")
     return int(text)
+
+
+def _agent(text: str, tokens: Mapping[str, str]) -> str:
+    """Return the socket that an IdentityAgent names, `none`, or "" for that of SSH_AUTH_SOCK."""
+    if text.lower() == "none":
+        return "none"
+    if text in ("", "SSH_AUTH_SOCK"):
+        return ""
+    filled = re.sub(r"\$\{(\w+)\}", lambda name: os.environ.get(name[1], ""), text)
+    variable = re.fullmatch(r"\$(\w+)", filled)
+    if variable:
+        filled = os.environ.get(variable[1], "")
+    # As for ssh: a variable that is not set names no agent, and not another one.
+    return str(_path(filled, tokens)) if filled else "none"
+
+
+def _host_key_policy(found: Options, alias: str, path: Path) -> str:
+    policy = _text(found, "stricthostkeychecking").lower()
+    if policy not in ("", "yes", "true", "no", "false", "off", "ask", "accept-new"):
+        raise malformed(path, f"the StrictHostKeyChecking of {alias} is {policy[:40]}")
+    return {"true": "yes", "false": "no"}.get(policy, policy)
 
 
 def _path(text: str, tokens: Mapping[str, str]) -> Path:

@@ -20,6 +20,12 @@ _MOST_LINES = 20_000
 _LINE = re.compile(r"(\w+)(?:\s*=\s*|\s+)(.+)")
 _WITH_VALUE = ("host", "localuser", "originalhost", "user")
 _WITHOUT_VALUE = ("all", "canonical", "final")
+# Options of one word, and of several; the others are left as they are written.
+_ONE_WORD = (
+    *("hostname", "user", "port", "identityfile", "identitiesonly", "identityagent"),
+    *("hostkeyalias", "stricthostkeychecking", "proxyjump"),
+)
+_SOME_WORDS = ("userknownhostsfile",)
 _NEVER = "Host !*"
 _ALWAYS = "Host *"
 
@@ -65,6 +71,7 @@ def _read(path: Path, folder: Path, lines: list[str], is_active: IsActive, depth
         key, value = found[1].lower(), found[2]
         try:
             words = split_words(value) if key in ("host", "match", "include") else []
+            text = _requoted(found, text)
         except ValueError:
             raise malformed(path, f"a quote is left open in line {number}") from None
         if key == "include":
@@ -96,12 +103,27 @@ def _text(path: Path) -> str:
 def _bare(line: str) -> str:
     """Return a line without blanks around it and without a comment."""
     text = line.strip()
-    quoted, before = False, " "
+    quote, before = "", " "
     for place, character in enumerate(text):
-        if character == "#" and not quoted and before.isspace():
+        if character == "#" and not quote and before.isspace():
             return text[:place].rstrip()
-        quoted ^= character == '"'
+        if character in "\"'" and quote in ("", character):
+            quote = "" if quote else character
         before = character
+    return text
+
+
+def _requoted(found: re.Match[str], text: str) -> str:
+    """Return a line with its quotes as paramiko reads them: one pair of `"`, around the whole.
+
+    Raises ValueError for an open quote.
+    """
+    key, value = found[1], found[2]
+    if key.lower() in _SOME_WORDS:
+        return f"{key} {shlex.join(split_words(value))}"
+    if key.lower() in _ONE_WORD and "'" in value:
+        words = split_words(value)
+        return f'{key} "{words[0]}"' if len(words) == 1 else text
     return text
 
 

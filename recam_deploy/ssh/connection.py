@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -87,7 +88,8 @@ def connect(
             stack.callback(transport.close)
             return transport
 
-        login: SshLogin[Key] = SshLogin(camera.host, camera.user, PasswordOnce(password))
+        once = PasswordOnce(password)
+        login: SshLogin[Key] = SshLogin(camera.host, camera.user, once, camera.port)
         transport = _log_in(camera, login, open_one)
         stack.pop_all()
     transport.set_keepalive(5)
@@ -107,7 +109,8 @@ def _log_in(
             raise login.shut_out(error) from error
 
     backend = ParamikoBackend(open_one(), camera.user)
-    chosen = Keys(camera, load_key, agent_keys, identity)
+    agent = functools.partial(agent_keys, camera.ssh.agent)
+    chosen = Keys(camera, load_key, agent, identity)
     keys = iter(chosen)
     while not login.with_keys(backend, keys):
         if login.may_go_on(backend):

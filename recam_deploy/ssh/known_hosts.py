@@ -25,6 +25,16 @@ from ..settings import CameraSettings, default_known_hosts
 Confirm = Callable[[str, str, str], bool]
 """Asks about an unknown key: host, key type, fingerprint. True means: trust it."""
 
+ACCEPT_NEW = "accept-new"
+_NOT_FOLLOWED = (
+    " recam does not follow StrictHostKeyChecking {} of ~/.ssh/config, which lets any key through; "
+    "`accept-new` it does."
+)
+_POLICY_NOTES = {
+    "yes": " StrictHostKeyChecking yes of ~/.ssh/config lets recam ask no question.",
+    "no": _NOT_FOLLOWED.format("no"),
+    "off": _NOT_FOLLOWED.format("off"),
+}
 _RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
 
 
@@ -164,9 +174,16 @@ def known_hosts_of(camera: CameraSettings) -> tuple[KnownHosts, str, int]:
 
 
 def known_hosts_files(camera: CameraSettings) -> tuple[Path, ...]:
-    """Return the camera's known-hosts files: the setting's, those of ssh's config, recam's own."""
+    """Return the camera's known-hosts files: the setting's, those of ssh's config, recam's own.
+
+    Where unknown keys are accepted without a question, ssh's own file goes with recam's: what ssh
+    knows by another key is not new.
+    """
     if camera.known_hosts:
         return (expanded(camera.known_hosts),)
+    home = os.environ.get("HOME")
+    if not camera.ssh.known_hosts and camera.ssh.host_key_policy == ACCEPT_NEW and home:
+        return (default_known_hosts(), Path(home) / ".ssh" / "known_hosts")
     return camera.ssh.known_hosts or (default_known_hosts(),)
 
 
@@ -178,18 +195,23 @@ def verify(
     *,
     accept: bool,
     confirm: Confirm | None,
+    policy: str = "",
 ) -> None:
     """Check a server's host key; store an unknown one that is accepted.
 
-    `accept` accepts it without a question, `confirm` asks. Raises HostKeyError when it is unknown
-    and not accepted, has changed, or is revoked.
+    `accept` accepts it without a question, `confirm` asks. `policy` is the StrictHostKeyChecking of
+    ssh's config, weaker than `accept`: `accept-new` accepts, `yes` never asks. Raises HostKeyError
+    when the key is unknown and not accepted, has changed, or is revoked.
     """
     if known.trusts(host, port, key):
         return
-    if not accept and not (confirm and confirm(label(host, port), key.key_type, key.fingerprint)):
+    accept = accept or policy == ACCEPT_NEW
+    ask = None if policy == "yes" else confirm
+    if not accept and not (ask and ask(label(host, port), key.key_type, key.fingerprint)):
         raise HostKeyError(
             f"the host key of {label(host, port)} is not known: {key.fingerprint} ({key.key_type})",
-            "If you expect this camera there, run the command again with --accept-host-key.",
+            "If you expect this camera there, run the command again with --accept-host-key."
+            + _POLICY_NOTES.get(policy, ""),
         )
     remember(known.path, host, port, key)
 

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from ..errors import SudoError, SudoPasswordNeededError
-from .auth import PasswordAnswer
+from .auth import PasswordOnce
 from .command import RemoteCommand, to_wire
 from .session import (
     GRACE_SECONDS,
@@ -54,7 +54,7 @@ class SudoSession(CommandSession):
         self,
         command: RemoteCommand,
         user: str,
-        ask: PasswordAnswer,
+        ask: PasswordOnce,
         data: Input = b"",
         *,
         seconds: float,
@@ -168,7 +168,8 @@ class SudoSession(CommandSession):
         if self._prompts > 1 or "incorrect password" in output:
             return SudoError(
                 f"sudo on the camera refused the password of {self._user} (one attempt was made)",
-                "Give that user's password. The SSH login may have used a key.",
+                f"{self._ask.correction}Give the password of {self._user} on the camera; the SSH "
+                "login may have used a key.",
             )
         if status == _NO_PROGRAM:
             return SudoError(

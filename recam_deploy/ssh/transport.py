@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -92,7 +93,8 @@ def open_transport(
             offered.get_name(),
             transport.local_cipher,
         )
-        verify(known, name, port, key, accept=accept, confirm=confirm)
+        policy = camera.ssh.host_key_policy
+        verify(known, name, port, key, accept=accept, confirm=confirm, policy=policy)
     except BaseException:
         transport.close()
         raise
@@ -276,14 +278,30 @@ def identity(key: Key) -> bytes:
     return bytes(certificate.key_blob) if certificate else key.asbytes()
 
 
-def agent_keys() -> Iterator[Key]:
-    """Yield the keys of the SSH agent, if one runs."""
+def agent_keys(place: str = "") -> Iterator[Key]:
+    """Yield the keys of the SSH agent, if one runs; for `place` see `SshOptions.agent`."""
+    if place == "none":
+        return
     try:
-        agent = paramiko.Agent()
+        agent = _AgentAt(place) if place else paramiko.Agent()
     except BROKEN:
-        return  # SSH_AUTH_SOCK names an agent that is gone
+        return  # the socket's agent is gone
     with contextlib.closing(agent):
         yield from agent.get_keys()
+
+
+class _AgentAt(paramiko.Agent):
+    """The agent behind a socket; paramiko knows that of SSH_AUTH_SOCK alone."""
+
+    def __init__(self, path: str) -> None:
+        paramiko.agent.AgentSSH.__init__(self)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(path)
+            self._connect(connection)  # type: ignore[attr-defined]
+        except BROKEN:
+            connection.close()
+            raise
 
 
 class _Config(paramiko.SSHConfig):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -31,15 +33,31 @@ def password_source(
 
     def password() -> SecretStr | None:
         from ..settings.keyring import stored_password
+        from ..ssh.auth import SourcedPassword
 
-        known = camera.password
-        if known is None and camera.keyring:
+        known, source = camera.password, "the system's keyring"
+        if known is not None:
+            source = _variables(known) or "a settings file"
+        elif camera.keyring:
             known = stored_password(camera.user, str(camera.host))
-        if known or not interaction.may_ask:
+        if known:
+            return SourcedPassword(known.get_secret_value(), source)
+        if not interaction.may_ask:
             return known
         return interaction.ask_secret(f"Password of {camera.user}@{camera.host}: ")
 
     return password
+
+
+def _variables(password: SecretStr) -> str:
+    """Name the environment variable that holds the password, or those; "" where none does."""
+    held = [
+        name
+        for name, value in os.environ.items()
+        if re.fullmatch("RECAM_PASSWORD(_[A-Z0-9_]+)?", name)
+        and value == password.get_secret_value()
+    ]
+    return " or ".join(sorted(held))
 
 
 def confirm_local_file(

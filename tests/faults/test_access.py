@@ -42,7 +42,10 @@ def test_row_07_a_wrong_password_is_tried_once(virtual: FaultCamera) -> None:
     tried = virtual.passwords_tried()
     new = virtual.artifact("new")
     ended = virtual.deploy(new, RECAM_PASSWORD=WRONG)
-    assert "refused the password" in ended.failed("authentication")
+    said = ended.failed("authentication")
+    assert "refused the password" in said
+    assert "comes from RECAM_PASSWORD" in said
+    assert "ssh-copy-id" in said
     assert "wrong-one" not in ended.out + ended.err + virtual.log.read_text()
     assert virtual.passwords_tried() == tried + 1
     virtual.holds_one_of(b"the old model")
@@ -74,6 +77,7 @@ def test_row_09_a_wrong_sudo_password_is_tried_once_and_told_apart(
     said = ended.failed("sudo")
     assert "sudo on the camera refused the password" in said
     assert "one attempt" in said
+    assert "comes from RECAM_PASSWORD" in said
     assert "wrong-one" not in ended.out + ended.err
     calls = [line for line in asked.read_text().splitlines() if line.startswith("-S")]
     assert len(calls) == 1

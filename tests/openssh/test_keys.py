@@ -138,6 +138,21 @@ def test_connections_are_bounded_and_what_is_left_is_told_case_16(
     assert server.connections() <= 6
 
 
+def test_the_agent_that_sshs_config_names_is_used_instead_of_the_other(
+    start_picky: Callable[[str], Picky], agent: None, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["ssh-add", "-q", str(key)], check=True, stdin=subprocess.DEVNULL)
+    place = os.environ["SSH_AUTH_SOCK"]
+    server = start_picky("MaxAuthTries 20\n")
+    connect(server.settings).close()
+    with pytest.raises(AuthenticationError, match="no key to offer"):
+        connect(server.settings.with_ssh(SshOptions(agent="none")))
+    with pytest.raises(AuthenticationError, match="no key to offer"):
+        connect(server.settings.with_ssh(SshOptions(agent=f"{place}.gone")))
+    monkeypatch.delenv("SSH_AUTH_SOCK")
+    connect(server.settings.with_ssh(SshOptions(agent=place))).close()
+
+
 def test_a_certificate_beside_the_key_opens_the_door_case_56(
     start_picky: Callable[[str], Picky], tmp_path: Path, key: Path
 ) -> None:

@@ -16,6 +16,7 @@ from recam_deploy.ssh.auth import (
     OnePrompt,
     OtherQuestionError,
     PasswordOnce,
+    SourcedPassword,
     SshLogin,
 )
 from recam_deploy.ssh.keys import Keys, LockedKeyError, UnusableKeyError
@@ -90,6 +91,18 @@ def test_a_wrong_password_is_tried_once_by_one_way_only() -> None:
         entry.with_password(door)
     assert door.tried == ["password"]
     assert WRONG not in caught.value.message + caught.value.hint
+
+
+def test_a_wrong_password_is_told_by_its_variable_and_with_the_way_to_a_key() -> None:
+    door = Door("password", password=RIGHT)
+    once = PasswordOnce(SourcedPassword(WRONG, "RECAM_PASSWORD_PORCH"))
+    entry: SshLogin[str] = SshLogin("cam", "me", once, 2222)
+    entry.with_keys(door, [])
+    with pytest.raises(AuthenticationError) as caught:
+        entry.with_password(door)
+    assert "comes from RECAM_PASSWORD_PORCH: correct it" in caught.value.hint
+    assert "ssh-copy-id -p 2222 me@cam" in caught.value.hint
+    assert "--key" in caught.value.hint
 
 
 def test_a_key_that_is_only_half_the_way_goes_on_with_the_password() -> None:

@@ -129,3 +129,50 @@ def test_a_config_in_utf_16_is_named_case_5(home: Path) -> None:
     (home / ".ssh" / "config").write_bytes("Host porch\n".encode("utf-16"))
     with pytest.raises(SettingsError, match="UTF-16"):
         with_ssh_config(CameraSettings(host="porch"))
+
+
+def test_quotes_of_both_kinds_are_those_of_ssh_case_5(home: Path) -> None:
+    text = (
+        "Host 'porch' # it's home\n  HostName '10.0.0.1'\n  Port='2222'\n  User 'bob'\n"
+        "  IdentityFile '~/a b # c'\n  IdentityFile \"~/d e\"\n  HostKeyAlias 'k' # 'x'\n"
+        "  UserKnownHostsFile \"~/o ne\" '~/t wo'\n  ProxyCommand nc '%h' %p\n"
+        "  RemoteCommand echo 'open\n"
+    )
+    found = resolved(home, text)
+    assert (found.host, found.port, found.user) == ("10.0.0.1", 2222, "bob")
+    assert found.ssh.keys == (home / "a b # c", home / "d e")
+    assert found.ssh.known_hosts == (home / "o ne", home / "t wo")
+    assert found.ssh.host_key_alias == "k"
+    assert found.ssh.proxy_command == ("nc", "10.0.0.1", "2222")
+    with pytest.raises(SettingsError, match="quote is left open in line 2"):
+        resolved(home, "Host porch\n  User 'bob\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "socket"),
+    [
+        ("~/one.sock", "{home}/one.sock"),
+        ("'%d/a b'", "{home}/a b"),
+        ("$ANOTHER", "/run/another"),
+        ("${ANOTHER}.2", "/run/another.2"),
+        ("SSH_AUTH_SOCK", ""),
+        ("none", "none"),
+        ("$NOT_SET", "none"),
+    ],
+)
+def test_the_agent_is_the_one_that_is_named_case_5(
+    home: Path, monkeypatch: pytest.MonkeyPatch, written: str, socket: str
+) -> None:
+    monkeypatch.setenv("ANOTHER", "/run/another")
+    monkeypatch.delenv("NOT_SET", raising=False)
+    found = resolved(home, f"Host porch\n  IdentityAgent {written}\n").ssh.agent
+    assert found == socket.format(home=home)
+
+
+def test_the_policy_for_host_keys_is_read_case_5(home: Path) -> None:
+    for written, policy in [("Accept-New", "accept-new"), ("true", "yes"), ("'off'", "off")]:
+        text = f"Host porch\n  StrictHostKeyChecking {written}\n"
+        assert resolved(home, text).ssh.host_key_policy == policy
+    assert resolved(home, "Host x\n  StrictHostKeyChecking yes\n").ssh.host_key_policy == ""
+    with pytest.raises(SettingsError, match="StrictHostKeyChecking of porch is perhaps"):
+        resolved(home, "StrictHostKeyChecking perhaps\n")

@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recam_deploy.errors import HostKeyError
+from recam_deploy.settings import CameraSettings, SshOptions
 from recam_deploy.ssh.known_hosts import (
     HostKey,
     KnownHosts,
+    known_hosts_of,
     label,
     preferred_types,
     remember,
@@ -130,3 +132,47 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_any_text_can_be_read(scratch: Path, text: str) -> None:
     scratch.write_text(text, encoding="utf-8", errors="replace", newline="")
     assert KnownHosts.read(scratch).trusts("cam", 22, ED) is False
+
+
+def test_accept_new_of_sshs_config_accepts_unknown_keys_and_no_changed_ones(tmp_path: Path) -> None:
+    known = hosts(tmp_path)
+    verify(known, "camera", 22, ED, accept=False, confirm=None, policy="accept-new")
+    known = KnownHosts.read(known.path)
+    with pytest.raises(HostKeyError, match="has changed"):
+        verify(known, "camera", 22, OTHER, accept=True, confirm=None, policy="accept-new")
+
+
+def test_accept_new_counts_what_ssh_itself_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "known_hosts").write_text(OTHER.line("camera"))
+    camera = CameraSettings(host="camera").with_ssh(SshOptions(host_key_policy="accept-new"))
+    known, name, port = known_hosts_of(camera)
+    assert known.path.parent != tmp_path / ".ssh"
+    with pytest.raises(HostKeyError, match="has changed"):
+        verify(known, name, port, ED, accept=False, confirm=None, policy="accept-new")
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"), [("yes", "lets recam ask no question"), ("no", "recam does not follow")]
+)
+def test_other_policies_of_sshs_config_accept_nothing_unasked(
+    tmp_path: Path, policy: str, said: str
+) -> None:
+    known = hosts(tmp_path)
+    asked: list[str] = []
+
+    def refuse(*words: str) -> bool:
+        asked.extend(words)
+        return False
+
+    with pytest.raises(HostKeyError, match="is not known") as caught:
+        verify(known, "camera", 22, ED, accept=False, confirm=refuse, policy=policy)
+    assert said in caught.value.hint
+    assert "--accept-host-key" in caught.value.hint
+    assert bool(asked) == (policy != "yes")
+    verify(known, "camera", 22, ED, accept=True, confirm=None, policy=policy)
+    assert KnownHosts.read(known.path).trusts("camera", 22, ED)

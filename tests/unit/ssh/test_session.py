@@ -145,7 +145,7 @@ def test_a_sudo_that_asks_for_nothing_never_gets_the_password() -> None:
     def ask() -> SecretStr:
         raise AssertionError("asked")
 
-    session = SudoSession(COMMAND, "me", ask, b"input", seconds=60, marks=MARKS)
+    session = SudoSession(COMMAND, "me", PasswordOnce(ask), b"input", seconds=60, marks=MARKS)
     started(session)
     session.feed(stderr=b"PASSED;")
     assert session.pending == b"input"
