@@ -11,7 +11,7 @@ from .error_handler import FAILED, bounded
 from .options.camera import CameraFlags, NodeRedCommand, NodeRedFlags, PlaceFlags
 from .options.common import AsJson, DryRun
 from .options.effects import FLOW, refuse_useless
-from .options.flow import BackupName, FlowFlags, Yes
+from .options.flow import BackupName, FlowCommand, FlowFlags, Yes
 from .options.groups import grouped
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def pull(
     )
 
 
-@app.command(cls=NodeRedCommand)
+@app.command(cls=FlowCommand)
 @bounded
 @grouped
 def diff(
@@ -115,7 +115,7 @@ def diff(
     _print_plan(terminal, plan)
 
 
-@app.command("push", cls=NodeRedCommand)
+@app.command("push", cls=FlowCommand)
 @bounded
 @grouped
 def push_flow(

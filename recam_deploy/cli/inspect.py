@@ -363,10 +363,12 @@ def _onnx_rows(model: OnnxModel) -> list[tuple[_Cell, ...]]:
     ]
     network, refusal = model.network, model.refusal
     if refusal:
-        rows.append(("convert", "would refuse it"))
+        named = "would accept it with class names" if network else "would refuse it"
+        rows.append(("convert", named))
         rows += [("reason", refusal.message), ("hint", refusal.hint)]
     if network:
         labels = network.labels
+        known = f"{network.classes}{':' if labels else ', without names'} "
         more = f", and {len(labels) - _MOST_NAMES} more" if len(labels) > _MOST_NAMES else ""
         cuts = ["would accept it, and cut it at these outputs, in this order:", *network.cut_at]
         rows += [
@@ -376,7 +378,7 @@ def _onnx_rows(model: OnnxModel) -> list[tuple[_Cell, ...]]:
             *([("changed", list(network.normalised))] if network.normalised else []),
             ("input", f"{network.input.name}, {network.input.width}×{network.input.height} RGB"),
             *_side_advice(network.input.width),
-            ("classes", f"{len(labels)}: {', '.join(labels[:_MOST_NAMES])}{more}"),
-            ("convert", cuts),
+            ("classes", f"{known}{', '.join(labels[:_MOST_NAMES])}{more}".strip()),
+            *([] if refusal else [("convert", cuts)]),
         ]
     return rows

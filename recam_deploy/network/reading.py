@@ -29,6 +29,14 @@ from .quantized import without_quantization
 from .unranked import UNRANKED, unranked
 
 
+class ClassNamesError(InputError):
+    """The model would be accepted with other class names; `network` describes it without any."""
+
+    def __init__(self, message: str, hint: str, network: Network) -> None:
+        super().__init__(message, hint)
+        self.network = network
+
+
 def read_network(
     path: Path,
     labels: tuple[str, ...] = (),
@@ -42,8 +50,9 @@ def read_network(
     `output_names` override where the model ends, `input_shape` the sizes of dynamic axes. Return
     the description, and the model with the shape of every tensor inferred.
 
-    Raises InputError when the file is not a valid ONNX model or the number of class names is wrong,
-    and UnsupportedModelError when the camera would not run it.
+    Raises InputError when the file is not a valid ONNX model or the number of given names is wrong,
+    ClassNamesError when its own are missing or of another number, and UnsupportedModelError when
+    the camera would not run it.
     """
     if preprocessing != YOLO_PREPROCESSING:
         raise InputError(
@@ -58,16 +67,18 @@ def read_network(
         refuse_other_count(labels, network.classes, _own_names(model), path.name)
     names = labels or labels_in_metadata(model)
     if not names:
-        raise InputError(
+        raise ClassNamesError(
             f"{path} holds no class names",
             f"Give {network.classes} names with --labels FILE: the data set's data.yaml, or a text "
             "file with one a line, in class order.",
+            network,
         )
     if len(names) != network.classes:
-        raise InputError(
+        raise ClassNamesError(
             f"{path.name} holds {len(names)} class names ({shown_names(names)}), and it has "
             f"{network.classes} classes",
             f"Give {network.classes} names with --labels FILE, in class order.",
+            network,
         )
     return replace(network, labels=names), model
 

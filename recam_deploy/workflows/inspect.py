@@ -13,12 +13,15 @@ from ..errors import InputError
 from ..frameworks import FrameworkModel, recognise
 from ..network.model import Network
 from ..network.onnx_file import load_onnx, opset_of
-from ..network.reading import read_network
+from ..network.reading import ClassNamesError, read_network
 
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """A readable ONNX file: its network, or the error with which `convert` refuses it."""
+    """A readable ONNX file: its network, or the error with which `convert` refuses it.
+
+    Both are there when nothing but the class names is missing.
+    """
 
     path: Path
     ir_version: int
@@ -64,6 +67,8 @@ def _inspect_onnx(file: Path) -> OnnxModel:
     ir_version, opset = model.ir_version, opset_of(model)
     try:
         network, _ = read_network(file)
+    except ClassNamesError as refusal:
+        return OnnxModel(file, ir_version, opset, refusal.network, refusal)
     except InputError as refusal:
         # The file itself is valid; `recam convert` would raise this error.
         return OnnxModel(file, ir_version, opset, refusal=refusal)

@@ -191,15 +191,20 @@ def test_an_onnx_document_keeps_the_contract(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [{}, {0: "only one"}], ids=["no names", "too few names"])
-def test_a_model_that_convert_would_refuse_is_no_error(
+def test_a_model_without_its_names_is_described_all_the_same(
     tmp_path: Path, names: dict[int, str]
 ) -> None:
     path = tmp_path / "m.onnx"
     onnx.save(detector(3, names=names), path)
     document = _inspect(path)
-    assert document["family"] is None
+    assert (document["family"], document["labels"]) == ("yolo11-detect", [])
+    assert document["input"] == {"name": "images", "height": 64, "width": 64}
     assert document["refusal"]["reason"]
     assert "--labels" in document["refusal"]["hint"]
+    shown = " ".join(runner.invoke(app, ["inspect", str(path)]).stdout.split())
+    assert "3, without names" in shown
+    assert "would accept it with class names" in shown
+    assert "Give 3 names with --labels" in shown
 
 
 def test_a_model_that_the_camera_cannot_run_is_no_error(tmp_path: Path) -> None:

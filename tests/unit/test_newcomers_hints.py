@@ -8,8 +8,10 @@ from pathlib import Path
 
 import onnx
 import pytest
+from typer.testing import CliRunner
 
 from recam_deploy.class_names import read_labels, refuse_other_count
+from recam_deploy.cli.main import app
 from recam_deploy.errors import InputError
 from recam_deploy.extras import install_extra
 from recam_deploy.network.reading import read_network
@@ -69,3 +71,24 @@ def test_a_wrong_number_of_names_is_told_in_singular_and_plural(
     with pytest.raises(InputError) as caught:
         refuse_other_count(names, count, (), "m.onnx")
     assert caught.value.message == said
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("my flow.json", "--flow 'my flow.json'"),
+        ("detections", "--template detections"),
+        ("best_int8.cvimodel", "--model"),
+    ],
+)
+@pytest.mark.parametrize("command", ["push", "diff"])
+def test_a_word_without_its_flag_points_to_the_flag(command: str, word: str, said: str) -> None:
+    done = CliRunner().invoke(app, ["flow", command, word], env={"COLUMNS": "300"})
+    assert done.exit_code == 2
+    assert said in done.output
+
+
+def test_another_word_beside_the_flags_is_only_named() -> None:
+    done = CliRunner().invoke(app, ["flow", "push", "what"], env={"COLUMNS": "300"})
+    assert done.exit_code == 2
+    assert "extra argument(s) (what)" in done.output

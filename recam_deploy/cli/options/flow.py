@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ...flows.templates import TemplateName
+from .camera import NodeRedCommand
 from .common import Labels
 from .numbers import number
 
@@ -135,6 +137,30 @@ BackupName = Annotated[
         show_default=False,
     ),
 ]
+
+
+class FlowCommand(NodeRedCommand):
+    """A command with `FlowFlags`, none of which is given without its name."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.allow_extra_args = True
+        extra = super().parse_args(ctx, args)
+        if extra and not ctx.resilient_parsing:
+            shown = " ".join(extra)[:200]
+            ctx.fail(f"Got unexpected extra argument(s) ({shown}). {_flag_for(extra[0])}".strip())
+        return extra
+
+
+def _flag_for(word: str) -> str:
+    """Return which flag a word that stands alone was meant for; "" where nothing tells."""
+    name = word[:200]
+    if word in [template.value for template in TemplateName]:
+        return f"Choose a template with --template {name}."
+    if word.lower().endswith((".cvimodel", ".onnx", ".pt")):
+        return "The converted model is named with --model."
+    if word.lower().endswith(".json") or Path(word).is_file():
+        return f"Name a flow file with --flow {shlex.quote(name)}."
+    return ""
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,12 @@ YAMLS = {
     "a list of paths": ("data.yaml", "val: [images/val]\n"),
     "a list file": ("data.yaml", "val: val.txt\n"),
     "no val": ("data.yaml", "val:\ntrain: images/val\n"),
+    "val after the others": (
+        "data.yaml",
+        "test: images/train\ntrain: images/train\nval: images/val\n",
+    ),
+    "train before test": ("data.yaml", "test: images/train\ntrain: images/val\n"),
+    "test alone": ("data.yaml", "train:\ntest: images/val\n"),
     "val not there": ("data.yaml", "val: images/gone\ntrain: images/val\n"),
 }
 
@@ -163,7 +169,8 @@ def test_case_20_a_data_yaml_says_where_the_pictures_are(
     monkeypatch.chdir(tmp_path.parent)
     result = find_pictures(file)
     assert [path.name for path in result.pictures] == ["a.png"]
-    assert result.part in ("`val`", "`train`")
+    part = next((f"`{p}`" for p in ("val", "train") if f"{p}: images/val" in text), None)
+    assert result.part == (part or ("`test`" if kind == "test alone" else "`val`"))
 
 
 def test_case_20_a_data_yaml_without_its_pictures_says_where_they_were_looked_for(
