@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
 import struct
+import sys
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +87,15 @@ def formats() -> tuple[str, ...]:
     return tuple(sorted(set(Image.OPEN) - NOT_READ))
 
 
+def heic_remedy() -> str:
+    """Say what to do about HEIC pictures, with the command for the Python that runs this."""
+    if find_spec("pip"):
+        words = [sys.executable, "-m", "pip", "install"]
+    else:
+        words = ["uv", "pip", "install", "--python", sys.executable]
+    return f"convert them to JPEG, or run: {shlex.join([*words, 'pillow-heif'])}"
+
+
 def endings() -> set[str]:
     """How the names of such files end."""
     known = set(formats())
@@ -135,7 +147,7 @@ def _reason(path: Path, error: Exception) -> str:
     if start.lstrip().lower().startswith((b"<!doctype html", b"<html")):
         return "it is a web page"
     if start[4:8] == b"ftyp" and "HEIF" not in formats():
-        return "HEIC and videos are not read: convert it, or pip install 'recam-deploy[heic]'"
+        return f"HEIC is not read here (nor are videos): {heic_remedy()}"
     if isinstance(error, PictureError | Image.DecompressionBombError):
         return str(error)
     if isinstance(error, UnidentifiedImageError):

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from .layout import SetupError
-from .picture_file import HEIC_ENDINGS, PictureError, endings, read_frame
+from .picture_file import HEIC_ENDINGS, PictureError, endings, heic_remedy, read_frame
 from .sscma.letterbox import letterbox
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _picture_files(folder: Path) -> list[Path]:
         found += [file for file in shown if file.suffix.lower() in known]
         others += sum(file.suffix.lower() in HEIC_ENDINGS - known for file in shown)
     if others:
-        remedy = "convert them, or pip install 'recam-deploy[heic]'"
+        remedy = heic_remedy()
         if not found:
             raise SetupError(f"{folder} holds {others} HEIC pictures, which are not read: {remedy}")
         log.warning("%d HEIC pictures are passed over: %s", others, remedy)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
-from virtual import pictures
+from virtual import picture_file, pictures
 from virtual.layout import SetupError
 from virtual.picture_file import PictureError, read_frame
 from virtual.pictures import Pictures
@@ -135,10 +137,20 @@ def test_case_14_a_folder_of_heic_says_what_to_do(
     monkeypatch.setattr(pictures, "endings", lambda: {".jpg", ".png"})
     for number in range(3):
         (tmp_path / f"IMG_{number}.HEIC").write_bytes(b"x")
-    with pytest.raises(SetupError, match=r"3 HEIC pictures.*pip install 'recam-deploy\[heic\]'"):
+    with pytest.raises(SetupError, match="3 HEIC pictures.*to JPEG, or run: ") as caught:
         Pictures(tmp_path, 1.0)
+    words = shlex.split(str(caught.value).rpartition("run: ")[2])
+    assert sys.executable in words
+    assert words[-1] == "pillow-heif"
     put(tmp_path / "a.png")
     assert Pictures(tmp_path, 1.0).now().shape == (8, 16, 3)
+
+
+def test_case_14_one_heic_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_file, "formats", lambda: ("JPEG", "PNG"))
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    with pytest.raises(PictureError, match="HEIC is not read.* pillow-heif"):
+        read_frame(tmp_path / "IMG_1.HEIC")
 
 
 def test_one_picture_is_seen_alone(tmp_path: Path) -> None:
