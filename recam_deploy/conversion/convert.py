@@ -16,7 +16,6 @@ import onnx
 from .. import cvimodel
 from ..artifact import Artifact, write_manifest
 from ..calibrator.calibrate import NotCalibratedError
-from ..errors import VerificationError
 from ..files import copy_atomically
 from ..network.prepare import prepare
 from ..picture_sets import Choice, spread
@@ -40,6 +39,7 @@ from .layout_check import check_layout
 from .plan import ConversionPlan, PlannedStep, with_stock_calibrator
 from .preparation_check import check_prepared
 from .searching import Measure, Search
+from .thresholds import Thresholds, too_far
 from .tpu import fastest_tpu
 from .verification import Verification, verify
 from .work_folder import (
@@ -54,17 +54,6 @@ from .work_folder import (
 
 _VERIFICATION_FILE = "verification.json"
 _KEPT_LOGS = 20
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """The limits of the check: the least cosine of any output, and of matched detections.
-
-    The latter is the share (0 to 1) of the float model's detections that the cvimodel must find.
-    """
-
-    min_cosine: float
-    min_matched: float
 
 
 @dataclass(frozen=True)
@@ -322,7 +311,7 @@ class Converter:
             file=made.file and cvimodel.ModelFile(target, made.file.data),
         )
         if not result.passed:
-            raise _too_far(result.verification, thresholds, target)
+            raise too_far(result.verification, thresholds, target, self._plan)
         for earlier in (rejected, rejected.with_suffix(".json")):
             earlier.unlink(missing_ok=True)
         return replace(result, artifact=artifact)
@@ -371,19 +360,6 @@ class Converter:
 
 def _check_cvimodel(path: Path) -> None:
     cvimodel.read_header(path)
-
-
-def _too_far(found: Verification, wanted: Thresholds, kept: Path) -> VerificationError:
-    counts = found.detections
-    # Measured: layers beyond the chip's limits, of which the compiler says nothing, give 0 to 0.4.
-    beyond = " So low a cosine is seldom the pictures' fault: see `recam verify --layers`."
-    return VerificationError(
-        f"the cvimodel is too far from the float model: least cosine {min(found.cosine):.4f} "
-        f"(needed {wanted.min_cosine}), detections matched {counts.matched} of {counts.reference} "
-        f"(needed {wanted.min_matched:.0%}); it was written to {kept.name}",
-        "Calibrate with more pictures of what the camera will see, or lower --min-cosine or "
-        "--min-matched if this is good enough." + (beyond if min(found.cosine) < 0.5 else ""),
-    )
 
 
 def calibrator_of(plan: ConversionPlan) -> str | None:

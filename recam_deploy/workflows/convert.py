@@ -12,7 +12,7 @@ from ..artifact import is_manifest
 from ..class_names import read_labels
 from ..conversion.calibration import CalibrationSet
 from ..conversion.commands import LOSS_TABLE_FILE, TEST_RESULT_FILE
-from ..conversion.convert import ConversionResult, Converter, Thresholds
+from ..conversion.convert import ConversionResult, Converter
 from ..conversion.from_settings import (
     check_channel_format,
     preprocessing_of,
@@ -22,6 +22,7 @@ from ..conversion.from_settings import (
 from ..conversion.int8_outputs import check_int8_outputs
 from ..conversion.plan import ConversionPlan, choose_quantization, plan_conversion
 from ..conversion.searching import Measure
+from ..conversion.thresholds import Thresholds
 from ..errors import CacheBusyError, InputError
 from ..evaluation.data import open_labelled_set
 from ..evaluation.evaluate import AccuracyMeter, task_of

@@ -13,6 +13,7 @@ from cvimodels import cvimodel_bytes, yolo11_tensors
 from fault_camera import GOOD_RUNNER, FaultCamera, sha256
 from fault_proxy import Faults
 from fault_shims import FLIPPING, taking
+from PIL import Image
 
 SIZE = 600_000
 
@@ -208,6 +209,25 @@ def test_row_23_a_model_larger_than_all_of_the_tpus_memory_is_not_sent(
     finally:
         shutil.rmtree(camera.userdata.parent / "proc")
     assert re.search(r"needs (0\.[5-9]|[1-9]\.\d) MB .* has 0\.4 MB in all", said)
+    camera.holds_one_of(b"the old model")
+
+
+def test_case_68_a_test_of_a_model_larger_than_all_of_the_tpus_memory_sends_nothing(
+    camera: FaultCamera, tmp_path: Path
+) -> None:
+    camera.put_runner(f"echo ran >>{tmp_path / 'ran'}; exit 1")
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    system = camera.userdata.parent / "proc/device-tree/reserved-memory/ion"
+    system.mkdir(parents=True)
+    words = ("test", camera.artifact("new"), "--image", tmp_path / "a.png")
+    try:
+        (system / "size").write_bytes((400_000).to_bytes(8, "big"))
+        said = camera.recam(*words, "--output", tmp_path / "Out.jpg").failed("deployment")
+    finally:
+        shutil.rmtree(camera.userdata.parent / "proc")
+    assert re.search(r"needs (0\.[5-9]|[1-9]\.\d) MB .* has 0\.4 MB in all", said)
+    assert not (tmp_path / "ran").exists()
+    assert [path.name for path in camera.userdata.rglob("*.cvimodel*")] == [camera.active.name]
     camera.holds_one_of(b"the old model")
 
 

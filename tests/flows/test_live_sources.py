@@ -106,7 +106,7 @@ def preview() -> Iterator[int]:
         server.shutdown()
 
 
-def test_the_preview_socket_is_read_where_the_broker_is_closed(preview: int) -> None:
+def test_case_65_the_preview_socket_is_read_where_the_broker_is_closed(preview: int) -> None:
     camera = CameraSettings(
         host="127.0.0.1", mqtt_port=free_port(), preview_port=preview, timeout=2
     )
@@ -117,7 +117,7 @@ def test_the_preview_socket_is_read_where_the_broker_is_closed(preview: int) -> 
     assert report.first[0].box == (8, 8, 12, 12)
 
 
-def test_watch_says_that_it_reads_the_preview_instead_of_the_broker(
+def test_case_65_watch_says_that_it_reads_the_preview_instead_of_the_broker(
     preview: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {

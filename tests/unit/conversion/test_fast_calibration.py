@@ -14,9 +14,10 @@ from networks import a_network
 from recam_deploy.calibrator.calibrate import NotCalibratedError
 from recam_deploy.conversion import convert
 from recam_deploy.conversion.calibration import CalibrationSet
-from recam_deploy.conversion.convert import Converter, Thresholds
+from recam_deploy.conversion.convert import Converter
 from recam_deploy.conversion.options import ConversionOptions
 from recam_deploy.conversion.plan import ConversionPlan, plan_conversion
+from recam_deploy.conversion.thresholds import Thresholds
 from recam_deploy.progress import SilentProgress, Step
 from recam_deploy.step_cache import StepCache, StepResult
 from recam_deploy.toolchain import Compiler

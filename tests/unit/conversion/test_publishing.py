@@ -16,9 +16,10 @@ from networks import a_network
 from recam_deploy.artifact import Artifact, load_artifact, sha256_of
 from recam_deploy.conversion import convert
 from recam_deploy.conversion.calibration import CalibrationSet
-from recam_deploy.conversion.convert import ConversionResult, Converter, Thresholds
+from recam_deploy.conversion.convert import ConversionResult, Converter
 from recam_deploy.conversion.options import ConversionOptions
 from recam_deploy.conversion.plan import ConversionPlan, plan_conversion
+from recam_deploy.conversion.thresholds import Thresholds
 from recam_deploy.conversion.verification import Verification
 from recam_deploy.detection.match import Agreement
 from recam_deploy.progress import SilentProgress

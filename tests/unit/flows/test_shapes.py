@@ -199,7 +199,7 @@ NOT_FLOWS = [
 
 
 @pytest.mark.parametrize(("data", "problem"), NOT_FLOWS, ids=[p for _, p in NOT_FLOWS])
-def test_cases_27_and_72_what_is_no_flow_is_named(
+def test_case_27_and_case_72_what_is_no_flow_is_named(
     tmp_path: Path, data: bytes, problem: str
 ) -> None:
     (tmp_path / "flow.json").write_bytes(data)
