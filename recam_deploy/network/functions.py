@@ -18,7 +18,8 @@ from .rewrites import TARGET_OPSET
 from .subgraphs import all_graphs
 
 # Functions by ONNX's definition for which the compiler has code (tpu_mlir 1.7,
-# `transform/OnnxConverter.py`): their bodies would take it more layers.
+# `transform/OnnxConverter.py`), or which `chip_forms` rewrites: their
+# bodies would take it more layers.
 _KNOWN = frozenset(
     {
         "Clip",
@@ -36,6 +37,7 @@ _KNOWN = frozenset(
         "ReduceL1",
         "ReduceL2",
         "Relu",
+        "Selu",
         "Softmax",
         "Softplus",
     }

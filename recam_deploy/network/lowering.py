@@ -10,6 +10,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from ..errors import UnsupportedModelError
+from .chip_forms import refuse_what_no_chip_form_has, write_chip_forms
 from .constants import Constants
 from .rewrites import TARGET_OPSET, Rewriting
 from .subgraphs import inner_graphs
@@ -23,7 +24,8 @@ def lower(model: onnx.ModelProto) -> onnx.ModelProto:
 
     `model` must have its shapes inferred; older models keep their opset.
 
-    Raises UnsupportedModelError for an operator without an equivalent there.
+    Raises UnsupportedModelError for an operator without an equivalent there, or one that the
+    compiler has no code for.
     """
     _refuse_operators(model.graph)
     lowered = onnx.ModelProto()
@@ -34,6 +36,8 @@ def lower(model: onnx.ModelProto) -> onnx.ModelProto:
     if version > TARGET_OPSET:
         Rewriting(lowered, version).run()
         version = TARGET_OPSET
+    write_chip_forms(lowered.graph)
+    refuse_what_no_chip_form_has(lowered.graph)
     _write_constants(lowered.graph)
     _write_kernels(lowered.graph)
     _write_defaults(lowered.graph)

@@ -64,6 +64,7 @@ def load_onnx(path: Path) -> onnx.ModelProto:
         load_external_data_for_model(model, str(path.parent))
         sort_nodes(model)
         _check_inputs(path, model)
+        _refuse_withdrawn(path, model)
         onnx.checker.check_model(_with_shapes_for_checker(model))
     return model
 
@@ -215,6 +216,19 @@ def _check_versions(path: Path, model: onnx.ModelProto) -> None:
             f"{onnx.defs.onnx_opset_version()}",
             newer,
         )
+
+
+def _refuse_withdrawn(path: Path, model: onnx.ModelProto) -> None:
+    """Refuse operators that ONNX has withdrawn in the model's opset, and no longer checks."""
+    opset = opset_of(model)
+    for kind in {node.op_type for node in model.graph.node if node.domain in ("", "ai.onnx")}:
+        if onnx.defs.has(kind, opset, "") and onnx.defs.get_schema(kind, opset, "").deprecated:
+            raise InputError(
+                f"{path} uses {kind} of opset {opset}, which ONNX has withdrawn: its definition "
+                "was wrong, or another operator took its place",
+                "Export the model with another opset: opset=17 (torch.onnx.export with "
+                "dynamo=False), or 21 and later.",
+            )
 
 
 def opset_of(model: onnx.ModelProto) -> int:

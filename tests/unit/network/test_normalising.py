@@ -247,7 +247,6 @@ FUNCTIONS: tuple[tuple[str, dict[str, Any], int, int], ...] = (
     ("HardSwish", {}, 22, 0),
     ("GroupNormalization", {"num_groups": 2}, 21, 2),
     ("LayerNormalization", {"axis": 1}, 17, 0),
-    ("Selu", {}, 22, 0),
     ("Celu", {}, 12, 0),
     ("MeanVarianceNormalization", {}, 13, 0),
 )
@@ -274,6 +273,16 @@ def test_operators_that_the_compiler_does_not_know_are_expanded(
     assert bool(network.normalised) != known
     assert "CastLike" not in operators(result)
     assert [value.name for value in result.graph.output] == ["y"]
+
+
+@pytest.mark.parametrize("opset", [17, 22])
+def test_selu_of_any_opset_becomes_an_elu(tmp_path: Path, opset: int) -> None:
+    """Case 18: the body that newer opsets give it compares, for which the chip has no code."""
+    builder = Builder()
+    builder.node("Selu", [builder.conv("images", "c", (3, 8), stride=2)], "y")
+    model = builder.model({"y": [1, 8, 32, 32]}, opset=opset, ir=10)
+    _, result = prepared(model, tmp_path)
+    assert operators(result) == ["Conv", "Elu", "Mul"]
 
 
 def test_the_functions_that_a_model_brings_are_inlined(tmp_path: Path) -> None:
