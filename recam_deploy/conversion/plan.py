@@ -37,6 +37,7 @@ from .options import CHECK_CANDIDATES, FAST, STOCK, ConversionOptions
 _CALIBRATE_FAST = 1
 _PREPARE, _TRANSFORM, _CALIBRATE, _SEARCH, _COMPILE, _VERIFY = 4, 1, 1, 4, 2, 2
 _SHARE_THRESHOLDS = 1
+_FLOAT_TAIL = 1
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,7 @@ class _Steps:
             "cut": network.cut_at,
             "to": [TARGET_IR, TARGET_OPSET],
             **({"normalised": network.normalised} if network.normalised else {}),
+            **({"tail": _FLOAT_TAIL} if network.float_tail else {}),
         }
         return PlannedStep("prepare", step_key("prepare", _PREPARE, inputs))
 

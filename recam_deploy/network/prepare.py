@@ -10,6 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from .cutting import cut
+from .exact_boxes import compute_boxes_exactly
 from .lowering import lower
 from .model import YOLOV5_DETECT, Network, NetworkInput
 
@@ -21,12 +22,14 @@ _BOX_SIDES = 4
 def prepare(model: onnx.ModelProto, network: Network) -> onnx.ModelProto:
     """Return the part of `model` that becomes the cvimodel, at IR 8 and opset 17 at most.
 
-    Its input has the channels first. `model` must have its shapes inferred. Raises
-    UnsupportedModelError for an operator that cannot be lowered.
+    Its input has the channels first, and what stays in BF16 computes boxes exactly. `model` must
+    have its shapes inferred. Raises UnsupportedModelError for an operator that cannot be lowered.
     """
     prepared = lower(cut(model, network.input.name, network.cut_at))
     if network.input.channels_last:
         _channels_first(prepared, network.input)
+    if network.float_tail:
+        compute_boxes_exactly(prepared.graph)
     if network.family == YOLOV5_DETECT:
         _boxes_to_fractions(prepared, network)
     return prepared

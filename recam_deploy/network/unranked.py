@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ..errors import UnsupportedModelError
 from .box_forms import CENTRES, CORNERS, BoxForm
+from .constants import Constants
 from .decode_rules import PLAIN_EXPORT, row_form
 from .graph import Graph
 from .heads import BOX_CHANNELS, PLAIN_BOX_CHANNELS, STRIDES, last_by_stride
@@ -152,7 +153,7 @@ def _end_at_rows(
             helper.make_node("Transpose", [rows], [f"{rows}_rows"], f"{rows}_rows", perm=[0, 2, 1])
         )
         rows = f"{rows}_rows"
-    if corners:
+    if corners and (turned or not _turn_before_joining(model, rows)):
         rows = _add_centres(graph, rows)
     kept = [value for value in graph.output if value.name in others]
     ends = [helper.make_tensor_value_info(rows, TensorProto.FLOAT, (1, *shape)), *kept]
@@ -161,30 +162,66 @@ def _end_at_rows(
     _infer_new_shapes(model)
 
 
+def _turn_before_joining(model: onnx.ModelProto, rows: str) -> bool:
+    """Turn the corners where the export joins them, in cells, before the strides; in place.
+
+    There `compute_boxes_exactly` can see them. Return whether they are joined in that way.
+    """
+    graph = Graph(model)
+    joined = graph.producers.get(rows)
+    scaled = graph.producers.get(joined.input[0]) if joined else None
+    if scaled is None or scaled.op_type != "Mul":
+        return False
+    pairs = [node for name in scaled.input if (node := graph.producers.get(name))]
+    pair = next((node for node in pairs if node.op_type == "Concat"), None)
+    corners = list(pair.input) if pair else []
+    if pair is None or [graph.shapes.get(name, ())[1:2] for name in corners] != [(2,), (2,)]:
+        return False
+    strides = next(name for name in scaled.input if name != pair.output[0])
+    shape = Constants(model.graph).shape(strides)
+    if shape is None or shape[-2:-1] not in ((), (1,)):
+        return False
+    added = onnx.GraphProto()
+    pair.input[:] = _centre_and_size(added, corners[0], corners[1], pair.output[0])
+    model.graph.initializer.extend(added.initializer)
+    place = next(i for i, node in enumerate(model.graph.node) if node.output[0] == pair.output[0])
+    nodes = [*model.graph.node[:place], *added.node, *model.graph.node[place:]]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
+    return True
+
+
 def _add_centres(graph: onnx.GraphProto, rows: str) -> str:
     """Turn the corners in rows [1, n, N] into centre and size; return the new tensor's name."""
     name = f"{rows}_centres"
+    axis = _constant(graph, [1], f"{name}_axis", np.int64)
+    bounds = [_constant(graph, [at], f"{name}_from_{at}", np.int64) for at in (0, 2, 4)]
+    end = _constant(graph, [np.iinfo(np.int64).max], f"{name}_end", np.int64)
+    near = _add(graph, "Slice", [rows, bounds[0], bounds[1], axis], f"{name}_near")
+    far = _add(graph, "Slice", [rows, bounds[1], bounds[2], axis], f"{name}_far")
+    rest = _add(graph, "Slice", [rows, bounds[2], end, axis], f"{name}_rest")
+    return _add(graph, "Concat", [*_centre_and_size(graph, near, far, name), rest], name, axis=1)
 
-    def add(op: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        output = f"{name}_{output}" if output else name
-        graph.node.append(helper.make_node(op, inputs, [output], output, **attributes))
-        return output
 
-    def constant(values: object, kind: str, dtype: type) -> str:
-        array: npt.NDArray[Any] = np.asarray(values, dtype)
-        graph.initializer.append(numpy_helper.from_array(array, f"{name}_{kind}"))
-        return f"{name}_{kind}"
+def _centre_and_size(graph: onnx.GraphProto, near: str, far: str, name: str) -> list[str]:
+    half = _constant(graph, 0.5, f"{name}_half", np.float32)
+    total = _add(graph, "Add", [near, far], f"{name}_sum")
+    centre = _add(graph, "Mul", [total, half], f"{name}_middle")
+    return [centre, _add(graph, "Sub", [far, near], f"{name}_size")]
 
-    axis = constant([1], "axis", np.int64)
-    bounds = [constant([at], f"from_{at}", np.int64) for at in (0, 2, 4)]
-    end = constant([np.iinfo(np.int64).max], "end", np.int64)
-    near = add("Slice", [rows, bounds[0], bounds[1], axis], "near")
-    far = add("Slice", [rows, bounds[1], bounds[2], axis], "far")
-    rest = add("Slice", [rows, bounds[2], end, axis], "rest")
-    half = constant(0.5, "half", np.float32)
-    centre = add("Mul", [add("Add", [near, far], "sum"), half], "middle")
-    size = add("Sub", [far, near], "size")
-    return add("Concat", [centre, size, rest], "", axis=1)
+
+def _add(
+    graph: onnx.GraphProto, op: str, inputs: Sequence[str], output: str, **attributes: Any
+) -> str:
+    graph.node.append(helper.make_node(op, inputs, [output], output, **attributes))
+    return output
+
+
+def _constant(graph: onnx.GraphProto, values: object, name: str, dtype: type) -> str:
+    array: npt.NDArray[Any] = np.asarray(values, dtype)
+    graph.initializer.append(numpy_helper.from_array(array, name))
+    return name
 
 
 def _infer_new_shapes(model: onnx.ModelProto) -> None:

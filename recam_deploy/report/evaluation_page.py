@@ -9,6 +9,7 @@ from ..detection.decode import SCORE_THRESHOLD
 from ..evaluation.accuracy import AsCamera, as_camera
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.matching import LEAST_IOU, confusion, match_all
+from ..measured import figure_title
 from .document import document
 from .evaluation_charts import Bar, bars, confusion_table, precision_chart, shown
 from .evaluation_style import EVALUATION_STYLE
@@ -83,15 +84,6 @@ def _data_name(source: Path) -> str:
     """Return the name of the data: of a file with that of its folder."""
     name = source.absolute()
     return f"{name.parent.name}/{name.name}" if name.suffix and name.parent.name else name.name
-
-
-def figure_title(figure: str) -> str:
-    """Return a figure's name for people: "mask mAP50-95" of "mask_map50_95"."""
-    kind, found, levels = figure.rpartition("map")
-    if not found:
-        return figure.replace("top", "top-")
-    size = levels.startswith("_")
-    return f"{kind.replace('_', ' ')}mAP{levels.replace('_', ' ' if size else '-')}"
 
 
 def _figures(evaluation: Evaluation) -> str:

@@ -14,7 +14,8 @@ from recam_deploy.detection.types import Detection
 from recam_deploy.evaluation.accuracy import as_camera, measure
 from recam_deploy.evaluation.evaluate import Evaluation
 from recam_deploy.evaluation.types import Found, LabelledSet, Task
-from recam_deploy.report.evaluation_page import figure_title, render_evaluation
+from recam_deploy.measured import figure_title
+from recam_deploy.report.evaluation_page import render_evaluation
 
 from .comparisons import HOSTILE, Reader
 
