@@ -86,7 +86,7 @@ BOUNDS = {
     "verify.layer_images": _COUNT,
     "evaluate.limit": _COUNT,
     "evaluate.jobs": Bounds(int, 1, 1024),
-    "evaluate.max_drop": _SHARE,
+    "convert.max_drop": _SHARE,
     "clean.keep": Bounds(int, 0),
 }
 """The bounds by the name of the setting, or of the flag that has none."""

@@ -86,9 +86,8 @@ def evaluate(
     evaluation = result.evaluation
     if not as_json:
         print_evaluation(terminal, evaluation)
-    written = [f"report: {result.report}"] if result.report else []
-    written += [f"COCO files: {coco}"] if result.coco else []
-    if not as_json:
+        written = [f"report: {result.report}"] if result.report else []
+        written += [f"COCO files: {coco}"] if result.coco else []
         terminal.result({}, written)
     evaluation.check(max_drop)
     if as_json:
@@ -127,8 +126,10 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
 
 def figure_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
     """List each figure of both models, and the difference."""
+    from ..evaluation.accuracy import figure_title
+
     first, second = evaluation.reference.figures, evaluation.cvimodel.figures
-    return [(_title(name), *_three(first[name], second[name])) for name in first]
+    return [(figure_title(name), *_three(first[name], second[name])) for name in first]
 
 
 def class_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
@@ -137,14 +138,6 @@ def class_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
         (one["label"], *_three(one["float"], one["cvimodel"]))
         for one in evaluation.classes()[:_WORST]
     ]
-
-
-def _title(figure: str) -> str:
-    """Return a figure's name for people: "mask mAP50-95" of "mask_map50_95"."""
-    kind, found, levels = figure.rpartition("map")
-    if not found:
-        return figure.replace("top", "top-")
-    return f"{kind.replace('_', ' ')}mAP{levels.replace('_', '-')}"
 
 
 def _three(a: float | None, b: float | None) -> tuple[str, str, str]:

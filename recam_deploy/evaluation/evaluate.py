@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import AccuracyError, InputError
 from ..network.model import CLASSIFY, RAW, YOLO11_POSE, YOLO11_SEG
 from ..progress import Progress, SilentProgress
-from .accuracy import Accuracy, AsCamera, as_camera, measure
+from .accuracy import Accuracy, AsCamera, as_camera, figure_title, measure
 from .detecting import Models, Result
 from .types import Found, LabelledSet, Task
 
@@ -59,9 +59,10 @@ class Evaluation:
             return
         lost = self.cvimodel.lost_from(self.reference)
         name = max(self.cvimodel.main, key=lambda one: lost[one] or 0.0)
+        before, after = self.reference.figures[name], self.cvimodel.figures[name]
         raise AccuracyError(
-            f"the cvimodel loses {self.lost:.4f} {name} ({_shown(self.reference.figures[name])} to "
-            f"{_shown(self.cvimodel.figures[name])}), and {max_drop} is allowed",
+            f"the cvimodel loses {self.lost:.4f} {figure_title(name)} ({_shown(before)} to "
+            f"{_shown(after)}), and {max_drop} is allowed",
             f"Convert it with `--quantize mixed --data D --max-drop {max_drop}`, which keeps the "
             "layers that lose most in BF16; or allow more.",
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..detection.decode import SCORE_THRESHOLD
-from ..evaluation.accuracy import AsCamera, as_camera
+from ..evaluation.accuracy import AsCamera, as_camera, figure_title
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.matching import LEAST_IOU, confusion, match_all
 from .document import document
@@ -83,15 +83,6 @@ def _data_name(source: Path) -> str:
     """Return the name of the data: of a file with that of its folder."""
     name = source.absolute()
     return f"{name.parent.name}/{name.name}" if name.suffix and name.parent.name else name.name
-
-
-def figure_title(figure: str) -> str:
-    """Return a figure's name for people: "mask mAP50-95" of "mask_map50_95"."""
-    kind, found, levels = figure.rpartition("map")
-    if not found:
-        return figure.replace("top", "top-")
-    size = levels.startswith("_")
-    return f"{kind.replace('_', ' ')}mAP{levels.replace('_', ' ' if size else '-')}"
 
 
 def _figures(evaluation: Evaluation) -> str:

@@ -98,7 +98,7 @@ class ConvertSettings(Section):
 
     # The accuracy on labelled pictures.
     data: Path | None = None
-    max_drop: Annotated[float | None, bounded("evaluate.max_drop")] = None
+    max_drop: Annotated[float | None, bounded("convert.max_drop")] = None
 
     # The search for mixed precision.
     expected_cos: Annotated[float | None, bounded("convert.expected_cos")] = None

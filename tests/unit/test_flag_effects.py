@@ -22,6 +22,8 @@ from recam_deploy.cli.main import app
 from recam_deploy.cli.options import effects
 
 CONVERT = ("convert", "m.onnx", "--calibration", "pictures", "--dry-run")
+BY_ACCURACY = (*CONVERT, "--quantize", "mixed", "--data", "set", "--max-drop", "0.01")
+ON_CLUSTER = ("evaluate", "m.cvimodel", "--data", "set", "--scheduler", "tcp://h:1")
 UP = ("up", "m.onnx", "--image", "pictures/a.png", "--calibration", "pictures", "--host", "h")
 POSE = Path(__file__).parents[1] / "models" / "yolo11-pose-shapes-192.onnx"
 MIXED = "Add --quantize mixed"
@@ -43,6 +45,11 @@ USELESS = [
     (*CONVERT, "--imgsz", "64", "--input-shape"),
     (*CONVERT[:1], "pose.onnx", *CONVERT[2:], "--max-float-layers", "2", "Add --expected-cos"),
     (*CONVERT[:1], "pose.onnx", *CONVERT[2:], "--min-layer-cos", "0.5", "Add --expected-cos"),
+    (*CONVERT, "--max-drop", "0.01", "Add --data"),
+    (*BY_ACCURACY, "--expected-cos", "0.9", "Leave one"),
+    (*CONVERT, "--family", "raw", "--data", "set", "Leave it out"),
+    (*ON_CLUSTER, "--jobs", "2", "Leave one"),
+    (*ON_CLUSTER, "--on", "simulator", "Leave --on or"),
     (*UP, "--expected-cos", "0.9", MIXED),
     (*UP, "--no-flow", "--template", "counting", "Leave one"),
     (*UP, "--no-flow", "--flow", "f.json", "Leave one"),
@@ -164,7 +171,7 @@ ALWAYS = {
     "they choose the camera": {"host", "profile", "camera", "known_hosts"},
     "they say what is printed, or where it goes": {
         *("as_json", "log_file", "verbose", "dry_run", "timings", "help"),
-        *("output", "model_output", "report", "record"),
+        *("output", "model_output", "report", "record", "coco"),
     },
     "they allow something": {
         *("force", "forget", "yes", "trust_model", "accept_host_key", "any_build"),
@@ -178,7 +185,7 @@ ALWAYS = {
         *("min_cosine", "toolchain", "paranoid", "limit", "layers", "wait", "port", "user", "key"),
         *("no_try", "no_flow", "via", "backup", "nodered_token", "count", "seconds", "interface"),
         *("stay", "node_red", "folder", "detach", "pictures", "address", "announce", "firmware"),
-        *("keep", "exporters", "tscore", "tiou"),
+        *("keep", "exporters", "tscore", "tiou", "data", "split", "on", "max_drop"),
         *("node_red_root", "node_red_https", "node_red_ca", "node_red_fingerprint"),
     },
 }

@@ -82,7 +82,7 @@ Scheduler = Annotated[
 MaxDrop = Annotated[
     float | None,
     typer.Option(
-        **number("evaluate.max_drop"),
+        **number("convert.max_drop"),
         help="The most that the cvimodel may lose against the float model, in average precision "
         "(mAP50-95; top-1 of a classifier), 0 to 1; 0.01 is one point. More is an error.",
     ),
@@ -91,7 +91,7 @@ OptionalMaxDrop = Annotated[
     float | None,
     typer.Option(
         "--max-drop",
-        **number("evaluate.max_drop"),
+        **number("convert.max_drop"),
         help="With --data: the most average precision that the cvimodel may lose, 0 to 1; more is "
         "an error. With --quantize mixed, layers are moved to bf16 until it is reached.",
         rich_help_panel=_PANEL,
