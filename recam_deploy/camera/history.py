@@ -16,6 +16,7 @@ from typing import Any
 from ..cvimodel import CviModel, read_model
 from ..documents import parse_json
 from ..errors import CameraError, InputError, RecamError
+from ..measured import Measured
 from ..network.model import FAMILIES
 from ..progress import Progress
 from ..ssh.command import RemoteCommand
@@ -34,9 +35,10 @@ _MODEL_LIMIT = 64 << 20  # more than the TPU's memory holds
 class HistoryEntry:
     """A model with its `model.json`; `kept` is None when it is active and not in the history.
 
-    `labels`, `name`, `family` and `rejected` come from its `model.json`, whose hash is
+    `labels`, `name`, `family`, `rejected` and `accuracy` come from its `model.json`, whose hash is
     `info_sha256`. `family` is "" for a model that recam did not convert, `rejected` says that it
-    failed the check of its conversion. `size` is in bytes.
+    failed the check of its conversion, `accuracy` is what `recam evaluate` measured before it was
+    deployed. `size` is in bytes.
     """
 
     id: str
@@ -48,6 +50,7 @@ class HistoryEntry:
     family: str = ""
     rejected: bool = False
     size: int = 0
+    accuracy: Measured | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return its object in `history --json`."""
@@ -56,6 +59,7 @@ class HistoryEntry:
             "sha256": self.sha256,
             "name": self.name,
             "labels": list(self.labels),
+            "accuracy": self.accuracy.as_json() if self.accuracy else None,
         }
 
 
@@ -163,15 +167,24 @@ def _parse_entry(text: str, nonce: str) -> HistoryEntry | None:
         family=family,
         rejected=rejected,
         size=int(size) if re.fullmatch("[0-9]{1,12}", size) else 0,
+        accuracy=_accuracy(info),
     )
 
 
 def _active_entry(facts: CameraFacts) -> HistoryEntry | None:
     if not facts.active_sha256:
         return None
-    name, labels = _name_and_labels(facts.info or "")
-    found = entry_id(facts.active_sha256, facts.info_sha256)
-    return HistoryEntry(found, facts.active_sha256, name, labels, facts.info_sha256, None)
+    info = facts.info or ""
+    name, labels = _name_and_labels(info)
+    return HistoryEntry(
+        id=entry_id(facts.active_sha256, facts.info_sha256),
+        sha256=facts.active_sha256,
+        name=name,
+        labels=labels,
+        info_sha256=facts.info_sha256,
+        kept=None,
+        accuracy=_accuracy(info),
+    )
 
 
 def _name_and_labels(info: str) -> tuple[str, tuple[str, ...]]:
@@ -186,12 +199,19 @@ def _name_and_labels(info: str) -> tuple[str, tuple[str, ...]]:
 
 def _description(info: str) -> tuple[str, bool]:
     """Read the family, and whether the model was rejected, from what recam has written."""
+    said = _own_words(info).split()
+    return next((word for word in said[:1] if word in FAMILIES), ""), REJECTED in said
+
+
+def _accuracy(info: str) -> Measured | None:
+    return Measured.find(_own_words(info))
+
+
+def _own_words(info: str) -> str:
+    """Return the description that recam has written; "" where another program did."""
     document = _object(info)
     words = document.get("description")
-    if document.get("author") != AUTHOR or not isinstance(words, str):
-        return "", False
-    said = words.split()
-    return next((word for word in said[:1] if word in FAMILIES), ""), REJECTED in said
+    return words if document.get("author") == AUTHOR and isinstance(words, str) else ""
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..artifact import Artifact
 from ..documents import parse_json
+from ..measured import Measured
 
 AUTHOR = "recam-deploy"
 REJECTED = "rejected"
@@ -23,9 +24,11 @@ _SERVICE_PATH = "/userdata/Models/model.cvimodel"
 def model_info(artifact: Artifact) -> dict[str, Any]:
     """Build the `model.json` of an artifact; `checksum` is the md5 of the cvimodel.
 
-    Bytes of a name that are not Unicode become `?`, since JSON cannot hold them.
+    The description says what an evaluation has measured. Bytes of a name that are not Unicode
+    become `?`, since JSON cannot hold them.
     Raises InputError when the cvimodel cannot be read.
     """
+    accuracy = Measured.from_manifest(artifact.provenance)
     return {
         "model_id": f"recam-{artifact.sha256[:12]}",
         "version": "1.0.0",
@@ -40,6 +43,7 @@ def model_info(artifact: Artifact) -> dict[str, Any]:
                 artifact.quantization,
                 artifact.chip,
                 REJECTED if artifact.rejected else "",
+                accuracy.words() if accuracy else "",
             )
             if word
         ),

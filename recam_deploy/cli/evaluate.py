@@ -142,7 +142,7 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
 
 def figure_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
     """List each figure of both models, and the difference."""
-    from ..evaluation.accuracy import figure_title
+    from ..measured import figure_title
 
     first, second = evaluation.reference.figures, evaluation.cvimodel.figures
     return [(figure_title(name), *_three(first[name], second[name])) for name in first]

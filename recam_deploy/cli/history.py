@@ -93,5 +93,7 @@ def _rows(found: History) -> list[tuple[str, str, str, str, str]]:
             note = f"active, deployed by {found.by}" if found.by else "active"
         if entry.rejected:
             note = ", ".join(filter(None, (note, "failed recam's check")))
+        if entry.accuracy:
+            note = ", ".join(filter(None, (note, entry.accuracy.words())))
         rows.append((entry.id, entry.sha256[:12], entry.name, labels, note))
     return rows

@@ -50,6 +50,7 @@ _OPERATORS: Mapping[tuple[str, str], _Add] = {
     ("Lut", INT8): int8.look_up,
     ("MatMul", INT8): int8.multiply_matrices,
     ("Add", INT8): int8.add_up,
+    ("Mul", INT8): int8.multiply,
     ("Concat", INT8): int8.concatenate,
     ("Pool2D", INT8): int8.pool,
     ("Conv2D", BF16): bfloat16.convolve,

@@ -85,8 +85,9 @@ class GraphBuilder:
         """Add `bias` to the sum of int32 `sums`, requantize and saturate it to 8 bits.
 
         The arithmetic of gemmlowp: a high multiplication, doubled, that rounds ties up, then a
-        division by 2**shift that rounds ties away from zero. The multipliers are float32 numbers
-        times 2**31, so all products fit into the 53 bits of a double, and none of this loses a bit.
+        division by 2**shift that rounds ties away from zero. None of this loses a bit, for all
+        products fit into the 53 bits of a double: a convolution's multipliers are float32 numbers
+        times 2**31, and other operators' sums are short.
         The arguments are arrays that the sums broadcast with.
         """
         multipliers = multipliers * 2.0**-31

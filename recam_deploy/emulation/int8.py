@@ -103,6 +103,16 @@ def add_up(graph: NetworkGraph, operator: Operator) -> str:
     return graph.shifted(total, 1, shift, relu=operator.has("do_relu"))
 
 
+def multiply(graph: NetworkGraph, operator: Operator) -> str:
+    """Multiply two tensors, and requantize the products, which float32 holds exactly."""
+    if operator.attributes.get("quant_mode") != "QDM":
+        raise unknown(operator)
+    product = graph.add("Mul", *graph.tensors(operator))
+    multiplier, shift = (np.array(operator.number(name)) for name in ("multiplier", "rshift"))
+    relu = operator.has("do_relu")
+    return graph.requantized([product], multiplier, shift, np.zeros(()), relu=relu)
+
+
 def concatenate(graph: NetworkGraph, operator: Operator) -> str:
     """Concatenate tensors, each converted to the result's scale."""
     values = graph.tensors(operator)

@@ -68,15 +68,6 @@ class AsCamera:
         return {"precision": _rounded(self.precision), "recall": _rounded(self.recall)}
 
 
-def figure_title(figure: str) -> str:
-    """Return a figure's name for people: "mask mAP50-95" of "mask_map50_95"."""
-    kind, found, levels = figure.rpartition("map")
-    if not found:
-        return figure.replace("top", "top-")
-    size = levels.startswith("_")
-    return f"{kind.replace('_', ' ')}mAP{levels.replace('_', ' ' if size else '-')}"
-
-
 def measure(labelled: LabelledSet, found: Sequence[Sequence[Detection]]) -> Accuracy:
     """Compare the detections of each picture, from SCORE_FLOOR, with its marked objects.
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import AccuracyError, InputError
+from ..measured import figure_title
 from ..network.model import CLASSIFY, RAW, YOLO11_POSE, YOLO11_SEG
 from ..progress import Progress, SilentProgress
-from .accuracy import Accuracy, AsCamera, as_camera, figure_title, measure
+from .accuracy import Accuracy, AsCamera, as_camera, measure
 from .detecting import Models, Result
 from .types import Found, LabelledSet, Task
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..detection.decode import SCORE_THRESHOLD
-from ..evaluation.accuracy import AsCamera, as_camera, figure_title
+from ..evaluation.accuracy import AsCamera, as_camera
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.matching import LEAST_IOU, confusion, match_all
+from ..measured import figure_title
 from .document import document
 from .evaluation_charts import Bar, bars, confusion_table, precision_chart, shown
 from .evaluation_style import EVALUATION_STYLE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,10 +29,11 @@ pytestmark = pytest.mark.toolchain
 ROOT = Path(__file__).resolve().parents[2]
 MODELS, DEMO = ROOT / "tests" / "models", ROOT / "device" / "demo"
 INT8_AND_TAILS = (
-    "yolo11-pose-shapes-192",
-    "yolo11-seg-shapes-192",
-    "yolo11-cls-shapes-128",
-    "yolov5-shapes-192",
+    ("yolo11-pose-shapes-192", "mixed"),
+    ("yolo11-seg-shapes-192", "mixed"),
+    ("yolo11-cls-shapes-128", "mixed"),
+    ("yolov5-shapes-192", "mixed"),
+    ("yolov5-shapes-192", "int8"),
 )
 
 
@@ -39,7 +41,11 @@ def convert(name: str, folder: Path, *words: str) -> Artifact:
     """Convert a model of tests/models as a user would."""
     command = [sys.executable, "-m", "recam_deploy", "convert", str(MODELS / f"{name}.onnx")]
     command += ["--calibration", str(DEMO / "calibration"), "--images", "8", "--json", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    # Whether the conversion is a good one does not matter here.
+    passing = {"RECAM_CONVERT_MIN_COSINE": "0", "RECAM_CONVERT_MIN_MATCHED": "0"}
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=True, env=os.environ | passing
+    )
     return load_artifact(Path(json.loads(done.stdout)["artifact"]["manifest"]))
 
 
@@ -67,11 +73,11 @@ def different(a: Value, b: Value) -> bool:
     return not np.array_equal(a.array.reshape(-1), b.array.reshape(-1))
 
 
-@pytest.mark.parametrize("name", INT8_AND_TAILS)
+@pytest.mark.parametrize(("name", "quantize"), INT8_AND_TAILS)
 def test_int8_and_its_parts_in_bf16_are_equal_to_the_last_bit(
-    name: str, toolchain: Toolchain, cache_dir: Path, tmp_path: Path
+    name: str, quantize: str, toolchain: Toolchain, cache_dir: Path, tmp_path: Path
 ) -> None:
-    artifact = convert(name, tmp_path, "--quantize", "mixed")
+    artifact = convert(name, tmp_path, "--quantize", quantize)
     simulated, emulated = both(artifact, toolchain, cache_dir)
     assert len(simulated) > 15
     assert {value.dtype for value in simulated.values()} >= {"int8", "float32"}

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from .shapes import SEEDS, SIZES, Label, chance, picture
+from .shapes import SEEDS, SIZES, Label, chance, extremes, picture
 
 INPUT_SIZE = 320
 """Of the bundled model, in pixels."""
@@ -149,17 +149,6 @@ def example(seed: int, kind: Kind) -> Examples:
         points[row, :, :2] = points[row, :, :2] * fit.scale + moved
     instances = _instances(labels, fit, kind.size)
     return Examples(pixels[None], boxes[None], points[None], instances[None])
-
-
-def extremes(label: Label, size: tuple[int, int]) -> Floats:
-    """Return the extremes of a shape in a picture of `size`.
-
-    They are [4,3]: x, y, and 1 where the point is visible.
-    """
-    x, y = label.outline.T
-    ends = label.outline[[int(i) for i in (y.argmin(), x.argmax(), y.argmax(), x.argmin())]]
-    inside = np.logical_and(ends >= 0, ends <= size).all(1)
-    return np.concatenate((ends, inside.reshape(-1, 1)), 1).astype(np.float32)
 
 
 def _instances(labels: list[Label], fit: Letterbox, size: int) -> Pixels:

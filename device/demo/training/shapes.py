@@ -43,15 +43,40 @@ class Label:
     bottom: float
     outline: Points = field(compare=False, repr=False)
 
-    def yolo(self, width: int, height: int) -> str:
-        """Format the label as a line of a YOLO text file (class, centre x and y, width, height)."""
+    def yolo(self, width: int, height: int, kind: str = "boxes") -> str:
+        """Format the label as a line of a YOLO text file for a picture of this size.
+
+        `kind` is "boxes" (class, centre x and y, width, height), "outlines" (class, corners of the
+        polygon, moved into the picture) or "points" (class 0, box, the extremes with 2 or 0).
+        """
+        if kind == "outlines":
+            corners = np.clip(self.outline / (width, height), 0, 1).ravel()
+            return " ".join([str(self.class_id), *(f"{value:.6f}" for value in corners)])
         values = (
             (self.left + self.right) / 2 / width,
             (self.top + self.bottom) / 2 / height,
             (self.right - self.left) / width,
             (self.bottom - self.top) / height,
         )
-        return " ".join([str(self.class_id), *(f"{value:.6f}" for value in values)])
+        box = [f"{value:.6f}" for value in values]
+        if kind == "boxes":
+            return " ".join([str(self.class_id), *box])
+        points = [
+            f"{x / width:.6f} {y / height:.6f} 2" if seen else "0 0 0"
+            for x, y, seen in extremes(self, (width, height)).tolist()
+        ]
+        return " ".join(["0", *box, *points])
+
+
+def extremes(label: Label, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Return the extremes of a shape in a picture of `size`.
+
+    They are [4,3]: x, y, and 1 where the point is visible.
+    """
+    x, y = label.outline.T
+    ends = label.outline[[int(i) for i in (y.argmin(), x.argmax(), y.argmax(), x.argmin())]]
+    inside = np.logical_and(ends >= 0, ends <= size).all(1)
+    return np.concatenate((ends, inside.reshape(-1, 1)), 1).astype(np.float32)
 
 
 def picture(seed: int, size: tuple[int, int] | None = None) -> tuple[Image.Image, list[Label]]:
@@ -255,6 +280,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="offset into the split's seeds")
     parser.add_argument("--count", type=int, default=6)
     parser.add_argument("--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"))
+    parser.add_argument("--labels", choices=("boxes", "outlines", "points"), default="boxes")
     parser.add_argument("--no-labels", action="store_true")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -265,7 +291,7 @@ def main() -> None:
         target = options.folder / f"{options.split}-{index:03d}.jpg"
         image.save(target, quality=85)
         if not options.no_labels:
-            lines = [label.yolo(*image.size) for label in labels]
+            lines = [label.yolo(*image.size, options.labels) for label in labels]
             target.with_suffix(".txt").write_text("".join(f"{line}\n" for line in lines))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import json
 
 import pytest
 from camera_facts import FACTS
@@ -12,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recam_deploy.camera.deployment import matching_bytes
-from recam_deploy.camera.history import History, parse_history
+from recam_deploy.camera.history import History, HistoryEntry, parse_history
 from recam_deploy.camera.model_info import entry_id
 from recam_deploy.errors import CameraError, InputError, RecamError
+from recam_deploy.measured import Measured
 
 A, B, INFO = "a" * 64, "b" * 64, "c" * 64
 SAID = f"""
@@ -46,7 +48,8 @@ def test_the_active_model_comes_first_and_the_rest_newest_first() -> None:
     assert [entry.info_sha256 for entry in history.entries] == [INFO, None, INFO]
     assert history.by == "anna@desk"
     assert set(history.as_json()) == {"active", "entries"}
-    assert set(history.as_json()["entries"][0]) == {"id", "sha256", "name", "labels"}
+    keys = {"id", "sha256", "name", "labels", "accuracy"}
+    assert set(history.as_json()["entries"][0]) == keys
 
 
 def test_a_record_of_another_model_is_not_believed() -> None:
@@ -119,3 +122,29 @@ def test_family_size_and_rejection_come_with_each_model(
     said = f"\nN entry=00000001-aaaaaaaaaaaa {A}{size}\nN info={INFO}\n{info}\n\nN end\n"
     entry = parse_history(said, "N", ACTIVE).entries[1]
     assert (entry.family, entry.rejected, entry.size) == found
+
+
+def kept_with(info: str) -> HistoryEntry:
+    said = f"\nN entry=00000001-aaaaaaaaaaaa {A}\nN info={INFO}\n{info}\n\nN end\n"
+    return parse_history(said, "N", ACTIVE).entries[1]
+
+
+def test_what_an_evaluation_measured_is_on_the_camera_and_comes_back() -> None:
+    words = "yolo11-detect int8 cv181x " + Measured("mAP50-95", 0.8469, 0.8416).words()
+    info = json.dumps({"author": "recam-deploy", "description": words})
+    entry = kept_with(info)
+    accuracy = entry.accuracy
+    assert accuracy is not None
+    assert accuracy.as_json() == {
+        "figure": "mAP50-95",
+        "float": 0.8469,
+        "cvimodel": 0.8416,
+        "lost": 0.0053,
+    }
+    assert entry.as_json()["accuracy"] == accuracy.as_json()
+
+
+def test_another_programs_words_are_no_accuracy() -> None:
+    info = json.dumps({"author": "Seeed", "description": "mAP50 0.9000 (float 0.9000)"})
+    entry = kept_with(info)
+    assert entry.accuracy is None

@@ -11,9 +11,10 @@ from made_sets import SIZE, labelled_set, marked, random_data, seen
 from PIL import Image, ImageDraw
 
 from recam_deploy.detection.types import Detection
-from recam_deploy.evaluation.accuracy import as_camera, figure_title, measure
+from recam_deploy.evaluation.accuracy import as_camera, measure
 from recam_deploy.evaluation.evaluate import Evaluation
 from recam_deploy.evaluation.types import Found, LabelledSet, Task
+from recam_deploy.measured import figure_title
 from recam_deploy.report.evaluation_page import render_evaluation
 
 from .comparisons import HOSTILE, Reader
