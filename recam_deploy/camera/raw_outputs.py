@@ -39,7 +39,7 @@ SCRIPT = "tpu_run.py"
 
 _BATCH_BYTES = 32 << 20  # inputs and outputs together: it is held in memory here
 _SECONDS_AN_IMAGE = 20  # the virtual camera's simulator takes 9 for a large model
-_MOST_REPORT_BYTES = 64  # more than announced, so that a wrong size is seen and not cut off
+_BEYOND_BYTES = 64  # a file that is a little too large is told as such
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,12 @@ class CameraTpu:
             *("python3", self._script, self._model, "--packed", source, "--packed-output", target),
         ).named(SCRIPT)
         timeout = self._timeout + _SECONDS_AN_IMAGE * len(images)
-        report = _report(run.execute_as_root(command, timeout), len(images))
-        values = self._fetch(run, target, report["outputs"], len(images))
+        result = run.execute_as_root(command, timeout)
+        report = parse_report(result, self._layout, len(images))
+        values = self._fetch(run, target, report)
         return [
-            RawOutputs(tuple(one), float(image["forward_ms"][0]))
-            for one, image in zip(values, report["images"], strict=True)
+            RawOutputs(tuple(one), milliseconds)
+            for one, milliseconds in zip(values, report.milliseconds, strict=True)
         ]
 
     def _bytes(self, image: npt.NDArray[Any]) -> bytes:
@@ -127,23 +128,19 @@ class CameraTpu:
             )
         return data
 
-    def _fetch(
-        self, run: RunnerRun, path: PurePosixPath, tensors: list[dict[str, Any]], images: int
-    ) -> list[list[Value]]:
-        """Download the outputs of a batch. Raises SmokeTestError when they are not the model's."""
-        sizes = [_size(output) for output in self._layout.outputs]
-        try:
-            if [tensor["bytes"] for tensor in tensors] != sizes:
-                raise ValueError("they are not those of the model")
-            with tempfile.TemporaryDirectory() as folder:
-                local = Path(folder) / path.name
-                limit = images * sum(sizes) + _MOST_REPORT_BYTES
-                run.download(path, local, limit, "Fetching the outputs")
-                return read_packed(local, tensors, images)
-        except (ValueError, LookupError, TypeError) as error:
-            raise SmokeTestError(
-                f"the outputs arrived damaged: {error}", "Run the command again."
-            ) from error
+    def _fetch(self, run: RunnerRun, path: PurePosixPath, report: RunReport) -> list[list[Value]]:
+        """Download the outputs of a batch. Raises SmokeTestError when their size is another."""
+        images = len(report.milliseconds)
+        size = images * sum(_size(output) for output in self._layout.outputs)
+        with tempfile.TemporaryDirectory() as folder:
+            local = Path(folder) / path.name
+            run.download(path, local, size + _BEYOND_BYTES, "Fetching the outputs")
+            try:
+                return read_packed(local, report.tensors, images)
+            except ValueError as error:
+                raise SmokeTestError(
+                    f"the outputs arrived damaged: {error}", "Run the command again."
+                ) from error
 
 
 @contextlib.contextmanager
@@ -161,6 +158,7 @@ def open_tpu(
     Raises InputError, DeploymentError, SmokeTestError, SudoError, ConnectionFailedError, before
     anything is written where that can be known.
     """
+    _picture_input(artifact.cvimodel.name, artifact.read().layout)
     refuse_too_large(artifact, facts)
     check_python(facts)
     batch = _batch_size(artifact, facts)
@@ -228,27 +226,66 @@ def _batch_size(artifact: Artifact, facts: CameraFacts) -> int:
     return max(1, min(room, _BATCH_BYTES) // one)
 
 
-def _report(result: Result, images: int) -> dict[str, Any]:
-    """Parse the document that the script prints. Raises SmokeTestError."""
-    if result.ok:
-        try:
-            report: dict[str, Any] = parse_json(result.stdout)
-            times = [float(image["forward_ms"][0]) for image in report["images"]]
-            if len(times) == images and report["outputs"]:
-                return report
-        except (ValueError, LookupError, TypeError):
-            pass
-        raise SmokeTestError(f"{SCRIPT} on the camera printed no result", "Run the command again.")
+@dataclass(frozen=True)
+class RunReport:
+    """What `tpu_run.py` reports of a batch.
+
+    `tensors` describe the outputs as `cvimodel.values` reads them; `milliseconds` are those of each
+    picture's pass.
+    """
+
+    tensors: list[dict[str, Any]]
+    milliseconds: list[float]
+
+
+def parse_report(result: Result, layout: CviModel, images: int) -> RunReport:
+    """Parse the document that the script prints for a model. Raises SmokeTestError."""
+    if not result.ok:
+        raise _failure(result)
+    try:
+        document: dict[str, Any] = parse_json(result.stdout)
+        times = [float(image["forward_ms"][0]) for image in document["images"]]
+        tensors = [
+            _described(tensor, output)
+            for tensor, output in zip(document["outputs"], layout.outputs, strict=True)
+        ]
+        if len(times) != images:
+            raise ValueError(f"it ran {len(times)} of {images} pictures")
+    except (ValueError, LookupError, TypeError) as error:
+        raise SmokeTestError(
+            f"{SCRIPT} on the camera printed no result of this model: {error}",
+            "Run the command again.",
+        ) from error
+    return RunReport(tensors, times)
+
+
+def _described(tensor: dict[str, Any], output: Tensor) -> dict[str, Any]:
+    """Check a tensor's description against the model's output.
+
+    Raises ValueError, LookupError or TypeError.
+    """
+    shape = [int(side) for side in tensor["shape"]]
+    wanted = (_size(output), output.dtype, math.prod(output.shape))
+    if (tensor["bytes"], tensor["dtype"], math.prod(shape)) != wanted or min(shape) < 1:
+        raise ValueError(f"the output {output.name} is another")
+    scale = {"qscale": float(tensor["qscale"]), "zero_point": int(tensor["zero_point"])}
+    if abs(scale["zero_point"]) >= 1 << 31:
+        raise ValueError(f"the zero point of {output.name} is no int32")
+    return {"bytes": _size(output), "dtype": output.dtype, "shape": shape, **scale}
+
+
+def _failure(result: Result) -> SmokeTestError:
+    """Return the error for a script that failed."""
     last = result.tail(1)
     if "the model failed" in last:
-        raise ModelNotLoadedError(
+        return ModelNotLoadedError(
             f"the camera could not load the model: {last}",
-            "It may be larger than the TPU's memory. Stop the running flow and run the test again.",
+            "It may be larger than the TPU's memory. Stop the running flow and run the command "
+            "again.",
         )
-    full = "No space left" in last
-    raise SmokeTestError(
-        f"{SCRIPT} on the camera failed (exit status {result.exit_status}): {last}",
-        "Remove recordings or old models there."
-        if full
-        else "Stop the running flow, which may use the TPU, and run the test again.",
+    hint = "Stop the running flow, which may use the TPU, and run the command again."
+    if "No space left" in last:
+        hint = "Remove recordings or old models there."
+    return SmokeTestError(
+        f"{SCRIPT} on the camera failed (exit status {result.exit_status}): {last}", hint
     )
