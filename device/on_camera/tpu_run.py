@@ -6,10 +6,12 @@ Both are a ``libcviruntime.so`` with the same C interface (sophgo/cviruntime
 This file needs the standard library of Python 3.9 alone, so it runs on the camera as it stands.
 
     python3 tpu_run.py MODEL {--info | --input A.bin --input B.bin --output-dir OUT}
+    python3 tpu_run.py MODEL --packed IN.bin --packed-output OUT.bin
 
 An input file holds the raw bytes of one input tensor, in the model's own type and layout (for a
 camera model: RGB, uint8, [1, H, W, 3]), with or without the padding of ``aligned`` rows; a model
-with k inputs takes k files an image. Output t of image i is ``OUT/<i>/<t>.bin``.
+with k inputs takes k files an image. Output t of image i is ``OUT/<i>/<t>.bin``. A packed file
+holds many images, one after another; all outputs go into one file, image by image.
 
 Standard output carries exactly one JSON document, standard error the library's own log. A failure's
 last line there is ``tpu_run: ...``, the exit code 1. A damaged model can make the library abort.
@@ -212,15 +214,11 @@ class Model:
             raise RunError("a tensor has no memory that the processor can reach")
         return address
 
-    def fill(self, tensor: Tensor, file: Path) -> None:
-        """Copy one input file into a tensor, padding the rows where the tensor has them padded.
+    def fill(self, tensor: Tensor, data: bytes, file: Path) -> None:
+        """Copy one input, read from a file, into a tensor; pad its rows where the tensor's are.
 
-        Raises RunError when the file has neither the tensor's size nor that of its elements.
+        Raises RunError when it has neither the tensor's size nor that of its elements.
         """
-        try:
-            data = file.read_bytes()
-        except OSError as error:
-            raise RunError(f"cannot read the input {file}: {error.strerror}") from error
         if tensor.aligned:
             data = pad_rows(data, tensor)
         if len(data) != tensor.mem_size:
@@ -237,11 +235,14 @@ class Model:
             raise RunError(f"the forward pass failed: {code_name(code)}")
         return elapsed
 
+    def output_bytes(self) -> list[bytes]:
+        """Return the raw bytes of each output."""
+        return [ctypes.string_at(self.pointer(one), one.mem_size) for one in self.outputs]
+
     def write_outputs(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            for index, tensor in enumerate(self.outputs):
-                data = ctypes.string_at(self.pointer(tensor), tensor.mem_size)
+            for index, data in enumerate(self.output_bytes()):
                 (folder / f"{index}.bin").write_bytes(data)
         except OSError as error:
             raise RunError(f"cannot write to {folder}: {error.strerror}") from error
@@ -297,7 +298,7 @@ def run(model: Model, files: Sequence[Path], options: argparse.Namespace) -> lis
         for _ in range(options.repeat):
             # Refilled each time: the runtime may reuse the input's memory during a pass.
             for position, tensor in enumerate(model.inputs):
-                model.fill(tensor, group[position])
+                model.fill(tensor, read_input(group[position]), group[position])
             times.append(round(model.forward(), 3))
         folder = options.output_dir / str(index)
         model.write_outputs(folder)
@@ -306,6 +307,40 @@ def run(model: Model, files: Sequence[Path], options: argparse.Namespace) -> lis
         images.append({"index": index, "inputs": inputs, "outputs": outputs, "forward_ms": times})
         if options.progress:
             print(f"tpu_run: image {index + 1}/{total}", file=sys.stderr, flush=True)
+    return images
+
+
+def read_input(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise RunError(f"cannot read the input {file}: {error.strerror}") from error
+
+
+def run_packed(model: Model, source: Path, target: Path, progress: bool) -> list[Document]:
+    """Run every image of one file, and write all outputs to another. Returns one record an image.
+
+    The images are read one at a time: a camera has little memory.
+    """
+    inputs = [(one, one.count if one.aligned else one.mem_size) for one in model.inputs]
+    image_bytes = sum(size for _, size in inputs)
+    images: list[Document] = []
+    try:
+        total, left_over = divmod(source.stat().st_size, image_bytes)
+        if left_over or not total:
+            raise RunError(f"{source} holds no whole images of {image_bytes} bytes")
+        with source.open("rb") as given, target.open("wb") as made:
+            for index in range(total):
+                for tensor, size in inputs:
+                    model.fill(tensor, given.read(size), source)
+                images.append({"index": index, "forward_ms": [round(model.forward(), 3)]})
+                for data in model.output_bytes():
+                    made.write(data)
+                if progress:
+                    print(f"tpu_run: image {index + 1}/{total}", file=sys.stderr, flush=True)
+    except OSError as error:
+        where = error.filename or target
+        raise RunError(f"cannot use {where}: {error.strerror}") from error
     return images
 
 
@@ -323,8 +358,10 @@ def execute(options: argparse.Namespace) -> Document:
     files: list[Path] = list(options.input)
     if options.inputs_list:
         files += read_list(options.inputs_list)
-    if not options.info and not files:
-        raise RunError("nothing to run: give --input, --inputs-list or --info")
+    if not options.info and not files and not options.packed:
+        raise RunError("nothing to run: give --input, --inputs-list, --packed or --info")
+    if bool(options.packed) != bool(options.packed_output) or (files and options.packed):
+        raise RunError("--packed goes with --packed-output, and not with other inputs")
     if files and options.output_dir is None:
         raise RunError("--output-dir is missing")
     if options.repeat < 1:
@@ -335,6 +372,11 @@ def execute(options: argparse.Namespace) -> Document:
     model = Model(library, options.model, options.every_tensor)
     load_ms = round((time.perf_counter() - start) * 1000.0, 3)
     try:
+        images: list[Document] = []
+        if options.packed and not options.info:
+            images = run_packed(model, options.packed, options.packed_output, options.progress)
+        elif not options.info:
+            images = run(model, files, options)
         return {
             "model": str(options.model),
             "library": loaded_path(options.library),
@@ -343,7 +385,7 @@ def execute(options: argparse.Namespace) -> Document:
             "load_ms": load_ms,
             "inputs": [describe(tensor) for tensor in model.inputs],
             "outputs": [describe(tensor) for tensor in model.outputs],
-            "images": [] if options.info else run(model, files, options),
+            "images": images,
         }
     finally:
         model.close()
@@ -366,6 +408,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     text = "more input files, one a line; - is standard input"
     parser.add_argument("--inputs-list", metavar="FILE", help=text)
     parser.add_argument("--output-dir", type=Path, metavar="DIR")
+    text = "raw bytes of many images, one after another; their outputs go to --packed-output"
+    parser.add_argument("--packed", type=Path, metavar="IN.bin", help=text)
+    parser.add_argument("--packed-output", type=Path, metavar="OUT.bin")
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="passes an image")
     parser.add_argument("--info", action="store_true", help="describe the model, run nothing")
     parser.add_argument("--every-tensor", action="store_true", help="layers as outputs, by name")

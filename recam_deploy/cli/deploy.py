@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..workflows import WAIT_SECONDS
-from .error_handler import bounded
+from .error_handler import FAILED, bounded
 from .options.camera import CameraFlags, Wait
 from .options.common import ArtifactPath, AsJson, DryRun, Force, Labels, NoTry, Output, Runner
 from .options.flow import Via, Way
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..camera.smoke_test.run import SmokeReport
     from ..settings import Settings
     from ..terminal import Terminal
+    from ..workflows.exact import Difference, ExactReport
 
 
 @bounded
@@ -93,6 +94,15 @@ def test(
     runner: Runner = None,
     output: Output = Path("Out.jpg"),
     labels: Labels = None,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact",
+            help="Instead compare the TPU's raw outputs bit for bit with the compiler's simulator "
+            "on this machine, and with the emulator where that is proved; exit code 1 where they "
+            "differ. Needs python3 on the camera.",
+        ),
+    ] = False,
     wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
@@ -102,6 +112,8 @@ def test(
     with class numbers. Out.labeled.jpg is the original picture with class names.
 
     Example: recam test yolo11n_int8.json --image bus.jpg --host 192.168.42.1
+
+    Example: recam test yolo11n_int8.json --image bus.jpg --host 192.168.42.1 --exact
     """
     from ..terminal import Terminal
     from ..workflows.deploy import (
@@ -113,11 +125,63 @@ def test(
 
     terminal = Terminal(as_json=as_json)
     settings = camera.settings()
+    if exact:
+        _test_exact(terminal, settings, artifact, image, camera.accept_host_key, wait)
+        return
     model = read_artifact(artifact, labels, interaction=terminal)
     inputs = prepare_smoke_test(settings, image, runner, output)
     with open_camera(settings, terminal, accept_host_key=camera.accept_host_key) as context:
         report = smoke_test_artifact(context, model, inputs, wait=wait)
     terminal.result(report.as_json(), smoke_lines(report))
+
+
+def _test_exact(
+    terminal: Terminal,
+    settings: Settings,
+    artifact: Path,
+    image: Path,
+    accept_host_key: bool,
+    wait: float,
+) -> None:
+    """Compare the TPU's outputs bit for bit. Raises typer.Exit where they differ."""
+    from ..artifact import load_artifact
+    from ..workflows.exact import compare_exactly
+
+    found = compare_exactly(
+        settings,
+        terminal,
+        load_artifact(artifact),
+        image,
+        wait=wait,
+        accept_host_key=accept_host_key,
+    )
+    terminal.result(found.as_json(), exact_lines(found))
+    if not found.equal:
+        raise typer.Exit(FAILED)
+
+
+def exact_lines(found: ExactReport) -> list[str]:
+    """Say which outputs of the TPU differ from those on this machine."""
+    emulator = (
+        _difference_line("emulator", found.emulator)
+        if found.emulator
+        else f"the emulator was not compared: {found.no_emulator}"
+    )
+    return [
+        _difference_line("simulator", found.simulator),
+        emulator,
+        f"one pass on the TPU: {found.milliseconds:.1f} ms",
+    ]
+
+
+def _difference_line(what: str, found: Difference) -> str:
+    if found.equal:
+        return f"equal to the {what}: all {found.values:,} values, bit for bit"
+    largest = "none: not a number" if found.largest is None else f"{found.largest:.6g}"
+    return (
+        f"not equal to the {what}: {found.different:,} of {found.values:,} values differ; the "
+        f"largest difference is {largest}"
+    )
 
 
 def deployment_lines(deployment: Deployment) -> list[str]:

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..workflows import WAIT_SECONDS
 from .error_handler import bounded
+from .options.camera import CameraFlags, Wait
 from .options.common import ArtifactPath, AsJson, Labels
 from .options.evaluation import Backend, Data, Jobs, Limit, MaxDrop, On, Scheduler, Split
+from .options.groups import grouped
 
 if TYPE_CHECKING:
     from ..evaluation.evaluate import Evaluation
@@ -20,9 +23,11 @@ _WORST = 5
 
 
 @bounded
+@grouped
 def evaluate(
     artifact: ArtifactPath,
     data: Data,
+    camera: CameraFlags,
     split: Split = None,
     limit: Limit = None,
     on: On = Backend.emulator,
@@ -54,6 +59,7 @@ def evaluate(
         ),
     ] = None,
     labels: Labels = None,
+    wait: Wait = WAIT_SECONDS,
     as_json: AsJson = False,
 ) -> None:
     """Measure how much accuracy the cvimodel lost, on your labelled pictures.
@@ -65,24 +71,34 @@ def evaluate(
     Example: recam evaluate yolo11n_int8.json --data data.yaml
 
     Example: recam evaluate yolo11n_int8.json --data data.yaml --max-drop 0.01
+
+    Example: recam evaluate yolo11n_int8.json --data data.yaml --on camera --host 192.168.42.1
     """
+    from functools import partial
+
     from ..artifact import load_artifact
     from ..class_names import read_labels
     from ..settings import load_settings
     from ..terminal import Terminal
     from ..workflows.evaluate import EvaluationOptions, run_evaluation
+    from ..workflows.on_camera import tpu_of_camera
 
     terminal = Terminal(as_json=as_json)
+    settings = camera.settings() if on is Backend.camera else load_settings()
+    read = load_artifact(artifact, read_labels(labels) if labels else ())
     options = EvaluationOptions(
         data, split, limit, on.value, report, coco, jobs=jobs, scheduler=scheduler
     )
-    result = run_evaluation(
-        load_settings(),
+    opened = partial(
+        tpu_of_camera,
+        settings,
         terminal,
-        load_artifact(artifact, read_labels(labels) if labels else ()),
-        options,
-        model=model,
+        read,
+        purpose=f"evaluating {read.name}",
+        wait=wait,
+        accept_host_key=camera.accept_host_key,
     )
+    result = run_evaluation(settings, terminal, read, options, model=model, camera=opened)
     evaluation = result.evaluation
     if not as_json:
         print_evaluation(terminal, evaluation)

@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx
 
 from ..conversion.tpu import Tpu
+from ..errors import CameraError
 from ..network.model import Network
 from ..network.prepare import prepare
 from .cluster import map_on_cluster
@@ -20,6 +21,9 @@ from .processes import map_in_processes, map_in_threads
 
 _FEW = 8
 """So few pictures are done before the processes have started."""
+
+_AT_ONCE = 8
+"""The camera takes about a second to load a model, and some seconds for so many pictures."""
 
 
 @contextlib.contextmanager
@@ -56,5 +60,20 @@ def driven_by(tpu: Tpu, jobs: int) -> Run:
 
     def run(models: Models, pictures: Sequence[Path]) -> Iterator[tuple[int, Sequence[Result]]]:
         return map_in_threads(partial(detect, models, tpu=tpu), pictures, jobs)
+
+    return run
+
+
+def in_turn(tpu: Tpu) -> Run:
+    """Return what runs the cvimodel on the camera's TPU in this thread, which gets Ctrl-C."""
+
+    def run(models: Models, pictures: Sequence[Path]) -> Iterator[tuple[int, Sequence[Result]]]:
+        for start in range(0, len(pictures), _AT_ONCE):
+            try:
+                results = detect(models, pictures[start : start + _AT_ONCE], tpu)
+            except CameraError as error:
+                error.message += f"; {start:,} of {len(pictures):,} pictures were done"
+                raise
+            yield start, results
 
     return run

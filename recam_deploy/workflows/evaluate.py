@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import onnx
 
@@ -18,7 +21,7 @@ from ..evaluation.data import open_labelled_set
 from ..evaluation.detecting import Models
 from ..evaluation.evaluate import Evaluation, Run, evaluate, task_of
 from ..evaluation.processes import core_count
-from ..evaluation.running import driven_by, loadable, spread_over
+from ..evaluation.running import driven_by, in_turn, loadable, spread_over
 from ..evaluation.types import LabelledSet
 from ..files import write_atomically
 from ..frameworks import exported_folders
@@ -35,6 +38,10 @@ from .convert import PreparedConversion, find_compiler
 Backend = Literal["emulator", "simulator", "camera"]
 EMULATOR: Backend = "emulator"
 SIMULATOR: Backend = "simulator"
+CAMERA: Backend = "camera"
+
+OpenTpu: TypeAlias = Callable[[], AbstractContextManager[Tpu]]
+"""Makes the camera's TPU ready for the cvimodel, for the duration of a block."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +80,13 @@ def run_evaluation(
     options: EvaluationOptions,
     *,
     model: Path | None = None,
-    camera: Tpu | None = None,
+    camera: OpenTpu | None = None,
 ) -> EvaluationResult:
     """Evaluate an artifact and the ONNX file that it was converted from; note it in the manifest.
 
-    `model` is that file, by default the one that the manifest names. `camera` runs the cvimodel
-    where `options.on` is "camera". Raises InputError, ToolchainError, SimulatorError and
-    EvaluationError.
+    `model` is that file, by default the one that the manifest names. `camera` is called once the
+    data is read, where `options.on` is "camera"; what it opens runs the cvimodel. Raises
+    InputError, ToolchainError, SimulatorError, EvaluationError, and CameraError.
     """
     if options.report:
         check_report_path(options.report)
@@ -110,14 +117,22 @@ def measure_artifact(
     graph: onnx.ModelProto,
     labelled: LabelledSet,
     options: EvaluationOptions,
-    camera: Tpu | None = None,
+    camera: OpenTpu | None = None,
 ) -> EvaluationResult:
     """Evaluate an artifact and its float model, `graph`, on pictures that were opened.
 
     The other arguments and the errors are those of `run_evaluation`.
     """
-    with loadable(network, graph, artifact.cvimodel, settings.cache_dir) as models:
-        models, run, backend = _place(settings, interaction, artifact, models, options, camera)
+    with contextlib.ExitStack() as stack:
+        models = stack.enter_context(
+            loadable(network, graph, artifact.cvimodel, settings.cache_dir)
+        )
+        if options.on == CAMERA:
+            if camera is None:
+                raise ValueError("nothing opens the camera")
+            run, backend = in_turn(stack.enter_context(camera())), CAMERA
+        else:
+            models, run, backend = _place(settings, interaction, artifact, models, options)
         evaluation = evaluate(models, labelled, run, backend, interaction)
     for problem in evaluation.labelled.problems[len(labelled.problems) :]:
         interaction.warn(problem)
@@ -166,12 +181,9 @@ def _place(
     artifact: Artifact,
     models: Models,
     options: EvaluationOptions,
-    camera: Tpu | None,
-) -> tuple[Models, Run, str]:
-    """Choose what runs the cvimodel, and where; the emulator falls back on the simulator."""
+) -> tuple[Models, Run, Backend]:
+    """Choose what runs the cvimodel here, and where; the emulator falls back on the simulator."""
     jobs = options.jobs or core_count()
-    if camera:
-        return models, driven_by(camera, 1), "camera"
     compiler = find_compiler(settings.general.toolchain, settings.cache_dir, interaction)
     if options.on == EMULATOR:
         try:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fault_camera import GOOD_RUNNER, FaultCamera, StartVirtual
+from fault_camera import GOOD_RUNNER, FaultCamera, StartVirtual, running
 from PIL import Image
 
 from recam_deploy.errors import CompilationError
@@ -33,18 +33,6 @@ def picture(tmp_path: Path) -> Path:
 
 def words(camera: FaultCamera, picture: Path) -> tuple[str | Path, ...]:
     return ("test", camera.artifact("new"), "--image", picture)
-
-
-def running(word: str) -> bool:
-    """Whether a process with this word in its command line runs."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                if word in (entry / "cmdline").read_bytes().decode(errors="replace"):
-                    return True
-            except OSError:
-                continue
-    return False
 
 
 def test_row_10_a_missing_library_is_named_and_nothing_replaced(camera: FaultCamera) -> None:

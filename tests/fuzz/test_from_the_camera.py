@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 from malformed import damaged, documents, fuzz
@@ -15,12 +17,14 @@ from readers import (
     ION,
     NODES,
     PRINTED,
+    RAW_REPORT,
     answered,
     read_event,
     read_facts,
     read_ion,
     read_node_red,
     read_output,
+    read_raw_report,
     read_reply,
     read_web_api,
 )
@@ -33,6 +37,13 @@ from recam_deploy.live.events import MESSAGE_LIMIT, parse_message
 @given(damaged(PRINTED), damaged(PRINTED), st.integers(-1, 255))
 def test_what_sscma_model_prints(rig: Rig, stdout: bytes, stderr: bytes, status: int) -> None:
     read_output(rig, stdout, stderr, status)
+
+
+@fuzz
+@example(json.dumps(RAW_REPORT).encode(), 0)
+@given(documents(RAW_REPORT), st.integers(0, 1))
+def test_what_tpu_run_reports(rig: Rig, text: bytes, status: int) -> None:
+    read_raw_report(rig, text, status)
 
 
 @fuzz

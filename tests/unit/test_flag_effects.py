@@ -24,6 +24,7 @@ from recam_deploy.cli.options import effects
 CONVERT = ("convert", "m.onnx", "--calibration", "pictures", "--dry-run")
 BY_ACCURACY = (*CONVERT, "--quantize", "mixed", "--data", "set", "--max-drop", "0.01")
 ON_CLUSTER = ("evaluate", "m.cvimodel", "--data", "set", "--scheduler", "tcp://h:1")
+ON_CAMERA = ("evaluate", "m.cvimodel", "--data", "set", "--host", "h")
 UP = ("up", "m.onnx", "--image", "pictures/a.png", "--calibration", "pictures", "--host", "h")
 POSE = Path(__file__).parents[1] / "models" / "yolo11-pose-shapes-192.onnx"
 MIXED = "Add --quantize mixed"
@@ -50,6 +51,29 @@ USELESS = [
     (*CONVERT, "--family", "raw", "--data", "set", "Leave it out"),
     (*ON_CLUSTER, "--jobs", "2", "Leave one"),
     (*ON_CLUSTER, "--on", "simulator", "Leave --on or"),
+    (*ON_CLUSTER, "--on", "camera", "--host", "h", "Leave --on or"),
+    (*ON_CAMERA, "--on", "camera", "--jobs", "2", "Leave one"),
+    *(
+        (*ON_CAMERA[:-2], *flag, "Add --on camera")
+        for flag in (
+            ("--host", "h"),
+            ("--camera", "porch"),
+            ("--port", "22"),
+            ("--user", "u"),
+            ("--key", "k"),
+            ("--accept-host-key",),
+            ("--wait", "3"),
+            ("--on", "simulator", "--host", "h"),
+        )
+    ),
+    *(
+        ("test", "m.cvimodel", "--image", "pictures/a.png", "--host", "h", "--exact", *flag)
+        for flag in (
+            ("--runner", "r", "Leave one"),
+            ("--output", "o.jpg", "Leave one"),
+            ("--labels", "list.txt", "Leave one"),
+        )
+    ),
     (*UP, "--expected-cos", "0.9", MIXED),
     (*UP, "--no-flow", "--template", "counting", "Leave one"),
     (*UP, "--no-flow", "--flow", "f.json", "Leave one"),
@@ -186,6 +210,7 @@ ALWAYS = {
         *("no_try", "no_flow", "via", "backup", "nodered_token", "count", "seconds", "interface"),
         *("stay", "node_red", "folder", "detach", "pictures", "address", "announce", "firmware"),
         *("keep", "exporters", "tscore", "tiou", "data", "split", "on", "max_drop"),
+        "exact",
         *("node_red_root", "node_red_https", "node_red_ca", "node_red_fingerprint"),
     },
 }

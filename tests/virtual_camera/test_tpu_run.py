@@ -138,3 +138,58 @@ def test_an_input_of_the_wrong_size_is_refused(simulator: str, tmp_path: Path) -
     )
     assert done.returncode == 1
     assert f"has 3 bytes, the input images_raw takes {IN_BYTES}" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--packed", "a"], ["--packed-output", "b"], ["--packed", "a", "--packed-output", "b"]],
+    ids=["no output", "no input", "other inputs"],
+)
+def test_packed_files_go_together_and_alone(tmp_path: Path, arguments: list[str]) -> None:
+    more = ["--input", "x", "--output-dir", "o"]
+    assert "--packed goes with --packed-output" in one_line(
+        run(cvimodel(tmp_path), *arguments, *more)
+    )
+
+
+@pytest.mark.toolchain
+def test_packed_images_give_the_same_bytes_as_files_of_their_own(
+    simulator: str, tmp_path: Path
+) -> None:
+    images = [bytes([shade]) * IN_BYTES for shade in (0, 200)]
+    words: list[str | Path] = []
+    for number, image in enumerate(images):
+        (tmp_path / str(number)).write_bytes(image)
+        words += ["--input", tmp_path / str(number)]
+    run(MODEL, *words, "--output-dir", tmp_path / "out", libraries=simulator)
+    (tmp_path / "in").write_bytes(b"".join(images))
+    packed = ("--packed", tmp_path / "in", "--packed-output", tmp_path / "packed")
+    document = json.loads(run(MODEL, *packed, libraries=simulator).stdout)
+    apart = [
+        (tmp_path / "out" / str(image) / f"{output}.bin").read_bytes()
+        for image in range(2)
+        for output in range(len(document["outputs"]))
+    ]
+    assert (tmp_path / "packed").read_bytes() == b"".join(apart)
+    assert [len(image["forward_ms"]) for image in document["images"]] == [1, 1]
+
+
+@pytest.mark.toolchain
+@pytest.mark.parametrize("size", [0, IN_BYTES + 1])
+def test_a_packed_file_of_no_whole_images_is_refused(
+    simulator: str, tmp_path: Path, size: int
+) -> None:
+    (tmp_path / "in").write_bytes(bytes(size))
+    words = ("--packed", tmp_path / "in", "--packed-output", tmp_path / "out")
+    done = run(MODEL, *words, libraries=simulator)
+    assert done.returncode == 1
+    assert f"holds no whole images of {IN_BYTES} bytes" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.toolchain
+def test_a_packed_output_that_cannot_be_written_is_named(simulator: str, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(bytes(IN_BYTES))
+    words = ("--packed", tmp_path / "in", "--packed-output", "/dev/full")
+    done = run(MODEL, *words, libraries=simulator)
+    assert done.returncode == 1
+    assert "cannot use /dev/full: No space left on device" in done.stderr.splitlines()[-1]

@@ -117,7 +117,7 @@ def run_smoke_test(
         with run.folder(), adding_memory_needs(artifact, facts):
             model = model or run.upload_model(artifact)
             if used is None:
-                tested = run_raw(run, artifact, picture.original, model, paths, timeout)
+                tested = run_raw(run, artifact, picture.original, model, paths, timeout, progress)
                 drawing, used = _encoded(tested.drawn, output), tested.runner
                 detections = tested.detections
                 timings: SmokeTimings | None = tested.timings

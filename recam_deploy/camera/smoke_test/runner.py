@@ -194,6 +194,10 @@ class RunnerRun:
         """The run's folder on the camera."""
         return self._folder
 
+    def showing(self, progress: Progress) -> RunnerRun:
+        """Return the same run, whose progress is shown elsewhere."""
+        return RunnerRun(self._connection, self._paths, self._token, progress)
+
     def upload(self, name: str, data: bytes, title: str) -> PurePosixPath:
         """Upload a file into the run's folder; return its path there."""
         path = self._folder / name
@@ -201,9 +205,9 @@ class RunnerRun:
             self._connection.upload(data, path, step=step)
         return path
 
-    def download(self, path: PurePosixPath, local: Path, limit: int) -> None:
+    def download(self, path: PurePosixPath, local: Path, limit: int, title: str = "") -> None:
         """Download a file of at most `limit` bytes."""
-        with self._progress.step(f"Fetching {path.name}", unit="bytes") as step:
+        with self._progress.step(title or f"Fetching {path.name}", unit="bytes") as step:
             self._connection.download(path, local, limit=limit, step=step)
 
     def upload_model(self, artifact: Artifact) -> PurePosixPath:

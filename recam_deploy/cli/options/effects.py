@@ -71,6 +71,14 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
             "Leave it out, or deploy with --via ssh.",
         ),
     ),
+    "test": (
+        Rule(
+            ("runner", "output", "labels"),
+            lambda given: not given["exact"],
+            "with --exact, which compares raw outputs: no test binary runs, and nothing is drawn",
+            "Leave one of them out.",
+        ),
+    ),
     "verify": (
         Rule(
             ("layer_images",),
@@ -80,6 +88,18 @@ RULES: Mapping[str, tuple[Rule, ...]] = {
         ),
     ),
     "evaluate": (
+        Rule(
+            ("host", "profile", *_SSH, "wait"),
+            lambda given: given["on"].value == "camera",
+            "without --on camera: the models run on this machine",
+            "Add --on camera, or leave it out.",
+        ),
+        Rule(
+            ("jobs",),
+            lambda given: given["on"].value != "camera",
+            "with --on camera, which has one TPU",
+            "Leave one of them out.",
+        ),
         Rule(
             ("jobs",),
             lambda given: given["scheduler"] is None,

@@ -61,7 +61,7 @@ On = Annotated[
         "--on",
         help="What runs the cvimodel. emulator: fast, and proved on one picture against the "
         "simulator. simulator: the compiler's, seconds a picture. camera: the TPU itself, at "
-        "--host.",
+        "--host; it needs python3 there.",
     ),
 ]
 Jobs = Annotated[

@@ -189,6 +189,18 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def running(word: str) -> bool:
+    """Whether a process with this word in its command line runs."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                if word in (entry / "cmdline").read_bytes().decode(errors="replace"):
+                    return True
+            except OSError:
+                continue
+    return False
+
+
 GOOD_RUNNER = 'echo "x: 0.5, y: 0.5, w: 0.5, h: 0.25, score: 0.9, target: 1"; cp "$2" "$3"'
 
 StartVirtual = Callable[..., FaultCamera]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,9 +59,11 @@ from text_readers import LABELS, TABLE, read_names, read_record, read_tables
 from recam_deploy import cvimodel
 from recam_deploy.artifact import load_artifact
 from recam_deploy.camera.facts import parse_facts, parse_ion
+from recam_deploy.camera.raw_outputs import parse_report
 from recam_deploy.camera.smoke_test.output import explain_failure, parse_output
 from recam_deploy.camera.web_api import ActiveInfo, CameraApi
 from recam_deploy.cvimodel.classes import class_count
+from recam_deploy.cvimodel.values import read_packed
 from recam_deploy.doctor.camera import WebFacts
 from recam_deploy.doctor.camera import judge as judge_camera
 from recam_deploy.doctor.model import ModelFacts
@@ -74,6 +77,7 @@ from recam_deploy.flows.templates import ModelChoice, fill, load_flow_file
 from recam_deploy.http import HttpService
 from recam_deploy.live.events import LiveEvent, parse_message
 from recam_deploy.settings import CameraSettings, load_settings
+from recam_deploy.ssh.session import Result
 
 _TENSORS = yolo11_tensors()
 DESCRIPTION = description(*_TENSORS, PARTS, {})
@@ -203,6 +207,36 @@ PRINTED = (
 def _text(data: bytes) -> str:
     """As `Connection` gives what was printed."""
     return data.decode("utf-8", errors="backslashreplace")
+
+
+RAW_REPORT: Any = {
+    "outputs": [
+        {
+            "dtype": one.dtype,
+            "shape": list(one.shape),
+            "bytes": 4 * math.prod(one.shape),
+            "qscale": 1.0,
+            "zero_point": 0,
+        }
+        for one in _TENSORS[1]
+    ],
+    "images": [{"index": 0, "forward_ms": [1.5]}],
+}
+
+
+def read_raw_report(rig: Rig, text: bytes, status: int = 0) -> None:
+    """What `tpu_run.py` prints for a model; whatever is taken describes its outputs."""
+    path = rig.folder / "m.cvimodel"
+    path.write_bytes(WHOLE)
+    layout = cvimodel.read_model(path)
+    result = Result(status, text.decode(errors="backslashreplace"), "", 0.0)
+    with nothing_but_refusals():
+        report = parse_report(result, layout, 1)
+        outputs = rig.folder / "out.bin"
+        outputs.write_bytes(bytes(sum(one["bytes"] for one in report.tensors)))
+        (values,) = read_packed(outputs, report.tensors, 1)
+        sizes = [math.prod(one.shape) for one in layout.outputs]
+        assert [one.array.size for one in values] == sizes
 
 
 def read_output(_rig: Rig, stdout: bytes, stderr: bytes = b"", status: int = 1) -> None:
@@ -373,6 +407,7 @@ READERS = {
     "caffe": Reader(read_caffe_files, (CAFFE_TEXT,)),
     "settings": Reader(read_settings, (SETTINGS,)),
     "output": Reader(read_output, (PRINTED,)),
+    "raw": Reader(read_raw_report, (json.dumps(RAW_REPORT).encode(),)),
     "event": Reader(read_event, _json(EVENT, CREATED)),
     "facts": Reader(read_facts, (FACTS,)),
     "ion": Reader(read_ion, (ION,)),
