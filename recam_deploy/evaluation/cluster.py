@@ -185,12 +185,11 @@ class _Cluster:
         if self._client.status in ("closing", "closed"):
             raise EvaluationError(
                 "the connection to the Dask scheduler was lost",
-                "Look at the scheduler's log; start scheduler and workers again if they have ended.",
+                "Look at the scheduler's log; start scheduler and workers again, if need be.",
             )
         with contextlib.suppress(OSError):  # a TimeoutError is one
-            counts = self._client.sync(
-                self._client.scheduler.ncores, callback_timeout=_CONNECT_SECONDS
-            )
+            there: Any = self._client.scheduler
+            counts = self._client.sync(there.ncores, callback_timeout=_CONNECT_SECONDS)
             self._threads = sum(counts.values())
         return self._threads
 

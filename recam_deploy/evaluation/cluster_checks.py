@@ -23,7 +23,7 @@ _PACKAGE = "recam-deploy"
 _COMPUTING = ("onnxruntime", "numpy", "pillow")
 _OPTIONAL = "pillow-heif"
 _SCHEMES = ("tcp", "tls", "ws", "wss")
-_NO_SCHEME = re.compile(r"[^/]+:\d+")
+_NO_SCHEME = re.compile(r"[^/\s]+:\d+")
 
 
 def check_address(address: str) -> str:
@@ -34,7 +34,7 @@ def check_address(address: str) -> str:
         complete = bool(parts.scheme in _SCHEMES and parts.hostname and parts.port)
     except ValueError:
         complete = False
-    if not complete:
+    if not complete or re.search(r"\s", whole):  # urlsplit passes over line breaks
         raise UsageError(f"--scheduler {address!r} is no address of a Dask scheduler", HOW_TO)
     return whole
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dask_processes import Scheduler, scheduler, worker
+from dask_processes import PROJECT, Scheduler, connected, environment, scheduler, worker
 from evaluated import counted, numbers, opened, write_models, write_pictures
 from PIL import Image
 
@@ -117,19 +117,15 @@ def test_a_killed_worker_costs_only_its_pictures(
 
 def assigned_again(running: Scheduler) -> int:
     """How often a task was given to a second worker, because the first was lost."""
-    from distributed import Client
 
     def count(dask_scheduler: Any) -> int:
-        moved = [
-            (key, start, finish) for key, start, finish, *_ in dask_scheduler.transition_log
-        ]
+        moved = [(str(key), *states) for key, *states in dask_scheduler.transition_log]
         return sum(
-            1
-            for key, start, finish in moved
-            if str(key).startswith("_detect_there") and start == "processing" and finish == "released"
+            key.startswith("_detect_there") and states[:2] == ["processing", "released"]
+            for key, *states in moved
         )
 
-    with Client(running.address, set_as_default=False) as client:
+    with connected(running.address) as client:
         return int(client.run_on_scheduler(count))
 
 
@@ -143,9 +139,7 @@ def test_a_worker_that_its_nanny_starts_again_goes_on_from_nothing(
 
 
 def kill_worker(running: Scheduler) -> None:
-    from distributed import Client
-
-    with Client(running.address, set_as_default=False) as client:
+    with connected(running.address) as client:
         (pid,) = client.run(os.getpid).values()
     os.kill(pid, signal.SIGKILL)
 
@@ -211,8 +205,6 @@ def test_few_bytes_of_pictures_wait_at_a_time(
 @pytest.fixture
 def hidden(tmp_path: Path, data: Path) -> dict[str, str]:
     """Variables of a Python that finds no file below the data's folder."""
-    from dask_processes import PROJECT, environment
-
     folder = tmp_path / "hiding"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(
@@ -244,7 +236,7 @@ def test_pictures_that_cannot_be_read_are_named_as_on_one_machine(
         gone.unlink()
         here = numbers(models, labelled, spread_over(1))
         assert "2 unreadable pictures were left out" in here
-        with worker(started, "only", **({"variables": hidden} if far else {})):
+        with worker(started, "only", variables=hidden if far else None):
             assert numbers(models, labelled, on(started)) == here
     finally:
         torn.write_bytes(whole)
@@ -252,11 +244,14 @@ def test_pictures_that_cannot_be_read_are_named_as_on_one_machine(
 
 
 def test_a_picture_that_a_worker_has_in_another_version_is_sent(
-    started: Scheduler, models: Models, labelled: LabelledSet, wanted: str, tmp_path: Path, data: Path
+    started: Scheduler,
+    models: Models,
+    labelled: LabelledSet,
+    wanted: str,
+    tmp_path: Path,
+    data: Path,
 ) -> None:
     """At the same path lies another picture: that of another machine."""
-    from dask_processes import PROJECT, environment
-
     other = tmp_path / "other.jpg"
     Image.new("RGB", (64, 64)).save(other)
     folder = tmp_path / "other"

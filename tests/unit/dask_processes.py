@@ -10,6 +10,7 @@ import site
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,26 +93,31 @@ def worker(
 
 
 def worker_names(of: Scheduler) -> list[str]:
-    return [str(one["name"]) for one in _info(of)["workers"].values()]
+    with connected(of.address) as client:
+        found = client.scheduler_info(n_workers=-1)["workers"]
+    return [str(one["name"]) for one in found.values()]
 
 
-def _info(of: Scheduler) -> dict[str, Any]:
+@contextlib.contextmanager
+def connected(address: str) -> Iterator[Any]:
+    """A client of the test's own."""
     from distributed import Client
 
-    with Client(of.address, timeout=_SECONDS, set_as_default=False) as client:
-        return dict(client.scheduler_info(n_workers=-1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the versions that a test changes
+        client = Client(address, timeout=_SECONDS, set_as_default=False)
+    with client:
+        yield client
 
 
-def tasks(of: Scheduler) -> dict[str, int]:
-    """How many tasks the scheduler has in each state."""
-    from distributed import Client
+def tasks(of: Scheduler) -> int:
+    """How many tasks the scheduler has, beside data that it was sent."""
 
-    def count(dask_scheduler: Any) -> dict[str, int]:
-        states = [task.state for task in dask_scheduler.tasks.values()]
-        return {state: states.count(state) for state in set(states)}
+    def count(dask_scheduler: Any) -> int:
+        return sum(1 for task in dask_scheduler.tasks.values() if task.run_spec)
 
-    with Client(of.address, timeout=_SECONDS, set_as_default=False) as client:
-        return dict(client.run_on_scheduler(count))
+    with connected(of.address) as client:
+        return int(client.run_on_scheduler(count))
 
 
 def packages_without(folder: Path, *left_out: str) -> dict[str, str]:
