@@ -6,48 +6,55 @@ reaches them controls them: that is Dask's design, and a matter of its network o
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import hashlib
 import logging
-import tempfile
+import queue
+import time
+import warnings
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from importlib import metadata
+from concurrent import futures
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import sha256_of
+from ..detection.pictures import read_picture
 from ..errors import EvaluationError, InputError, RecamError
 from ..extras import install_extra
-from ..files import write_atomically
 from ..version import __version__
-from .detecting import Models, Result, detect
+from .cluster_checks import HOW_TO, check_address, check_scheduler, check_workers
+from .detecting import Models, Result
+from .on_worker import Files, Missing, SentPicture, detect_sent, digest
 from .processes import chunked
 
 if TYPE_CHECKING:
     from distributed import Client
 
-_PACKAGE = "recam-deploy"
 _CONNECT_SECONDS = 10
 _WORKER_SECONDS = 30
+_POLL_SECONDS = 1.0
+_COUNT_SECONDS = 5.0
 _AHEAD = 3
 """The chunks that wait for each thread of the cluster, so that none of them is ever idle."""
+_MOST_BYTES = 256 << 20
+"""The bytes of pictures that wait on the scheduler."""
+_MOST_SENDS = 3
+"""How often the models are sent, as all workers that had them are lost, before any work is done."""
 
-Files = Mapping[str, bytes]
-"""The bytes of files by their sha256."""
+_START_WORKERS = "Start one on each machine: dask worker ADDRESS --nthreads 1 --nworkers auto"
 
-
-@dataclass(frozen=True)
-class _SharedFile:
-    """A picture that a worker reads from `path`, or that it is sent, if its bytes differ there."""
-
-    path: Path
-    sha256: str
+_Chunk = tuple[int, Sequence[Path]]
 
 
-@dataclass(frozen=True)
-class _Missing:
-    """The answer of a worker that cannot read the pictures from the paths of the client."""
+def check_cluster(address: str) -> None:
+    """Check what can be known before anything is sent: the address, and that Dask is installed.
+
+    Raises UsageError and EvaluationError.
+    """
+    check_address(address)
+    _import_distributed()
 
 
 def map_on_cluster(
@@ -59,79 +66,168 @@ def map_on_cluster(
     are sent once; the pictures are read from their paths where the workers see the same files, and
     sent elsewhere. A chunk whose worker is lost goes to another.
 
-    Raises EvaluationError when the cluster cannot be reached or used, and whatever `detect` raises.
+    Raises UsageError for an address that is none, EvaluationError when the cluster cannot be
+    reached or used, and whatever `detect` raises.
     """
-    with _connected(address) as client:
-        threads = _thread_count(client)
-        _check_workers(client)
-        sent = {sha256_of(path): path for path in (models.prepared, models.emulated) if path}
-        files = client.scatter([{key: p.read_bytes() for key, p in sent.items()}], broadcast=True)
-        named = _named_by_hash(models, sent)
-        cluster = _Cluster(client, named, files[0])
-        yield from cluster.map(pictures, threads)
+    with _connected(check_address(address)) as client:
+        cluster = _Cluster(client, models)
+        cluster.wait_for_workers()
+        check_workers(client)
+        yield from cluster.map(pictures)
 
 
-@dataclass
+class _Lost:
+    """Stands for results that were lost with the workers that had them, or had the models."""
+
+
 class _Cluster:
     """The workers, with the models that they were sent."""
 
-    client: Client
-    models: Models
-    files: Any
-    sees_pictures: bool = True
+    def __init__(self, client: Client, models: Models) -> None:
+        self._client = client
+        sent = {sha256_of(path): path for path in (models.prepared, models.emulated) if path}
+        self._contents: Files = {key: path.read_bytes() for key, path in sent.items()}
+        self._models = _named_by_hash(models, sent)
+        self._files: Any = None
+        self._sees_pictures = True
+        self._threads = 1
+        self._counted = time.monotonic()
+        self._sends = 0
+        self._running: dict[Any, tuple[_Chunk, int]] = {}
+        self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-    def map(self, pictures: Sequence[Path], threads: int) -> Iterator[tuple[int, Sequence[Result]]]:
-        from distributed import as_completed
+    def wait_for_workers(self) -> None:
+        """Wait for the first worker. Raises EvaluationError."""
+        started = time.monotonic()
+        while not self._count_threads():
+            if time.monotonic() - started > _WORKER_SECONDS:
+                raise EvaluationError(
+                    f"the Dask scheduler has had no worker for {_WORKER_SECONDS} s", _START_WORKERS
+                )
+            time.sleep(0.1)
 
-        waiting = iter(chunked(pictures, threads))
-        running: dict[Any, tuple[int, Sequence[Path]]] = {}
-        done = as_completed(loop=self.client.loop)
-
-        def submit(chunk: tuple[int, Sequence[Path]]) -> None:
-            future = self._submit(chunk[1])
-            running[future] = chunk
-            done.add(future)
-
+    def map(self, pictures: Sequence[Path]) -> Iterator[tuple[int, Sequence[Result]]]:
+        """Yield the results of chunks as they end."""
+        waiting = deque(chunked(pictures, self._threads))
         try:
-            for _, chunk in zip(range(_AHEAD * threads), waiting, strict=False):
-                submit(chunk)
-            for future in done:
-                chunk = running.pop(future)
+            self._send_models()
+            while waiting or self._running:
+                while waiting and not self._is_full():
+                    self._submit(waiting.popleft())
+                future = self._next()
                 results = _result(future)
-                if isinstance(results, _Missing):
-                    self.sees_pictures = False
-                    submit(chunk)
-                    continue
-                yield chunk[0], results
-                for following in waiting:
-                    submit(following)
-                    break
+                chunk, _ = self._running.pop(future)
+                if isinstance(results, _Lost):
+                    waiting.appendleft(chunk)
+                    self._send_models()
+                elif isinstance(results, Missing):
+                    waiting.appendleft(chunk)
+                    self._sees_pictures = False
+                else:
+                    self._sends = 0
+                    yield chunk[0], results
         finally:
             with contextlib.suppress(Exception):  # the cluster may be gone
-                self.client.cancel(list(running), force=True)
+                self._client.cancel(list(self._running), force=True)
 
-    def _submit(self, pictures: Sequence[Path]) -> Any:
-        contents = [] if self.sees_pictures else [_read(path) for path in pictures]
-        if contents:
-            digests = [hashlib.sha256(data).hexdigest() for data in contents]
-        else:
-            digests = [_digest(path) for path in pictures]
-        shared = [_SharedFile(p.absolute(), d) for p, d in zip(pictures, digests, strict=True)]
-        return self.client.submit(
-            _detect_there, __version__, self.models, self.files, shared, contents, pure=False
-        )
+    def _send_models(self) -> None:
+        """Send the models to all workers, unless they have them. Raises EvaluationError."""
+        if self._files is not None and self._files.status not in ("cancelled", "lost"):
+            return
+        self._sends += 1
+        if self._sends > _MOST_SENDS:
+            raise _workers_lost()
+        self.wait_for_workers()
+        try:
+            (self._files,) = self._client.scatter(
+                [self._contents], broadcast=True, hash=False, timeout=_WORKER_SECONDS
+            )
+        except (OSError, ValueError) as error:  # a TimeoutError is an OSError
+            raise _workers_lost() from error
+
+    def _is_full(self) -> bool:
+        waiting = sum(size for _, size in self._running.values())
+        enough = len(self._running) >= _AHEAD * max(1, self._threads)
+        return bool(self._running) and (enough or waiting >= _MOST_BYTES)
+
+    def _submit(self, chunk: _Chunk) -> None:
+        pictures = [_sent(path, self._sees_pictures) for path in chunk[1]]
+        with warnings.catch_warnings():
+            # That of the size of what is sent: pictures have to go somehow.
+            warnings.simplefilter("ignore")
+            future = self._client.submit(
+                _detect_there, __version__, self._models, self._files, pictures, pure=False
+            )
+        size = sum(len(one.data) for one in pictures if one.data is not None)
+        self._running[future] = chunk, size
+        future.add_done_callback(self._ended.put)
+
+    def _next(self) -> Any:
+        """Return a future that has ended. Raises EvaluationError when nothing can end any more."""
+        last_worker = time.monotonic()
+        if last_worker - self._counted > _COUNT_SECONDS:  # workers may have joined
+            self._count_threads()
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._ended.get(timeout=_POLL_SECONDS)
+            if self._count_threads():
+                last_worker = time.monotonic()
+            elif time.monotonic() - last_worker > _WORKER_SECONDS:
+                raise _workers_lost()
+
+    def _count_threads(self) -> int:
+        """Count the threads of all workers; 0 while the connection is lost.
+
+        Raises EvaluationError when Dask has given up to connect again.
+        """
+        self._counted = time.monotonic()
+        self._threads = 0
+        if self._client.status in ("closing", "closed"):
+            raise EvaluationError(
+                "the connection to the Dask scheduler was lost",
+                "Look at the scheduler's log; start scheduler and workers again, if need be.",
+            )
+        with contextlib.suppress(OSError):  # a TimeoutError is one
+            there: Any = self._client.scheduler
+            counts = self._client.sync(there.ncores, callback_timeout=_CONNECT_SECONDS)
+            self._threads = sum(counts.values())
+        return self._threads
 
 
-def _result(future: Any) -> Sequence[Result] | _Missing:
-    """Return a chunk's results. Raises EvaluationError for what Dask itself raises."""
+def _sent(path: Path, readable_there: bool) -> SentPicture:
+    """Return what a worker is told of a picture: its hash, its bytes, or that it is unreadable."""
     try:
-        results: Sequence[Result] | _Missing = future.result()
+        data = path.read_bytes()
+    except OSError:
+        try:
+            read_picture(path)
+        except InputError as error:
+            return SentPicture(path, error=error)
+        return _sent(path, readable_there)  # it can be read by now
+    return SentPicture(path.absolute(), digest(data), None if readable_there else data)
+
+
+def _result(future: Any) -> Sequence[Result] | Missing | _Lost:
+    """Return a chunk's results. Raises EvaluationError for what Dask itself raises."""
+    from distributed import KilledWorker
+
+    try:
+        # The worker that has the result may be lost by now, and no other be there.
+        results: Sequence[Result] | Missing = future.result(timeout=_WORKER_SECONDS)
     except RecamError:
         raise
-    except Exception as error:  # Dask passes on whatever a worker raised.
-        text = str(error).strip().partition("\n")[0] or type(error).__name__
+    except (asyncio.CancelledError, futures.CancelledError):
+        return _Lost()
+    except KilledWorker as error:
         raise EvaluationError(
-            f"the cluster failed: {text}",
+            "workers of the cluster were killed again and again, most likely for want of memory",
+            "Look at the workers' logs; give each worker more memory, or one thread: --nthreads 1.",
+        ) from error
+    except Exception as error:  # Dask passes on whatever a worker raised.
+        if future.status == "pending":
+            return _Lost()
+        raise EvaluationError(
+            f"the cluster failed: {_first_line(error)}",
             "Look at the workers' logs; each needs the same recam-deploy, and memory for a model.",
         ) from error
     return results
@@ -139,56 +235,72 @@ def _result(future: Any) -> Sequence[Result] | _Missing:
 
 @contextlib.contextmanager
 def _connected(address: str) -> Iterator[Client]:
+    """Connect to a scheduler. Raises EvaluationError."""
+    client_of = _import_distributed()
+    try:
+        check_scheduler(address, asyncio.run(_identity(address)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other versions, which are checked in their turn
+            client = client_of(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except RecamError:
+        raise
+    except (Exception, asyncio.CancelledError) as error:  # as anything may answer
+        raise EvaluationError(
+            f"no Dask scheduler answers at {address}: {_first_line(error)}", HOW_TO
+        ) from error
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(Exception):  # the scheduler may be gone
+            client.close(timeout=_CONNECT_SECONDS)
+
+
+async def _identity(address: str) -> Mapping[str, Any]:
+    """Ask what listens at `address`. A Client that cannot connect would leave a thread behind."""
+    from distributed import Security, rpc
+
+    arguments = Security().get_connection_args("client")
+    async with rpc(address, timeout=_CONNECT_SECONDS, connection_args=arguments) as there:
+        found: Mapping[str, Any] = await asyncio.wait_for(there.identity(), 1.5 * _CONNECT_SECONDS)
+        return found
+
+
+def _import_distributed() -> Any:
+    """Return Dask's class Client, and silence its logs. Raises EvaluationError."""
     try:
         from distributed import Client
     except ImportError as error:
         raise EvaluationError(
             "a Dask cluster needs the package distributed", f"Run: {install_extra('dask')}"
         ) from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    try:
-        client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise EvaluationError(
-            f"there is no Dask scheduler at {address}: {reason}",
-            "Start one with `dask scheduler`, and give the address that it prints, such as "
-            "tcp://10.0.0.5:8786.",
-        ) from error
-    try:
-        yield client
-    finally:
-        client.close(timeout=_CONNECT_SECONDS)
+    # Its configuration gives some of its loggers levels and handlers of their own.
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("distributed", "tornado"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    return Client
 
 
-def _thread_count(client: Client) -> int:
-    """Count the threads of all workers; wait for the first worker. Raises EvaluationError."""
-    try:
-        client.wait_for_workers(1, timeout=_WORKER_SECONDS)
-    except TimeoutError as error:
-        raise EvaluationError(
-            f"the Dask scheduler has had no worker for {_WORKER_SECONDS} s",
-            "Start one on each machine: dask worker ADDRESS --nthreads 1 --nworkers auto",
-        ) from error
-    return sum(client.nthreads().values())
+def _first_line(error: BaseException) -> str:
+    """Return what the first cause of an error says: Dask's own says that time ran out."""
+    while isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    if isinstance(error, TimeoutError | asyncio.TimeoutError) and not str(error):
+        return "what listens there does not speak Dask's protocol"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
-def _check_workers(client: Client) -> None:
-    """Raise EvaluationError when a worker lacks this very version of recam-deploy."""
-    # A function of the standard library: one of ours could not be loaded where we are missing.
-    found = client.run(metadata.version, _PACKAGE, on_error="return")
-    for worker, version in found.items():
-        if version != metadata.version(_PACKAGE):
-            has = f"has recam-deploy {version}" if isinstance(version, str) else "has none"
-            raise EvaluationError(
-                f"the worker {worker} cannot evaluate: it {has}, and this is {__version__}",
-                "Install the same recam-deploy where the workers run, and start them again.",
-            )
+def _workers_lost() -> EvaluationError:
+    return EvaluationError(
+        "all workers of the cluster are gone",
+        f"Look at their logs; they may lack memory. {_START_WORKERS}",
+    )
 
 
 def _named_by_hash(models: Models, sent: Mapping[str, Path]) -> Models:
     """Return the models with the hashes of their files as paths."""
-    by_path = {path: Path(digest) for digest, path in sent.items()}
+    by_path = {path: Path(name) for name, path in sent.items()}
     return replace(
         models,
         prepared=models.prepared and by_path[models.prepared],
@@ -196,63 +308,11 @@ def _named_by_hash(models: Models, sent: Mapping[str, Path]) -> Models:
     )
 
 
-def _read(path: Path) -> bytes:
-    """Return a picture's bytes; none where it cannot be read, which the worker will say."""
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(_read(path)).hexdigest()
-
-
 def _detect_there(
-    version: str,
-    models: Models,
-    files: Files,
-    pictures: Sequence[_SharedFile],
-    contents: Sequence[bytes],
-) -> list[Result] | _Missing:
+    version: str, models: Models, files: Files, pictures: Sequence[SentPicture]
+) -> list[Result] | Missing:
     """Run both models, as a worker of the cluster."""
     from distributed import get_worker
 
-    if version != __version__:
-        raise EvaluationError(f"a worker has recam-deploy {__version__}, and not {version}")
     folder = Path(get_worker().local_directory) / "recam"
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def placed(name: Path | None) -> Path | None:
-        if name is None:
-            return None
-        path = folder / f"{name}.onnx"
-        if not path.exists():
-            write_atomically(path, files[str(name)])
-        return path
-
-    here = replace(models, prepared=placed(models.prepared), emulated=placed(models.emulated))
-    if not contents:
-        if any(_digest(one.path) != one.sha256 for one in pictures):
-            return _Missing()
-        return detect(here, [one.path for one in pictures])
-    return _detect_sent(here, folder, pictures, contents)
-
-
-def _detect_sent(
-    models: Models, folder: Path, pictures: Sequence[_SharedFile], contents: Sequence[bytes]
-) -> list[Result]:
-    with tempfile.TemporaryDirectory(dir=folder) as name:
-        places = [Path(name) / f"{n}{one.path.suffix}" for n, one in enumerate(pictures)]
-        for place, data in zip(places, contents, strict=True):
-            place.write_bytes(data)
-        results = detect(models, places)
-    return [
-        _named(result, place, one.path) if isinstance(result, InputError) else result
-        for result, place, one in zip(results, places, pictures, strict=True)
-    ]
-
-
-def _named(error: InputError, here: Path, there: Path) -> InputError:
-    """Return an error with the client's path of the picture."""
-    return InputError(error.message.replace(str(here), str(there)), error.hint)
+    return detect_sent(version, folder, models, files, pictures)

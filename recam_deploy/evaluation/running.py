@@ -14,10 +14,10 @@ from ..conversion.tpu import Tpu
 from ..errors import CameraError
 from ..network.model import Network
 from ..network.prepare import prepare
-from .cluster import map_on_cluster
+from .cluster import check_cluster, map_on_cluster
 from .detecting import Models, Result, detect
 from .evaluate import Run
-from .processes import map_in_processes, map_in_threads
+from .processes import check_jobs, map_in_processes, map_in_threads
 
 _FEW = 8
 """So few pictures are done before the processes have started."""
@@ -42,9 +42,20 @@ def loadable(
         yield Models(network, cvimodel, prepared, None)
 
 
+def check_spread(jobs: int | None, scheduler: str | None) -> None:
+    """Check a number of processes and a scheduler's address, before anything is done with them.
+
+    Raises UsageError, and EvaluationError where Dask is not installed.
+    """
+    if jobs is not None:
+        check_jobs(jobs)
+    if scheduler is not None:
+        check_cluster(scheduler)
+
+
 def spread_over(jobs: int, scheduler: str | None = None) -> Run:
     """Return what runs emulated models: a Dask cluster, or processes of this machine."""
-    if scheduler:
+    if scheduler is not None:
         return lambda models, pictures: map_on_cluster(models, pictures, scheduler)
 
     def run(models: Models, pictures: Sequence[Path]) -> Iterator[tuple[int, Sequence[Result]]]:

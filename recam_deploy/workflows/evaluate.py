@@ -21,7 +21,7 @@ from ..evaluation.data import open_labelled_set
 from ..evaluation.detecting import Models
 from ..evaluation.evaluate import Evaluation, Run, evaluate, task_of
 from ..evaluation.processes import core_count
-from ..evaluation.running import driven_by, in_turn, loadable, spread_over
+from ..evaluation.running import check_spread, driven_by, in_turn, loadable, spread_over
 from ..evaluation.types import LabelledSet
 from ..files import write_atomically
 from ..frameworks import exported_folders
@@ -90,6 +90,7 @@ def run_evaluation(
     """
     if options.report:
         check_report_path(options.report)
+    check_spread(options.jobs, options.scheduler)
     cache_dir = settings.cache_dir
     exported = exported_folders(cache_dir / "steps")
     float_model = find_float_model(artifact, model, (artifact.cvimodel.parent, Path(), *exported))
