@@ -22,7 +22,8 @@ MODEL_LIMIT = 64 << 20  # more than the TPU's memory holds
 _UPLOAD_SECONDS = 120.0
 _HINT = (
     "Check the address, and that the camera has finished starting. The port is the setting "
-    "camera.http_port."
+    "camera.http_port. One that answers slowly needs a longer camera.timeout (RECAM_TIMEOUT, in "
+    "seconds)."
 )
 _API = "/api/deviceMgr/"
 _USERS = "/api/userMgr/"

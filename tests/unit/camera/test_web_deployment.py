@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -19,7 +20,7 @@ from recam_deploy.camera.model_info import entry_id
 from recam_deploy.camera.paths import CameraPaths
 from recam_deploy.camera.web_api import CHUNK, ActiveInfo, CameraApi
 from recam_deploy.camera.web_deployment import apply_http, plan_http_deployment
-from recam_deploy.errors import CameraApiError, DeploymentError, InputError
+from recam_deploy.errors import CameraApiError, ConnectionFailedError, DeploymentError, InputError
 from recam_deploy.progress import SilentProgress
 from recam_deploy.settings import CameraSettings
 
@@ -226,3 +227,12 @@ def test_a_model_json_of_any_kind_is_read(
 ) -> None:
     info = ActiveInfo.parse(text)
     assert (info.name, info.classes) == (name, classes)
+
+
+def test_a_web_api_that_answers_too_late_is_told_with_the_setting_that_waits_longer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        camera = CameraSettings(host="127.0.0.1", http_port=server.getsockname()[1], timeout=0.3)
+        with CameraApi(camera) as api, pytest.raises(ConnectionFailedError) as caught:
+            api.device()
+    assert "no answer in time" in caught.value.message
+    assert "RECAM_TIMEOUT" in caught.value.hint

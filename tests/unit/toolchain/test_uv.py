@@ -76,7 +76,7 @@ def test_downloads_are_told_with_sizes() -> None:
         (
             "error: Failed to fetch: `https://x/simple/tqdm/`\n  Caused by: dns error: failed",
             "cannot be reached",
-            "HTTPS_PROXY",
+            "(HTTPS_PROXY, ALL_PROXY)",
         ),
         ("error: invalid peer certificate: UnknownIssuer", "not trusted", "SSL_CERT_FILE"),
         (
