@@ -207,7 +207,8 @@ _INSTALL_FAILURES: tuple[tuple[str, str, str], ...] = (
         r"|error sending request|network",
         "the package index cannot be reached",
         "Check the network, the proxy if one is set (HTTPS_PROXY, ALL_PROXY), and UV_DEFAULT_INDEX "
-        "(or PIP_INDEX_URL) if you use an index of your own (pip.conf and uv.toml are read too); then run this again.",
+        "(or PIP_INDEX_URL) if you use an index of your own (pip.conf and uv.toml are read too); "
+        "then run this again.",
     ),
     (
         r"(?i)no solution found|no version of|not found in the package registry",
