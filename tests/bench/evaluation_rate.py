@@ -72,8 +72,8 @@ def report(name: str, models: Models, pictures: Sequence[Path], rounds: int) -> 
         print(f"  {part:20} {middle:8.1f} ms a picture ({least:.1f} to {most:.1f})")
         all_of_it = middle
     for machines in _MACHINES:
-        hours = _COCO_TRAIN * all_of_it / 1000 / 3600 / _CORES / machines
-        print(f"  COCO train on {machines:3} machines of {_CORES} cores: {hours:8.2f} h")
+        minutes = _COCO_TRAIN * all_of_it / 1000 / 60 / _CORES / machines
+        print(f"  COCO train on {machines:3} machines of {_CORES} cores: {minutes:8.1f} min")
     for jobs in (1, 2):
         started = time.perf_counter()
         list(spread_over(jobs)(models, pictures))
