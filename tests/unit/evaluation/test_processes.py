@@ -173,7 +173,7 @@ def test_ctrl_c_ends_all_processes_at_once_and_quietly(
 def test_ctrl_c_while_processes_start_prints_nothing(
     running: tuple[subprocess.Popen[str], Path],
 ) -> None:
-    process, folder = running
+    process, _ = running
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     wait_until(lambda: len(children.read_text().split()) == 3, "the processes")  # and the tracker
     os.killpg(process.pid, signal.SIGINT)
