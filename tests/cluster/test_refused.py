@@ -104,12 +104,16 @@ def test_tls_without_certificates_is_said(
     assert "TLS" in refusal(models, address, capfd).message
 
 
+class _Quiet(http.server.BaseHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Print nothing: it would be taken for what recam prints."""
+
+
 @contextmanager
 def answering(banner: bytes | None) -> Iterator[str]:
     """A server that sends `banner` to whoever connects, and then is silent; None: HTTP."""
     if banner is None:
-        handler = http.server.BaseHTTPRequestHandler
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Quiet) as web:
             threading.Thread(target=web.serve_forever, daemon=True).start()
             yield f"tcp://127.0.0.1:{web.server_port}"
             web.shutdown()
