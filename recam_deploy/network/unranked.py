@@ -153,8 +153,9 @@ def _end_at_rows(
             helper.make_node("Transpose", [rows], [f"{rows}_rows"], f"{rows}_rows", perm=[0, 2, 1])
         )
         rows = f"{rows}_rows"
-    if corners and (turned or not _turn_before_joining(model, rows)):
-        rows = _add_centres(graph, rows)
+    if corners:
+        in_cells = None if turned else _join_centres(model, rows)
+        rows = in_cells or _add_centres(graph, rows)
     kept = [value for value in graph.output if value.name in others]
     ends = [helper.make_tensor_value_info(rows, TensorProto.FLOAT, (1, *shape)), *kept]
     del graph.output[:]
@@ -162,34 +163,31 @@ def _end_at_rows(
     _infer_new_shapes(model)
 
 
-def _turn_before_joining(model: onnx.ModelProto, rows: str) -> bool:
-    """Turn the corners where the export joins them, in cells, before the strides; in place.
+def _join_centres(model: onnx.ModelProto, rows: str) -> str | None:
+    """Join the rows anew with centres and sizes in cells, before the strides; return their name.
 
-    There `compute_boxes_exactly` can see them. Return whether they are joined in that way.
+    There `compute_boxes_exactly` can see them. Return None where they are not joined from corners.
     """
     graph = Graph(model)
     joined = graph.producers.get(rows)
     scaled = graph.producers.get(joined.input[0]) if joined else None
-    if scaled is None or scaled.op_type != "Mul":
-        return False
+    if joined is None or scaled is None or scaled.op_type != "Mul":
+        return None
     pairs = [node for name in scaled.input if (node := graph.producers.get(name))]
     pair = next((node for node in pairs if node.op_type == "Concat"), None)
     corners = list(pair.input) if pair else []
     if pair is None or [graph.shapes.get(name, ())[1:2] for name in corners] != [(2,), (2,)]:
-        return False
+        return None
     strides = next(name for name in scaled.input if name != pair.output[0])
     shape = Constants(model.graph).shape(strides)
     if shape is None or shape[-2:-1] not in ((), (1,)):
-        return False
-    added = onnx.GraphProto()
-    pair.input[:] = _centre_and_size(added, corners[0], corners[1], pair.output[0])
-    model.graph.initializer.extend(added.initializer)
-    place = next(i for i, node in enumerate(model.graph.node) if node.output[0] == pair.output[0])
-    nodes = [*model.graph.node[:place], *added.node, *model.graph.node[place:]]
-    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    del model.graph.node[:]
-    model.graph.node.extend(copies)
-    return True
+        return None
+    name = f"{rows}_centres"
+    boxes = f"{name}_in_cells"
+    sides = _centre_and_size(model.graph, corners[0], corners[1], boxes)
+    _add(model.graph, "Concat", sides, boxes, axis=1)
+    pixels = _add(model.graph, "Mul", [boxes, strides], f"{name}_in_pixels")
+    return _add(model.graph, "Concat", [pixels, *joined.input[1:]], name, axis=1)
 
 
 def _add_centres(graph: onnx.GraphProto, rows: str) -> str:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto
 
+from ..conversion.emulated import compare
 from ..cvimodel.values import Value
 from ..errors import InputError
 from ..network.float_model import Array, FloatModel, float_input
@@ -186,10 +187,17 @@ class _Sums:
 
 
 def _check_same(found: Mapping[str, Value], outputs: Sequence[Array]) -> None:
-    """Raise InputError unless every output of the artifact is among `found`, bit for bit."""
+    """Raise InputError unless every output of the artifact is among `found`.
+
+    The emulator may sum BF16 values in another order, and has no trailing dimensions of 1.
+    """
     for output in outputs:
-        same = (value.array for value in found.values() if value.array.shape == output.shape)
-        if not any(np.array_equal(array, output, equal_nan=True) for array in same):
+        arrays = [value.array for value in found.values() if value.array.size == output.size]
+        flat = output.ravel()
+        if not any(
+            np.array_equal(array.ravel(), flat, equal_nan=True) or compare([array], [output]).holds
+            for array in arrays
+        ):
             raise InputError(
                 "the cvimodel does not come from the steps in its manifest: their outputs differ",
                 "Run `recam convert` again.",

@@ -17,7 +17,6 @@ from onnx_models import (
     anchored_detector,
     detector,
     query_detector,
-    ranked_detector,
 )
 from PIL import Image
 
@@ -208,7 +207,7 @@ def _raw_network() -> Network:
 
 @pytest.mark.parametrize(
     "make",
-    [detector, anchored_detector, ranked_detector, query_detector, activations],
+    [detector, anchored_detector, query_detector, activations],
     ids=lambda make: make.__name__,
 )
 def test_every_tensor_that_the_compiler_asks_for_is_in_the_table(
