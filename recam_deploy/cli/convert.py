@@ -181,6 +181,7 @@ def conversion_document(result: ConversionResult) -> dict[str, Any]:
         "steps": [step.as_json() for step in result.steps],
         "timings": result.timings,
         "calibration": _pictures(result.pictures),
+        "mixed_precision": result.mixed.as_json() if result.mixed else None,
         "verification": {
             "passed": result.passed,
             "cosine": check["cosine"],
@@ -207,4 +208,6 @@ def conversion_lines(result: ConversionResult) -> list[str]:
         lines[2] += f"{counts.extra} extra"
     if result.pictures:
         lines.insert(2, f"calibration pictures: {result.pictures.told()}")
+    if result.mixed:
+        lines.insert(-1, f"mixed precision: {result.mixed.told()}")
     return lines

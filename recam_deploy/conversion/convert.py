@@ -7,6 +7,7 @@ import platform
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from .fast_calibration import fast_table
 from .finished import artifact_of
 from .int8_outputs import share_thresholds
 from .layout_check import check_layout
+from .mixed_layers import MixedLayers, read_mixed_layers
 from .plan import ConversionPlan, PlannedStep, with_stock_calibrator
 from .preparation_check import check_prepared
 from .searching import Measure, Search
@@ -60,7 +62,8 @@ _KEPT_LOGS = 20
 class ConversionResult:
     """A checked artifact, the steps that made it, and its agreement with the float model.
 
-    `pictures` says how the pictures for calibration were chosen.
+    `pictures` says how the pictures for calibration were chosen, `mixed` how much of a network in
+    mixed precision is in BF16.
     """
 
     artifact: Artifact
@@ -68,6 +71,7 @@ class ConversionResult:
     verification: Verification
     passed: bool
     pictures: Choice | None = None
+    mixed: MixedLayers | None = None
 
     @property
     def timings(self) -> dict[str, dict[str, float | bool]]:
@@ -165,8 +169,17 @@ class Converter:
             verification=verification,
             passed=passed,
             pictures=self._plan.calibration.choice,
+            mixed=self._mixed_layers(made, compiled),
         )
         return self._publish(result, output, thresholds)
+
+    def _mixed_layers(
+        self, before: Sequence[StepResult], compiled: StepResult
+    ) -> MixedLayers | None:
+        if self._plan.quantization != MIXED:
+            return None
+        searched = before[-1].folder if self._plan.search else None
+        return read_mixed_layers(compiled.folder, searched)
 
     def _prepare(self, folder: Path) -> None:
         """Cut at the heads, lower, and check on noise that the outputs did not change.
@@ -340,6 +353,7 @@ class Converter:
             "preprocessing": asdict(plan.network.preprocessing),
             "calibrator": calibrator_of(plan),
             **({"int8_outputs": True} if plan.options.deploy.int8_outputs else {}),
+            **({"mixed_precision": result.mixed.as_json()} if result.mixed else {}),
             "commands": [command.display() for command in plan.commands],
             "tools": {
                 "recam-deploy": __version__,
