@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .api import Camera, convert, deploy, inspect, push_flow, smoke_test, up, verify
+    from .api import Camera, convert, deploy, evaluate, inspect, push_flow, smoke_test, up, verify
     from .artifact import Artifact
     from .camera.deployment import Deployment
     from .camera.smoke_test.run import SmokeReport
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .flows.push import PushResult
     from .frameworks import FrameworkModel
     from .interaction import Interaction, NoInteraction
+    from .workflows.evaluate import EvaluationResult
     from .workflows.inspect import OnnxModel
     from .workflows.up import UpResult
     from .workflows.verify import VerifyResult
@@ -32,6 +33,7 @@ else:
         "ConversionResult": "conversion.convert",
         "CviModel": "cvimodel",
         "Deployment": "camera.deployment",
+        "EvaluationResult": "workflows.evaluate",
         "FrameworkModel": "frameworks",
         "Interaction": "interaction",
         "UpResult": "workflows.up",
@@ -43,6 +45,7 @@ else:
         "VerifyResult": "workflows.verify",
         "convert": "api",
         "deploy": "api",
+        "evaluate": "api",
         "inspect": "api",
         "push_flow": "api",
         "smoke_test": "api",
@@ -71,6 +74,7 @@ __all__ = [
     "ConversionResult",
     "CviModel",
     "Deployment",
+    "EvaluationResult",
     "FrameworkModel",
     "Interaction",
     "NoInteraction",
@@ -83,6 +87,7 @@ __all__ = [
     "__version__",
     "convert",
     "deploy",
+    "evaluate",
     "inspect",
     "push_flow",
     "smoke_test",

@@ -33,6 +33,7 @@ from .workflows.deploy import (
 if TYPE_CHECKING:
     from .conversion.convert import ConversionResult
     from .workflows.convert import PreparedConversion
+    from .workflows.evaluate import EvaluationResult
     from .workflows.inspect import Inspection
     from .workflows.up import UpResult
     from .workflows.verify import VerifyResult
@@ -109,14 +110,17 @@ def convert(
     """Convert a model to a cvimodel, checked against the float model in the TPU simulator.
 
     `calibration` is a folder of pictures, a data.yaml or a list; `options` are further settings of
-    the `[convert]` table. The artifact is `result.artifact`. Raises RecamError.
+    the `[convert]` table: with `data`, the accuracy is in the manifest too. The artifact is
+    `result.artifact`. Raises RecamError.
     """
     from .workflows.convert import run_conversion
+    from .workflows.evaluate import measure_conversion
 
     settings = _convert_settings(calibration, quantize, options)
     person = interaction or NoInteraction()
     prepared = _prepare(settings, person, model, output, labels, weights, trust=trust_model)
-    return run_conversion(settings, person, prepared)
+    result = run_conversion(settings, person, prepared)
+    return measure_conversion(settings, person, prepared, result)[0]
 
 
 def verify(
@@ -145,6 +149,48 @@ def verify(
         limit=limit,
         layer_images=layer_images,
     )
+
+
+def evaluate(
+    artifact: AnyPath | Artifact,
+    data: AnyPath,
+    *,
+    split: str | None = None,
+    limit: int | None = None,
+    model: AnyPath | None = None,
+    report: AnyPath | None = None,
+    coco: AnyPath | None = None,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    max_drop: float | None = None,
+    interaction: Interaction | None = None,
+) -> EvaluationResult:
+    """Measure the float model and the cvimodel on labelled pictures, by the emulator.
+
+    The figures are `result.evaluation.as_json()`; the manifest has them afterwards. A script that
+    calls this needs `if __name__ == "__main__":`, as processes share the work. Raises RecamError;
+    an AccuracyError where more than `max_drop` is lost.
+    """
+    from .workflows.evaluate import EvaluationOptions, run_evaluation
+
+    options = EvaluationOptions(
+        Path(data),
+        split,
+        limit,
+        report=_path(report),
+        coco=_path(coco),
+        jobs=jobs,
+        scheduler=scheduler,
+    )
+    result = run_evaluation(
+        load_settings(),
+        interaction or NoInteraction(),
+        artifact if isinstance(artifact, Artifact) else load_artifact(Path(artifact)),
+        options,
+        model=_path(model),
+    )
+    result.evaluation.check(max_drop)
+    return result
 
 
 def deploy(

@@ -1,4 +1,4 @@
-"""The table of families and precisions in README.md: its rows, and reading and writing it."""
+"""The table of families and precisions in README.md: its cells, and reading and writing it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from pathlib import Path
 README = Path(__file__).resolve().parents[2] / "README.md"
 BEGIN = "<!-- families: written by tests/virtual/test_family_table.py -->"
 END = "<!-- families end -->"
-HEAD = (
-    "| Model | Precision | Converts | Camera takes it for | Least cosine | Detections matched "
-    "| Shapes found on the camera |"
-)
-RULE = "|---|---|---|---|---|---|---|"
+PRECISIONS = ("int8", "mixed", "bf16")
+HEAD = "| Model | Camera takes it for | INT8 | mixed | BF16 |"
+RULE = "|---|---|---|---|---|"
+_BETWEEN = " · "
 
 
 @dataclass(frozen=True)
 class Row:
-    """One model in one precision, and what came of it."""
+    """One model in one precision, and what came of it: one cell of the table."""
 
     model: str
     precision: str
@@ -28,36 +27,44 @@ class Row:
     found: str
 
     def text(self) -> str:
-        """As a line of the table."""
-        cells = (self.model, self.precision, "yes", self.taken_for, f"{self.cosine:.4f}")
-        return f"| {' | '.join((*cells, self.matched, self.found))} |"
+        """As a cell of the table."""
+        return _BETWEEN.join((f"{self.cosine:.4f}", self.matched, self.found))
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells rows apart."""
+        """What tells cells apart."""
         return self.model, self.precision
 
 
 def read_rows() -> dict[tuple[str, str], Row]:
-    """The rows that README.md has."""
+    """The cells that README.md has."""
     rows = {}
-    for line in _section().splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == HEAD.count("|") - 1 and cells[2] == "yes":
-            row = Row(cells[0], cells[1], cells[3], float(cells[4]), cells[5], cells[6])
-            rows[row.key] = row
+    for line in _section().splitlines()[4:]:
+        model, taken_for, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+        for precision, cell in zip(PRECISIONS, cells, strict=True):
+            if cell:
+                cosine, matched, found = cell.split(_BETWEEN)
+                row = Row(model, precision, taken_for, float(cosine), matched, found)
+                rows[row.key] = row
     return rows
 
 
-def write_row(row: Row, keys: Sequence[tuple[str, str]]) -> None:
-    """Put one row into README.md, in place of an older one of its key.
+def write_row(row: Row, models: Sequence[str]) -> None:
+    """Put one cell into README.md, in place of an older one of its key.
 
-    The rows are ordered as `keys` are, and others dropped.
+    The lines are ordered as `models` are, and others dropped.
     """
     rows = read_rows() | {row.key: row}
-    lines = "\n".join(rows[key].text() for key in keys if key in rows)
+    lines = []
+    for model in models:
+        found = [rows.get((model, precision)) for precision in PRECISIONS]
+        names = {cell.taken_for for cell in found if cell}
+        cells = (cell.text() if cell else "" for cell in found)
+        if names:
+            lines.append(f"| {' | '.join((model, *sorted(names), *cells))} |")
     text = README.read_text(encoding="utf-8")
-    README.write_text(text.replace(_section(), f"\n\n{HEAD}\n{RULE}\n{lines}\n"), encoding="utf-8")
+    table = "\n".join((HEAD, RULE, *lines))
+    README.write_text(text.replace(_section(), f"\n\n{table}\n"), encoding="utf-8")
 
 
 def _section() -> str:

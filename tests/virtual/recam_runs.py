@@ -42,5 +42,8 @@ def running_camera(run: Run, place: Path, *words: str) -> Iterator[dict[str, Any
     folder = camera_folder(place)
     started = run("virtual", "up", "--dir", folder, "--detach", "--json", *words, cwd=folder)
     assert started.code == 0, started.err + started.out
-    yield started.document
-    assert run("virtual", "down", "--dir", folder, "--json", cwd=folder).document["stopped"]
+    try:
+        yield started.document
+    finally:
+        stopped = run("virtual", "down", "--dir", folder, "--json", cwd=folder)
+    assert stopped.document["stopped"]

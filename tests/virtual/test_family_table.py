@@ -1,6 +1,6 @@
 """Every family in every precision converts, and the camera finds with it what there is.
 
-README.md has a table of this. With RECAM_WRITE_TABLE=1 these tests write its rows; else they hold
+README.md has a table of this. With RECAM_WRITE_TABLE=1 these tests write its cells; else they hold
 what they find against them.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from family_models import SUBJECTS, Subject, found_on_camera
-from family_table import Row, read_rows, write_row
+from family_table import PRECISIONS, Row, read_rows, write_row
 from recam_runs import DEMO, Run
 
 from recam_deploy.settings import load_settings
@@ -22,7 +22,6 @@ pytestmark = pytest.mark.toolchain
 
 COSINE_TOLERANCE = 0.01
 """Pictures are scaled and networks computed a little differently on other machines."""
-PRECISIONS = ("int8", "mixed", "bf16")
 ROWS = [(subject.title, precision) for subject in SUBJECTS for precision in PRECISIONS]
 # INT8 has one scale for a tensor: coordinates to hundreds drown scores below 1, so these lose what
 # they find; how much of it, a change in the last bit of a picture decides.
@@ -65,7 +64,7 @@ def test_the_table_of_families_is_true(
     else:
         assert seen.matched == seen.reference > 0
     if os.environ.get("RECAM_WRITE_TABLE"):
-        write_row(row, ROWS)
+        write_row(row, [one.title for one in SUBJECTS])
     written = read_rows()[row.key]
     assert written.taken_for == row.taken_for
     assert loses or written.found == row.found
