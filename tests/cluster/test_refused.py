@@ -88,9 +88,10 @@ def test_an_address_needs_no_scheme() -> None:
 
 def test_nothing_listening_is_said(models: Models, capfd: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as one:
+        # Bound, or another test takes the port.
         one.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{one.getsockname()[1]}"
-    assert "Connection refused" in refusal(models, address, capfd).message
+        assert "Connection refused" in refusal(models, address, capfd).message
 
 
 def test_an_unknown_host_is_said(models: Models, capfd: pytest.CaptureFixture[str]) -> None:
