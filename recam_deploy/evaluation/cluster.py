@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import queue
+import socket
 import time
 import warnings
 from collections import deque
@@ -238,6 +239,7 @@ def _connected(address: str) -> Iterator[Client]:
     """Connect to a scheduler. Raises EvaluationError."""
     client_of = _import_distributed()
     try:
+        _check_open(address)
         check_scheduler(address, asyncio.run(_identity(address)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of other versions, which are checked in their turn
@@ -253,6 +255,14 @@ def _connected(address: str) -> Iterator[Client]:
     finally:
         with contextlib.suppress(Exception):  # the scheduler may be gone
             client.close(timeout=_CONNECT_SECONDS)
+
+
+def _check_open(address: str) -> None:
+    """Raise OSError at once where nothing listens; Dask tries again until its time is up."""
+    from distributed.comm.addressing import get_address_host_port
+
+    with socket.create_connection(get_address_host_port(address), timeout=_CONNECT_SECONDS):
+        pass
 
 
 async def _identity(address: str) -> Mapping[str, Any]:
