@@ -14,7 +14,7 @@ from .searching import read_trials
 
 @dataclass(frozen=True)
 class MixedLayers:
-    """How many of the network's layers are in BF16.
+    """Count the network's layers in BF16.
 
     `trials` are those of a search for accuracy, in their order, as the manifest shows them.
     """

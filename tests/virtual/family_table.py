@@ -27,17 +27,17 @@ class Row:
     found: str
 
     def text(self) -> str:
-        """As a cell of the table."""
+        """Write it as a cell of the table."""
         return _BETWEEN.join((f"{self.cosine:.4f}", self.matched, self.found))
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells cells apart."""
+        """Return what no other cell has."""
         return self.model, self.precision
 
 
 def read_rows() -> dict[tuple[str, str], Row]:
-    """The cells that README.md has."""
+    """Read the cells that README.md has."""
     rows = {}
     for line in _section().splitlines()[4:]:
         model, taken_for, *cells = (cell.strip() for cell in line.strip("|").split("|"))

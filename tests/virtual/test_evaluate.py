@@ -1,4 +1,4 @@
-"""What a conversion loses is measured on labelled pictures, searched for, and refused."""
+"""Evaluate on labelled pictures by the command line: measure a loss, search for less, refuse it."""
 
 from __future__ import annotations
 
